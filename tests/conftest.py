@@ -1,0 +1,17 @@
+"""Fixtures that every room shares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+def shared_data(*parts: str) -> Path:
+    """A path under the small real data beside the project; skips the test where it is absent."""
+    path = SHARED.joinpath("data", *parts)
+    if not path.exists():
+        pytest.skip(f"no real data at {path}")
+    return path
