@@ -1,0 +1,1 @@
+"""Images on disk and off it: layouts, decoding, transforms, manifests, the embedded mini data."""

@@ -1,0 +1,1 @@
+"""Frozen features: extraction and the feature store."""

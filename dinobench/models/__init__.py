@@ -1,0 +1,1 @@
+"""The Backbone contract, its adapters, checkpoint families and strict loading."""

@@ -1,0 +1,1 @@
+"""Records, tables, comparisons, figures, the report."""

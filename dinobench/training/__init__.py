@@ -1,0 +1,1 @@
+"""DINO's training and its ablations."""

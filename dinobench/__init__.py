@@ -1,0 +1,1 @@
+"""dinobench: score any vision backbone the way the DINO paper does."""
