@@ -1,0 +1,39 @@
+"""Which device a run uses, chosen at run time."""
+
+from __future__ import annotations
+
+import torch
+
+from dinobench.runtime.errors import InputError
+
+
+def pick_device(name: str | None = None) -> torch.device:
+    """The device called `name` ("cpu", "cuda", "cuda:1", "mps"); None or "auto": CUDA, else MPS, else CPU.
+
+    Raises:
+        InputError: no such device here. Never falls back to a slower one unasked.
+    """
+    if name in (None, "auto"):
+        return torch.device(_best_available())
+    try:
+        device = torch.device(str(name))
+    except RuntimeError as error:
+        raise InputError(f"unknown device {name!r}; use cpu, cuda, cuda:N or mps") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device {name} was asked for but no CUDA device is visible; use --set device=cpu")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise InputError(f"device {name} was asked for but MPS is not available; use --set device=cpu")
+    return device
+
+
+def _best_available() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def device_name(device: torch.device) -> str:
+    """What a record calls the device: the GPU's product name, or "cpu (N threads)"."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"{device.type} ({torch.get_num_threads()} threads)"
