@@ -1,0 +1,210 @@
+"""Cards: benchmarks (tasks/*.toml) and published models (reference_models/*.toml) as frozen, validated dataclasses.
+
+A card is data: a new benchmark on a known layout, or a new model of a known family, is one TOML file. Cards come from
+the package, then from ./tasks and ./reference_models of the working directory, then from --tasks-dir and --models-dir;
+a later card of the same name replaces an earlier one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.suggest import unknown
+
+Card = TypeVar("Card")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A named, versioned way to run a task; every setting that can move the figure stands in it.
+
+    Attributes:
+        comparable: whether its figure may stand beside the published one.
+        because: why not, where it may not.
+    """
+
+    name: str
+    version: int
+    summary: str
+    settings: Mapping[str, Any]
+    comparable: bool = True
+    because: str = ""
+
+    @property
+    def hash(self) -> str:
+        """Digest of name, version and settings: equal digests mean the same protocol."""
+        content = json.dumps([self.name, self.version, dict(self.settings)], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Where a task's metric stands in the paper: table number, column of results/published, metric of the record."""
+
+    table: str
+    column: str
+    metric: str
+
+
+@dataclass(frozen=True)
+class TaskCard:
+    """One benchmark.
+
+    Attributes:
+        dataset: name of the data set, looked for under $DINOBENCH_DATA.
+        layout: reader of that data set, a module of dinobench.data.layouts.
+        images: how many images each split has in the published benchmark.
+    """
+
+    name: str
+    title: str
+    evaluator: str
+    dataset: str
+    layout: str
+    main_metric: str
+    source: str
+    protocols: Mapping[str, Protocol]
+    default_protocol: str
+    groups: tuple[str, ...] = ()
+    cells: tuple[Cell, ...] = ()
+    images: Mapping[str, int] = field(default_factory=dict)
+
+    def protocol(self, name: str | None = None) -> Protocol:
+        """The protocol called `name`, by default the card's own choice."""
+        wanted = name or self.default_protocol
+        if wanted not in self.protocols:
+            raise unknown(f"protocol of task {self.name}", wanted, self.protocols)
+        return self.protocols[wanted]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A published row that a model fills: the table and the values that single the row out."""
+
+    table: str
+    key: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """One published model.
+
+    Attributes:
+        weights: a URL, or "not released".
+        because: why the weights are not to be had, where they are not.
+        sha256: digest of the published file, empty where its authors gave none.
+        figures: published figures outside the paper's tables, each {"value": ..., "source": ...}.
+    """
+
+    name: str
+    title: str
+    method: str
+    architecture: str
+    family: str
+    source: str
+    licence: str
+    weights: str
+    because: str = ""
+    sha256: str = ""
+    rows: tuple[Row, ...] = ()
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def released(self) -> bool:
+        """Whether anyone can download the weights."""
+        return self.weights != "not released"
+
+
+def load_tasks(extra: Path | None = None) -> dict[str, TaskCard]:
+    """All task cards by name, in alphabetical order."""
+    return {name: _task(name, raw, path) for name, (raw, path) in _read_all("tasks", extra).items()}
+
+
+def load_models(extra: Path | None = None) -> dict[str, ModelCard]:
+    """All model cards by name, in alphabetical order."""
+    return {name: _model(name, raw, path) for name, (raw, path) in _read_all("reference_models", extra).items()}
+
+
+def select_tasks(names: str, tasks: Mapping[str, TaskCard]) -> list[TaskCard]:
+    """The cards behind NAME[,NAME...], a group's name, or "all"; each once, in the order given.
+
+    Raises:
+        InputError: a name that is neither a task nor a group.
+    """
+    chosen: dict[str, TaskCard] = {}
+    for name in (part.strip() for part in names.split(",")):
+        members = [card for card in tasks.values() if name in (card.name, "all") or name in card.groups]
+        if not members:
+            groups = {group for card in tasks.values() for group in card.groups}
+            raise unknown("task", name, {*tasks, *groups, "all"})
+        chosen.update((card.name, card) for card in members)
+    return list(chosen.values())
+
+
+def packaged(folder: str) -> Path:
+    """A folder of cards or published figures: inside an installed package, or at the root of a checkout."""
+    installed = Path(__file__).parent / "_cards" / Path(folder).name
+    return installed if installed.is_dir() else Path(__file__).parents[1] / folder
+
+
+def _read_all(folder: str, extra: Path | None) -> dict[str, tuple[dict[str, Any], Path]]:
+    if extra is not None and not extra.is_dir():
+        raise InputError(f"no folder of cards at {extra}; give an existing folder of TOML files")
+    found: dict[str, tuple[dict[str, Any], Path]] = {}
+    for place in (packaged(folder), Path(folder), extra):
+        for path in sorted(place.glob("*.toml")) if place else ():
+            found[path.stem] = (_read(path), path)
+    return dict(sorted(found.items()))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"card {path} is not valid TOML: {error}") from error
+
+
+def _task(name: str, raw: dict[str, Any], path: Path) -> TaskCard:
+    raw["protocols"] = {
+        key: _build(Protocol, {"name": key, "settings": {}, **value}, path)
+        for key, value in raw.get("protocols", {}).items()
+    }
+    raw["cells"] = tuple(_build(Cell, cell, path) for cell in raw.get("cells", ()))
+    raw["groups"] = tuple(raw.get("groups", ()))
+    card = _build(TaskCard, {"name": name, **raw}, path)
+    card.protocol()
+    return card
+
+
+def _model(name: str, raw: dict[str, Any], path: Path) -> ModelCard:
+    raw["rows"] = tuple(_row(row, path) for row in raw.get("rows", ()))
+    return _build(ModelCard, {"name": name, **raw}, path)
+
+
+def _row(raw: dict[str, Any], path: Path) -> Row:
+    return _build(Row, {"table": raw.pop("table", None), "key": raw}, path)
+
+
+def _build(kind: type[Card], values: dict[str, Any], path: Path) -> Card:
+    fields = {item.name: item for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for key in values:
+        if key not in fields:
+            raise InputError(f"card {path}: {unknown(f'field of a {kind.__name__}', key, fields)}")
+    missing = [key for key in _required(fields.values()) if values.get(key) is None]
+    if missing:
+        raise InputError(f"card {path}: a {kind.__name__} needs {', '.join(missing)}")
+    return kind(**values)
+
+
+def _required(fields: Iterable[dataclasses.Field[Any]]) -> list[str]:
+    absent = dataclasses.MISSING
+    return [item.name for item in fields if item.default is absent and item.default_factory is absent]

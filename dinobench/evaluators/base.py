@@ -1,0 +1,101 @@
+"""What an evaluator is given and what it gives back."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from dinobench.data.dataset import ImageSet
+from dinobench.data.manifest import Manifest, manifest_of
+from dinobench.data.open import open_dataset
+from dinobench.models.load import LoadedBackbone
+from dinobench.runtime.clock import Clock
+from dinobench.runtime.suggest import unknown
+
+
+@dataclass
+class EvaluationContext:
+    """One task on one model.
+
+    Attributes:
+        task: the card's name, for messages.
+        model: the loaded backbone, on the CPU; move it to `device`.
+        data: data SPEC given by the user, or the card's data set name.
+        layout: reader of a folder given as data SPEC.
+        settings: the protocol's settings with the user's overrides.
+        output: folder for files of this run (masks, rankings, predictions); made on first use.
+        device: where to compute.
+        batch_size: images per forward pass.
+        workers: processes that decode images, 0 for none.
+        precision: "fp32" or "bf16".
+        seed: of every random choice.
+    """
+
+    task: str
+    model: LoadedBackbone
+    data: str
+    layout: str
+    settings: Mapping[str, Any]
+    output: Path
+    device: torch.device
+    batch_size: int = 64
+    workers: int = 0
+    precision: str = "fp32"
+    seed: int = 0
+    clock: Clock = field(default_factory=Clock)
+    manifests: dict[str, Manifest] = field(default_factory=dict)
+
+    def dataset(self, split: str) -> ImageSet:
+        """Open a split of the data and note its manifest for the record."""
+        images = open_dataset(self.data, split, self.layout)
+        self.manifests[split] = manifest_of(images)
+        return images
+
+
+@dataclass
+class Scores:
+    """What an evaluator measured.
+
+    Attributes:
+        metrics: every figure by name; accuracies and mAPs in percent.
+        intervals: 95% bootstrap interval (low, high) of the metrics that have one.
+        details: anything else worth keeping that JSON can hold (per object, per query, chosen learning rate, ...).
+        images: how many images were scored, by split.
+        warnings: lines for the user and the record.
+        not_comparable: reasons why the figure must not stand beside the published one.
+        files: what was written under the context's output folder.
+    """
+
+    metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+    images: dict[str, int] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    not_comparable: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+
+
+class Evaluator(Protocol):
+    """Every module of this room offers `evaluate`."""
+
+    def __call__(self, context: EvaluationContext) -> Scores:
+        """Score the context's model."""
+
+
+def find_evaluator(name: str) -> Evaluator:
+    """The `evaluate` function of dinobench.evaluators.NAME.
+
+    Raises:
+        InputError: no such evaluator.
+    """
+    here = Path(__file__).parent
+    if not name.isidentifier() or not (here / f"{name}.py").is_file():
+        known = [path.stem for path in here.glob("*.py") if "def evaluate(" in path.read_text(encoding="utf-8")]
+        raise unknown("evaluator", name, known)
+    module = importlib.import_module(f"dinobench.evaluators.{name}")
+    return module.evaluate  # type: ignore[no-any-return]
