@@ -1,0 +1,1 @@
+"""Pictures: curves, galleries, attention grids, contact sheets."""

@@ -1,0 +1,1 @@
+"""The paper's tables, every published figure with ours beside it."""

@@ -1,0 +1,214 @@
+"""From published rows and run records to one table with three columns a figure: published, ours, difference."""
+
+from __future__ import annotations
+
+import csv
+import string
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dinobench.cards import Cell, ModelCard, TaskCard
+from dinobench.results.records import RunRecord
+from dinobench.results.tables.specs import FigureColumn, TableSpec
+
+MISSING = "–"
+MINUS = "−"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text, ready for any format.
+
+    Attributes:
+        sections: title (may be empty) and rows; each row has one text per heading.
+        notes: footnotes, each starting with its mark.
+    """
+
+    name: str
+    caption: str
+    headings: tuple[str, ...]
+    sections: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class OwnRow:
+    """A model of ours that fills no published row."""
+
+    label: str
+    arch: str
+    protocol: str
+    data: str
+    parameters: float
+    figures: dict[str, RunRecord] = field(default_factory=dict)
+    metrics: dict[str, str] = field(default_factory=dict)
+
+
+class Footnotes:
+    """Marks a, b, c ... given out once per distinct text."""
+
+    def __init__(self) -> None:
+        self._marks: dict[str, str] = {}
+
+    def mark(self, text: str) -> str:
+        """The mark of `text`, as "[a]"; empty for no text."""
+        if not text:
+            return ""
+        order = len(self._marks)
+        letters = string.ascii_lowercase
+        fresh = letters[order] if order < len(letters) else f"{letters[order // 26 - 1]}{letters[order % 26]}"
+        return f"[{self._marks.setdefault(text, fresh)}]"
+
+    def lines(self) -> tuple[str, ...]:
+        """All notes in the order of their marks."""
+        return tuple(f"[{mark}] {text}" for text, mark in self._marks.items())
+
+
+def read_published(path: Path) -> list[dict[str, str]]:
+    """Rows of a published CSV as dicts of text."""
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def build_table(
+    spec: TableSpec,
+    published: Sequence[Mapping[str, str]],
+    records: Iterable[RunRecord],
+    tasks: Mapping[str, TaskCard],
+    models: Mapping[str, ModelCard],
+) -> Table:
+    """Place every record that bears on `spec`: comparable ones beside their published row, the rest in rows of their own.
+
+    Records of different protocols never share a row of their own.
+    """
+    placed: dict[tuple[int, str], tuple[RunRecord, str]] = {}
+    own: dict[tuple[str, ...], OwnRow] = {}
+    for record, cell in _bearing_on(spec, records, tasks):
+        index = _published_row(spec, published, record, models) if record.comparable else None
+        if index is None:
+            _add_own(own, record, cell)
+        else:
+            placed[index, cell.column] = (record, cell.metric)
+    return _assemble(spec, published, placed, list(own.values()))
+
+
+def _bearing_on(
+    spec: TableSpec, records: Iterable[RunRecord], tasks: Mapping[str, TaskCard]
+) -> Iterable[tuple[RunRecord, Cell]]:
+    for record in records:
+        card = tasks.get(record.task)
+        for cell in card.cells if card and not record.failed else ():
+            if cell.table == spec.name and record.metrics.get(cell.metric) is not None:
+                yield record, cell
+
+
+def _published_row(
+    spec: TableSpec, published: Sequence[Mapping[str, str]], record: RunRecord, models: Mapping[str, ModelCard]
+) -> int | None:
+    card = models.get(str(record.model.get("card", "")))
+    for row in card.rows if card else ():
+        if row.table == spec.name:
+            for index, values in enumerate(published):
+                if all(values.get(name) == wanted for name, wanted in row.key.items()):
+                    return index
+    return None
+
+
+def _add_own(own: dict[tuple[str, ...], OwnRow], record: RunRecord, cell: Cell) -> None:
+    protocol, name = str(record.protocol["name"]), str(record.model["name"])
+    data = Path(str(record.data.get("spec", ""))).name
+    key = (name, str(record.model["sha256"]), data, protocol)
+    parameters = float(record.model.get("parameters", 0)) / 1e6
+    row = own.setdefault(key, OwnRow(name, str(record.model["architecture"]), protocol, data, parameters))
+    row.figures[cell.column], row.metrics[cell.column] = record, cell.metric
+
+
+def _assemble(
+    spec: TableSpec,
+    published: Sequence[Mapping[str, str]],
+    placed: Mapping[tuple[int, str], tuple[RunRecord, str]],
+    own: Sequence[OwnRow],
+) -> Table:
+    notes = Footnotes()
+    filled = {column for _, column in placed} | {column for row in own for column in row.figures}
+    headings = [column.heading for column in spec.text]
+    for figure in spec.figures:
+        headings += [figure.heading, "ours", "Δ"] if figure.name in filled else [figure.heading]
+    sections: dict[str, list[tuple[str, ...]]] = {}
+    for index, values in enumerate(published):
+        title = values.get(spec.group, "") if spec.group else ""
+        sections.setdefault(title, []).append(_published_cells(spec, index, values, placed, filled, notes))
+    if own:
+        sections["Ours, not comparable with the rows above"] = [_own_cells(spec, row, filled, notes) for row in own]
+    body = tuple((title, tuple(rows)) for title, rows in sections.items())
+    return Table(spec.name, spec.caption, tuple(headings), body, notes.lines())
+
+
+def _published_cells(
+    spec: TableSpec,
+    index: int,
+    values: Mapping[str, str],
+    placed: Mapping[tuple[int, str], tuple[RunRecord, str]],
+    filled: set[str],
+    notes: Footnotes,
+) -> tuple[str, ...]:
+    cells = [values.get(column.name, "") for column in spec.text]
+    first = next((place for place, text in enumerate(cells) if text), 0)
+    cells[first] = " ".join(filter(None, (cells[first], notes.mark(values.get("note", "")))))
+    for figure in spec.figures:
+        theirs = values.get(figure.name, "")
+        cells.append(format_figure(float(theirs), figure.decimals) if theirs else MISSING)
+        if figure.name in filled:
+            cells += _ours_and_difference(placed.get((index, figure.name)), theirs, figure)
+    return tuple(cells)
+
+
+def _ours_and_difference(found: tuple[RunRecord, str] | None, theirs: str, figure: FigureColumn) -> list[str]:
+    if found is None:
+        return [MISSING, MISSING]
+    record, metric = found
+    value = record.metrics[metric] or 0.0
+    ours = format_figure(value, figure.decimals)
+    if not theirs:
+        return [ours, MISSING]
+    difference = round(value, figure.decimals) - round(float(theirs), figure.decimals)
+    return [ours, format_figure(difference, figure.decimals, signed=True)]
+
+
+def _own_cells(spec: TableSpec, row: OwnRow, filled: set[str], notes: Footnotes) -> tuple[str, ...]:
+    reasons = "; ".join(dict.fromkeys(reason for record in row.figures.values() for reason in record.because))
+    known = {"arch": row.arch, "method": row.label, "data": row.data, "pretrain_data": ""}
+    mark = notes.mark(f"{row.data}, protocol {row.protocol}: {reasons or 'no published row for this model'}")
+    texts = [known.get(column.name, "") for column in spec.text]
+    if "method" not in {column.name for column in spec.text}:
+        texts[0] = f"{row.label} ({row.arch})"
+    first = next((place for place, column in enumerate(spec.text) if column.name == "method"), 0)
+    texts[first] = f"{texts[first]} {mark}"
+    for figure in spec.figures:
+        if figure.name not in filled:
+            params = figure.name == "params_m" and row.parameters
+            texts.append(format_figure(row.parameters, figure.decimals or 1) if params else MISSING)
+        else:
+            texts += [MISSING, _with_interval(row, figure), MISSING]
+    return tuple(texts)
+
+
+def _with_interval(row: OwnRow, figure: FigureColumn) -> str:
+    record = row.figures.get(figure.name)
+    if record is None:
+        return MISSING
+    metric = row.metrics[figure.name]
+    text = format_figure(record.metrics[metric] or 0.0, figure.decimals)
+    if metric not in record.intervals:
+        return text
+    low, high = (format_figure(bound, figure.decimals) for bound in record.intervals[metric])
+    return f"{text} ({low} to {high})"
+
+
+def format_figure(value: float, decimals: int, *, signed: bool = False) -> str:
+    """A figure with a true minus sign; a signed zero is printed without its sign."""
+    text = f"{abs(value):.{decimals}f}"
+    if float(text) == 0:
+        return text
+    return f"{MINUS if value < 0 else '+' if signed else ''}{text}"
