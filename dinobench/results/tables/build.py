@@ -140,7 +140,7 @@ def _assemble(
         title = values.get(spec.group, "") if spec.group else ""
         sections.setdefault(title, []).append(_published_cells(spec, index, values, placed, filled, notes))
     if own:
-        sections["Ours, not comparable with the rows above"] = [_own_cells(spec, row, filled, notes) for row in own]
+        sections["Ours, without a published row"] = [_own_cells(spec, row, filled, notes) for row in own]
     body = tuple((title, tuple(rows)) for title, rows in sections.items())
     return Table(spec.name, spec.caption, tuple(headings), body, notes.lines())
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping
 
 from dinobench.results.tables.build import MINUS, MISSING, Table
 from dinobench.runtime.suggest import unknown
 
+_MARK = re.compile(r"\[[a-z]+\]")
 _LATEX = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -85,13 +87,17 @@ def _escape(text: str) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """Comma-separated, with the section in the first column; footnotes are left to the other formats."""
+    """Comma-separated: the section in the first column, the texts of a row's footnotes in the last."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["section", *_unique(table.headings)])
+    writer.writerow(["section", *_unique(table.headings), "notes"])
+    notes = dict(note.split(" ", 1) for note in table.notes)
     for name, rows in table.sections:
         for row in rows:
-            writer.writerow([name, *("" if cell == MISSING else cell.replace(MINUS, "-") for cell in row)])
+            marks = [mark for cell in row for mark in _MARK.findall(cell)]
+            cells = (_MARK.sub("", cell).strip().replace(MINUS, "-") for cell in row)
+            plain = ("" if cell == MISSING else cell for cell in cells)
+            writer.writerow([name, *plain, "; ".join(notes[mark] for mark in marks)])
     return stream.getvalue()
 
 

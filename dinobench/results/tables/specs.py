@@ -141,8 +141,8 @@ _ALL = (
         "figure4",
         "Jaccard similarity of attention masks with VOC12 objects (%)",
         "figure4_voc12_jaccard.csv",
-        (TextColumn("arch", "Arch."),),
-        _figures(random="Random", supervised="Supervised", dino="DINO"),
+        _METHOD,
+        _figures(jaccard="Jaccard"),
     ),
     TableSpec(
         "figure6",

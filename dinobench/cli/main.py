@@ -1,0 +1,78 @@
+"""The `dinobench` command: sub-commands are the files of this folder that define `command`."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dinobench.runtime.errors import InputError
+
+_ORDER = ("train", "eval", "tables", "report", "compare", "inspect", "tasks", "models", "recipes", "data")
+_HELPERS = {"__init__", "main", "options"}
+
+
+class Refusal(click.ClickException):
+    """Bad input, shown as one line; exit code 2."""
+
+    exit_code = 2
+
+    def format_message(self) -> str:
+        """The message on one line, whatever it was made of."""
+        return " ".join(self.message.split())
+
+
+class FolderGroup(click.Group):
+    """A group whose sub-commands are modules PREFIX*.py of this folder, imported when asked for."""
+
+    def __init__(self, *args: Any, prefix: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.prefix = prefix
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the sub-commands, the main job's first."""
+        stems = (path.stem for path in Path(__file__).parent.glob(f"{self.prefix}*.py"))
+        names = {stem.removeprefix(self.prefix) for stem in stems if stem not in _HELPERS and self._owns(stem)}
+        return sorted(names, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
+
+    def _owns(self, stem: str) -> bool:
+        return bool(self.prefix) or "_" not in stem
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The click command in the file of that name."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module = importlib.import_module(f"dinobench.cli.{self.prefix}{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with a suggestion for a mistyped name."""
+        from dinobench.runtime.suggest import unknown
+
+        known = self.list_commands(ctx)
+        if args and not args[0].startswith("-") and args[0] not in known:
+            raise Refusal(str(unknown("command", args[0], known)))
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the sub-command; bad input and a full disk end in one line."""
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            raise Refusal(str(error)) from error
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise Refusal(f"the disk is full ({error.filename or 'while writing'}); free space and run again") from error
+            raise
+
+
+@click.group(cls=FolderGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(package_name="dinobench")
+def main() -> None:
+    """Score vision backbones the way the DINO paper does, with the published figure beside each of ours."""

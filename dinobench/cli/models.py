@@ -1,0 +1,53 @@
+"""`dinobench models`: the published models and where their weights come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from dinobench.cards import ModelCard, load_models
+from dinobench.cli.options import MODELS_DIR
+from dinobench.runtime.suggest import unknown
+
+
+@click.group(name="models", invoke_without_command=True)
+@MODELS_DIR
+@click.pass_context
+def command(context: click.Context, models_dir: Path | None) -> None:
+    """List the published models; `models show NAME` prints one card."""
+    context.obj = load_models(models_dir)
+    if context.invoked_subcommand is None:
+        for card in context.obj.values():
+            state = "released" if card.released else "not released"
+            click.echo(f"{card.name:<28} {card.architecture:<18} {state:<13} {card.title}")
+
+
+def _find(cards: Mapping[str, ModelCard], name: str) -> ModelCard:
+    if name not in cards:
+        raise unknown("model", name, cards)
+    return cards[name]
+
+
+@command.command()
+@click.argument("name")
+@click.pass_obj
+def show(cards: Mapping[str, ModelCard], name: str) -> None:
+    """Print the card of model NAME."""
+    card = _find(cards, name)
+    click.echo(f"{card.name}: {card.title}")
+    for label, text in (
+        ("method", card.method),
+        ("arch", card.architecture),
+        ("family", card.family),
+        ("licence", card.licence),
+        ("source", card.source),
+        ("weights", card.weights + (f" ({card.because})" if card.because else "")),
+        ("sha256", card.sha256 or "not published"),
+    ):
+        click.echo(f"{label:<8} {text}")
+    for row in card.rows:
+        click.echo(f"row      table {row.table}: {', '.join(f'{key} = {value}' for key, value in row.key.items())}")
+    for name_of_figure, figure in card.figures.items():
+        click.echo(f"figure   {name_of_figure} = {figure['value']} ({figure['source']})")

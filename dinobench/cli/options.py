@@ -1,0 +1,22 @@
+"""Options that several sub-commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+TASKS_DIR = click.option(
+    "--tasks-dir", type=click.Path(path_type=Path), help="Folder with further task cards (default also ./tasks)."
+)
+MODELS_DIR = click.option(
+    "--models-dir", type=click.Path(path_type=Path), help="Folder with further model cards (./reference_models too)."
+)
+RESULTS = click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results/records"),
+    show_default=True,
+    help="Folder of run records.",
+)
+SETTINGS = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting; repeatable.")

@@ -1,0 +1,50 @@
+"""`dinobench tasks`: what can be evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from dinobench.cards import Protocol, TaskCard, load_tasks
+from dinobench.cli.options import TASKS_DIR
+from dinobench.runtime.suggest import unknown
+
+
+@click.group(name="tasks", invoke_without_command=True)
+@TASKS_DIR
+@click.pass_context
+def command(context: click.Context, tasks_dir: Path | None) -> None:
+    """List the tasks; `tasks show NAME` prints one with its protocols."""
+    context.obj = load_tasks(tasks_dir)
+    if context.invoked_subcommand is None:
+        for card in context.obj.values():
+            click.echo(f"{card.name:<18} {card.title}  [{', '.join(card.protocols)}]")
+
+
+@command.command()
+@click.argument("name")
+@click.pass_obj
+def show(cards: Mapping[str, TaskCard], name: str) -> None:
+    """Print the card of task NAME."""
+    if name not in cards:
+        raise unknown("task", name, cards)
+    card = cards[name]
+    click.echo(f"{card.name}: {card.title}")
+    click.echo(f"source     {card.source}")
+    click.echo(f"data       {card.dataset} (layout {card.layout})")
+    click.echo(f"metric     {card.main_metric}")
+    for cell in card.cells:
+        click.echo(f"stands in  table {cell.table}, column {cell.column} ({cell.metric})")
+    for protocol in card.protocols.values():
+        _show_protocol(card, protocol)
+
+
+def _show_protocol(card: TaskCard, protocol: Protocol) -> None:
+    default = " (default)" if protocol.name == card.default_protocol else ""
+    click.echo(f"\n{card.name}@{protocol.name} version {protocol.version}{default}: {protocol.summary}")
+    if not protocol.comparable:
+        click.echo(f"  not comparable with the published figure: {protocol.because}")
+    for key, value in protocol.settings.items():
+        click.echo(f"  {key} = {value!r}")
