@@ -47,7 +47,7 @@ class Backbone(nn.Module, ABC):
     Attributes:
         dim: width D of a token (or of the pooled output).
         patch_size: side in pixels of one cell of `Features.patches`.
-        depth: number of blocks that `blocks` can return.
+        depth: number of blocks that `intermediate_layers` can return.
     """
 
     dim: int
@@ -73,3 +73,11 @@ class Backbone(nn.Module, ABC):
     def forward(self, images: Tensor) -> Features:
         """Features of the last block; images (B, C, H, W), already normalised."""
         return self.intermediate_layers(images, 1)[-1]
+
+    def class_token(self, images: Tensor) -> Tensor:
+        """`forward(images).cls`, (B, D), without the work that nothing else needs."""
+        return self(images).cls  # type: ignore[no-any-return]
+
+    def class_attention(self, images: Tensor) -> Tensor:
+        """Row of the class token in `attention`, (B, heads, tokens): entry 0 is the class token itself."""
+        return self.attention(images)[:, :, 0]
