@@ -68,7 +68,8 @@ class FolderGroup(click.Group):
             raise Refusal(str(error)) from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise Refusal(f"the disk is full ({error.filename or 'while writing'}); free space and run again") from error
+                where = error.filename or "while writing"
+                raise Refusal(f"the disk is full ({where}); free space and run again") from error
             raise
 
 

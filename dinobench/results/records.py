@@ -24,7 +24,7 @@ class RunRecord:
     Attributes:
         task, protocol: names; `protocol` holds name, version and hash.
         metrics: figures by name; `intervals` their 95% bootstrap bounds.
-        model: name, spec, card, family, architecture, sha256 of the remapped tensors, source, parameters, preprocessing.
+        model: name, spec, card, family, architecture, sha256 of the tensors, source, parameters, preprocessing.
         data: spec, and per split the manifest's digest, images and classes.
         settings: every setting of the run, seeds included.
         seconds: wall time by phase; `images_per_second` of the forward pass where the task measured it.

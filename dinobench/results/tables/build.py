@@ -78,7 +78,7 @@ def build_table(
     tasks: Mapping[str, TaskCard],
     models: Mapping[str, ModelCard],
 ) -> Table:
-    """Place every record that bears on `spec`: comparable ones beside their published row, the rest in rows of their own.
+    """Place every record that bears on `spec`: comparable ones beside their published row, the rest below.
 
     Records of different protocols never share a row of their own.
     """
