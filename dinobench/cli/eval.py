@@ -1,0 +1,132 @@
+"""`dinobench eval`: score a model on one task, several, a group or all."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dinobench.cli.options import MODELS_DIR, SETTINGS, TASKS_DIR
+
+if TYPE_CHECKING:
+    from dinobench.pipeline import Plan
+    from dinobench.results.records import RunRecord
+
+
+@click.command()
+@click.option("--task", "tasks", required=True, help="NAME[,NAME...], a group (table2) or all; see `dinobench tasks`.")
+@click.option("--model", help="File, run directory, card, timm:NAME, torchvision:NAME, hf:NAME, random:ARCH or pixels.")
+@click.option("--data", help="Folder, data set name (below $DINOBENCH_DATA), hf:NAME[/SPLIT], mini or digits.")
+@click.option("--protocol", help="Named protocol of the task; by default the card's own.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("results/records"),
+    show_default=True,
+    help="Folder for run records and files.",
+)
+@click.option("--json", "json_file", type=click.Path(path_type=Path, allow_dash=True), help="Also write records here; - is stdout.")
+@click.option("--dry-run", is_flag=True, help="Say what would run and on which data; load nothing.")
+@SETTINGS
+@TASKS_DIR
+@MODELS_DIR
+def command(
+    tasks: str,
+    model: str | None,
+    data: str | None,
+    protocol: str | None,
+    output: Path,
+    json_file: Path | None,
+    dry_run: bool,
+    settings: tuple[str, ...],
+    tasks_dir: Path | None,
+    models_dir: Path | None,
+) -> None:
+    """Score a model; by default the newest run.
+
+    \b
+    dinobench eval --task knn --model checkpoint.pth --data path/to/imagenet
+    dinobench eval --task table3 --model dino_vits16 --json -
+    """
+    from dinobench import pipeline
+    from dinobench.runtime.settings import parse_pairs
+
+    changes = parse_pairs(settings)
+    if dry_run:
+        _show_plan(pipeline.make_plan(tasks, model, data, protocol, changes, tasks_dir=tasks_dir), output)
+        return
+    quiet = json_file is not None and str(json_file) == "-"
+    records = pipeline.evaluate(
+        tasks,
+        model,
+        data,
+        protocol,
+        output,
+        changes,
+        tasks_dir=tasks_dir,
+        models_dir=models_dir,
+        report=lambda record: None if quiet else _show(record),
+    )
+    if json_file is not None:
+        _write_json(records, json_file)
+    if not quiet:
+        click.echo(f"records in {output}")
+    if any(record.failed for record in records):
+        sys.exit(1)
+
+
+def _show_plan(plan: Plan, output: Path) -> None:
+    from dinobench.data.open import open_dataset
+    from dinobench.runtime.errors import InputError
+
+    click.echo(f"model   {plan.model}")
+    for job in plan.jobs:
+        click.echo(f"task    {job.card.name}@{job.protocol.name} version {job.protocol.version} on {job.data}")
+        for split in job.card.images if job.card.layout == "imagefolder" else ():
+            try:
+                click.echo(f"  {split:<6} {len(open_dataset(job.data, split, job.card.layout))} images")
+            except InputError as error:
+                click.echo(f"  {split:<6} missing: {error}")
+        for key, value in job.settings.items():
+            click.echo(f"  {key} = {value!r}{'  (overridden)' if key in job.overridden else ''}")
+    click.echo(f"output  {output}")
+
+
+def _show(record: RunRecord) -> None:
+    name = f"{record.task}@{record.protocol['name']}  {record.model['name']} on {record.data['spec']}"
+    if record.failed:
+        click.echo(f"{name}  FAILED: {record.error}")
+        return
+    click.echo(name)
+    for metric, value in record.metrics.items():
+        mark = "*" if metric == record.main_metric else " "
+        click.echo(f" {mark} {metric:<24} {_figure(value)}{_interval(record, metric)}")
+    for warning in record.warnings:
+        click.echo(f"   warning: {warning}")
+    click.echo(f"   comparable with the paper: {'yes' if record.comparable else 'no, because ' + '; '.join(record.because)}")
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _interval(record: RunRecord, metric: str) -> str:
+    if metric not in record.intervals:
+        return ""
+    low, high = record.intervals[metric]
+    return f"  (95% interval {low:.2f} to {high:.2f})"
+
+
+def _write_json(records: list[RunRecord], target: Path) -> None:
+    import json
+
+    from dinobench.runtime.files import write_text_atomically
+
+    content: list[Any] = [json.loads(record.to_json()) for record in records]
+    text = json.dumps(content[0] if len(content) == 1 else content, indent=2) + "\n"
+    if str(target) == "-":
+        click.echo(text, nl=False)
+    else:
+        write_text_atomically(target, text)
