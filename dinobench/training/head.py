@@ -1,0 +1,88 @@
+"""The projection head, with the parameter names of released checkpoints."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class WeightNormLinear(nn.Module):
+    """x -> g * (v / |v|) x, row by row and without bias: (..., in_dim) -> (..., out_dim).
+
+    Direction `weight_v` and gain `weight_g` are plain parameters, so that the module can be copied and its keys are
+    those of released checkpoints whatever torch calls its own weight norm.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int, *, learn_gain: bool = False) -> None:
+        super().__init__()
+        self.weight_g = nn.Parameter(torch.ones(out_dim, 1), requires_grad=learn_gain)
+        self.weight_v = nn.Parameter(torch.empty(out_dim, in_dim))
+        bound = 1 / math.sqrt(in_dim)
+        nn.init.uniform_(self.weight_v, -bound, bound)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Cosines with the rows of `weight_v`, scaled by the gains, where the inputs are unit vectors."""
+        scale = self.weight_g / self.weight_v.norm(dim=1, keepdim=True)
+        return F.linear(inputs, self.weight_v * scale)
+
+
+class DinoHead(nn.Module):
+    """MLP, l2 normalisation, weight-normalised linear layer: (B, in_dim) -> (B, out_dim).
+
+    Caron et al. 2021, section 3.2 and appendix C.
+
+    Args:
+        in_dim: width of the backbone's class token.
+        out_dim: K, the number of outputs.
+        hidden_dim, bottleneck_dim: widths inside the MLP and at its end.
+        layers: linear layers of the MLP.
+        learn_gain: train the gain of the last layer, which is 1 otherwise.
+        batch_norm: batch normalisation after each hidden layer.
+    """
+
+    def __init__(
+        self,
+        in_dim: int,
+        out_dim: int,
+        *,
+        hidden_dim: int = 2048,
+        bottleneck_dim: int = 256,
+        layers: int = 3,
+        learn_gain: bool = False,
+        batch_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.mlp = mlp([in_dim, *[hidden_dim] * (layers - 1), bottleneck_dim], batch_norm=batch_norm)
+        self.last_layer = WeightNormLinear(bottleneck_dim, out_dim, learn_gain=learn_gain)
+        self._learn_gain = learn_gain
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits of the K outputs, before any temperature."""
+        return self.last_layer(F.normalize(self.mlp(tokens), dim=-1))
+
+    def freeze_last_layer(self, frozen: bool) -> None:
+        """Stop or restart the last layer's gradients; without them the optimiser skips it wholly."""
+        self.last_layer.weight_v.requires_grad_(not frozen)
+        self.last_layer.weight_g.requires_grad_(self._learn_gain and not frozen)
+        if frozen:
+            self.last_layer.weight_v.grad = self.last_layer.weight_g.grad = None
+
+
+def mlp(widths: list[int], *, batch_norm: bool = False) -> nn.Module:
+    """Linear layers from width to width with GELU between them; a bare layer for two widths."""
+    modules: list[nn.Module] = []
+    for position, (narrow, wide) in enumerate(zip(widths, widths[1:], strict=False)):
+        if position:
+            modules += [nn.BatchNorm1d(narrow), nn.GELU()] if batch_norm else [nn.GELU()]
+        modules.append(_linear(narrow, wide))
+    return modules[0] if len(modules) == 1 else nn.Sequential(*modules)
+
+
+def _linear(in_dim: int, out_dim: int) -> nn.Linear:
+    layer = nn.Linear(in_dim, out_dim)
+    nn.init.trunc_normal_(layer.weight, std=0.02)
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -1,0 +1,56 @@
+"""The two networks: a student that learns and a teacher that follows it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from dinobench.models.backbone import Backbone
+
+
+class Network(nn.Module):
+    """Backbone and head under the names of released checkpoints, with an optional predictor behind them.
+
+    Args:
+        backbone: gives the class token.
+        head: (B, D) -> (B, K).
+        predictor: (B, K) -> (B, K), of a student only.
+    """
+
+    def __init__(self, backbone: Backbone, head: nn.Module, predictor: nn.Module | None = None) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.predictor = predictor
+
+    def forward(self, groups: Sequence[Tensor]) -> Tensor:
+        """Logits of all views, (V * B, K): one backbone pass for each size, one head pass for all.
+
+        Args:
+            groups: views of one size each, (views * B, C, H, W), view by view; the global views come first.
+        """
+        logits: Tensor = self.head(torch.cat([self.backbone(images).cls for images in groups]))
+        return logits if self.predictor is None else self.predictor(logits)
+
+
+def teacher_of(student: Network, backbone: Backbone) -> Network:
+    """A teacher equal to the student that asks for no gradients and has no predictor.
+
+    Args:
+        student: the network to copy.
+        backbone: one of the same architecture, built without stochastic depth.
+    """
+    backbone.load_state_dict(student.backbone.state_dict())
+    return Network(backbone, copy.deepcopy(student.head)).requires_grad_(False)
+
+
+@torch.no_grad()
+def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
+    """Teacher <- momentum * teacher + (1 - momentum) * student, over the parameters that both have."""
+    leaders = dict(student.named_parameters())
+    pairs = [(parameter, leaders[name].detach()) for name, parameter in teacher.named_parameters()]
+    followers, followed = (list(side) for side in zip(*pairs, strict=True))
+    torch._foreach_lerp_(followers, followed, 1.0 - momentum)
