@@ -1,0 +1,130 @@
+"""`hf:NAME[/SPLIT]`: image datasets through the `datasets` library, from the hub's cache or a local folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dinobench.data.dataset import UNLABELLED, ImageSet
+from dinobench.data.decode import decode_rgb, read_rgb
+from dinobench.runtime.errors import InputError
+
+# What hub datasets call the splits that we call train, val and test, in order of preference.
+SPLIT_NAMES = {
+    "train": ("train", "training"),
+    "val": ("validation", "val", "valid", "dev", "test"),
+    "test": ("test", "testing", "validation", "val"),
+}
+_LABEL_COLUMNS = ("label", "labels", "fine_label", "target", "class")
+
+
+@dataclass(frozen=True, eq=False)
+class TableSource:
+    """Encoded images in a column of an Arrow table, decoded here and not by `datasets`."""
+
+    table: Any
+    column: str
+    name: str
+
+    def read(self, index: int) -> Image.Image:
+        """Decode one row's image."""
+        cell = self.table[index][self.column]
+        if cell["bytes"] is None:
+            return read_rgb(Path(cell["path"]))
+        return decode_rgb(cell["bytes"], f"{self.name} row {index}")
+
+    def byte_sizes(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Encoded size of each image, read from the column's offsets."""
+        import pyarrow.compute as pc
+
+        column = self.table.with_format("arrow")[self.column]
+        cells = (column.combine_chunks() if hasattr(column, "combine_chunks") else column[:].combine_chunks()).take(
+            indices
+        )
+        sizes = pc.binary_length(pc.struct_field(cells, "bytes")).to_pylist()
+        paths = pc.struct_field(cells, "path").to_pylist()
+        return np.array(
+            [Path(path).stat().st_size if size is None else size for size, path in zip(sizes, paths, strict=True)]
+        )
+
+    def arrays(self, indices: NDArray[np.int64]) -> None:
+        """Tables are read row by row."""
+
+
+def open_hub(spec: str, split: str) -> ImageSet:
+    """Open `NAME[/SPLIT]`: a hub dataset, or a local folder that `datasets` can read; SPLIT overrides `split`.
+
+    Raises:
+        InputError: `datasets` is not installed, the name or split is unknown, offline, or there is no image column.
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        raise InputError("hf: data need the `datasets` library; install dinobench[hf]") from error
+    name, chosen = _parse(spec, split)
+    table = _load(name, chosen)
+    column = next((key for key, feature in table.features.items() if isinstance(feature, datasets.Image)), None)
+    if column is None:
+        raise InputError(
+            f"hf:{name} has no image column (columns: {', '.join(table.column_names)}); choose another dataset"
+        )
+    labels, classes = _labels(table)
+    table = table.cast_column(column, datasets.Image(decode=False))
+    names = tuple(f"hf/{name}/{chosen}/{index:08d}" for index in range(len(table)))
+    return ImageSet(
+        f"{Path(name).name}/{chosen}", None, classes, labels, names, TableSource(table, column, f"hf:{name}")
+    )
+
+
+def _parse(spec: str, split: str) -> tuple[str, str]:
+    """Name and split: the last part is a split if it is called one, or if what stands before it is a folder."""
+    head, _, tail = spec.rpartition("/")
+    called_split = any(tail in names for names in SPLIT_NAMES.values())
+    if head and not Path(spec).exists() and (called_split or head.count("/") == 1 or Path(head).is_dir()):
+        return head, tail
+    return spec, split
+
+
+def _load(name: str, split: str) -> Any:
+    import datasets
+
+    try:
+        if Path(name, "dataset_dict.json").exists() or Path(name, "state.json").exists():
+            stored = datasets.load_from_disk(name)
+            parts = stored if isinstance(stored, datasets.DatasetDict) else {split: stored}
+            return parts[_pick(name, split, tuple(parts))]
+        available = datasets.get_dataset_split_names(name)
+        return datasets.load_dataset(name, split=_pick(name, split, available))
+    except InputError:
+        raise
+    except Exception as error:  # the hub client raises its own, httpx's and OS errors
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"cannot open hf:{name}: {reason}; check the name, the network or the hub's cache") from error
+
+
+def _pick(name: str, split: str, available: tuple[str, ...] | list[str]) -> str:
+    for candidate in (split, *SPLIT_NAMES.get(split, ())):
+        if candidate in available:
+            return candidate
+    raise InputError(
+        f"hf:{name} has no split '{split}'; it has {', '.join(map(str, available))}: write hf:{name}/SPLIT"
+    )
+
+
+def _labels(table: Any) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Labels and class names: the first ClassLabel column, else a column of integers called like one."""
+    import datasets
+
+    for key, feature in table.features.items():
+        if isinstance(feature, datasets.ClassLabel):
+            return np.asarray(table.with_format("numpy")[key][:], dtype=np.int64), tuple(feature.names)
+    for key in _LABEL_COLUMNS:
+        if key in table.features and table.features[key].dtype.startswith("int"):
+            labels = np.asarray(table.with_format("numpy")[key][:], dtype=np.int64)
+            return labels, tuple(str(label) for label in range(int(labels.max(initial=0)) + 1))
+    return np.full(len(table), UNLABELLED, dtype=np.int64), ()

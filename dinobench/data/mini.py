@@ -1,0 +1,222 @@
+"""`mini`: images of sixteen invented object categories, drawn by code, the same for the same seed everywhere.
+
+As in photographs, a category's shape, texture, palette and context go together, and categories share each of these
+with others: no single cue suffices. Pose, scale, texture phase, light, colour cast, clutter and occlusion are
+nuisance. Train and val are drawn separately.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dinobench.data.dataset import ImageSet, from_arrays
+from dinobench.data.drawing import CONTEXTS, SHAPES, TEXTURES, Plane, grid, smooth_noise
+from dinobench.runtime.errors import InputError
+
+SIZE = 32
+COUNTS = {"train": 4000, "val": 1000}
+VERSION = 1  # part of every image's name, so that a change of the drawing changes the manifest
+
+Colour = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Category:
+    """What images of one class have in common.
+
+    Attributes:
+        name: class name.
+        shape, texture, context: names in dinobench.data.drawing.
+        palette: name in PALETTES.
+    """
+
+    name: str
+    shape: str
+    texture: str
+    palette: str
+    context: str
+
+
+# Two (hue, saturation, value) triples each: the object's first and second colour.
+PALETTES = {
+    "red": ((0.99, 0.80, 0.75), (0.05, 0.15, 0.90)),
+    "orange": ((0.08, 0.80, 0.85), (0.03, 0.55, 0.35)),
+    "green": ((0.33, 0.60, 0.55), (0.17, 0.60, 0.85)),
+    "blue": ((0.60, 0.70, 0.70), (0.12, 0.20, 0.95)),
+    "violet": ((0.80, 0.50, 0.65), (0.13, 0.75, 0.90)),
+    "grey": ((0.60, 0.08, 0.35), (0.10, 0.10, 0.80)),
+}
+CONTEXT_COLOURS = {
+    "sky": ((0.58, 0.50, 0.80), (0.60, 0.06, 0.95)),
+    "water": ((0.53, 0.60, 0.50), (0.50, 0.30, 0.80)),
+    "sand": ((0.10, 0.45, 0.62), (0.12, 0.28, 0.92)),
+    "foliage": ((0.30, 0.65, 0.25), (0.25, 0.60, 0.65)),
+    "brick": ((0.03, 0.50, 0.55), (0.09, 0.12, 0.78)),
+    "night": ((0.68, 0.55, 0.14), (0.14, 0.40, 0.90)),
+}
+CATEGORIES = (
+    Category("ladybird", "disk", "spots", "red", "foliage"),
+    Category("beach ball", "disk", "sectors", "blue", "sand"),
+    Category("starfish", "star", "spots", "orange", "sand"),
+    Category("firework", "star", "rings", "violet", "night"),
+    Category("daisy", "flower", "rings", "orange", "foliage"),
+    Category("windmill", "flower", "sectors", "red", "sky"),
+    Category("sail", "triangle", "stripes", "red", "water"),
+    Category("tent", "triangle", "checks", "green", "foliage"),
+    Category("window", "box", "checks", "blue", "brick"),
+    Category("crate", "box", "stripes", "orange", "brick"),
+    Category("lifebuoy", "ring", "sectors", "orange", "water"),
+    Category("tyre", "ring", "checks", "grey", "sand"),
+    Category("clownfish", "fish", "stripes", "violet", "water"),
+    Category("trout", "fish", "spots", "green", "water"),
+    Category("moth", "butterfly", "rings", "grey", "night"),
+    Category("butterfly", "butterfly", "stripes", "blue", "sky"),
+)
+CLASSES = tuple(category.name for category in CATEGORIES)
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where an object lies: centre `x`, `y` in -1..1, half-size `scale`, `angle` in radians, `aspect` of its axes."""
+
+    x: float
+    y: float
+    scale: float
+    angle: float
+    aspect: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Thing:
+    """One object: its shape and texture, two colours, and the seed that fixes its texture's phase."""
+
+    shape: str
+    texture: str
+    colours: tuple[Colour, Colour]
+    seed: int
+
+
+def draw(label: int, rng: np.random.Generator, size: int = SIZE) -> NDArray[np.uint8]:
+    """One image of class `label`, (size, size, 3)."""
+    return draw_with_masks([label], rng, size)[0]
+
+
+def draw_with_masks(
+    labels: Sequence[int], rng: np.random.Generator, size: int = SIZE
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """One image with an object of each of `labels`, later ones in front, in the first one's usual context.
+
+    Returns:
+        The image (size, size, 3) and its mask (size, size): i + 1 where object i is visible, 0 elsewhere.
+    """
+    canvas = draw_backdrop(usual_context(labels[0], rng), rng, size)
+    mask = np.zeros((size, size), dtype=np.uint8)
+    for _ in range(rng.integers(0, 4)):
+        paint(canvas, any_thing(rng), random_pose(rng, 0.12, 0.3, reach=1.0))
+    spread = 0.25 if len(labels) == 1 else 0.55
+    for number, label in enumerate(labels, start=1):
+        scale = (0.5, 0.95) if len(labels) == 1 else (0.3, 0.6)
+        visible = paint(canvas, thing_of(label, rng), random_pose(rng, *scale, reach=spread))
+        mask[visible > 0.5] = number
+    if rng.random() < 0.35:
+        visible = paint(canvas, any_thing(rng), random_pose(rng, 0.2, 0.4, reach=1.0))
+        mask[visible > 0.5] = 0
+    return finish(light(canvas, rng), rng), mask
+
+
+def usual_context(label: int, rng: np.random.Generator) -> str:
+    """The class's own context, or now and then any."""
+    return CATEGORIES[label].context if rng.random() < 0.85 else str(rng.choice(list(CONTEXTS)))
+
+
+def thing_of(label: int, rng: np.random.Generator) -> Thing:
+    """An object of class `label` with its own shade of the class's palette."""
+    category = CATEGORIES[label]
+    return Thing(category.shape, category.texture, _shades(PALETTES[category.palette], rng), int(rng.integers(2**32)))
+
+
+def any_thing(rng: np.random.Generator) -> Thing:
+    """An object of no class: shape, texture and palette drawn apart."""
+    shape, texture, palette = (str(rng.choice(list(known))) for known in (SHAPES, TEXTURES, PALETTES))
+    return Thing(shape, texture, _shades(PALETTES[palette], rng), int(rng.integers(2**32)))
+
+
+def random_pose(rng: np.random.Generator, smallest: float, largest: float, reach: float) -> Pose:
+    """A pose with its centre within `reach` of the middle."""
+    x, y = rng.uniform(-reach, reach, 2)
+    return Pose(x, y, rng.uniform(smallest, largest), rng.normal(0, 0.5), rng.uniform(0.75, 1.3))
+
+
+def draw_backdrop(context: str, rng: np.random.Generator, size: int) -> Plane:
+    """A background without objects, (size, size, 3) in 0..1."""
+    first, second = _shades(CONTEXT_COLOURS[context], rng)
+    return first + CONTEXTS[context](size, rng)[..., None] * (second - first)
+
+
+def paint(canvas: Plane, thing: Thing, pose: Pose) -> Plane:
+    """Paint an object onto `canvas` in place; returns its coverage (size, size), 0..1."""
+    x, y = grid(len(canvas))
+    cos, sin = np.float32(np.cos(pose.angle) / pose.scale), np.float32(np.sin(pose.angle) / pose.scale)
+    dx, dy = x - np.float32(pose.x), y - np.float32(pose.y)
+    u, v = (cos * dx + sin * dy) * np.float32(pose.aspect), cos * dy - sin * dx
+    cover = np.clip(SHAPES[thing.shape](u, v) * np.float32(pose.scale * len(canvas) / 2) + 0.5, 0, 1)
+    share = TEXTURES[thing.texture](u, v, np.random.default_rng(thing.seed))
+    first, second = thing.colours
+    shade = np.float32(1.08) - np.float32(0.3) * (u * u + v * v) - np.float32(0.18) * (dx + dy) / np.float32(pose.scale)
+    colour = (first + share[..., None] * (second - first)) * shade[..., None]
+    canvas += cover[..., None] * (colour - canvas)
+    return cover
+
+
+def light(canvas: Plane, rng: np.random.Generator) -> Plane:
+    """The scene under random light: exposure, contrast, colour cast, and a shadow or glow across it."""
+    gain = rng.uniform(0.55, 1.3) * rng.normal(1, 0.12, 3).astype(np.float32)
+    falloff = 0.65 + 0.7 * smooth_noise(len(canvas), (1, 1), rng)
+    return canvas * falloff[..., None] * gain.astype(np.float32) + np.float32(rng.uniform(-0.08, 0.1))
+
+
+def finish(canvas: Plane, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Sensor noise and eight bits."""
+    noise = rng.standard_normal(canvas.shape, dtype=np.float32) * np.float32(rng.uniform(0.005, 0.04))
+    return np.rint(np.clip(canvas + noise, 0, 1) * 255).astype(np.uint8)
+
+
+def _shades(palette: tuple[tuple[float, float, float], ...], rng: np.random.Generator) -> tuple[Colour, Colour]:
+    """The palette's two colours, each moved a little."""
+    hue = rng.normal(0, 0.03)
+    first, second = (
+        np.array(
+            colorsys.hsv_to_rgb(
+                (h + hue) % 1, np.clip(s * rng.uniform(0.7, 1.2), 0, 1), np.clip(v * rng.uniform(0.8, 1.2), 0, 1)
+            ),
+            dtype=np.float32,
+        )
+        for h, s, v in palette
+    )
+    return first, second
+
+
+def open_mini(split: str, *, seed: int = 0, size: int = SIZE, count: int | None = None) -> ImageSet:
+    """Split "train" (4,000 images) or "val" (1,000) of the embedded data, (N, size, size, 3) in memory.
+
+    Raises:
+        InputError: another split.
+    """
+    if split not in COUNTS:
+        raise InputError(f"mini has no split '{split}'; choose train or val")
+    pixels, labels = _drawn(split, seed, size, count or COUNTS[split])
+    names = [f"mini-v{VERSION}/seed{seed}-{size}px/{split}/{CLASSES[label]}/{i:05d}" for i, label in enumerate(labels)]
+    return from_arrays(f"mini/{split}", pixels, labels, CLASSES, names)
+
+
+@cache
+def _drawn(split: str, seed: int, size: int, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    rng = np.random.default_rng([VERSION, seed, list(COUNTS).index(split)])
+    labels = np.arange(count, dtype=np.int64) % len(CATEGORIES)
+    return np.stack([draw(label, rng, size) for label in labels]), labels

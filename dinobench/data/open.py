@@ -1,0 +1,68 @@
+"""From what the user typed to an ImageSet."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from dinobench.data import digits, huggingface, mini
+from dinobench.data.dataset import ImageSet
+from dinobench.data.registry import dataset_layouts, get_layout, unknown
+from dinobench.runtime.errors import InputError
+
+EMBEDDED = {"mini": mini.open_mini, "digits": digits.open_digits}
+DATA_VARIABLE = "DINOBENCH_DATA"
+
+
+def open_dataset(spec: str, split: str, layout: str | None = None) -> ImageSet:
+    """Open a split of the data that `spec` names.
+
+    Args:
+        spec: `mini`, `digits`, a folder, a dataset's name (a folder below $DINOBENCH_DATA), or `hf:NAME[/SPLIT]`.
+        split: "train", "val" or "test", as the data have them.
+        layout: how the folder is laid out; by default the named dataset's own, else class folders.
+
+    Raises:
+        InputError: nothing is there, or what is there does not fit its layout.
+    """
+    if spec in EMBEDDED:
+        return EMBEDDED[spec](split)
+    if spec.startswith("hf:"):
+        return huggingface.open_hub(spec.removeprefix("hf:"), split)
+    root = dataset_root(spec)
+    return get_layout(layout or layout_of(spec)).open(root, split)
+
+
+def layout_of(spec: str) -> str:
+    """Layout of the dataset that a folder or name stands for; class folders unless a layout claims the name."""
+    return dataset_layouts().get(Path(spec).name, "imagefolder")
+
+
+def dataset_root(spec: str) -> Path:
+    """Folder that a Data SPEC names: itself, or the one of that name below $DINOBENCH_DATA.
+
+    Raises:
+        InputError: there is no such folder; says where it was looked for.
+    """
+    folder = Path(spec).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise InputError(f"{folder} is a file; --data takes a folder, a dataset's name, hf:NAME, mini or digits")
+    if len(folder.parts) > 1:
+        raise InputError(f"no folder {folder}; check the path given as --data")
+    return _below_data_variable(spec)
+
+
+def _below_data_variable(name: str) -> Path:
+    known = {*EMBEDDED, *dataset_layouts()}
+    base = os.environ.get(DATA_VARIABLE)
+    if base and (Path(base).expanduser() / name).is_dir():
+        return Path(base).expanduser() / name
+    if name not in known:
+        raise unknown("data", name, known)
+    if base is None:
+        raise InputError(
+            f"data '{name}' not found: set {DATA_VARIABLE} to the folder that holds {name}/, or give its path"
+        )
+    raise InputError(f"data '{name}' not found in {DATA_VARIABLE}={base}; see `dinobench data check {name}`")

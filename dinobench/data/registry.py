@@ -1,0 +1,98 @@
+"""Layouts and twins are found by file name: adding a file adds the thing."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, cast
+
+from dinobench.data import layouts, twins
+from dinobench.data.dataset import ImageSet
+from dinobench.runtime.errors import InputError
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a layout's check found under a root.
+
+    Attributes:
+        counts: what was counted, e.g. {"train images": 1281167}.
+        problems: one line each: what is missing or wrong, where. Empty when all is well.
+        files: every image file that belongs to the set, for a decode test.
+    """
+
+    counts: Mapping[str, int]
+    problems: tuple[str, ...] = ()
+    files: tuple[Path, ...] = field(default=(), repr=False)
+
+
+class Layout(Protocol):
+    """A module in data/layouts: one way in which datasets lie on disk.
+
+    Attributes:
+        EXPECTED_TREE: the tree, as text for a human, with where people get the data.
+        DATASETS: names of the datasets that come in this layout.
+    """
+
+    EXPECTED_TREE: str
+    DATASETS: tuple[str, ...]
+
+    def open(self, root: Path, split: str) -> ImageSet:
+        """The images of a split; InputError says what is missing."""
+
+    def check(self, root: Path) -> Findings:
+        """Count and verify without decoding; never raises for what it finds."""
+
+
+class Twin(Protocol):
+    """A module in data/twins: writes a small drawn dataset in a real one's true layout."""
+
+    def write(self, root: Path, *, seed: int = 0, small: bool = True) -> None:
+        """Write the twin under `root`."""
+
+
+def layout_names() -> tuple[str, ...]:
+    """Names of all layouts, sorted."""
+    return _modules(layouts.__path__)
+
+
+def twin_names() -> tuple[str, ...]:
+    """Names of all datasets that can be written as a drawn twin, sorted."""
+    return _modules(twins.__path__)
+
+
+def get_layout(name: str) -> Layout:
+    """The layout of that name; InputError suggests the nearest."""
+    return cast(Layout, _load("layout", name, layouts.__name__, layout_names()))
+
+
+def get_twin(name: str) -> Twin:
+    """The twin of that dataset; InputError suggests the nearest."""
+    return cast(Twin, _load("twin", name, twins.__name__, twin_names()))
+
+
+def dataset_layouts() -> dict[str, str]:
+    """Layout of every dataset that a layout names as its own."""
+    return {dataset: name for name in layout_names() for dataset in get_layout(name).DATASETS}
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
+    """The error for a name that nothing answers to, with the nearest known ones."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+    return InputError(f"unknown {kind} '{name}'; {hint}")
+
+
+def _modules(path: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(path) if not module.name.startswith("_")))
+
+
+def _load(kind: str, name: str, package: str, known: tuple[str, ...]) -> object:
+    if name not in known:
+        raise unknown(kind, name, known)
+    return importlib.import_module(f"{package}.{name}")
