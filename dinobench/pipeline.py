@@ -138,8 +138,11 @@ def evaluate(
         tasks: NAME[,NAME...], a group or "all".
         model: Model SPEC; by default the newest run.
         data: Data SPEC for all tasks; by default what a run was trained on, then the cards' own data, then `mini`.
+        protocol: name of a protocol that every chosen task has; by default each card's own.
         output: folder of the records.
         settings: overrides of the protocol's, the model's or the run's settings.
+        tasks_dir: folder with further task cards.
+        models_dir: folder with further model cards.
         report: called with each record as soon as it is written.
 
     Raises:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Folder for run records and files.",
 )
-@click.option("--json", "json_file", type=click.Path(path_type=Path, allow_dash=True), help="Also write records here; - is stdout.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write records here; - is stdout.")
 @click.option("--dry-run", is_flag=True, help="Say what would run and on which data; load nothing.")
 @SETTINGS
 @TASKS_DIR
@@ -49,7 +49,7 @@ def command(
     \b
     dinobench eval --task knn --model checkpoint.pth --data path/to/imagenet
     dinobench eval --task table3 --model dino_vits16 --json -
-    """
+    """  # noqa: D301  (click reads the backspace as "do not wrap")
     from dinobench import pipeline
     from dinobench.runtime.settings import parse_pairs
 
@@ -105,7 +105,8 @@ def _show(record: RunRecord) -> None:
         click.echo(f" {mark} {metric:<24} {_figure(value)}{_interval(record, metric)}")
     for warning in record.warnings:
         click.echo(f"   warning: {warning}")
-    click.echo(f"   comparable with the paper: {'yes' if record.comparable else 'no, because ' + '; '.join(record.because)}")
+    verdict = "yes" if record.comparable else f"no, because {'; '.join(record.because)}"
+    click.echo(f"   comparable with the paper: {verdict}")
 
 
 def _figure(value: float | None) -> str:

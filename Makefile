@@ -1,0 +1,45 @@
+# make demo: train, score and table in one go, on embedded data.   make test: the whole suite.   make check: what CI runs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := runs/demo
+
+.PHONY: demo test check lint types floors clean
+
+demo: $(VENV)/installed
+	$(BIN)/dinobench train --output $(DEMO)
+	$(BIN)/dinobench eval --task knn --model pixels --data mini
+	$(BIN)/dinobench eval --task knn --model random:vit_mini/4 --data mini
+	$(BIN)/dinobench eval --task knn --model $(DEMO)
+	$(BIN)/dinobench tables --table 2
+	@echo
+	@echo "run      $(DEMO)  (checkpoint.pth, best.pth, log.jsonl)"
+	@echo "records  results/records"
+	@echo "next     $(BIN)/dinobench eval --task knn --model YOUR_CHECKPOINT --data YOUR_FOLDER"
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -n 2
+
+check: lint types floors test
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-dev
+	$(BIN)/mypy
+
+floors: $(VENV)/installed-dev
+	$(BIN)/lint-imports
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[cpu]"
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
