@@ -56,6 +56,7 @@ def decode_rgb(data: bytes, where: str) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a palette with transparency, odd EXIF: not the user's concern
             with Image.open(io.BytesIO(data)) as image:
+                image.load()  # an RGB image is handed on as it is and must outlive the file
                 return to_rgb(image)
     except UnidentifiedImageError as error:
         reason = "not an image of a known format, or its header is corrupt"

@@ -88,7 +88,9 @@ def vote(
     rows = max(1, 2**25 // classes)
     pieces = [
         _vote(similarities, labels[indices], sorted(set(ks)), temperature, classes)
-        for similarities, indices in zip(found.similarities.split(rows), found.indices.split(rows), strict=True)
+        for similarities, indices in zip(
+            torch.split(found.similarities, rows), torch.split(found.indices, rows), strict=True
+        )
     ]
     return KnnPredictions({k: torch.cat([piece[k] for piece in pieces]) for k in sorted(set(ks))})
 

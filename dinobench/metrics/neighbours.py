@@ -42,7 +42,7 @@ def nearest(queries: Tensor, bank: Iterable[Tensor], k: int, query_block: int = 
         k: at most the bank's rows.
         query_block: queries per matrix product.
     """
-    parts = queries.split(query_block)
+    parts = torch.split(queries, query_block)
     best = [_nobody(part) for part in parts]
     start = 0
     for block in bank:
@@ -86,7 +86,7 @@ def _largest(similarities: Tensor, k: int, floor: Tensor | None) -> tuple[Tensor
     """
     groups = similarities.shape[1] // _GROUP
     whole = groups * _GROUP
-    maxima = similarities[:, :whole].unflatten(1, (groups, _GROUP)).amax(2) if groups else similarities[:, :0]
+    maxima = similarities[:, :whole].reshape(len(similarities), groups, _GROUP).amax(2)
     wanted = min(k, groups) if floor is None else min(k, int((maxima > floor).sum(1).max()))
     if 2 * wanted > groups:
         values, columns = similarities.topk(min(k, similarities.shape[1]))

@@ -1,0 +1,171 @@
+"""Features of every image of a set: decoding, transforms and the forward pass overlap."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dinobench.data.dataset import ImageSet
+from dinobench.data.transforms import EvaluationTransform, evaluation_transform
+from dinobench.features.loading import pixel_batches
+from dinobench.features.names import Column, depth_of, parse_feature
+from dinobench.models.backbone import Backbone, Preprocessing
+from dinobench.runtime.console import progress
+from dinobench.runtime.errors import InputError
+
+PRECISIONS = ("fp32", "bf16")
+
+
+@dataclass(frozen=True)
+class FeatureBatch:
+    """Features of a few images.
+
+    Attributes:
+        indices: (b,) int64, which images.
+        columns: for each column asked for, (b, D) float32 on the CPU.
+        unreadable: one line per image that could not be decoded, by index.
+    """
+
+    indices: NDArray[np.int64]
+    columns: dict[Column, Tensor]
+    unreadable: dict[int, str]
+
+
+def extract_features(
+    backbone: Backbone,
+    preprocessing: Preprocessing,
+    images: ImageSet,
+    feature: str = "cls",
+    *,
+    device: torch.device | str | None = None,
+    batch_size: int = 64,
+    workers: int = 0,
+    precision: str = "fp32",
+) -> Tensor:
+    """Features of every image, in memory; `FeatureStore` keeps them on disk.
+
+    Args:
+        backbone: moved to `device`, put in eval mode.
+        preprocessing: resize, crop and normalisation.
+        images: N images.
+        feature: see `dinobench.features.names`.
+        device: by default where the backbone is.
+        batch_size: images per forward pass.
+        workers: decoding threads, 0 for one per core.
+        precision: "fp32" or "bf16" (autocast).
+
+    Returns:
+        (N, D) float32 on the CPU.
+
+    Raises:
+        InputError: an image that cannot be decoded, named.
+    """
+    columns = parse_feature(feature)
+    rows: list[Tensor] = []
+    batches = feature_batches(
+        backbone,
+        preprocessing,
+        images,
+        columns,
+        device=device,
+        batch_size=batch_size,
+        workers=workers,
+        precision=precision,
+    )
+    for batch in batches:
+        for line in batch.unreadable.values():
+            raise InputError(line)
+        rows.append(torch.cat([batch.columns[column] for column in columns], 1))
+    if not rows:
+        raise InputError(f"{images.name} holds no image; check the data")
+    return torch.cat(rows)
+
+
+def feature_batches(
+    backbone: Backbone,
+    preprocessing: Preprocessing,
+    images: ImageSet,
+    columns: tuple[Column, ...],
+    *,
+    indices: NDArray[np.int64] | None = None,
+    device: torch.device | str | None = None,
+    batch_size: int = 64,
+    workers: int = 0,
+    precision: str = "fp32",
+) -> Iterator[FeatureBatch]:
+    """Like `extract_features`, batch by batch, for the images of `indices` (all by default), in order.
+
+    Unreadable images are reported in their batch, not raised.
+    """
+    chosen = np.arange(len(images)) if indices is None else indices
+    where = torch.device(device) if device is not None else next(backbone.parameters(), torch.empty(0)).device
+    network = Extractor(backbone, preprocessing, columns, where, precision)
+    batches = pixel_batches(images, chosen, network.transform, batch_size, workers)
+    total = -(-len(chosen) // batch_size)
+    for batch in progress(batches, f"features of {images.name}", total):
+        features = network(torch.from_numpy(batch.pixels)) if len(batch.indices) else {}
+        yield FeatureBatch(batch.indices, {key: value.cpu() for key, value in features.items()}, batch.unreadable)
+
+
+class Extractor:
+    """A frozen backbone as a function from 8-bit crops to columns of features."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        preprocessing: Preprocessing,
+        columns: tuple[Column, ...],
+        device: torch.device,
+        precision: str = "fp32",
+    ) -> None:
+        if precision not in PRECISIONS:
+            raise InputError(f"unknown precision {precision!r}; use {' or '.join(PRECISIONS)}")
+        self.depth = depth_of(columns)
+        if self.depth > backbone.depth:
+            raise InputError(f"a feature asks for the {self.depth} last blocks, but the model has {backbone.depth}")
+        self.backbone = backbone.to(device).eval()
+        self.columns = columns
+        self.device = device
+        self.precision = precision
+        self.transform = _transform_of(preprocessing)
+
+    @torch.inference_mode()
+    def __call__(self, pixels: Tensor) -> dict[Column, Tensor]:
+        """Columns (B, D) float32 on the device, of crops (B, S, S, 3) uint8."""
+        return self.of_images(self.normalised(pixels))
+
+    def of_images(self, images: Tensor) -> dict[Column, Tensor]:
+        """Columns (B, D) float32 of normalised images (B, 3, H, W) on the device."""
+        with self._autocast():
+            layers = self.backbone.intermediate_layers(images, self.depth)
+            return {column: column.take(layers).float() for column in self.columns}
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """(B, 3, S, S) float32 on the device, equal to the transform's own to the last bit."""
+        mean, std = (
+            torch.tensor(values, device=self.device).view(-1, 1, 1)
+            for values in (self.transform.mean, self.transform.std)
+        )
+        images = pixels.to(self.device).permute(0, 3, 1, 2).contiguous().float()
+        return images.div_(255).sub_(mean).div_(std)
+
+    def _autocast(self) -> contextlib.AbstractContextManager[object]:
+        if self.precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
+
+
+def _transform_of(preprocessing: Preprocessing) -> EvaluationTransform:
+    return evaluation_transform(
+        preprocessing.size,
+        preprocessing.resize,
+        preprocessing.interpolation,
+        preprocessing.mean,
+        preprocessing.std,
+    )
