@@ -1,0 +1,144 @@
+"""DAVIS 2017: frames, palette masks and lists of sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dinobench.data.dataset import UNLABELLED, ImageSet, from_files
+from dinobench.data.layouts._files import require
+from dinobench.data.masks import VOID, Labels, read_labels
+from dinobench.data.registry import Findings
+from dinobench.runtime.errors import InputError
+
+DATASETS = ("davis", "davis2017")
+EXPECTED_TREE = """ROOT/
+  ImageSets/2017/val.txt                       names of sequences, one per line
+  JPEGImages/480p/<sequence>/00000.jpg ...
+  Annotations/480p/<sequence>/00000.png ...    pixel values are object numbers
+30 sequences, 1999 frames, 61 objects: "TrainVal, Images and Annotations (480p)" of
+https://davischallenge.org/davis2017/code.html"""
+_FRAMES, _MASKS = Path("JPEGImages/480p"), Path("Annotations/480p")
+
+
+@dataclass(frozen=True)
+class Video:
+    """One sequence: its frames and the mask of every frame, in time order.
+
+    Attributes:
+        merged: whether all objects are one (DAVIS 2016), whatever their numbers.
+    """
+
+    name: str
+    frames: tuple[Path, ...]
+    masks: tuple[Path, ...]
+    merged: bool = False
+
+    def labels(self, index: int) -> Labels:
+        """(H, W) object numbers of one frame; void counts as background unless all objects are merged.
+
+        Raises:
+            InputError: the mask cannot be read or has another size than its frame.
+        """
+        labels = read_labels(self.masks[index])
+        with Image.open(self.frames[index]) as frame:
+            width, height = frame.size
+        if labels.shape != (height, width):
+            raise InputError(
+                f"mask {self.masks[index]} is {labels.shape[1]} x {labels.shape[0]} but its frame is "
+                f"{width} x {height}; use frames and annotations of one resolution"
+            )
+        return (labels > 0).astype(np.uint8) if self.merged else np.where(labels == VOID, 0, labels)
+
+    def all_labels(self) -> Labels:
+        """(T, H, W) object numbers of all frames."""
+        frames = [self.labels(index) for index in range(len(self.frames))]
+        if len({frame.shape for frame in frames}) > 1:
+            raise InputError(f"sequence {self.name}: its frames differ in size; use one resolution")
+        return np.stack(frames)
+
+
+def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common verb)
+    """Every frame of the split's sequences, unlabelled; sequences that lack frames are left out here.
+
+    Raises:
+        InputError: no list of sequences, or no frames at all.
+    """
+    return frames_of(root, f"davis/{split}", sequence_names(root, split, "2017"))
+
+
+def check(root: Path) -> Findings:
+    """Sequences, frames and objects of the validation list, and every sequence that cannot be scored."""
+    return check_sequences(root, "2017", merged=False)
+
+
+def sequence_names(root: Path, split: str, year: str) -> tuple[str, ...]:
+    """Names of a split's sequences; the lists of DAVIS 2016's own release, which name frames, serve too."""
+    listing = root / "ImageSets" / year / f"{split}.txt"
+    if year == "2016" and not listing.is_file():
+        listing = root / "ImageSets" / "480p" / f"{split}.txt"
+    lines = require(listing).read_text(encoding="utf-8").split("\n")
+    names = [Path(line.split()[0]).parent.name or line.strip() for line in lines if line.strip()]
+    if not names:
+        raise InputError(f"{listing} names no sequence; fetch it again")
+    return tuple(dict.fromkeys(names))
+
+
+def read_video(root: Path, name: str, *, merged: bool = False) -> Video:
+    """The files of one sequence.
+
+    Raises:
+        InputError: no folder, fewer than three frames, or a frame or mask without its partner.
+    """
+    frames = {path.stem: path for path in sorted((root / _FRAMES / name).glob("*.jpg"))}
+    masks = {path.stem: path for path in sorted((root / _MASKS / name).glob("*.png"))}
+    if not frames:
+        raise InputError(f"sequence {name} has no frames at {root / _FRAMES / name}; fetch it again or unlist it")
+    _refuse_unpaired(name, frames, masks)
+    if len(frames) < 3:
+        raise InputError(f"sequence {name} has {len(frames)} frames; the first and last are not scored, so it needs 3")
+    return Video(name, tuple(frames.values()), tuple(masks.values()), merged)
+
+
+def _refuse_unpaired(name: str, frames: Mapping[str, Path], masks: Mapping[str, Path]) -> None:
+    for kind, have, need in (("mask", masks, frames), ("frame", frames, masks)):
+        missing = sorted(set(need) - set(have))
+        if missing:
+            raise InputError(
+                f"sequence {name} lacks the {kind} {missing[0]} ({len(missing)} missing in all); fetch it again"
+            )
+
+
+def frames_of(root: Path, name: str, sequences: tuple[str, ...]) -> ImageSet:
+    """Every frame of `sequences` as an ImageSet."""
+    files = [path for sequence in sequences for path in sorted((root / _FRAMES / sequence).glob("*.jpg"))]
+    if not files:
+        raise InputError(
+            f"no frames below {root / _FRAMES} for {len(sequences)} listed sequences; is it DAVIS at 480p?"
+        )
+    names = [path.relative_to(root).as_posix() for path in files]
+    return from_files(name, root, names, [UNLABELLED] * len(names), ())
+
+
+def check_sequences(root: Path, year: str, *, merged: bool) -> Findings:
+    """What `check` of either year says."""
+    try:
+        names = sequence_names(root, "val", year)
+    except InputError as error:
+        return Findings({}, (str(error),))
+    problems: list[str] = []
+    files: list[Path] = []
+    objects = 0
+    for name in names:
+        try:
+            video = read_video(root, name, merged=merged)
+            files += video.frames
+            objects += int(video.labels(0).max())
+        except InputError as error:
+            problems.append(str(error))
+    counts = {"val sequences": len(names), "val frames": len(files), "val objects": objects}
+    return Findings(counts, tuple(problems), tuple(files))
