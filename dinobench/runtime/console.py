@@ -13,9 +13,7 @@ T = TypeVar("T")
 
 def progress(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
     """Iterate over `items` behind a progress bar on stderr; silent where stderr is no terminal."""
-    yield from tqdm(
-        items, desc=label, total=total, file=sys.stderr, disable=not sys.stderr.isatty(), leave=False
-    )
+    yield from tqdm(items, desc=label, total=total, file=sys.stderr, disable=not sys.stderr.isatty(), leave=False)
 
 
 def notice(line: str) -> None:

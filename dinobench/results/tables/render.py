@@ -94,11 +94,15 @@ def to_csv(table: Table) -> str:
     notes = dict(note.split(" ", 1) for note in table.notes)
     for name, rows in table.sections:
         for row in rows:
-            marks = [mark for cell in row for mark in _MARK.findall(cell)]
-            cells = (_MARK.sub("", cell).strip().replace(MINUS, "-") for cell in row)
-            plain = ("" if cell == MISSING else cell for cell in cells)
-            writer.writerow([name, *plain, "; ".join(notes[mark] for mark in marks)])
+            marks = [mark for cell in row for mark in _MARK.findall(cell) if mark in notes]
+            writer.writerow([name, *(_plain(cell, marks) for cell in row), "; ".join(notes[mark] for mark in marks)])
     return stream.getvalue()
+
+
+def _plain(cell: str, marks: list[str]) -> str:
+    for mark in marks:
+        cell = cell.replace(mark, "")
+    return "" if cell == MISSING else cell.strip().replace(MINUS, "-")
 
 
 def _unique(headings: tuple[str, ...]) -> list[str]:

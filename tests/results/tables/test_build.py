@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dinobench.cards import ModelCard, Row, load_tasks, packaged
+from dinobench.results.records import RunRecord
+from dinobench.results.tables.build import MISSING, Footnotes, Table, build_table, format_figure, read_published
+from dinobench.results.tables.specs import SPECS
+from tests.results.factory import make_record
+
+CARD = ModelCard(
+    name="dino_vits16",
+    title="",
+    method="DINO",
+    architecture="vit_small/16",
+    family="dino",
+    source="",
+    licence="",
+    weights="not released",
+    rows=(Row("2", {"method": "DINO", "arch": "ViT-S/16"}),),
+)
+
+
+def table2(*records: RunRecord) -> Table:
+    spec = SPECS["2"]
+    published = read_published(packaged("results/published") / spec.csv)
+    return build_table(spec, published, records, load_tasks(), {CARD.name: CARD})
+
+
+def row(table: Table, *start: str) -> dict[str, str]:
+    rows = [cells for _, section in table.sections for cells in section if cells[: len(start)] == start]
+    assert len(rows) == 1, rows
+    names, figure = [], ""
+    for heading in table.headings:
+        figure = figure if heading in ("ours", "Δ") else heading
+        names.append(figure if figure == heading else f"{figure} {heading}")
+    return dict(zip(names, rows[0], strict=True))
+
+
+def test_a_comparable_record_stands_beside_its_published_row() -> None:
+    cells = row(table2(make_record()), "DINO", "ViT-S/16")
+    assert (cells["k-NN"], cells["k-NN ours"], cells["k-NN Δ"]) == ("74.5", "74.5", "0.0")
+
+
+def test_the_difference_is_that_of_the_printed_figures() -> None:
+    cells = row(table2(make_record(metrics={"top1": 74.349})), "DINO", "ViT-S/16")
+    assert (cells["k-NN ours"], cells["k-NN Δ"]) == ("74.3", "−0.2")
+
+
+def test_an_incomparable_record_gets_a_row_of_its_own_with_the_reason() -> None:
+    table = table2(make_record(comparable=False, because=("400 val images",), intervals={"top1": (70.0, 78.0)}))
+    assert row(table, "DINO", "ViT-S/16")["k-NN ours"] == MISSING
+    assert row(table, "dino_vits16 [b]")["k-NN ours"] == "74.5 (70.0 to 78.0)"
+    assert any("400 val images" in note for note in table.notes)
+
+
+def test_records_of_two_protocols_never_share_a_row() -> None:
+    other = make_record(comparable=False, protocol={"name": "other", "version": 1, "hash": ""})
+    table = table2(make_record(comparable=False), other)
+    assert len(table.sections[-1][1]) == 2
+
+
+def test_a_failed_record_fills_nothing() -> None:
+    assert table2(make_record(error="disk full")) == table2()
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_every_published_row_and_figure_is_printed(name: str) -> None:
+    spec = SPECS[name]
+    published = read_published(packaged("results/published") / spec.csv)
+    table = build_table(spec, published, [], load_tasks(), {})
+    rows = [cells for _, section in table.sections for cells in section]
+    assert len(rows) == len(published)
+    for values, cells in zip(published, rows, strict=True):
+        figures = [cells[table.headings.index(figure.heading)] for figure in spec.figures]
+        assert [float(text) for text in figures if text != MISSING] == [
+            float(values[figure.name]) for figure in spec.figures if values[figure.name]
+        ]
+
+
+def test_published_copies_equal_their_source() -> None:
+    source = Path(__file__).parents[4] / "shared" / "published"
+    if not source.is_dir():
+        pytest.skip(f"no published figures at {source}")
+    for path in source.glob("table*.csv"):
+        assert (packaged("results/published") / path.name).read_text() == path.read_text()
+
+
+@given(st.floats(-1000, 1000), st.integers(0, 3))
+def test_a_printed_figure_reads_back(value: float, decimals: int) -> None:
+    text = format_figure(value, decimals, signed=True)
+    assert abs(float(text.replace("−", "-")) - value) <= 0.5 * 10**-decimals + 1e-9
+    assert not text.endswith("-0.0")
+
+
+def test_footnotes_are_marked_once_and_past_z() -> None:
+    notes = Footnotes()
+    marks = [notes.mark(f"note {number}") for number in range(60)]
+    assert len(set(marks)) == 60
+    assert notes.mark("note 3") == marks[3]
+    assert len(notes.lines()) == 60
