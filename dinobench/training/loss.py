@@ -1,12 +1,11 @@
-"""The DINO loss: cross-entropy of every student view with the teacher's other global views."""
+"""Cross-entropy of every student view with the teacher's other global views."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 GLOBAL_VIEWS = 2
 
@@ -62,34 +61,3 @@ def cross_entropy(student: Tensor, targets: Tensor, temperature: float) -> Tenso
 def entropy(probabilities: Tensor) -> Tensor:
     """Mean entropy in nats of (N, K) distributions; a probability of 0 counts 0."""
     return torch.special.entr(probabilities).sum(-1).mean()
-
-
-class Center(nn.Module):
-    """Running mean of the teacher's logits, taken off before its softmax: `center` (1, K).
-
-    Args:
-        out_dim: K.
-        momentum: of the running mean.
-        mean_over_processes: averages a (1, K) tensor over all processes, which hold batches of equal size.
-    """
-
-    center: Tensor
-
-    def __init__(
-        self, out_dim: int, *, momentum: float = 0.9, mean_over_processes: Callable[[Tensor], Tensor] | None = None
-    ) -> None:
-        super().__init__()
-        self.register_buffer("center", torch.zeros(1, out_dim))
-        self.momentum = momentum
-        self._mean_over_processes = mean_over_processes
-
-    def forward(self, logits: Tensor, temperature: float) -> Tensor:
-        """softmax((logits - center) / temperature) in at least float32: (N, K) -> (N, K)."""
-        return ((logits - self.center) / temperature).softmax(dim=-1)
-
-    @torch.no_grad()
-    def update(self, batch_mean: Tensor) -> None:
-        """Move towards the mean (1, K) of this step's teacher logits over views, micro-batches and processes."""
-        if self._mean_over_processes is not None:
-            batch_mean = self._mean_over_processes(batch_mean)
-        self.center.lerp_(batch_mean.to(self.center.dtype), 1 - self.momentum)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dinobench.models.backbone import Backbone
+from dinobench.training.head import DinoHead
 
 
 class Network(nn.Module):
@@ -20,7 +21,7 @@ class Network(nn.Module):
         predictor: (B, K) -> (B, K), of a student only.
     """
 
-    def __init__(self, backbone: Backbone, head: nn.Module, predictor: nn.Module | None = None) -> None:
+    def __init__(self, backbone: Backbone, head: DinoHead, predictor: nn.Module | None = None) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
@@ -32,7 +33,7 @@ class Network(nn.Module):
         Args:
             groups: views of one size each, (views * B, C, H, W), view by view; the global views come first.
         """
-        logits: Tensor = self.head(torch.cat([self.backbone(images).cls for images in groups]))
+        logits: Tensor = self.head(torch.cat([self.backbone.class_token(images) for images in groups]))
         return logits if self.predictor is None else self.predictor(logits)
 
 

@@ -1,0 +1,139 @@
+"""One optimiser step of student and teacher."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+
+from dinobench.training.objective import Objective
+from dinobench.training.optimisers import clip_each, set_schedules
+from dinobench.training.processes import world_size
+from dinobench.training.student_teacher import Network, follow
+
+Views = Sequence[Tensor]
+"""Normalised views of one micro-batch, one tensor (views * B, C, H, W) per size; the two global views come first."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the schedules say for one step.
+
+    Attributes:
+        lr, weight_decay: of the optimiser.
+        momentum: of the teacher.
+        temperature: of the teacher's softmax.
+        frozen: whether the head's last layer stays as it is.
+    """
+
+    lr: float
+    weight_decay: float
+    momentum: float
+    temperature: float
+    frozen: bool
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Figures of one step, as tensors on the device, so that reading them can wait.
+
+    Attributes:
+        loss: mean over the step's micro-batches, of this process.
+        entropy: mean entropy of the teacher's targets in nats.
+        norms: of the student's gradient tensors before clipping.
+    """
+
+    loss: Tensor
+    entropy: Tensor
+    norms: Sequence[Tensor]
+
+
+class Learner:
+    """Student, teacher, objective and optimiser: all that a step changes.
+
+    Args:
+        student, teacher: equal at the start.
+        objective: what the student minimises.
+        optimiser: over the student's parameters.
+        clip: largest norm of a gradient tensor, 0 for none.
+        teacher_from: "momentum" average of the student, its "previous_iteration", "previous_epoch", or the present
+            "student" itself (Figure 6).
+        bf16: run the networks under bfloat16 autocast; losses and weights stay in float32.
+    """
+
+    def __init__(
+        self,
+        student: Network,
+        teacher: Network,
+        objective: Objective,
+        optimiser: Optimizer,
+        *,
+        clip: float,
+        teacher_from: str = "momentum",
+        bf16: bool = False,
+    ) -> None:
+        self.student, self.teacher, self.objective, self.optimiser = student, teacher, objective, optimiser
+        self.clip, self.teacher_from, self.bf16 = clip, teacher_from, bf16
+        self._parallel: nn.Module | None = None
+        self._frozen: bool | None = None
+
+    def step(self, micro_batches: Sequence[Views], settings: Settings) -> Measured:
+        """Learn from the mean over `micro_batches`; center and teacher follow once."""
+        set_schedules(self.optimiser, lr=settings.lr, weight_decay=settings.weight_decay)
+        self._freeze(settings.frozen)
+        self.optimiser.zero_grad()
+        terms = []
+        for number, views in enumerate(micro_batches, start=1):
+            with self._without_exchange(number < len(micro_batches)):
+                terms.append(self._learn(views, settings.temperature, share=1 / len(micro_batches)))
+        norms = clip_each(self.student.parameters(), self.clip)
+        if self.teacher_from == "previous_iteration":
+            follow(self.teacher, self.student, 0.0)
+        self.optimiser.step()
+        self.objective.after_step()
+        self._follow(settings.momentum)
+        losses, entropies = zip(*terms, strict=True)
+        return Measured(torch.stack(losses).mean(), torch.stack(entropies).mean(), norms)
+
+    def end_epoch(self) -> None:
+        """Called after the last step of each epoch."""
+        if self.teacher_from == "previous_epoch":
+            follow(self.teacher, self.student, 0.0)
+
+    def _learn(self, views: Views, temperature: float, share: float) -> tuple[Tensor, Tensor]:
+        """Add `share` of this micro-batch's gradient; gives its loss and entropy."""
+        with torch.autocast(views[0].device.type, dtype=torch.bfloat16, enabled=self.bf16):
+            with torch.no_grad():
+                targets = self.teacher(views[:1])
+            logits = (self._parallel or self.student)(views)
+        if self.bf16:
+            targets = targets.float()
+        terms = self.objective(logits, targets, temperature)
+        (terms.loss * share).backward()
+        return terms.loss.detach(), terms.entropy
+
+    def _follow(self, momentum: float) -> None:
+        if self.teacher_from == "momentum":
+            follow(self.teacher, self.student, momentum)
+        elif self.teacher_from == "student":
+            follow(self.teacher, self.student, 0.0)
+
+    def _freeze(self, frozen: bool) -> None:
+        """Freeze or free the last layer; the gradient exchange is set up anew when the trained parameters change."""
+        if frozen == self._frozen:
+            return
+        self._frozen = frozen
+        self.student.head.freeze_last_layer(frozen)
+        if world_size() > 1:
+            self._parallel = DistributedDataParallel(self.student)
+
+    def _without_exchange(self, wait: bool) -> contextlib.AbstractContextManager[None]:
+        """Under many processes, gradients are exchanged with the last micro-batch only."""
+        if wait and isinstance(self._parallel, DistributedDataParallel):
+            return self._parallel.no_sync()  # type: ignore[no-any-return]
+        return contextlib.nullcontext()

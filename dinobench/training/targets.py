@@ -1,0 +1,50 @@
+"""From teacher logits to target probabilities: the centerings of Table 7."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from dinobench.training.processes import mean_over_processes
+
+
+class Targets(nn.Module):
+    """(N, K) teacher logits -> (N, K) probabilities in at least float32. This one only sharpens: no centering."""
+
+    def forward(self, logits: Tensor, temperature: float) -> Tensor:
+        """Softmax at the teacher's temperature."""
+        return (logits / temperature).softmax(dim=-1)
+
+    def after_step(self) -> None:
+        """Called once per optimiser step, however many micro-batches it took."""
+
+
+class Centered(Targets):
+    """Takes a running mean of the teacher's logits off before the softmax: `center` (1, K).
+
+    The mean is over both global views, all micro-batches and all processes, which hold batches of equal size; a step
+    uses the center of the steps before it (Caron et al. 2021, section 3.1).
+
+    Args:
+        out_dim: K.
+        momentum: of the running mean.
+    """
+
+    center: Tensor
+
+    def __init__(self, out_dim: int, momentum: float = 0.9) -> None:
+        super().__init__()
+        self.register_buffer("center", torch.zeros(1, out_dim))
+        self.momentum = momentum
+        self._seen: list[Tensor] = []
+
+    def forward(self, logits: Tensor, temperature: float) -> Tensor:
+        """Softmax of the centred logits; remembers their mean until `after_step`."""
+        self._seen.append(logits.mean(0, keepdim=True))
+        return ((logits - self.center) / temperature).softmax(dim=-1)
+
+    def after_step(self) -> None:
+        """Move the center towards the mean of this step."""
+        mean = mean_over_processes(torch.stack(self._seen).mean(0))
+        self._seen.clear()
+        self.center.lerp_(mean.to(self.center.dtype), 1 - self.momentum)
