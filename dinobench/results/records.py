@@ -89,9 +89,9 @@ def record_from_json(text: str, where: str) -> RunRecord:
         raw = json.loads(text)
         if raw["schema"] > SCHEMA:
             raise InputError(f"record {where} has schema {raw['schema']}, newer than {SCHEMA}; update dinobench")
-        intervals = {name: (low, high) for name, (low, high) in raw.pop("intervals").items()}
-        tuples = {name: tuple(raw.pop(name)) for name in ("warnings", "files", "because")}
-        return RunRecord(intervals=intervals, **tuples, **raw)
+        raw["intervals"] = {name: (low, high) for name, (low, high) in raw["intervals"].items()}
+        raw.update((name, tuple(raw[name])) for name in ("warnings", "files", "because"))
+        return RunRecord(**raw)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{where} is not a run record ({error}); move it out of the results folder") from error
 

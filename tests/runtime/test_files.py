@@ -19,7 +19,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_temporary(tmp_path: Path) -> 
 
 def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
     target = tmp_path / "x"
-    with pytest.raises(InputError, match="cannot write .*No space left"), atomic_path(target):
+    with pytest.raises(InputError, match=r"cannot write .*No space left"), atomic_path(target):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert list(tmp_path.iterdir()) == []
 

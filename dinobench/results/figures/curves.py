@@ -1,0 +1,85 @@
+"""Training curves from a run's log.jsonl."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import atomic_path
+
+PANELS = {
+    "loss": "loss",
+    "entropy": "teacher entropy (nats)",
+    "kl": "KL(teacher || student) (nats)",
+    "lr": "learning rate",
+    "knn_top1": "online k-NN top-1 (%)",
+}
+
+
+Log = Sequence[Mapping[str, Any]]
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Lines of a log.jsonl; a last line cut off by a kill is left out.
+
+    Raises:
+        InputError: no such file, or an earlier line that is not JSON.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise InputError(f"cannot read the log {path}: {error.strerror}") from error
+    entries = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            entries.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            if number < len(lines):
+                raise InputError(f"{path}, line {number}, is not JSON; was the log edited?") from error
+    return entries
+
+
+def series(log: Log, name: str) -> tuple[list[float], list[float]]:
+    """Epochs and values of one quantity, where the log has it."""
+    points = [(float(entry["epoch"]), float(entry[name])) for entry in log if _has(entry, name)]
+    return [epoch for epoch, _ in points], [value for _, value in points]
+
+
+def _has(entry: Mapping[str, Any], name: str) -> bool:
+    return entry.get("epoch") is not None and isinstance(entry.get(name), int | float)
+
+
+def draw_curves(logs: Mapping[str, Log], target: Path, levels: Mapping[str, float] = {}) -> None:
+    """One panel per quantity, one line per run, as a PNG.
+
+    Args:
+        logs: entries of log.jsonl by run name.
+        target: where the PNG goes.
+        levels: dashed horizontal lines in the k-NN panel, such as {"raw pixels": 20.1}.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    panels = [name for name in PANELS if any(series(log, name)[0] for log in logs.values())]
+    if not panels:
+        raise InputError("no run has anything to draw yet; train for at least one logged step")
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 2.9), squeeze=False, layout="constrained")
+    for axis, name in zip(axes[0], panels, strict=True):
+        for run, log in logs.items():
+            axis.plot(*series(log, name), label=run, linewidth=1.2)
+        for label, level in levels.items() if name == "knn_top1" else ():
+            axis.axhline(level, linestyle="--", linewidth=0.8, color="0.4")
+            axis.annotate(label, (0.02, level), xycoords=("axes fraction", "data"), fontsize=7, va="bottom")
+        axis.set_title(PANELS[name], fontsize=9)
+        axis.set_xlabel("epoch", fontsize=8)
+        axis.tick_params(labelsize=7)
+    if len(logs) > 1:
+        axes[0][0].legend(fontsize=7)
+    with atomic_path(target) as temporary:
+        figure.savefig(temporary, format="png", dpi=130)
+    plt.close(figure)

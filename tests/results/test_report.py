@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from dinobench.results.figures.curves import draw_curves, read_log, series
+from dinobench.results.records import RecordStore
+from dinobench.results.report import write_report
+from dinobench.runtime.errors import InputError
+from tests.results.factory import make_record
+
+LOG = '{"epoch": 1.0, "loss": 5.0, "knn_top1": 20.0}\n{"epoch": 2.0, "loss": 4.0}\n'
+
+
+def write_run(runs: Path, text: str = LOG) -> None:
+    (runs / "mine").mkdir(parents=True)
+    (runs / "mine" / "log.jsonl").write_text(text)
+
+
+def test_the_page_shows_tables_records_curves_and_pictures(tmp_path: Path) -> None:
+    results, runs, output = tmp_path / "records", tmp_path / "runs", tmp_path / "report"
+    RecordStore(results).add(make_record(files=("mask.png",)))
+    RecordStore(results).add(make_record(task="linear", error="<boom>"))
+    Image.new("RGB", (4, 4)).save(results / "mask.png")
+    write_run(runs)
+    page = write_report(results, output, runs).read_text()
+    assert "Table 2." in page
+    assert "&lt;boom&gt;" in page
+    sources = [part.split('"')[0] for part in page.split('<img src="')[1:]]
+    assert len(sources) == 2
+    assert all((output / source).stat().st_size > 0 for source in sources)
+
+
+def test_nothing_to_report_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing to report"):
+        write_report(tmp_path / "a", tmp_path / "b", tmp_path / "c")
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_log_cut_off_by_a_kill_is_read_up_to_the_cut(tmp_path: Path) -> None:
+    write_run(tmp_path, LOG + '{"epoch": 3.0, "lo')
+    log = read_log(tmp_path / "mine" / "log.jsonl")
+    assert series(log, "loss") == ([1.0, 2.0], [5.0, 4.0])
+    assert series(log, "knn_top1") == ([1.0], [20.0])
+
+
+def test_a_broken_log_is_named_with_its_line(tmp_path: Path) -> None:
+    write_run(tmp_path, "oops\n" + LOG)
+    with pytest.raises(InputError, match="line 1"):
+        read_log(tmp_path / "mine" / "log.jsonl")
+
+
+def test_a_log_with_nothing_to_draw_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="anything to draw"):
+        draw_curves({"x": [{"epoch": 1}]}, tmp_path / "x.png")
+    assert list(tmp_path.iterdir()) == []
