@@ -1,0 +1,69 @@
+"""Labelled images in parquet files, as Hugging Face stores them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dinobench.data.decode import decode_rgb
+from dinobench.runtime.errors import InputError
+
+_IMAGE_COLUMNS = ("img", "image")
+_LABEL_COLUMNS = ("fine_label", "label")
+_Row = tuple[str, NDArray[np.uint8], int]
+
+
+def read_parquet(shards: Sequence[Path]) -> tuple[list[str], NDArray[np.uint8], NDArray[np.int64], list[str]]:
+    """Names, (N, S, S, 3) pixels, (N,) labels and class names of images of one size.
+
+    Raises:
+        InputError: no pyarrow, an unreadable file, no image or label column, no rows, images of several sizes.
+    """
+    tables = [_read(shard) for shard in shards]
+    rows = [row for table, shard in zip(tables, shards, strict=True) for row in _rows(table, shard)]
+    if not rows:
+        raise InputError(f"{shards[0]} holds no rows: an empty split; fetch it again")
+    names, images, labels = zip(*rows, strict=True)
+    if len({image.shape for image in images}) > 1:
+        raise InputError(f"{shards[0]} holds images of several sizes, which no CIFAR has; open it as hf:FOLDER")
+    return list(names), np.stack(images), np.array(labels, dtype=np.int64), _classes(tables[0], shards[0])
+
+
+def _read(shard: Path) -> Any:
+    try:
+        import pyarrow.parquet  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise InputError("parquet files need pyarrow: pip install 'dinobench[hf]'") from error
+    try:
+        return pyarrow.parquet.read_table(shard)
+    except Exception as error:  # pyarrow's exceptions share no useful base
+        raise InputError(f"cannot read {shard} as parquet ({error}); fetch it again") from error
+
+
+def _column(table: Any, candidates: Sequence[str], shard: Path) -> str:
+    found = next((name for name in candidates if name in table.column_names), None)
+    if found is None:
+        held, wanted = ", ".join(table.column_names), " or ".join(candidates)
+        raise InputError(f"{shard} has columns {held} but none called {wanted}; is it the right file?")
+    return found
+
+
+def _rows(table: Any, shard: Path) -> Iterator[_Row]:
+    images = table.column(_column(table, _IMAGE_COLUMNS, shard)).to_pylist()
+    labels = table.column(_column(table, _LABEL_COLUMNS, shard)).to_pylist()
+    for position, (image, label) in enumerate(zip(images, labels, strict=True)):
+        name = f"{shard.stem}/{image.get('path') or f'{position:05d}.png'}"
+        yield name, np.asarray(decode_rgb(image["bytes"], f"{shard} row {position}")), int(label)
+
+
+def _classes(table: Any, shard: Path) -> list[str]:
+    """The class names that Hugging Face keeps in the schema, else plain numbers."""
+    column = _column(table, _LABEL_COLUMNS, shard)
+    metadata = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
+    feature = metadata.get("info", {}).get("features", {}).get(column, {})
+    return list(feature.get("names") or (str(number) for number in range(100 if column == "fine_label" else 10)))

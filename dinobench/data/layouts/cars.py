@@ -1,0 +1,94 @@
+"""Stanford Cars: images and a .mat devkit with a class and a box for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dinobench.data.dataset import FileSource, ImageSet, from_files
+from dinobench.data.layouts._files import check_splits, read_mat, refuse_missing, refuse_out_of_range, variable
+from dinobench.data.registry import Findings
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.suggest import unknown
+
+DATASETS = ("cars",)
+EXPECTED_TREE = """ROOT/
+  cars_train/00001.jpg ...     8144 images
+  cars_test/00001.jpg ...      8041 images
+  devkit/cars_meta.mat         196 class names
+  devkit/cars_train_annos.mat
+  cars_test_annos_withlabels.mat
+"train" and "val" are whole images; "train-cropped" and "val-cropped" are cut to the annotated boxes.
+The official address (ai.stanford.edu/~jkrause/cars) has been dead since 2023; copies are on Kaggle and Hugging Face."""
+
+_CROPPED = "-cropped"
+_SPLITS = {
+    "train": ("cars_train", "devkit/cars_train_annos.mat"),
+    "val": ("cars_test", "cars_test_annos_withlabels.mat"),
+    "test": ("cars_test", "cars_test_annos_withlabels.mat"),
+}
+_BOX = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2")
+
+
+@dataclass(frozen=True, eq=False)
+class BoxSource(FileSource):
+    """Image files cut to one box each.
+
+    Attributes:
+        boxes: (N, 4) left, top, right, bottom in pixels, counted from 1, both ends included, as the devkit has them.
+    """
+
+    boxes: NDArray[np.int64]
+
+    def read(self, index: int) -> Image.Image:
+        """Decode the file of that index and cut out its box; InputError where they do not fit."""
+        image = super().read(index)
+        left, top, right, bottom = (int(edge) for edge in self.boxes[index])
+        if not (1 <= left <= right <= image.width and 1 <= top <= bottom <= image.height):
+            where = f"{self.names[index]} ({image.width} x {image.height} pixels)"
+            raise InputError(
+                f"box {left},{top},{right},{bottom} does not fit {where}; are the images cropped already? "
+                f"Use the split without '{_CROPPED}'"
+            )
+        return image.crop((left - 1, top - 1, right, bottom))
+
+
+def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common verb)
+    """The images of "train" or "val"; with "-cropped" appended, cut to their boxes.
+
+    Raises:
+        InputError: a missing or unreadable .mat file, a class out of range, or missing images.
+    """
+    plain = split.removesuffix(_CROPPED)
+    if plain not in _SPLITS:
+        raise unknown("split of cars", split, [*_SPLITS, "train-cropped", "val-cropped"])
+    folder, listing = _SPLITS[plain][0], root / _SPLITS[plain][1]
+    classes = [str(name) for name in variable(read_mat(root / "devkit/cars_meta.mat"), "class_names", root)]
+    annotations = _annotations(listing)
+    names = [f"{folder}/{name}" for name in annotations["fname"]]
+    labels = annotations["class"].astype(np.int64) - 1
+    refuse_missing(root, names, listing)
+    refuse_out_of_range(labels, len(classes), names, listing)
+    images = from_files(f"cars/{split}", root, names, labels, classes)
+    if plain == split:
+        return images
+    boxes = np.stack([annotations[edge].astype(np.int64) for edge in _BOX], axis=1)
+    return replace(images, source=BoxSource(root, images.names, boxes))
+
+
+def check(root: Path) -> Findings:
+    """Images of each split, and what is missing."""
+    return check_splits(open, root, ("train", "val"))
+
+
+def _annotations(path: Path) -> NDArray[np.void]:
+    annotations = variable(read_mat(path), "annotations", path)
+    absent = [field for field in ("fname", "class", *_BOX) if field not in (annotations.dtype.names or ())]
+    if absent:
+        hint = "; the test split needs cars_test_annos_withlabels.mat" if "class" in absent else ""
+        raise InputError(f"annotations of {path} lack {', '.join(absent)}{hint}")
+    return annotations

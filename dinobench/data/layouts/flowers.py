@@ -1,0 +1,65 @@
+"""Oxford Flowers-102: one folder of images; labels and splits in two .mat files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from dinobench.data.dataset import ImageSet, from_files
+from dinobench.data.layouts._files import check_splits, read_mat, refuse_missing, refuse_out_of_range, variable
+from dinobench.data.registry import Findings
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.suggest import unknown
+
+DATASETS = ("flowers",)
+EXPECTED_TREE = """ROOT/
+  jpg/image_00001.jpg ... image_08189.jpg
+  imagelabels.mat    labels 1..102
+  setid.mat          trnid (1020), valid (1020), tstid (6149)
+By protocol "train" is trnid + valid (2040 images) and "val" is tstid (6149).
+https://www.robots.ox.ac.uk/~vgg/data/flowers/102/ (102flowers.tgz, imagelabels.mat, setid.mat)."""
+
+CLASSES = 102
+_PARTS = {
+    "train": ("trnid", "valid"),
+    "val": ("tstid",),
+    "test": ("tstid",),
+    "trnid": ("trnid",),
+    "valid": ("valid",),
+    "tstid": ("tstid",),
+}
+
+
+def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common verb)
+    """The images of "train" (trnid, then valid) or "val" (tstid), or of one part by its own name.
+
+    Raises:
+        InputError: a missing or unreadable .mat file, an id without label, or missing images.
+    """
+    if split not in _PARTS:
+        raise unknown("split of flowers", split, _PARTS)
+    ids = _ids(root / "setid.mat", _PARTS[split])
+    labels = _labels(root / "imagelabels.mat", ids)
+    names = [f"jpg/image_{number:05d}.jpg" for number in ids]
+    refuse_missing(root, names, root / "setid.mat")
+    refuse_out_of_range(labels, CLASSES, names, root / "imagelabels.mat")
+    classes = [f"{number:03d}" for number in range(1, CLASSES + 1)]
+    return from_files(f"flowers/{split}", root, names, labels, classes)
+
+
+def check(root: Path) -> Findings:
+    """Images of each split, and what is missing."""
+    return check_splits(open, root, ("train", "val"))
+
+
+def _ids(path: Path, parts: tuple[str, ...]) -> np.ndarray:
+    content = read_mat(path)
+    return np.concatenate([variable(content, part, path) for part in parts]).astype(np.int64)
+
+
+def _labels(path: Path, ids: np.ndarray) -> np.ndarray:
+    labels = variable(read_mat(path), "labels", path).astype(np.int64)
+    if len(ids) and not 1 <= ids.min() <= ids.max() <= len(labels):
+        raise InputError(f"{path} labels images 1..{len(labels)} but the splits name {ids.min()}..{ids.max()}")
+    return np.asarray(labels[ids - 1] - 1)

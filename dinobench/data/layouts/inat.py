@@ -1,0 +1,76 @@
+"""iNaturalist 2018 and 2019: image folders and COCO-style json lists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dinobench.data.dataset import ImageSet, from_files
+from dinobench.data.layouts._files import check_splits, read_json, refuse_missing
+from dinobench.data.registry import Findings
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.suggest import unknown
+
+DATASETS = ("inat18", "inat19")
+EXPECTED_TREE = """ROOT/                        (one folder per year)
+  train2018.json val2018.json
+  train_val2018/<supercategory>/<category>/*.jpg
+2018: 437513 train and 24426 val images, 8142 categories. 2019: 265213 and 3030, 1010 categories.
+https://github.com/visipedia/inat_comp names the archives; its first links died, the AWS open-data bucket
+ml-inat-competition-datasets has them."""
+
+
+def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common verb)
+    """The images of "train" or "val", in the order of the json; the label is the rank of the category id.
+
+    Raises:
+        InputError: no or several json lists, an unknown category or image id, or missing images.
+    """
+    if split not in ("train", "val"):
+        raise unknown("split of iNaturalist", split, ("train", "val"))
+    listing = _listing(root, split)
+    names, labels, classes = read_listing(listing)
+    refuse_missing(root, names, listing)
+    return from_files(f"inat{listing.stem[-2:]}/{split}", root, names, labels, classes)
+
+
+def check(root: Path) -> Findings:
+    """Images of each split, and what is missing."""
+    return check_splits(open, root, ("train", "val"))
+
+
+def read_listing(path: Path) -> tuple[list[str], np.ndarray, list[str]]:
+    """File names, (N,) labels and class names of a COCO-style json, without looking at the images.
+
+    Raises:
+        InputError: a part is absent, or an image has no annotation, or a category is unknown.
+    """
+    content = read_json(path)
+    try:
+        categories = sorted((int(item["id"]), str(item["name"])) for item in content["categories"])
+        category_of = {item["image_id"]: int(item["category_id"]) for item in content["annotations"]}
+        images = [(item["id"], str(item["file_name"])) for item in content["images"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is no COCO-style listing: no usable {error} in it; fetch it again") from error
+    rank = {number: position for position, (number, _) in enumerate(categories)}
+    labels = [_label(path, name, category_of.get(number), rank) for number, name in images]
+    return [name for _, name in images], np.array(labels, dtype=np.int64), [f"{i:04d} {name}" for i, name in categories]
+
+
+def _label(path: Path, name: str, category: int | None, rank: dict[int, int]) -> int:
+    if category is None:
+        raise InputError(f"{path} has no annotation for {name}; only the train and val lists are labelled")
+    if category not in rank:
+        raise InputError(f"{path} puts {name} into category {category}, outside its {len(rank)} categories")
+    return rank[category]
+
+
+def _listing(root: Path, split: str) -> Path:
+    found = [path for path in sorted(root.glob(f"{split}*.json")) if re.fullmatch(rf"{split}\d{{4}}", path.stem)]
+    if len(found) != 1:
+        held: Any = ", ".join(path.name for path in found) or f"no {split}YEAR.json"
+        raise InputError(f"{root} must hold one list such as {split}2019.json but holds {held}; one folder per year")
+    return found[0]

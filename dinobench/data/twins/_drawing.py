@@ -1,0 +1,44 @@
+"""What twins share: how many images, which labels, and writing jpg and .mat files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dinobench.data import mini
+from dinobench.runtime.files import atomic_path
+
+Images = Iterator[tuple[int, NDArray[np.uint8]]]
+
+
+def images_per_class(small: bool) -> dict[str, int]:
+    """Images of each class in each split of a twin."""
+    return {"train": 12, "val": 6} if small else {"train": 200, "val": 50}
+
+
+def draw_split(split: str, classes: int, size: int, *, seed: int, small: bool) -> Images:
+    """(label, (size, size, 3) image) of a split, classes in turn; "train" and "val" never share an image."""
+    rng = np.random.default_rng([seed, ("train", "val").index(split), size])
+    drawn = min(classes, len(mini.CLASSES))
+    for position in range(drawn * images_per_class(small)[split]):
+        label = position % drawn
+        yield label, mini.draw(label, rng, size)
+
+
+def save_jpeg(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """Write (H, W, 3) pixels as a JPEG, folders included."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, quality=92)
+
+
+def save_mat(path: Path, variables: dict[str, Any]) -> None:
+    """Write a MATLAB 5 file whole."""
+    import scipy.io
+
+    with atomic_path(path) as temporary:
+        scipy.io.savemat(temporary, variables, appendmat=False)
