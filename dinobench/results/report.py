@@ -114,7 +114,9 @@ figcaption { font-size: .85rem; color: #555 }
 {% if records %}
 <h2>Records</h2>
 <table><thead><tr>
-{% for heading in ("Task", "Model", "Data", "Figure", "Comparable with the paper", "Date") %}<th>{{ heading }}</th>{% endfor %}
+{% for heading in ("Task", "Model", "Data", "Figure", "Comparable with the paper", "Date") %}
+<th>{{ heading }}</th>
+{% endfor %}
 </tr></thead>
 {% for record in records %}
 <tr><td>{{ record.task }}@{{ record.protocol.name }}</td><td>{{ record.model.name }}</td><td>{{ record.data.spec }}</td>
