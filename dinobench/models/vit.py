@@ -174,7 +174,7 @@ class VisionTransformer(Backbone):
         self.patch_embed = PatchEmbedding(shape)
         if shape.positions == "rotary":
             self.rope_embed = RotaryPositions(shape.dim // shape.heads)
-        rates = [drop_path * index / max(shape.depth - 1, 1) for index in range(shape.depth)]
+        rates = torch.linspace(0, drop_path, shape.depth, device="cpu").tolist()
         self.blocks = nn.ModuleList(Block(shape, rate) for rate in rates)
         self.norm = nn.LayerNorm(shape.dim, eps=shape.norm_eps)
         if shape.class_norm:

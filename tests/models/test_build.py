@@ -106,7 +106,7 @@ def test_drop_path_reaches_the_blocks() -> None:
 
 
 def test_an_unknown_name_is_refused_with_a_suggestion() -> None:
-    with pytest.raises(InputError, match="did you mean .*resnet50"):
+    with pytest.raises(InputError, match=r"did you mean .*resnet50"):
         build_backbone("resnet5o")
 
 
