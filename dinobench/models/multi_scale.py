@@ -1,8 +1,8 @@
-"""Class tokens averaged over image scales, as the released retrieval evaluation does it."""
+"""Descriptors averaged over image scales, as the released retrieval evaluation does it with class tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
@@ -14,17 +14,17 @@ from dinobench.models.backbone import Backbone
 SCALES = (1.0, 2**-0.5, 0.5)
 
 
-def multi_scale_class_token(
-    backbone: Backbone,
+def multi_scale(
+    describe: Callable[[Tensor], Tensor],
     images: Tensor,
     *,
     scales: Sequence[float] = SCALES,
     norm: Literal["image", "batch"] = "image",
 ) -> Tensor:
-    """Mean over `scales` of the class token, normalised; protocol of section 5 in the retrieval card.
+    """Mean over `scales` of a descriptor, normalised; protocol of section 5 in the retrieval card.
 
     Args:
-        backbone: any backbone.
+        describe: from normalised images (B, C, h, w) of any size to (B, D).
         images: (B, C, H, W), normalised; resized by bilinear interpolation without antialias.
         scales: factors of height and width.
         norm: "image" gives unit rows; "batch" divides by the norm of the whole batch, which is what the released
@@ -33,10 +33,20 @@ def multi_scale_class_token(
     Returns:
         (B, D)
     """
-    tokens = [backbone.class_token(_rescale(images, scale)) for scale in scales]
-    mean = torch.stack(tokens).mean(dim=0)
+    mean = torch.stack([describe(_rescale(images, scale)) for scale in scales]).mean(dim=0)
     length: Tensor = torch.linalg.vector_norm(mean, dim=None if norm == "batch" else 1, keepdim=True)
     return mean / length
+
+
+def multi_scale_class_token(
+    backbone: Backbone,
+    images: Tensor,
+    *,
+    scales: Sequence[float] = SCALES,
+    norm: Literal["image", "batch"] = "image",
+) -> Tensor:
+    """`multi_scale` of a backbone's class token."""
+    return multi_scale(backbone.class_token, images, scales=scales, norm=norm)
 
 
 def _rescale(images: Tensor, scale: float) -> Tensor:
