@@ -1,0 +1,87 @@
+"""Percentile bootstrap of means over images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+REPEATS = 2000
+LEVEL = 95.0
+_CELLS = 2**23  # drawn counts held at once
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean of A less mean of B over the same images.
+
+    Attributes:
+        value: the difference.
+        low, high: its 95% interval.
+        p_value: two-sided: twice the share of resamples on the far side of zero.
+    """
+
+    value: float
+    low: float
+    high: float
+    p_value: float
+
+
+def interval(values: ArrayLike, repeats: int = REPEATS, seed: int = 0) -> tuple[float, float]:
+    """The 95% percentile interval of the mean of `values` (M,) when its M entries are drawn again with replacement.
+
+    Raises:
+        ValueError: no value.
+    """
+    low, high = np.percentile(resampled_means(values, repeats, seed), _PERCENTILES)
+    return float(low), float(high)
+
+
+def accuracy_interval(correct: ArrayLike, repeats: int = REPEATS, seed: int = 0) -> tuple[float, float]:
+    """`interval` in percent, of (M,) booleans."""
+    low, high = interval(correct, repeats, seed)
+    return 100 * low, 100 * high
+
+
+def paired_difference(a: ArrayLike, b: ArrayLike, repeats: int = REPEATS, seed: int = 0) -> Difference:
+    """How far A's mean lies above B's when the same images are drawn for both.
+
+    Args:
+        a: (M,) one value per image, e.g. right or wrong.
+        b: (M,) values of the same images in the same order.
+        repeats: resamples.
+        seed: of the draws.
+
+    Raises:
+        ValueError: unequal lengths or no value.
+    """
+    one, other = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    if one.shape != other.shape:
+        raise ValueError(f"{one.shape} values cannot be paired with {other.shape}")
+    means = resampled_means(one - other, repeats, seed)
+    low, high = np.percentile(means, _PERCENTILES)
+    tail = min((means <= 0).mean(), (means >= 0).mean())
+    return Difference(float((one - other).mean()), float(low), float(high), min(1.0, 2 * float(tail)))
+
+
+def resampled_means(values: ArrayLike, repeats: int = REPEATS, seed: int = 0) -> NDArray[np.float64]:
+    """(repeats,) means of bootstrap resamples.
+
+    How often each distinct value is drawn is multinomial, so right-or-wrong lists cost two counts per resample,
+    whatever the number of images.
+    """
+    distinct, counts = np.unique(np.asarray(values, np.float64), return_counts=True)
+    images = int(counts.sum())
+    if images == 0:
+        raise ValueError("no value to resample")
+    rng = np.random.default_rng(seed)
+    step = max(1, _CELLS // len(distinct))
+    draws = [
+        rng.multinomial(images, counts / images, min(step, repeats - start)) @ distinct
+        for start in range(0, repeats, step)
+    ]
+    return np.concatenate(draws) / images
+
+
+_PERCENTILES = ((100 - LEVEL) / 2, (100 + LEVEL) / 2)
