@@ -131,6 +131,15 @@ _ALL = (
         _figures(knn_top1_100ep_no_multicrop="k-NN"),
     ),
     TableSpec(
+        "10",
+        "Logistic regression and k-NN on frozen features (top-1, %; mAP on VOC07)",
+        "table10_logistic.csv",
+        (TextColumn("dataset", "Data"),),
+        _figures(
+            log_rn50="Logistic RN50", log_vits="Logistic ViT-S", knn_rn50="k-NN RN50", knn_vits="k-NN ViT-S"
+        ),
+    ),
+    TableSpec(
         "12",
         "Low-shot learning on ImageNet (top-1, %)",
         "table12_low_shot.csv",
