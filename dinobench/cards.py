@@ -62,6 +62,7 @@ class TaskCard:
         dataset: name of the data set, looked for under $DINOBENCH_DATA.
         layout: reader of that data set, a module of dinobench.data.layouts.
         images: how many images each split has in the published benchmark.
+        options: further settings, with their defaults, that cannot move the figure (how to search, what to keep).
     """
 
     name: str
@@ -76,6 +77,7 @@ class TaskCard:
     groups: tuple[str, ...] = ()
     cells: tuple[Cell, ...] = ()
     images: Mapping[str, int] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def protocol(self, name: str | None = None) -> Protocol:
         """The protocol called `name`, by default the card's own choice."""

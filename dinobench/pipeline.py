@@ -75,7 +75,9 @@ def make_plan(
     cards = select_tasks(tasks, load_tasks(tasks_dir))
     spec = model or str(newest_run())
     changes = dict(settings or {})
-    _refuse_unknown(changes, [RUN_SETTINGS, MODEL_SETTINGS, *(card.protocol(protocol).settings for card in cards)])
+    _refuse_unknown(
+        changes, [RUN_SETTINGS, MODEL_SETTINGS, *(_defaults(card, card.protocol(protocol)) for card in cards)]
+    )
     run = override(RUN_SETTINGS, _known(changes, RUN_SETTINGS), "the run")
     jobs = tuple(_job(card, protocol, data or _default_data(card, spec), changes) for card in cards)
     return Plan(spec, jobs, run, override(MODEL_SETTINGS, _known(changes, MODEL_SETTINGS), "the model"))
@@ -83,9 +85,14 @@ def make_plan(
 
 def _job(card: TaskCard, protocol_name: str | None, data: str, changes: Mapping[str, Any]) -> Job:
     protocol = card.protocol(protocol_name)
-    settings = override(protocol.settings, _known(changes, protocol.settings), f"{card.name}@{protocol.name}")
-    overridden = tuple(key for key, value in settings.items() if value != protocol.settings[key])
+    defaults = _defaults(card, protocol)
+    settings = override(defaults, _known(changes, defaults), f"{card.name}@{protocol.name}")
+    overridden = tuple(key for key, value in protocol.settings.items() if value != settings[key])
     return Job(card, protocol, data, settings, overridden)
+
+
+def _defaults(card: TaskCard, protocol: Protocol) -> dict[str, Any]:
+    return {**card.options, **protocol.settings}
 
 
 def _known(changes: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
