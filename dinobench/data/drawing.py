@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Plane = NDArray[np.float32]
+Plane = NDArray[np.floating[Any]]
 Shape = Callable[[Plane, Plane], Plane]
 Texture = Callable[[Plane, Plane, np.random.Generator], Plane]
 Context = Callable[[int, np.random.Generator], Plane]
@@ -54,17 +55,18 @@ def star(u: Plane, v: Plane) -> Plane:
 def flower(u: Plane, v: Plane) -> Plane:
     """Seven round petals."""
     radius, angle = _polar(u, v)
-    return 0.52 + 0.4 * np.sqrt(np.abs(np.cos(3.5 * angle))) - radius
+    petals: Plane = np.sqrt(np.abs(np.cos(3.5 * angle)))
+    return 0.52 + 0.4 * petals - radius
 
 
 def triangle(u: Plane, v: Plane) -> Plane:
     """An upright triangle with a broad base."""
-    return np.minimum(0.62 - v, 0.42 + 0.5 * v - 0.87 * np.abs(u))
+    return _both(0.62 - v, 0.42 + 0.5 * v - 0.87 * np.abs(u))
 
 
 def box(u: Plane, v: Plane) -> Plane:
     """A square."""
-    return 0.7 - np.maximum(np.abs(u), np.abs(v))
+    return 0.7 - _either(np.abs(u), np.abs(v))
 
 
 def ring(u: Plane, v: Plane) -> Plane:
@@ -75,8 +77,8 @@ def ring(u: Plane, v: Plane) -> Plane:
 def fish(u: Plane, v: Plane) -> Plane:
     """An oval body with a tail fin."""
     body = 0.48 - np.hypot(0.72 * (u - 0.2), v)
-    tail = np.minimum(0.62 * (-0.2 - u) - np.abs(v) + 0.12, u + 0.95)
-    return np.maximum(body, tail)
+    tail = _both(0.62 * (-0.2 - u) - np.abs(v) + 0.12, u + 0.95)
+    return _either(body, tail)
 
 
 def butterfly(u: Plane, v: Plane) -> Plane:
@@ -84,12 +86,13 @@ def butterfly(u: Plane, v: Plane) -> Plane:
     side = np.abs(u)
     upper = 0.44 - np.hypot(side - 0.5, 1.1 * (v + 0.3))
     lower = 0.32 - np.hypot(side - 0.4, v - 0.42)
-    return np.maximum(np.maximum(upper, lower), 0.09 - side + np.minimum(0, 0.7 - np.abs(v)))
+    return _either(_either(upper, lower), _both(0.09 - side, 0.7 - np.abs(v)))
 
 
 def plain(u: Plane, v: Plane, rng: np.random.Generator) -> Plane:
     """One colour, with a faint mottle."""
-    return 0.12 + 0.1 * np.sin(3 * u + rng.uniform(0, 6)) * np.sin(3 * v + rng.uniform(0, 6))
+    mottle: Plane = np.sin(3 * u + rng.uniform(0, 6)) * np.sin(3 * v + rng.uniform(0, 6))
+    return 0.12 + 0.1 * mottle
 
 
 def stripes(u: Plane, v: Plane, rng: np.random.Generator) -> Plane:
@@ -136,7 +139,7 @@ def water(size: int, rng: np.random.Generator) -> Plane:
 def sand(size: int, rng: np.random.Generator) -> Plane:
     """Fine grains over low dunes."""
     grains = smooth_noise(size, (16, 16), rng)
-    return np.clip(0.9 * (grains - 0.5) + 0.5 * smooth_noise(size, (2, 2), rng) + 0.2, 0, 1)
+    return _unit(0.9 * (grains - 0.5) + 0.5 * smooth_noise(size, (2, 2), rng) + 0.2)
 
 
 def foliage(size: int, rng: np.random.Generator) -> Plane:
@@ -151,24 +154,42 @@ def brick(size: int, rng: np.random.Generator) -> Plane:
     pitch, across, down = rng.uniform(3, 4.5), rng.uniform(0, 2), rng.uniform(0, 2)
     course = np.floor(y * pitch + down)
     wall = (x * pitch / 2 + across + 0.5 * (course % 2)) % 1
-    joint = np.minimum(np.minimum(wall, 1 - wall) * 2, np.abs(y * pitch + down - course - 0.5) * -1 + 0.5)
-    return np.clip(1.1 - 5 * joint, 0, 1)
+    joint = _both(2 * _both(wall, 1 - wall), 0.5 - np.abs(y * pitch + down - course - 0.5))
+    return _unit(1.1 - 5 * joint)
 
 
 def night(size: int, rng: np.random.Generator) -> Plane:
     """Dark, with a few scattered lights."""
     lights = smooth_noise(size, (10, 10), rng)
-    return np.clip(7 * (lights - 0.8), 0, 1) + 0.06
+    return _unit(7 * (lights - 0.8)) + 0.06
 
 
 def _wave(angle: Plane) -> Plane:
     """A triangle wave of period 2 pi, -1..1, highest at 0."""
-    return 1 - np.abs((angle / np.pi) % 2 - 1) * -2 - 2
+    wave: Plane = 2 * np.abs((angle / np.pi) % 2 - 1) - 1
+    return wave
 
 
 def _edge(value: Plane, sharpness: float = 3.0) -> Plane:
     """0 to 1 across zero, soft enough not to alias at 32 pixels."""
-    return np.clip(0.5 + 0.5 * sharpness * value, 0, 1)
+    return _unit(0.5 + 0.5 * sharpness * value)
+
+
+def _unit(value: Plane) -> Plane:
+    limited: Plane = np.clip(value, 0, 1)
+    return limited
+
+
+def _both(one: Plane, other: Plane) -> Plane:
+    """Inside both shapes."""
+    inside: Plane = np.minimum(one, other)
+    return inside
+
+
+def _either(one: Plane, other: Plane) -> Plane:
+    """Inside at least one of the shapes."""
+    inside: Plane = np.maximum(one, other)
+    return inside
 
 
 SHAPES: dict[str, Shape] = {f.__name__: f for f in (disk, star, flower, triangle, box, ring, fish, butterfly)}

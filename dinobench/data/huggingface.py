@@ -42,15 +42,13 @@ class TableSource:
         """Encoded size of each image, read from the column's offsets."""
         import pyarrow.compute as pc
 
-        column = self.table.with_format("arrow")[self.column]
-        cells = (column.combine_chunks() if hasattr(column, "combine_chunks") else column[:].combine_chunks()).take(
-            indices
-        )
+        cells = self.table.select_columns(self.column).with_format("arrow")[:][self.column].take(indices)
         sizes = pc.binary_length(pc.struct_field(cells, "bytes")).to_pylist()
         paths = pc.struct_field(cells, "path").to_pylist()
-        return np.array(
-            [Path(path).stat().st_size if size is None else size for size, path in zip(sizes, paths, strict=True)]
+        measured = (
+            Path(path).stat().st_size if size is None else size for size, path in zip(sizes, paths, strict=True)
         )
+        return np.fromiter(measured, dtype=np.int64, count=len(sizes))
 
     def arrays(self, indices: NDArray[np.int64]) -> None:
         """Tables are read row by row."""

@@ -119,9 +119,9 @@ def draw_with_masks(
     mask = np.zeros((size, size), dtype=np.uint8)
     for _ in range(rng.integers(0, 4)):
         paint(canvas, any_thing(rng), random_pose(rng, 0.12, 0.3, reach=1.0))
-    spread = 0.25 if len(labels) == 1 else 0.55
+    spread = 0.45 if len(labels) == 1 else 0.55
     for number, label in enumerate(labels, start=1):
-        scale = (0.5, 0.95) if len(labels) == 1 else (0.3, 0.6)
+        scale = (0.4, 1.0) if len(labels) == 1 else (0.3, 0.6)
         visible = paint(canvas, thing_of(label, rng), random_pose(rng, *scale, reach=spread))
         mask[visible > 0.5] = number
     if rng.random() < 0.35:
@@ -150,7 +150,7 @@ def any_thing(rng: np.random.Generator) -> Thing:
 def random_pose(rng: np.random.Generator, smallest: float, largest: float, reach: float) -> Pose:
     """A pose with its centre within `reach` of the middle."""
     x, y = rng.uniform(-reach, reach, 2)
-    return Pose(x, y, rng.uniform(smallest, largest), rng.normal(0, 0.5), rng.uniform(0.75, 1.3))
+    return Pose(x, y, rng.uniform(smallest, largest), rng.normal(0, 0.7), rng.uniform(0.75, 1.3))
 
 
 def draw_backdrop(context: str, rng: np.random.Generator, size: int) -> Plane:
@@ -165,7 +165,7 @@ def paint(canvas: Plane, thing: Thing, pose: Pose) -> Plane:
     cos, sin = np.float32(np.cos(pose.angle) / pose.scale), np.float32(np.sin(pose.angle) / pose.scale)
     dx, dy = x - np.float32(pose.x), y - np.float32(pose.y)
     u, v = (cos * dx + sin * dy) * np.float32(pose.aspect), cos * dy - sin * dx
-    cover = np.clip(SHAPES[thing.shape](u, v) * np.float32(pose.scale * len(canvas) / 2) + 0.5, 0, 1)
+    cover: Plane = np.clip(SHAPES[thing.shape](u, v) * np.float32(pose.scale * len(canvas) / 2) + 0.5, 0, 1)
     share = TEXTURES[thing.texture](u, v, np.random.default_rng(thing.seed))
     first, second = thing.colours
     shade = np.float32(1.08) - np.float32(0.3) * (u * u + v * v) - np.float32(0.18) * (dx + dy) / np.float32(pose.scale)
@@ -176,20 +176,21 @@ def paint(canvas: Plane, thing: Thing, pose: Pose) -> Plane:
 
 def light(canvas: Plane, rng: np.random.Generator) -> Plane:
     """The scene under random light: exposure, contrast, colour cast, and a shadow or glow across it."""
-    gain = rng.uniform(0.55, 1.3) * rng.normal(1, 0.12, 3).astype(np.float32)
-    falloff = 0.65 + 0.7 * smooth_noise(len(canvas), (1, 1), rng)
+    gain = rng.uniform(0.45, 1.4) * rng.uniform(0.5, 1.5, 3).astype(np.float32)
+    falloff = 0.3 + 1.4 * smooth_noise(len(canvas), (1, 1), rng)
     return canvas * falloff[..., None] * gain.astype(np.float32) + np.float32(rng.uniform(-0.08, 0.1))
 
 
 def finish(canvas: Plane, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Sensor noise and eight bits."""
     noise = rng.standard_normal(canvas.shape, dtype=np.float32) * np.float32(rng.uniform(0.005, 0.04))
-    return np.rint(np.clip(canvas + noise, 0, 1) * 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.rint(np.clip(canvas + noise, 0, 1) * 255).astype(np.uint8)
+    return pixels
 
 
 def _shades(palette: tuple[tuple[float, float, float], ...], rng: np.random.Generator) -> tuple[Colour, Colour]:
     """The palette's two colours, each moved a little."""
-    hue = rng.normal(0, 0.03)
+    hue = rng.normal(0, 0.07)
     first, second = (
         np.array(
             colorsys.hsv_to_rgb(
@@ -219,4 +220,4 @@ def open_mini(split: str, *, seed: int = 0, size: int = SIZE, count: int | None 
 def _drawn(split: str, seed: int, size: int, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     rng = np.random.default_rng([VERSION, seed, list(COUNTS).index(split)])
     labels = np.arange(count, dtype=np.int64) % len(CATEGORIES)
-    return np.stack([draw(label, rng, size) for label in labels]), labels
+    return np.stack([draw(int(label), rng, size) for label in labels]), labels
