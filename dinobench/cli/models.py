@@ -9,6 +9,7 @@ import click
 
 from dinobench.cards import ModelCard, load_models
 from dinobench.cli.options import MODELS_DIR
+from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
 
 
@@ -16,7 +17,7 @@ from dinobench.runtime.suggest import unknown
 @MODELS_DIR
 @click.pass_context
 def command(context: click.Context, models_dir: Path | None) -> None:
-    """List the published models; `models show NAME` prints one card."""
+    """List the published models; `models show NAME` prints one card, `models fetch NAME` downloads its weights."""
     context.obj = load_models(models_dir)
     if context.invoked_subcommand is None:
         for card in context.obj.values():
@@ -51,3 +52,23 @@ def show(cards: Mapping[str, ModelCard], name: str) -> None:
         click.echo(f"row      table {row.table}: {', '.join(f'{key} = {value}' for key, value in row.key.items())}")
     for name_of_figure, figure in card.figures.items():
         click.echo(f"figure   {name_of_figure} = {figure['value']} ({figure['source']})")
+
+
+@command.command()
+@click.argument("name")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the file (default $DINOBENCH_WEIGHTS, else ~/.cache/dinobench/weights).",
+)
+@click.pass_obj
+def fetch(cards: Mapping[str, ModelCard], name: str, output: Path | None) -> None:
+    """Download the weights of model NAME; a cut download resumes when run again."""
+    from dinobench.models.fetch import fetch_weights
+
+    card = _find(cards, name)
+    if not card.released:
+        raise InputError(f"the weights of {card.name} are not released: {card.because}")
+    got = fetch_weights(card.name, card.weights, sha256=card.sha256, folder=output)
+    click.echo(f"{'fetched' if got.downloaded else 'already here'}: {got.path}")
+    click.echo(f"sha256 {got.sha256} ({'as published' if got.verified else 'no published digest to compare with'})")

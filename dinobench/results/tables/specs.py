@@ -132,12 +132,10 @@ _ALL = (
     ),
     TableSpec(
         "10",
-        "Logistic regression and k-NN on frozen features (top-1, %; mAP on VOC07)",
+        "Logistic regression and k-NN on frozen features (%)",
         "table10_logistic.csv",
         (TextColumn("dataset", "Data"),),
-        _figures(
-            log_rn50="Logistic RN50", log_vits="Logistic ViT-S", knn_rn50="k-NN RN50", knn_vits="k-NN ViT-S"
-        ),
+        _figures(log_rn50="Logistic RN50", log_vits="Logistic ViT-S", knn_rn50="k-NN RN50", knn_vits="k-NN ViT-S"),
     ),
     TableSpec(
         "12",
