@@ -1,0 +1,189 @@
+"""Which images a step sees, and their views: the same whatever the number of workers and however often resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from dinobench.data.dataset import ImageSet
+from dinobench.runtime.errors import InputError
+from dinobench.training.recipe import Recipe
+from dinobench.training.views import Colours, MultiCrop, ViewKind, generator_of
+
+_MEMORY = 2 << 30  # bytes of decoded images that are kept
+_SAMPLE = 16
+
+
+@dataclass(frozen=True)
+class Request:
+    """One micro-batch: the images of these indices, as they look in this epoch."""
+
+    epoch: int
+    indices: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Order of a whole run.
+
+    Attributes:
+        images: number of training images.
+        batch_size: images of one step over all processes.
+        epochs: of the run.
+        seed: of the order.
+        accumulation: micro-batches per step and process.
+        rank, processes: which share of each batch is ours.
+    """
+
+    images: int
+    batch_size: int
+    epochs: int
+    seed: int
+    accumulation: int = 1
+    rank: int = 0
+    processes: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse shares that cannot be equal and data too few for one batch."""
+        if self.batch_size > self.images:
+            raise InputError(f"{self.images} images are fewer than one batch of {self.batch_size}; lower batch_size")
+        if self.batch_size % (self.processes * self.accumulation):
+            raise InputError(
+                f"batch_size = {self.batch_size} does not split evenly over {self.processes} processes with "
+                f"accumulation = {self.accumulation}; change one of them"
+            )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in an epoch; the rest of the images wait for another epoch's order."""
+        return self.images // self.batch_size
+
+    @property
+    def steps(self) -> int:
+        """Of the whole run."""
+        return self.epochs * self.steps_per_epoch
+
+    def requests(self, first_step: int = 0) -> Iterator[Request]:
+        """Micro-batches of this process, from `first_step` to the end of the run."""
+        order: NDArray[np.int64] = np.empty(0, np.int64)
+        for step in range(first_step, self.steps):
+            epoch, place = divmod(step, self.steps_per_epoch)
+            if place == 0 or step == first_step:
+                order = generator_of(self.seed, epoch, self.images).permutation(self.images)
+            batch = order[place * self.batch_size : (place + 1) * self.batch_size]
+            for part in np.split(batch[self.rank :: self.processes], self.accumulation):
+                yield Request(epoch, tuple(part.tolist()))
+
+
+def multi_crop(recipe: Recipe) -> MultiCrop:
+    """The views that a recipe asks for, the two global ones first."""
+    first, second, local = recipe.blur_probability
+    scale = (recipe.global_scale[0], recipe.global_scale[1])
+    kinds = [
+        ViewKind(recipe.global_size, scale, first),
+        ViewKind(recipe.global_size, scale, second, recipe.solarize_probability),
+        *[ViewKind(recipe.local_size, (recipe.local_scale[0], recipe.local_scale[1]), local)] * recipe.local_crops,
+    ]
+    colours = Colours(
+        flip_probability=recipe.flip_probability,
+        jitter_probability=recipe.jitter_probability,
+        brightness=recipe.brightness,
+        contrast=recipe.contrast,
+        saturation=recipe.saturation,
+        hue=recipe.hue,
+        grayscale_probability=recipe.grayscale_probability,
+        blur_radius=(recipe.blur_radius[0], recipe.blur_radius[1]),
+    )
+    return MultiCrop(tuple(kinds), colours)
+
+
+class DecodedImages:
+    """RGB pixels of an ImageSet, decoded once where all of them fit into memory."""
+
+    def __init__(self, images: ImageSet) -> None:
+        self.images = images
+        self._kept: Sequence[NDArray[np.uint8]] | None = images.arrays()
+        if self._kept is None and self._fits():
+            self._kept = [np.asarray(images.read(index)) for index in range(len(images))]
+
+    def _fits(self) -> bool:
+        spread = np.linspace(0, len(self.images) - 1, min(_SAMPLE, len(self.images))).astype(int)
+        sizes = [np.asarray(self.images.read(int(index))).nbytes for index in spread]
+        return bool(np.mean(sizes) * len(self.images) <= _MEMORY)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        """(H, W, 3) pixels of one image; InputError names a file that cannot be decoded."""
+        return np.asarray(self.images.read(index)) if self._kept is None else self._kept[index]
+
+
+class ViewBatches(Dataset[list[Tensor]]):
+    """Micro-batches of views by `Request`."""
+
+    def __init__(self, images: DecodedImages, crops: MultiCrop, seed: int, in_channels: int = 3) -> None:
+        self.images, self.crops, self.seed, self.in_channels = images, crops, seed, in_channels
+
+    def __getitem__(self, request: Request) -> list[Tensor]:  # type: ignore[override]
+        """uint8 views, one tensor (views * B, size, size, C) per size, view by view."""
+        drawn = [self.crops(self.images[index], self._generator(request, index)) for index in request.indices]
+        by_view = [np.stack(views) for views in zip(*drawn, strict=True)]
+        groups = [by_view[:2], by_view[2:]]
+        return [torch.from_numpy(self._channels(np.concatenate(group))) for group in groups if group]
+
+    def _generator(self, request: Request, index: int) -> np.random.Generator:
+        return generator_of(self.seed, request.epoch, index)
+
+    def _channels(self, views: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if self.in_channels == 3:
+            return views
+        return np.stack([np.asarray(Image.fromarray(view).convert("L"))[..., None] for view in views])
+
+
+def load_views(
+    batches: ViewBatches, requests: Iterator[Request], *, workers: int, pin_memory: bool
+) -> Iterator[list[Tensor]]:
+    """Views of all requests in turn, drawn by `workers` processes ahead of time, or here for 0."""
+    cv2.setNumThreads(0)  # its threads cost more than they give on views of this size
+    if workers == 0:
+        return (batches[request] for request in requests)
+    loader: DataLoader[Any] = DataLoader(
+        batches,
+        sampler=requests,  # type: ignore[arg-type]
+        batch_size=None,
+        num_workers=workers,
+        pin_memory=pin_memory,
+        worker_init_fn=_one_thread,
+    )
+    return iter(loader)
+
+
+def _one_thread(_: int) -> None:
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+
+
+class Normalise:
+    """uint8 (N, H, W, C) on any device -> float32 (N, C, H, W) on `device`, less the mean, over the deviation."""
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:
+        deviation = torch.tensor(std, dtype=torch.float64)
+        shape = (1, len(std), 1, 1)
+        self._scale = (1 / (255 * deviation)).float().view(shape).to(device)
+        self._shift = (torch.tensor(mean, dtype=torch.float64) / deviation).float().view(shape).to(device)
+        self._device = device
+
+    def __call__(self, views: Tensor) -> Tensor:
+        """The result keeps the channels last in memory."""
+        channels_first = views.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
+        return channels_first.float().mul_(self._scale).sub_(self._shift)

@@ -1,0 +1,100 @@
+"""From a recipe to networks, objective and optimiser."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from dinobench.models.build import build_backbone
+from dinobench.runtime.seeds import seed_everything
+from dinobench.training.head import DinoHead, mlp
+from dinobench.training.objective import CrossEntropy, Objective
+from dinobench.training.optimisers import build_optimiser
+from dinobench.training.recipe import Recipe
+from dinobench.training.schedules import FloatArray, cosine_schedule, temperature_schedule
+from dinobench.training.step import Learner, Settings
+from dinobench.training.student_teacher import Network, teacher_of
+from dinobench.training.targets import Centered, Targets
+
+
+def build_learner(recipe: Recipe, device: torch.device) -> Learner:
+    """Student and teacher with equal random weights, drawn from the recipe's seed, on `device`."""
+    seed_everything(recipe.seed)
+    size = {"image_size": recipe.global_size, "in_channels": recipe.in_channels}
+    backbone = build_backbone(recipe.architecture, drop_path=recipe.drop_path, **size)
+    student = Network(backbone, build_head(recipe, backbone.dim), build_predictor(recipe))
+    teacher = teacher_of(student, build_backbone(recipe.architecture, **size))
+    return Learner(
+        student.to(device),
+        teacher.to(device),
+        build_objective(recipe).to(device),
+        build_optimiser(recipe.optimizer, student),
+        clip=recipe.clip_grad,
+        teacher_from=recipe.teacher,
+        bf16=recipe.precision == "bf16",
+    )
+
+
+def build_head(recipe: Recipe, dim: int) -> DinoHead:
+    """The projection head behind a backbone of width `dim`."""
+    return DinoHead(
+        dim,
+        recipe.out_dim,
+        hidden_dim=recipe.head_hidden,
+        bottleneck_dim=recipe.head_bottleneck,
+        layers=recipe.head_layers,
+        learn_gain=recipe.learn_gain,
+        batch_norm=recipe.head_batch_norm,
+    )
+
+
+def build_predictor(recipe: Recipe) -> nn.Module | None:
+    """The student's predictor: one hidden layer, as wide as the head's."""
+    return mlp([recipe.out_dim, recipe.head_hidden, recipe.out_dim]) if recipe.predictor else None
+
+
+def build_objective(recipe: Recipe) -> Objective:
+    """What the student minimises."""
+    return CrossEntropy(build_targets(recipe), recipe.student_temp)
+
+
+def build_targets(recipe: Recipe) -> Targets:
+    """How teacher outputs become targets."""
+    return Centered(recipe.out_dim, recipe.center_momentum)
+
+
+class Schedules:
+    """What the recipe's schedules say, step by step."""
+
+    def __init__(self, recipe: Recipe, steps_per_epoch: int) -> None:
+        length = {"epochs": recipe.epochs, "steps_per_epoch": steps_per_epoch}
+        self.steps_per_epoch = steps_per_epoch
+        self.frozen_epochs = recipe.freeze_last_layer_epochs
+        peak = recipe.base_lr * recipe.batch_size / 256
+        self.lr = cosine_schedule(peak, recipe.min_lr, warmup_epochs=recipe.warmup_epochs, **length)
+        self.weight_decay = cosine_schedule(recipe.weight_decay, recipe.weight_decay_end, **length)
+        self.momentum = cosine_schedule(recipe.momentum_teacher, 1.0, **length)
+        self.temperature = _temperatures(recipe)
+
+    def at(self, step: int) -> Settings:
+        """The settings of one step of the run."""
+        epoch = step // self.steps_per_epoch
+        return Settings(
+            lr=float(self.lr[step]),
+            weight_decay=float(self.weight_decay[step]),
+            momentum=float(self.momentum[step]),
+            temperature=float(self.temperature[epoch]),
+            frozen=epoch < self.frozen_epochs,
+        )
+
+
+def _temperatures(recipe: Recipe) -> FloatArray:
+    if not recipe.sharpening:
+        return np.full(recipe.epochs, recipe.student_temp)
+    return temperature_schedule(
+        recipe.warmup_teacher_temp,
+        recipe.teacher_temp,
+        epochs=recipe.epochs,
+        warmup_epochs=recipe.warmup_teacher_temp_epochs,
+    )

@@ -1,0 +1,126 @@
+"""Checkpoints: the released layout, plus what an exact resume needs.
+
+Keys of the released code: `student` (names prefixed with "module."), `teacher`, `optimizer`, `epoch` (finished ones), `args`,
+`dino_loss`. Ours beside them: `iteration` (finished steps), `recipe`, `data`, `best`. All are plain values and tensors, so
+that `torch.load(weights_only=True)` reads them.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import atomic_path
+from dinobench.training.objective import CrossEntropy
+from dinobench.training.probe import evaluation_resize
+from dinobench.training.recipe import Recipe
+from dinobench.training.step import Learner
+
+LAST, BEST, LAST_GOOD = "checkpoint.pth", "best.pth", "last_good.pth"
+_PREFIX = "module."
+_FREE = {"name", "summary", "sources", "workers", "log_every", "save_minutes", "keep_every", "knn_every",
+         "knn_images", "on_collapse", "reschedule", "data"}  # fmt: skip
+
+
+def state_of(learner: Learner, recipe: Recipe, *, iteration: int, epoch: int, data: Mapping[str, Any], best: float) -> dict[str, Any]:
+    """Everything that a resumed run needs, on the devices where it lies."""
+    return {
+        "student": {_PREFIX + key: value for key, value in learner.student.state_dict().items()},
+        "teacher": learner.teacher.state_dict(),
+        "optimizer": learner.optimiser.state_dict(),
+        "epoch": epoch,
+        "args": arguments_of(recipe),
+        "dino_loss": loss_state(learner),
+        "iteration": iteration,
+        "recipe": recipe.as_dict(),
+        "data": dict(data),
+        "best": best,
+    }
+
+
+def arguments_of(recipe: Recipe) -> dict[str, Any]:
+    """The names under which the released code keeps its settings, and those that scoring the weights needs."""
+    architecture, _, patch = recipe.architecture.partition("/")
+    return {
+        "arch": architecture,
+        "patch_size": int(patch) if patch else 0,
+        "architecture": recipe.architecture,
+        "image_size": recipe.global_size,
+        "resize": evaluation_resize(recipe.global_size),
+        "in_channels": recipe.in_channels,
+        "mean": list(recipe.mean),
+        "std": list(recipe.std),
+        "out_dim": recipe.out_dim,
+        "norm_last_layer": not recipe.learn_gain,
+        "use_bn_in_head": recipe.head_batch_norm,
+        "momentum_teacher": recipe.momentum_teacher,
+        "local_crops_number": recipe.local_crops,
+        "epochs": recipe.epochs,
+        "lr": recipe.base_lr,
+        "batch_size": recipe.batch_size,
+        "seed": recipe.seed,
+    }
+
+
+def loss_state(learner: Learner) -> dict[str, Any]:
+    """Buffers of the objective: {"center": (1, K)} for the plain recipe, as in the released code."""
+    objective = learner.objective
+    return dict((objective.targets if isinstance(objective, CrossEntropy) else objective).state_dict())
+
+
+def save(state: Mapping[str, Any], path: Path) -> None:
+    """Write whole or not at all."""
+    with atomic_path(path) as temporary:
+        torch.save(dict(state), temporary)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a checkpoint of ours.
+
+    Raises:
+        InputError: the file is damaged or was not written by this trainer.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+        raise InputError(f"cannot read checkpoint {path}: {str(error).splitlines()[0]}; give another --output") from error
+    if not isinstance(state, dict) or not {"student", "teacher", "iteration", "recipe"} <= set(state):
+        raise InputError(f"{path} is no checkpoint of `dinobench train`, so it cannot be resumed; give another --output")
+    return state
+
+
+def restore(state: Mapping[str, Any], learner: Learner, recipe: Recipe, data: Mapping[str, Any], path: Path) -> None:
+    """Put a checkpoint's state back.
+
+    Raises:
+        InputError: the run had another recipe or other data, and the recipe does not say `reschedule`.
+    """
+    _refuse_changes(state, recipe, data, path)
+    learner.student.load_state_dict({key.removeprefix(_PREFIX): value for key, value in state["student"].items()})
+    learner.teacher.load_state_dict(state["teacher"])
+    learner.optimiser.load_state_dict(state["optimizer"])
+    objective = learner.objective
+    (objective.targets if isinstance(objective, CrossEntropy) else objective).load_state_dict(state["dino_loss"])
+
+
+def _refuse_changes(state: Mapping[str, Any], recipe: Recipe, data: Mapping[str, Any], path: Path) -> None:
+    if recipe.reschedule:
+        return
+    before, now = state["recipe"], recipe.as_dict()
+    changed = [key for key in now if key not in _FREE and before.get(key, now[key]) != now[key]]
+    if changed:
+        listed = ", ".join(f"{key} {before[key]!r} -> {now[key]!r}" for key in changed)
+        raise InputError(
+            f"the run in {path.parent} had other settings ({listed}); every schedule would change: "
+            "give them as they were, another --output, or --set reschedule=true"
+        )
+    if state["data"] != dict(data):
+        raise InputError(
+            f"the run in {path.parent} was trained on other data ({state['data'].get('spec')}); "
+            "give the same --data, another --output, or --set reschedule=true"
+        )

@@ -1,0 +1,74 @@
+"""What the curves say: collapse, plateau, a loss that is not finite."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from dinobench.runtime.errors import InputError
+
+_NEAR = 0.01
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A named trouble and its remedy, in one line each.
+
+    Attributes:
+        name: "collapse to one dimension", "collapse to uniform" or "plateau".
+        fatal: whether the features are lost, so that going on makes no sense.
+    """
+
+    name: str
+    explanation: str
+    fatal: bool
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.explanation}"
+
+
+def diagnose(entropy: float, divergence: float, out_dim: int, *, past_warmup: bool) -> Diagnosis | None:
+    """Name the trouble that an epoch's means show, if any (Caron et al. 2021, section 5.3 and Figure 7).
+
+    Args:
+        entropy: of the teacher's targets in nats.
+        divergence: KL(teacher || student) in nats.
+        out_dim: K; a uniform output has entropy ln K.
+        past_warmup: whether the learning rate has reached its peak; before it, near-uniform outputs are normal.
+    """
+    share = entropy / math.log(out_dim)
+    if share < _NEAR and divergence < _NEAR:
+        return Diagnosis(
+            "collapse to one dimension",
+            f"the teacher's entropy is {entropy:.3f}, near 0: every image has the same answer; "
+            "keep centering on, lower base_lr or raise momentum_teacher",
+            fatal=True,
+        )
+    if share > 1 - _NEAR / 10 and past_warmup:
+        if divergence < _NEAR / 10:
+            return Diagnosis(
+                "collapse to uniform",
+                f"the teacher's entropy is {entropy:.3f}, ln {out_dim} = {math.log(out_dim):.3f}: no image has an "
+                "answer; keep sharpening on: lower teacher_temp",
+                fatal=True,
+            )
+        return Diagnosis(
+            "plateau",
+            f"the loss stays near ln {out_dim} = {math.log(out_dim):.3f}; raise base_lr, "
+            "lower momentum_teacher or out_dim",
+            fatal=False,
+        )
+    return None
+
+
+def check_finite(loss: float, step: int) -> None:
+    """Stop a run that cannot recover.
+
+    Raises:
+        InputError: the loss is infinite or no number.
+    """
+    if not math.isfinite(loss):
+        raise InputError(
+            f"the loss is {loss} at step {step}; the last checkpoint is untouched: resume from it with "
+            "--set reschedule=true and a lower base_lr or clip_grad, or precision=fp32"
+        )

@@ -1,0 +1,83 @@
+"""What a run tells: log.jsonl for machines, a bar and a line per epoch for people."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from dinobench.runtime.console import notice
+from dinobench.runtime.files import write_text_atomically
+
+LOG = "log.jsonl"
+
+
+class Journal:
+    """Console and log of one run; silent in all processes but the first.
+
+    Args:
+        folder: the run directory.
+        steps: of the whole run.
+        done: finished steps; later lines of an earlier attempt are dropped from the log.
+        speaking: whether this process writes.
+    """
+
+    def __init__(self, folder: Path, steps: int, done: int, *, speaking: bool) -> None:
+        self.path, self.speaking = folder / LOG, speaking
+        if speaking:
+            _keep_until(self.path, done)
+        self._stream = self.path.open("a", encoding="utf-8") if speaking else None
+        quiet = not (speaking and sys.stderr.isatty())
+        self._bar = tqdm(total=steps, initial=done, file=sys.stderr, disable=quiet, unit="step", leave=False)
+        self._shown: dict[str, str] = {}
+
+    def step(self) -> None:
+        """One more step is done."""
+        self._bar.update()
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Add a line to the log and show its figures beside the bar."""
+        if self._stream is None:
+            return
+        self._stream.write(json.dumps({**line, "time": round(time.time(), 3)}) + "\n")
+        self._stream.flush()
+        self._shown.update({key: _short(line[key]) for key in _SHOWN if key in line})
+        self._bar.set_postfix(self._shown, refresh=False)
+
+    def say(self, line: str) -> None:
+        """A line for the user."""
+        if self.speaking:
+            self._bar.clear()
+            notice(line)
+
+    def close(self) -> None:
+        """End the bar and the log."""
+        self._bar.close()
+        if self._stream is not None:
+            self._stream.close()
+
+
+_SHOWN = ("loss", "entropy", "kl", "lr", "images_per_second", "knn")
+
+
+def _short(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _keep_until(path: Path, step: int) -> None:
+    """Drop the lines after `step`, and one that a killed run left unfinished."""
+    if not path.is_file():
+        return
+    kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
+    write_text_atomically(path, "".join(line + "\n" for line in kept))
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")

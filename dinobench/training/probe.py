@@ -1,0 +1,70 @@
+"""The online probe: k-NN accuracy of the teacher on a fixed part of the data."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dinobench.data.dataset import ImageSet
+from dinobench.data.transforms import evaluation_transform
+from dinobench.evaluators.knn import knn_classify
+from dinobench.models.backbone import Backbone
+from dinobench.training.batches import Normalise
+from dinobench.training.recipe import Recipe
+
+K = 20
+_BATCH = 128
+
+
+def evaluation_resize(size: int) -> int:
+    """Shorter side before the centre crop: 256 for 224 as in the paper, the crop itself for small images."""
+    return round(size * 256 / 224) if size >= 64 else size
+
+
+def spread(images: ImageSet, most: int) -> ImageSet:
+    """At most `most` images, evenly over the set, hence over its classes."""
+    if len(images) <= most:
+        return images
+    return images.subset(np.linspace(0, len(images) - 1, most).astype(np.int64))
+
+
+class Probe:
+    """Weighted 20-NN top-1 of a backbone, as in the paper's Table 2 but on at most `recipe.knn_images` images.
+
+    Args:
+        bank: labelled images whose neighbours vote.
+        queries: labelled images to classify.
+        recipe: gives size, normalisation and how many images.
+        device: where the backbone lies.
+    """
+
+    def __init__(self, bank: ImageSet, queries: ImageSet, recipe: Recipe, device: torch.device) -> None:
+        self.bank, self.queries = spread(bank, recipe.knn_images), spread(queries, max(1, recipe.knn_images // 2))
+        size = recipe.global_size
+        self.transform = evaluation_transform(size, evaluation_resize(size), "bicubic", recipe.mean, recipe.std)
+        self.normalise = Normalise(recipe.mean, recipe.std, device)
+        self.luminance = recipe.in_channels == 1
+
+    def __call__(self, backbone: Backbone) -> float:
+        """Top-1 accuracy in percent."""
+        training = backbone.training
+        backbone.eval()
+        bank, queries = self._features(backbone, self.bank), self._features(backbone, self.queries)
+        backbone.train(training)
+        k = min(K, len(self.bank))
+        predictions = knn_classify(bank, self.bank.labels, queries, ks=(k,), num_classes=len(self.bank.classes))
+        return float(predictions.accuracy(torch.from_numpy(self.queries.labels.copy()), k))
+
+    @torch.inference_mode()
+    def _features(self, backbone: Backbone, images: ImageSet) -> Tensor:
+        parts = [range(start, min(start + _BATCH, len(images))) for start in range(0, len(images), _BATCH)]
+        tokens = [backbone.class_token(self.normalise(self._pixels(images, part))) for part in parts]
+        return F.normalize(torch.cat(tokens).float(), dim=-1)
+
+    def _pixels(self, images: ImageSet, indices: range) -> Tensor:
+        crops = (self.transform.crop(images.read(index)) for index in indices)
+        arrays = [np.array(crop.convert("L") if self.luminance else crop) for crop in crops]
+        pixels = np.stack(arrays)
+        return torch.from_numpy(pixels[..., None] if self.luminance else pixels)

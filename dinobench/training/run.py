@@ -1,0 +1,288 @@
+"""A training run, from recipe and data to a run directory."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dinobench.data.dataset import ImageSet
+from dinobench.data.manifest import manifest_of
+from dinobench.data.open import open_dataset
+from dinobench.runtime.cpu import tune_cpu
+from dinobench.runtime.device import pick_device
+from dinobench.runtime.errors import InputError
+from dinobench.training import checkpoints
+from dinobench.training.batches import DecodedImages, Normalise, Plan, ViewBatches, load_views, multi_crop
+from dinobench.training.build import Schedules, build_learner
+from dinobench.training.diagnostics import check_finite, diagnose
+from dinobench.training.journal import Journal
+from dinobench.training.probe import Probe
+from dinobench.training.processes import barrier, mean_over_processes, process_group, rank, world_size
+from dinobench.training.recipe import Recipe, load_recipe
+from dinobench.training.step import Learner, Measured
+
+
+def train(
+    recipe: str = "mini",
+    data: str | None = None,
+    output: Path | str | None = None,
+    *,
+    resume: bool = True,
+    settings: Mapping[str, Any] | None = None,
+    device: str | None = None,
+) -> Path:
+    """Train by a recipe; continues the run in `output` if there is one.
+
+    Under torchrun every process calls this; the batch is shared out between them.
+
+    Args:
+        recipe: name or TOML file.
+        data: Data SPEC with a "train" split; by default the recipe's. A labelled "val" split feeds the k-NN probe.
+        output: run directory; by default runs/RECIPE-TIME.
+        resume: without it, a directory that holds a run is refused.
+        settings: fields of the recipe to change.
+        device: by default the best there is.
+
+    Returns:
+        The run directory, with checkpoint.pth, best.pth and log.jsonl.
+
+    Raises:
+        InputError: bad recipe, data or directory, a collapse, or a loss that is not finite.
+    """
+    chosen = load_recipe(recipe, settings)
+    spec = data or chosen.data
+    if not spec:
+        raise InputError(f"recipe {chosen.name} names no data; say --data FOLDER, a data set's name, mini or digits")
+    folder = Path(output) if output else Path("runs") / f"{chosen.name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+    if not resume and (folder / checkpoints.LAST).exists():
+        raise InputError(f"{folder} already holds a run; give another --output, or --resume to continue it")
+    with process_group(pick_device(device)) as here:
+        if here.type == "cpu":
+            tune_cpu()
+        Run(chosen, spec, folder, here).go()
+    return folder
+
+
+@dataclass
+class Means:
+    """Running means over the steps since the last reading; figures stay on the device until read."""
+
+    measured: list[Measured] = field(default_factory=list)
+
+    def read(self, first_step: int) -> dict[str, float]:
+        """Means over the steps and all processes; empty without steps.
+
+        Raises:
+            InputError: a loss is not finite; `first_step` is the number of the first one held.
+        """
+        if not self.measured:
+            return {}
+        losses = mean_over_processes(torch.stack([step.loss.double() for step in self.measured]))
+        entropies = mean_over_processes(torch.stack([step.entropy.double() for step in self.measured]))
+        norms = torch.stack([torch.stack(torch._foreach_pow(list(step.norms), 2)).sum() for step in self.measured])
+        self.measured.clear()
+        for offset, loss in enumerate(losses.tolist()):
+            check_finite(loss, first_step + offset)
+        loss, entropy = losses.mean().item(), entropies.mean().item()
+        return {"loss": loss, "entropy": entropy, "kl": loss - entropy, "grad_norm": math.sqrt(norms.mean().item())}
+
+
+class Run:
+    """One run: its networks, its place in the schedule, its directory.
+
+    Args:
+        recipe, spec: what to train, on which data.
+        folder: the run directory; continued if it holds a checkpoint.
+        device: of this process.
+    """
+
+    def __init__(self, recipe: Recipe, spec: str, folder: Path, device: torch.device) -> None:
+        self.recipe, self.folder, self.device = recipe, folder, device
+        train_set = open_dataset(spec, "train")
+        self.plan = Plan(
+            len(train_set), recipe.batch_size, recipe.epochs, recipe.seed, recipe.accumulation, rank(), world_size()
+        )
+        self.data = {"spec": spec, "images": len(train_set), "manifest": manifest_of(train_set).sha256}
+        self.schedules = Schedules(recipe, self.plan.steps_per_epoch)
+        self.learner: Learner = build_learner(recipe, device)
+        self.step, self.best = 0, -1.0
+        self._continue()
+        self.probe = self._make_probe(train_set, spec)
+        self.batches = ViewBatches(DecodedImages(train_set), multi_crop(recipe), recipe.seed, recipe.in_channels)
+        self.journal = Journal(self._made_folder(), self.plan.steps, self.step, speaking=rank() == 0)
+        self.sick = False
+
+    def go(self) -> None:
+        """Train to the end of the schedule."""
+        try:
+            self._announce()
+            self._train()
+        finally:
+            self.journal.close()
+
+    def _made_folder(self) -> Path:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot make {self.folder}: {error.strerror}; give another --output") from error
+        return self.folder
+
+    def _continue(self) -> None:
+        path = self.folder / checkpoints.LAST
+        if path.exists():
+            state = checkpoints.load(path)
+            checkpoints.restore(state, self.learner, self.recipe, self.data, path)
+            self.step, self.best = int(state["iteration"]), float(state["best"])
+
+    def _make_probe(self, train_set: ImageSet, spec: str) -> Probe | None:
+        if self.recipe.knn_every == 0 or not train_set.labelled or rank() != 0:
+            return None
+        try:
+            queries = open_dataset(spec, "val")
+        except InputError:
+            return None  # training needs no labels and no second split
+        return Probe(train_set, queries, self.recipe, self.device) if queries.labelled else None
+
+    def _announce(self) -> None:
+        begins = f"continues at step {self.step}" if self.step else "starts"
+        self.journal.say(
+            f"{self.recipe.name} {begins}: {self.data['images']} images of {self.data['spec']}, "
+            f"{self.recipe.epochs} epochs of {self.plan.steps_per_epoch} steps, run directory {self.folder}"
+        )
+
+    def _train(self) -> None:
+        per_epoch, share = self.plan.steps_per_epoch, self.recipe.accumulation
+        workers = worker_count(self.recipe.workers, self.device)
+        views = load_views(
+            self.batches, self.plan.requests(self.step), workers=workers, pin_memory=self.device.type == "cuda"
+        )
+        normalise = Normalise(self.recipe.mean, self.recipe.std, self.device)
+        saved = read = time.monotonic()
+        recent, epoch_lines = Means(), []
+        while self.step < self.plan.steps:
+            torch.manual_seed(step_seed(self.recipe.seed, self.step))
+            batch = [[normalise(group) for group in next(views)] for _ in range(share)]
+            recent.measured.append(self.learner.step(batch, self.schedules.at(self.step)))
+            self.step += 1
+            self.journal.step()
+            ends_epoch = self.step % per_epoch == 0
+            late = time.monotonic() - saved > 60 * self.recipe.save_minutes
+            if ends_epoch:
+                self.learner.end_epoch()
+            if ends_epoch or late or self.step % self.recipe.log_every == 0:
+                read, line = self._log(recent, read)
+                epoch_lines.append(line)
+            if ends_epoch:
+                self._end_epoch(epoch_lines)
+                epoch_lines = []
+            if ends_epoch or late:
+                self._save()
+                saved = time.monotonic()
+
+    def _log(self, recent: Means, since: float) -> tuple[float, dict[str, Any]]:
+        """Write the means since the last line; gives the time and the line."""
+        steps = len(recent.measured)
+        figures = recent.read(self.step - steps)
+        now = time.monotonic()
+        settings = self.schedules.at(self.step - 1)
+        line = {
+            "step": self.step,
+            "epoch": round(self.step / self.plan.steps_per_epoch, 6),
+            **figures,
+            "lr": settings.lr,
+            "weight_decay": settings.weight_decay,
+            "momentum": settings.momentum,
+            "teacher_temp": settings.temperature,
+            "images_per_second": steps * self.recipe.batch_size / max(now - since, 1e-9),
+            "steps": steps,
+        }
+        self.journal.write(line)
+        return now, line
+
+    def _end_epoch(self, lines: list[dict[str, Any]]) -> None:
+        epoch = self.step // self.plan.steps_per_epoch
+        weight = sum(line["steps"] for line in lines)
+        means = {key: sum(line[key] * line["steps"] for line in lines) / weight for key in ("loss", "entropy", "kl")}
+        summary: dict[str, Any] = {"step": self.step, "epoch": epoch, "kind": "epoch", **means}
+        accuracy = self._measure(epoch)
+        if accuracy is not None:
+            summary["knn"] = accuracy
+        said = "  ".join(f"{key} {value:.4f}" for key, value in means.items())
+        probe = "" if accuracy is None else f"  {K_NAME} {accuracy:.2f}%"
+        self.journal.say(f"epoch {epoch}/{self.recipe.epochs}  {said}{probe}")
+        self._judge(epoch, means, summary)
+        self.journal.write(summary)
+        if accuracy is not None and accuracy > self.best:
+            self.best = accuracy
+            self._write(checkpoints.BEST)
+
+    def _measure(self, epoch: int) -> float | None:
+        last = epoch == self.recipe.epochs
+        if self.probe is None or not (last or epoch % self.recipe.knn_every == 0):
+            return None
+        return self.probe(self.learner.teacher.backbone)
+
+    def _judge(self, epoch: int, means: Mapping[str, float], summary: dict[str, Any]) -> None:
+        """Name what is wrong; a collapse stops the run before its checkpoint is written, or keeps the one before."""
+        past_warmup = epoch > max(self.recipe.warmup_epochs, self.recipe.warmup_teacher_temp_epochs)
+        found = None
+        if self.recipe.objective == "cross_entropy":
+            found = diagnose(means["entropy"], means["kl"], self.recipe.out_dim, past_warmup=past_warmup)
+        if found is None:
+            return
+        summary["diagnosis"] = found.name
+        if found.fatal and self.recipe.on_collapse == "stop":
+            self.journal.write(summary)
+            raise InputError(f"stopped after epoch {epoch}: {found}; the checkpoint before it is kept")
+        self.journal.say(f"warning: {found}")
+        if found.fatal and not self.sick:
+            self.sick = True
+            self._keep_last_good()
+
+    def _keep_last_good(self) -> None:
+        last = self.folder / checkpoints.LAST
+        if rank() == 0 and last.exists() and not (self.folder / checkpoints.LAST_GOOD).exists():
+            os.link(last, self.folder / checkpoints.LAST_GOOD)
+
+    def _save(self) -> None:
+        epoch, rest = divmod(self.step, self.plan.steps_per_epoch)
+        self._write(checkpoints.LAST)
+        if rest == 0 and self.recipe.keep_every and epoch % self.recipe.keep_every == 0:
+            self._write(f"checkpoint{epoch:04}.pth")
+        barrier()
+
+    def _write(self, name: str) -> None:
+        if rank() != 0:
+            return
+        state = checkpoints.state_of(
+            self.learner,
+            self.recipe,
+            iteration=self.step,
+            epoch=self.step // self.plan.steps_per_epoch,
+            data=self.data,
+            best=self.best,
+        )
+        checkpoints.save(state, self.folder / name)
+
+
+K_NAME = "20-NN"
+
+
+def step_seed(seed: int, step: int) -> int:
+    """Seed of the dropped paths of one step, a different one for every process."""
+    return (seed << 40) + (step << 12) + rank()
+
+
+def worker_count(wanted: int, device: torch.device) -> int:
+    """Processes that draw views: as asked for, else none beside a CPU's training and up to ten beside a GPU's."""
+    if wanted >= 0:
+        return wanted
+    return 0 if device.type == "cpu" else min(10, max(1, (os.cpu_count() or 1) // max(1, world_size()) - 1))
