@@ -71,11 +71,12 @@ def fetch_weights(name: str, url: str, *, sha256: str = "", folder: Path | None 
     """
     path = _place(name, url, folder)
     if cached_weights(name, url, folder):
-        return Fetched(path, _checked(path, sha256), bool(sha256), downloaded=False)
+        digest = _checked(path, sha256, "remove the file and fetch again")
+        return Fetched(path, digest, bool(sha256), downloaded=False)
     part = _beside(path, ".part")
     _download(url, part)
     try:
-        digest = _checked(part, sha256)
+        digest = _checked(part, sha256, "it was removed; if a new fetch says the same, the address holds another file")
     except InputError:
         part.unlink()
         raise
@@ -102,13 +103,10 @@ def _origin(path: Path) -> dict[str, str]:
         return {"url": ""}
 
 
-def _checked(path: Path, sha256: str) -> str:
+def _checked(path: Path, sha256: str, advice: str) -> str:
     digest = sha256_file(path)
     if not digest.startswith(sha256.lower()):
-        raise InputError(
-            f"{path}: sha256 is {digest}, published is {sha256}; remove the file and fetch again, and if it stays so "
-            "the address now holds another file"
-        )
+        raise InputError(f"{path}: sha256 is {digest}, published is {sha256}; {advice}")
     return digest
 
 
