@@ -102,7 +102,7 @@ class ModelCard:
     Attributes:
         weights: a URL, or "not released".
         because: why the weights are not to be had, where they are not.
-        sha256: digest of the published file, empty where its authors gave none.
+        sha256: digest of the published file or its first digits (as torch.hub names carry), empty where none is known.
         figures: published figures outside the paper's tables, each {"value": ..., "source": ...}.
     """
 

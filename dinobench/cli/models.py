@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -20,9 +20,15 @@ def command(context: click.Context, models_dir: Path | None) -> None:
     """List the published models; `models show NAME` prints one card, `models fetch NAME` downloads its weights."""
     context.obj = load_models(models_dir)
     if context.invoked_subcommand is None:
-        for card in context.obj.values():
-            state = "released" if card.released else "not released"
-            click.echo(f"{card.name:<28} {card.architecture:<18} {state:<13} {card.title}")
+        _list(list(context.obj.values()))
+
+
+def _list(cards: Sequence[ModelCard]) -> None:
+    name_width = max((len(card.name) for card in cards), default=0)
+    architecture_width = max((len(card.architecture) for card in cards), default=0)
+    for card in cards:
+        state = "released" if card.released else "not released"
+        click.echo(f"{card.name:<{name_width}}  {card.architecture:<{architecture_width}}  {state:<12}  {card.title}")
 
 
 def _find(cards: Mapping[str, ModelCard], name: str) -> ModelCard:
@@ -45,7 +51,7 @@ def show(cards: Mapping[str, ModelCard], name: str) -> None:
         ("licence", card.licence),
         ("source", card.source),
         ("weights", card.weights + (f" ({card.because})" if card.because else "")),
-        ("sha256", card.sha256 or "not published"),
+        ("sha256", card.sha256 or "none known"),
     ):
         click.echo(f"{label:<8} {text}")
     for row in card.rows:
@@ -71,4 +77,4 @@ def fetch(cards: Mapping[str, ModelCard], name: str, output: Path | None) -> Non
         raise InputError(f"the weights of {card.name} are not released: {card.because}")
     got = fetch_weights(card.name, card.weights, sha256=card.sha256, folder=output)
     click.echo(f"{'fetched' if got.downloaded else 'already here'}: {got.path}")
-    click.echo(f"sha256 {got.sha256} ({'as published' if got.verified else 'no published digest to compare with'})")
+    click.echo(f"sha256 {got.sha256} ({'as the card says' if got.verified else 'no known digest to compare with'})")

@@ -32,7 +32,7 @@ class Fetched:
 
     Attributes:
         sha256: hex digest of the whole file.
-        verified: whether a published digest was there to compare with.
+        verified: whether a known digest was there to compare with.
         downloaded: False where the file was here already.
     """
 
@@ -62,7 +62,7 @@ def fetch_weights(name: str, url: str, *, sha256: str = "", folder: Path | None 
     Args:
         name: the card's name; the file gets the suffix of the address (".pth", ".pth.tar").
         url: http(s) address.
-        sha256: published digest or its first digits; empty to skip the check.
+        sha256: known digest or its first digits; empty to skip the check.
         folder: by default `weights_folder()`.
 
     Raises:
@@ -106,7 +106,7 @@ def _origin(path: Path) -> dict[str, str]:
 def _checked(path: Path, sha256: str, advice: str) -> str:
     digest = sha256_file(path)
     if not digest.startswith(sha256.lower()):
-        raise InputError(f"{path}: sha256 is {digest}, published is {sha256}; {advice}")
+        raise InputError(f"{path}: sha256 is {digest}, the card says {sha256}; {advice}")
     return digest
 
 

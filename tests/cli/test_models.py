@@ -73,7 +73,7 @@ def test_fetch_puts_the_file_into_the_folder(address: str, tmp_path: Path) -> No
     result = run(cards(tmp_path, f"{address}/net.pth", f'sha256 = "{digest}"'), *where)
     assert result.exit_code == 0, result.output
     assert (tmp_path / "out" / "mine.pth").read_bytes() == b"weights"
-    assert f"sha256 {digest} (as published)" in result.output
+    assert f"sha256 {digest} (as the card says)" in result.output
     assert "already here" in run(cards(tmp_path, f"{address}/net.pth"), *where).output
 
 
@@ -82,13 +82,13 @@ def test_fetch_prints_the_digest_where_none_is_published(
 ) -> None:
     monkeypatch.setenv("DINOBENCH_WEIGHTS", str(tmp_path / "kept"))
     result = run(cards(tmp_path, f"{address}/net.pth"), "fetch", "mine")
-    assert f"sha256 {hashlib.sha256(b'weights').hexdigest()} (no published digest" in result.output
+    assert f"sha256 {hashlib.sha256(b'weights').hexdigest()} (no known digest" in result.output
     assert (tmp_path / "kept" / "mine.pth").is_file()
 
 
 @pytest.mark.parametrize(
     ("file", "message"),
-    [("absent.pth", "answers 404"), ("", "is a web page"), ("net.pth", "sha256 is .*published is 00")],
+    [("absent.pth", "answers 404"), ("", "is a web page"), ("net.pth", "sha256 is .*the card says 00")],
 )
 def test_what_cannot_be_fetched_is_one_line_and_exit_2(address: str, tmp_path: Path, file: str, message: str) -> None:
     result = run(cards(tmp_path, f"{address}/{file}", 'sha256 = "00000000"'), "fetch", "mine", f"--output={tmp_path}")

@@ -128,7 +128,7 @@ def test_a_part_with_nothing_left_to_fetch(server: Server, tmp_path: Path, surpl
 
 
 def test_a_wrong_digest_leaves_nothing_behind(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=f"sha256 is {DIGEST}, published is 0000"):
+    with pytest.raises(InputError, match=f"sha256 is {DIGEST}, the card says 0000"):
         fetch_weights("net", server.url(), sha256="0000", folder=tmp_path)
     assert not (tmp_path / "net.pth.tar").exists()
     assert not (tmp_path / "net.pth.tar.part").exists()
