@@ -29,6 +29,7 @@ class Protocol:
     Attributes:
         comparable: whether its figure may stand beside the published one.
         because: why not, where it may not.
+        sources: where a setting comes from, by its name: who stated it in which thread, or that it is inferred.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Protocol:
     settings: Mapping[str, Any]
     comparable: bool = True
     because: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def hash(self) -> str:

@@ -47,4 +47,5 @@ def _show_protocol(card: TaskCard, protocol: Protocol) -> None:
     if not protocol.comparable:
         click.echo(f"  not comparable with the published figure: {protocol.because}")
     for key, value in protocol.settings.items():
-        click.echo(f"  {key} = {value!r}")
+        source = f"    [{protocol.sources[key]}]" if key in protocol.sources else ""
+        click.echo(f"  {key} = {value!r}{source}")

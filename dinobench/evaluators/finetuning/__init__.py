@@ -1,0 +1,1 @@
+"""Parts of fine-tuning: recipe, augmentation, batches, classifier, checkpoints, loop."""

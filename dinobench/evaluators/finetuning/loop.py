@@ -1,0 +1,275 @@
+"""The fine-tuning loop: train, score every epoch, save, resume to the bit."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from timm.data.mixup import Mixup
+from timm.data.random_erasing import RandomErasing
+from timm.utils import ModelEmaV3
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
+
+from dinobench.data.dataset import ImageSet
+from dinobench.data.transforms import EvaluationTransform
+from dinobench.evaluators.finetuning import checkpoint
+from dinobench.evaluators.finetuning.augmentation import TrainAugmentation
+from dinobench.evaluators.finetuning.batches import Batch, Normaliser, Order, training_batches
+from dinobench.evaluators.finetuning.classifier import Classifier
+from dinobench.evaluators.finetuning.optimisation import Schedule, build_optimiser
+from dinobench.evaluators.finetuning.recipe import Recipe
+from dinobench.evaluators.finetuning.scoring import predict
+from dinobench.metrics.classification import accuracy
+from dinobench.runtime.console import progress
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.seeds import seed_everything
+from dinobench.training.processes import barrier, rank, sum_over_processes, world_size
+
+SAVE_SECONDS = 300.0  # between checkpoints within an epoch
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Images by use; `held_out` chooses the best epoch where it is not None, else `test` does."""
+
+    train: ImageSet
+    test: ImageSet
+    held_out: ImageSet | None = None
+
+    @property
+    def selection(self) -> str:
+        """Which images choose the best epoch."""
+        return "test" if self.held_out is None else "held_out"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how to compute: device, images per forward pass, decoding threads, "fp32", "bf16" or "fp16"."""
+
+    device: torch.device
+    batch_size: int
+    workers: int
+    precision: str
+
+
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        step: updates done.
+        loss_sum, loss_steps: of the epoch under way.
+        history: one entry per finished epoch.
+        predictions: of the test images at the last finished epoch, (N, 5).
+        best_epoch: counted from 1; 0 before the first.
+        best_predictions: of the test images at that epoch.
+    """
+
+    step: int = 0
+    loss_sum: float = 0.0
+    loss_steps: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    predictions: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    best_epoch: int = 0
+    best_predictions: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+
+
+class FineTuning:
+    """One run. Everything random follows from the seed and the step, so a checkpoint holds no generator."""
+
+    def __init__(
+        self,
+        model: Classifier,
+        recipe: Recipe,
+        sets: Sets,
+        order: Order,
+        augmentation: TrainAugmentation,
+        evaluation: EvaluationTransform,
+        normalise: Normaliser,
+        machine: Machine,
+    ) -> None:
+        self.recipe, self.sets, self.order, self.machine = recipe, sets, order, machine
+        self.model = model.to(machine.device)
+        self.progress = Progress()
+        self._augmentation, self._evaluation, self._normalise = augmentation, evaluation, normalise
+        self._network = self._distributed()
+        self._optimiser = build_optimiser(self.model, recipe)
+        self._schedule = Schedule(self._optimiser, recipe, order.steps_per_epoch)
+        self._scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "fp16")
+        self._ema = ModelEmaV3(self.model, decay=recipe.ema_decay) if recipe.ema_decay else None
+        self._mixup = _mixup(recipe, len(sets.train.classes))
+        self._erasing = _erasing(recipe, machine.device)
+
+    def run(self, path: Path, identity: dict[str, Any], *, resume: bool = True) -> Progress:
+        """Train to the last epoch, from the checkpoint at `path` where there is one and `resume` says so.
+
+        Raises:
+            InputError: the checkpoint belongs to another run, an image is unreadable, or the loss is not finite.
+        """
+        if resume and (state := checkpoint.load(path, identity)) is not None:
+            self._restore(state)
+        saved = time.monotonic()
+        for batch in self._batches():
+            self._update(batch)
+            if self.progress.step % self.order.steps_per_epoch == 0:
+                self._finish_epoch()
+            elif time.monotonic() - saved < SAVE_SECONDS:
+                continue
+            self._save(path, identity)
+            saved = time.monotonic()
+        return self.progress
+
+    def scored_model(self) -> nn.Module:
+        """The network whose figures count: the averaged one where the recipe averages."""
+        return self.model if self._ema is None else self._ema.module
+
+    def _batches(self) -> Iterator[Batch]:
+        total = self.recipe.epochs * self.order.steps_per_epoch
+        steps = range(self.progress.step, total)
+        batches = training_batches(
+            self.sets.train,
+            self.order,
+            self._augmentation,
+            steps,
+            rank=rank(),
+            world=world_size(),
+            workers=self.machine.workers,
+        )
+        return progress(batches, f"fine-tuning, {self.recipe.epochs} epochs", total=len(steps))
+
+    def _update(self, batch: Batch) -> None:
+        """One optimiser step over the whole batch, in pieces that fit `batch_size`."""
+        seed_everything(_step_seed(self.order.seed, batch.step))
+        self.model.train()
+        rate = self._schedule.set(batch.step)
+        images, targets = self._targets(batch)
+        pieces = math.ceil(len(images) / self.machine.batch_size)
+        loss = torch.zeros((), device=self.machine.device)
+        for index, (some, wanted) in enumerate(zip(images.chunk(pieces), targets.chunk(pieces), strict=True)):
+            with self._synchronised(index == pieces - 1), self._autocast():
+                part = self._loss(self._network(some), wanted) * (len(some) / len(images))
+            self._scaler.scale(part).backward()  # type: ignore[no-untyped-call]
+            loss += part.detach()
+        self._step(self._checked(float(loss), batch.step, rate))
+
+    def _step(self, loss: float) -> None:
+        if self.recipe.clip_norm:
+            self._scaler.unscale_(self._optimiser)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
+        self._scaler.step(self._optimiser)
+        self._scaler.update()
+        self._optimiser.zero_grad(set_to_none=True)
+        if self._ema is not None:
+            self._ema.update(self.model)
+        self.progress.step += 1
+        self.progress.loss_sum += loss
+        self.progress.loss_steps += 1
+
+    def _targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Normalised, mixed and erased images, and their labels: classes, or shares of classes where mixed."""
+        images = self._normalise(batch.pixels)
+        targets = batch.labels.to(self.machine.device)
+        if self._mixup is not None:
+            images, targets = self._mixup(images, targets)
+        return (images if self._erasing is None else self._erasing(images)), targets
+
+    def _loss(self, scores: Tensor, targets: Tensor) -> Tensor:
+        smoothing = 0.0 if self._mixup is not None else self.recipe.smoothing  # mixing smooths by itself
+        return F.cross_entropy(scores.float(), targets, label_smoothing=smoothing)
+
+    def _checked(self, loss: float, step: int, rate: float) -> float:
+        if not math.isfinite(loss):
+            raise InputError(
+                f"the loss became {loss} at step {step + 1} (learning rate {rate:.2g}); use a lower --set lr="
+            )
+        return loss
+
+    def _finish_epoch(self) -> None:
+        done = self.progress
+        epoch = len(done.history) + 1
+        loss = float(sum_over_processes(torch.tensor(done.loss_sum, device=self.machine.device))) / world_size()
+        entry = {"epoch": epoch, "loss": loss / done.loss_steps, "lr": self._schedule.set(done.step - 1)}
+        done.predictions = self._predict(self.sets.test)
+        entry["test"] = accuracy(done.predictions, torch.from_numpy(self.sets.test.labels))
+        if self.sets.held_out is not None:
+            held = self._predict(self.sets.held_out)
+            entry["held_out"] = accuracy(held, torch.from_numpy(self.sets.held_out.labels))
+        if entry[self.sets.selection] > max((past[self.sets.selection] for past in done.history), default=-1.0):
+            done.best_epoch, done.best_predictions = epoch, done.predictions
+        done.history.append(entry)
+        done.loss_sum, done.loss_steps = 0.0, 0
+
+    def _predict(self, images: ImageSet) -> Tensor:
+        with self._autocast():
+            return predict(
+                self.scored_model(),
+                images,
+                self._evaluation,
+                self._normalise,
+                len(self.sets.train.classes),
+                batch_size=self.machine.batch_size,
+                workers=self.machine.workers,
+                device=self.machine.device,
+            )
+
+    def _save(self, path: Path, identity: dict[str, Any]) -> None:
+        if rank() == 0:
+            state = {
+                "model": self.model.state_dict(),
+                "optimiser": self._optimiser.state_dict(),
+                "scaler": self._scaler.state_dict(),
+                "ema": self._ema.state_dict() if self._ema is not None else {},
+                "progress": {item.name: getattr(self.progress, item.name) for item in dataclasses.fields(Progress)},
+            }
+            checkpoint.save(path, identity, state)
+        barrier()
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._scaler.load_state_dict(state["scaler"])
+        if self._ema is not None:
+            self._ema.load_state_dict(state["ema"])
+        self.progress = Progress(**state["progress"])
+
+    def _distributed(self) -> nn.Module:
+        if world_size() == 1:
+            return self.model
+        devices = [self.machine.device.index] if self.machine.device.type == "cuda" else None
+        return DistributedDataParallel(self.model, device_ids=devices)
+
+    def _synchronised(self, last: bool) -> contextlib.AbstractContextManager[None]:
+        """Gradients are averaged over processes with the last piece only."""
+        if isinstance(self._network, DistributedDataParallel) and not last:
+            return self._network.no_sync()
+        return contextlib.nullcontext()
+
+    def _autocast(self) -> torch.autocast:
+        precision = self.machine.precision
+        return torch.autocast(self.machine.device.type, PRECISIONS[precision], enabled=precision != "fp32")
+
+
+def _step_seed(seed: int, step: int) -> int:
+    """A seed for what is drawn while taking a step, different in every process."""
+    return int(np.random.SeedSequence([seed, step, rank()]).generate_state(1)[0])
+
+
+def _mixup(recipe: Recipe, classes: int) -> Mixup | None:
+    if not recipe.mixes:
+        return None
+    return Mixup(recipe.mixup, recipe.cutmix, label_smoothing=recipe.smoothing, num_classes=classes)
+
+
+def _erasing(recipe: Recipe, device: torch.device) -> RandomErasing | None:
+    return RandomErasing(recipe.erasing, mode="pixel", device=device.type) if recipe.erasing else None
