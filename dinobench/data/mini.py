@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dinobench.data.dataset import ImageSet, from_arrays
-from dinobench.data.drawing import CONTEXTS, SHAPES, TEXTURES, Plane, grid, smooth_noise
+from dinobench.data.drawing import CONTEXTS, SHAPES, TEXTURES, Plane, smooth_noise
 from dinobench.runtime.errors import InputError
 
 SIZE = 32
@@ -53,12 +53,12 @@ PALETTES = {
     "grey": ((0.60, 0.08, 0.35), (0.10, 0.10, 0.80)),
 }
 CONTEXT_COLOURS = {
-    "sky": ((0.58, 0.50, 0.80), (0.60, 0.06, 0.95)),
-    "water": ((0.53, 0.60, 0.50), (0.50, 0.30, 0.80)),
-    "sand": ((0.10, 0.45, 0.62), (0.12, 0.28, 0.92)),
-    "foliage": ((0.30, 0.65, 0.25), (0.25, 0.60, 0.65)),
-    "brick": ((0.03, 0.50, 0.55), (0.09, 0.12, 0.78)),
-    "night": ((0.68, 0.55, 0.14), (0.14, 0.40, 0.90)),
+    "sky": ((0.58, 0.45, 0.55), (0.55, 0.15, 0.85)),
+    "water": ((0.56, 0.50, 0.50), (0.53, 0.20, 0.85)),
+    "sand": ((0.08, 0.45, 0.50), (0.11, 0.22, 0.85)),
+    "foliage": ((0.30, 0.50, 0.30), (0.22, 0.45, 0.70)),
+    "brick": ((0.05, 0.45, 0.50), (0.09, 0.18, 0.80)),
+    "night": ((0.40, 0.45, 0.25), (0.20, 0.40, 0.75)),
 }
 CATEGORIES = (
     Category("ladybird", "disk", "spots", "red", "foliage"),
@@ -119,9 +119,9 @@ def draw_with_masks(
     mask = np.zeros((size, size), dtype=np.uint8)
     for _ in range(rng.integers(0, 4)):
         paint(canvas, any_thing(rng), random_pose(rng, 0.12, 0.3, reach=1.0))
-    spread = 0.45 if len(labels) == 1 else 0.55
+    spread = 0.4 if len(labels) == 1 else 0.55
     for number, label in enumerate(labels, start=1):
-        scale = (0.4, 1.0) if len(labels) == 1 else (0.3, 0.6)
+        scale = (0.45, 1.0) if len(labels) == 1 else (0.3, 0.6)
         visible = paint(canvas, thing_of(label, rng), random_pose(rng, *scale, reach=spread))
         mask[visible > 0.5] = number
     if rng.random() < 0.35:
@@ -154,30 +154,48 @@ def random_pose(rng: np.random.Generator, smallest: float, largest: float, reach
 
 
 def draw_backdrop(context: str, rng: np.random.Generator, size: int) -> Plane:
-    """A background without objects, (size, size, 3) in 0..1."""
+    """A background without objects, (size, size, 3) about 0..1."""
     first, second = _shades(CONTEXT_COLOURS[context], rng)
     return first + CONTEXTS[context](size, rng)[..., None] * (second - first)
 
 
 def paint(canvas: Plane, thing: Thing, pose: Pose) -> Plane:
-    """Paint an object onto `canvas` in place; returns its coverage (size, size), 0..1."""
-    x, y = grid(len(canvas))
+    """Paint an object onto `canvas` (H, W, 3) in place; returns its coverage (H, W), 0..1.
+
+    Positions count from the middle in half the longer side. Only the window that the object can reach is touched.
+    """
+    height, width = canvas.shape[:2]
+    unit = max(height, width) / 2
+    coverage = np.zeros((height, width), dtype=np.float32)
+    window = _window(pose.y, pose.scale, height, unit), _window(pose.x, pose.scale, width, unit)
+    dx, dy = np.meshgrid(_offsets(window[1], width, unit, pose.x), _offsets(window[0], height, unit, pose.y))
     cos, sin = np.float32(np.cos(pose.angle) / pose.scale), np.float32(np.sin(pose.angle) / pose.scale)
-    dx, dy = x - np.float32(pose.x), y - np.float32(pose.y)
     u, v = (cos * dx + sin * dy) * np.float32(pose.aspect), cos * dy - sin * dx
-    cover: Plane = np.clip(SHAPES[thing.shape](u, v) * np.float32(pose.scale * len(canvas) / 2) + 0.5, 0, 1)
+    cover: Plane = np.clip(SHAPES[thing.shape](u, v) * np.float32(pose.scale * unit) + 0.5, 0, 1)
     share = TEXTURES[thing.texture](u, v, np.random.default_rng(thing.seed))
-    first, second = thing.colours
     shade = np.float32(1.08) - np.float32(0.3) * (u * u + v * v) - np.float32(0.18) * (dx + dy) / np.float32(pose.scale)
+    first, second = thing.colours
     colour = (first + share[..., None] * (second - first)) * shade[..., None]
-    canvas += cover[..., None] * (colour - canvas)
-    return cover
+    canvas[window] += cover[..., None] * (colour - canvas[window])
+    coverage[window] = cover
+    return coverage
+
+
+def _window(centre: float, scale: float, length: int, unit: float) -> slice:
+    """Pixels along one axis that an object of this half-size can cover, however it is turned and stretched."""
+    middle, reach = length / 2 + centre * unit, 1.45 * scale * unit + 1
+    return slice(min(max(int(middle - reach), 0), length), min(max(int(middle + reach) + 1, 0), length))
+
+
+def _offsets(window: slice, length: int, unit: float, centre: float) -> NDArray[np.float32]:
+    """Signed distances of the window's pixel centres from the object's centre."""
+    return ((np.arange(window.start, window.stop) + 0.5 - length / 2) / unit - centre).astype(np.float32)
 
 
 def light(canvas: Plane, rng: np.random.Generator) -> Plane:
-    """The scene under random light: exposure, contrast, colour cast, and a shadow or glow across it."""
-    gain = rng.uniform(0.45, 1.4) * rng.uniform(0.5, 1.5, 3).astype(np.float32)
-    falloff = 0.3 + 1.4 * smooth_noise(len(canvas), (1, 1), rng)
+    """The scene (H, W, 3) under random light: exposure, colour cast, haze, and a shadow or glow across it."""
+    gain = rng.uniform(0.65, 1.3) * rng.uniform(0.8, 1.2, 3)
+    falloff = 0.45 + 1.1 * smooth_noise(max(canvas.shape), (1, 1), rng)[: len(canvas), : canvas.shape[1]]
     return canvas * falloff[..., None] * gain.astype(np.float32) + np.float32(rng.uniform(-0.08, 0.1))
 
 
@@ -190,7 +208,7 @@ def finish(canvas: Plane, rng: np.random.Generator) -> NDArray[np.uint8]:
 
 def _shades(palette: tuple[tuple[float, float, float], ...], rng: np.random.Generator) -> tuple[Colour, Colour]:
     """The palette's two colours, each moved a little."""
-    hue = rng.normal(0, 0.07)
+    hue = rng.normal(0, 0.05)
     first, second = (
         np.array(
             colorsys.hsv_to_rgb(

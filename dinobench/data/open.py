@@ -7,8 +7,9 @@ from pathlib import Path
 
 from dinobench.data import digits, huggingface, mini
 from dinobench.data.dataset import ImageSet
-from dinobench.data.registry import dataset_layouts, get_layout, unknown
+from dinobench.data.registry import dataset_layouts, get_layout
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.suggest import unknown
 
 EMBEDDED = {"mini": mini.open_mini, "digits": digits.open_digits}
 DATA_VARIABLE = "DINOBENCH_DATA"

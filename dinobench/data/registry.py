@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Iterable, Mapping
@@ -12,7 +11,7 @@ from typing import Protocol, cast
 
 from dinobench.data import layouts, twins
 from dinobench.data.dataset import ImageSet
-from dinobench.runtime.errors import InputError
+from dinobench.runtime.suggest import unknown
 
 
 @dataclass(frozen=True)
@@ -78,14 +77,6 @@ def get_twin(name: str) -> Twin:
 def dataset_layouts() -> dict[str, str]:
     """Layout of every dataset that a layout names as its own."""
     return {dataset: name for name in layout_names() for dataset in get_layout(name).DATASETS}
-
-
-def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
-    """The error for a name that nothing answers to, with the nearest known ones."""
-    known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
-    return InputError(f"unknown {kind} '{name}'; {hint}")
 
 
 def _modules(path: Iterable[str]) -> tuple[str, ...]:

@@ -30,10 +30,10 @@ def draw_split(split: str, classes: int, size: int, *, seed: int, small: bool) -
         yield label, mini.draw(label, rng, size)
 
 
-def save_jpeg(path: Path, pixels: NDArray[np.uint8]) -> None:
+def save_jpeg(path: Path, pixels: NDArray[np.uint8], quality: int = 92) -> None:
     """Write (H, W, 3) pixels as a JPEG, folders included."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, quality=92)
+    Image.fromarray(pixels).save(path, format="JPEG", quality=quality)
 
 
 def save_mat(path: Path, variables: dict[str, Any]) -> None:
