@@ -1,0 +1,116 @@
+"""Checkpoint files: where they lie, how they would load, and loading them with nothing left to chance."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dinobench.models.backbone import Backbone
+from dinobench.models.containers import open_container
+from dinobench.models.family import family_called, family_from_file
+from dinobench.models.loaded import MODEL_SETTINGS, LoadedBackbone
+from dinobench.models.plan import LoadPlan, checkpoint_arguments, make_plan
+from dinobench.runtime.errors import InputError
+
+CHECKPOINTS = {"last": "checkpoint.pth", "best": "best.pth"}
+
+
+def checkpoint_path(spec: str, which: str = "last") -> Path:
+    """The file behind a path: itself, or the last or best checkpoint of a run directory.
+
+    Raises:
+        InputError: there is none.
+    """
+    path = Path(spec).expanduser()
+    if path.is_file():
+        return path
+    if which not in CHECKPOINTS:
+        raise InputError(f"which={which} is neither last nor best")
+    if not path.is_dir():
+        raise InputError(f"no model {spec!r}: no such file, run directory, card or timm:/torchvision:/hf:/random: name")
+    inside = path / CHECKPOINTS[which]
+    if not inside.is_file():
+        raise InputError(f"{path} holds no {inside.name}; is it a run directory?")
+    return inside
+
+
+def training_data(spec: str) -> str | None:
+    """The data SPEC that a run was trained on, if `spec` is a run's directory or checkpoint and says so."""
+    path = Path(spec).expanduser()
+    if not path.exists():
+        return None
+    data = checkpoint_arguments(open_container(checkpoint_path(spec)).content).get("data")
+    return str(data) if data else None
+
+
+def plan_file(path: Path, settings: Mapping[str, Any] = MODEL_SETTINGS) -> LoadPlan:
+    """How a checkpoint file would load; nothing is refused but what is no network at all.
+
+    Raises:
+        InputError: the file cannot be opened, or no family fits; the message begins with the path.
+    """
+    contents = open_container(path)
+    family = None
+    if settings.get("family_file"):
+        family = family_from_file(Path(settings["family_file"]).expanduser())
+    elif settings.get("family"):
+        family = family_called(settings["family"])
+    try:
+        return make_plan(contents, settings, family)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def fill(plan: LoadPlan, source: str) -> Backbone:
+    """Carry out a plan: every tensor of the backbone from the file, none left to chance.
+
+    Raises:
+        InputError: the report refuses, or a weight is not finite.
+    """
+    if plan.report.refusal:
+        raise InputError(
+            f"{source} looks like {plan.report.title} ({plan.report.architecture}), but {plan.report.refusal}"
+        )
+    for name, tensor in plan.tensors.items():
+        if not _finite(tensor):
+            raise InputError(f"{source}: {name} holds values that are not finite; these weights are damaged")
+    backbone = plan.network.backbone
+    backbone.load_state_dict(plan.tensors, strict=True, assign=True)
+    return backbone.eval()
+
+
+def from_file(spec: str, path: Path, settings: Mapping[str, Any]) -> LoadedBackbone:
+    """Load a checkpoint file strictly.
+
+    Raises:
+        InputError: see `plan_file` and `fill`.
+    """
+    plan = plan_file(path, settings)
+    return LoadedBackbone(
+        backbone=fill(plan, str(path)),
+        name=_short_name(path),
+        spec=spec,
+        family=plan.report.family,
+        architecture=plan.report.architecture,
+        preprocessing=plan.preprocessing,
+        source=str(path),
+        report=plan.report,
+        identity_facts=plan.identity,
+    )
+
+
+def _short_name(path: Path) -> str:
+    stem = path.parent.resolve().name if path.name in CHECKPOINTS.values() else path.name.split(".")[0]
+    return re.sub(r"[^\w.+-]+", "_", stem) or "model"
+
+
+def _finite(tensor: Tensor) -> bool:
+    """Cheap first: a sum is finite unless a term is not, or the terms are huge."""
+    if not tensor.is_floating_point() or torch.isfinite(tensor.sum()):
+        return True
+    return bool(torch.isfinite(tensor).all())

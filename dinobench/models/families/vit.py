@@ -1,0 +1,6 @@
+"""Any vision transformer in the released names, with nothing that tells whose it is."""
+
+from dinobench.models.family import Family
+from dinobench.models.layouts import vit
+
+FAMILY = Family(name="vit", title="a vision transformer in DINO's names", layouts=(vit.LAYOUT,), order=90)

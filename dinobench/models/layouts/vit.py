@@ -1,0 +1,157 @@
+"""Vision transformers in the released names, which DINO shares with iBOT, MSN, MAE, MoCo-v3, DeiT, DINOv2 and timm."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import torch
+
+from dinobench.models.build import VIT_SIZES
+from dinobench.models.family import Facts, Layout, Network
+from dinobench.models.rewriting import Rewriting
+from dinobench.models.vit import VisionTransformer, ViTShape
+from dinobench.runtime.errors import InputError
+
+# Depths that published networks of these widths have; another one may mean that blocks are missing.
+USUAL_DEPTHS = {192: 12, 384: 12, 768: 12, 1024: 24, 1280: 32, 1408: 40, 1536: 40, 4096: 40}
+
+
+def translate(rewriting: Rewriting) -> None:
+    """Settle the small differences between the projects that share this layout."""
+    rewriting.drop(r"mask_token$|masked_embed$", "token that stands for masked patches in training")
+    rewriting.drop(r"(head|head_dist|fc|fc_norm|pre_logits|last_layer|dino_head|ibot_head|pred)\.", "head")
+    rewriting.drop(r"decoder|mlp_head\.", "decoder")
+    rewriting.drop(r"local_cls_norm\.", "norm of local crops, used in training alone")
+    rewriting.rename(r"^(blocks\.\d+\.)gamma_(\d)$", r"\1ls\2.gamma")
+    rewriting.rename(r"^(storage_tokens|reg_token|register_token)$", "register_tokens")
+    _join_swiglu(rewriting)
+    _mask_key_bias(rewriting)
+    _distillation_token(rewriting)
+
+
+def build(rewriting: Rewriting, facts: Facts) -> Network:
+    """The empty transformer whose shape the tensors show."""
+    with torch.device("meta"):
+        backbone = VisionTransformer(_shape(rewriting, facts))
+    return Network(backbone, architecture_name(backbone.shape), backbone.shape.image_size)
+
+
+LAYOUT = Layout("vision transformer, released names", ("patch_embed.proj.weight", "norm.weight"), translate, build)
+
+
+def architecture_name(shape: ViTShape) -> str:
+    """Such as vit_small/16 or vit_base_reg4/14, or width and depth where no letter stands for them."""
+    letters = [name for name, size in VIT_SIZES.items() if (size.dim, size.depth) == (shape.dim, shape.depth)]
+    stem = letters[0] if letters else f"{shape.dim}x{shape.depth}"
+    registers = f"_reg{shape.registers}" if shape.registers else ""
+    return f"vit_{stem}{registers}/{shape.patch_size}"
+
+
+def _shape(rewriting: Rewriting, facts: Facts) -> ViTShape:
+    tensors = rewriting.tensors
+    projection = tensors["patch_embed.proj.weight"]
+    if projection.ndim != 4 or projection.shape[2] != projection.shape[3]:
+        raise InputError(f"patch_embed.proj.weight of shape {tuple(projection.shape)} embeds no square patches")
+    dim, channels, patch = projection.shape[0], projection.shape[1], projection.shape[2]
+    rotary = "rope_embed.periods" in tensors
+    class_token, class_position, side = _position_facts(rewriting, facts, patch)
+    registers = tensors["register_tokens"].shape[1] if "register_tokens" in tensors else 0
+    hidden = _hidden(rewriting)
+    return ViTShape(
+        patch_size=patch,
+        dim=dim,
+        depth=_depth(rewriting, facts, dim),
+        heads=_heads(facts, dim),
+        image_size=side * patch,
+        in_channels=channels,
+        hidden=hidden,
+        registers=registers,
+        class_token=class_token,
+        class_position=class_position,
+        positions="rotary" if rotary else "learnt",
+        resize=facts.get("resize", "released"),
+        layer_scale=bool(rewriting.matching(r"blocks\.\d+\.ls\d\.gamma")),
+        swiglu=bool(rewriting.matching(r"blocks\.\d+\.mlp\.w12")),
+        qkv_bias=bool(rewriting.matching(r"blocks\.\d+\.attn\.qkv\.bias")),
+        norm_eps=facts.get("norm_eps", 1e-6),
+        class_norm="cls_norm.weight" in tensors,
+    )
+
+
+def _position_facts(rewriting: Rewriting, facts: Facts, patch: int) -> tuple[bool, bool, int]:
+    """Whether there is a class token, whether the table has a row for it, and the table's side in patches."""
+    class_token = "cls_token" in rewriting
+    if "pos_embed" not in rewriting:
+        return class_token, True, facts.get("image_size", 224) // patch
+    table = rewriting.tensors["pos_embed"]
+    rows = table.shape[1] if table.ndim == 3 else 0
+    side = math.isqrt(max(rows - 1, 0))
+    if rows > 1 and side * side == rows - 1:
+        return True, True, side
+    side = math.isqrt(rows)
+    if rows and side * side == rows:
+        return class_token, False, side
+    raise InputError(
+        f"pos_embed of shape {tuple(table.shape)} is no square grid of patches, with or without a class row"
+    )
+
+
+def _depth(rewriting: Rewriting, facts: Facts, dim: int) -> int:
+    numbers = [int(name.split(".")[1]) for name in rewriting.matching(r"blocks\.\d+\.")]
+    depth = max(numbers, default=-1) + 1
+    usual = facts.get("depth", USUAL_DEPTHS.get(dim), "usual for this width")
+    if depth == 0 or (usual is not None and depth != int(usual)):
+        expected = f"where width {dim} has {usual}" if usual else "in the table"
+        raise InputError(f"{depth} blocks {expected}: some are missing or extra; if meant so, say --set depth={depth}")
+    return depth
+
+
+def _heads(facts: Facts, dim: int) -> int:
+    known = facts.get("heads")
+    if isinstance(known, dict):
+        known = known.get(dim)
+    if known is not None:
+        return int(known)
+    if dim % 64:
+        raise InputError(
+            f"the number of heads is not in the file and width {dim} is no multiple of 64; say --set heads=N"
+        )
+    facts.notes["heads"] = f"{dim // 64} (width / 64, by convention)"
+    return dim // 64
+
+
+def _hidden(rewriting: Rewriting) -> int | None:
+    for name, halves in (("fc1", 1), ("w12", 2)):
+        weight = rewriting.tensors.get(f"blocks.0.mlp.{name}.weight")
+        if weight is not None:
+            return weight.shape[0] // halves
+    return None
+
+
+def _join_swiglu(rewriting: Rewriting) -> None:
+    """DINOv3 stores the gated MLP's two halves apart."""
+    for name in rewriting.matching(r"blocks\.\d+\.mlp\.w1\."):
+        second = name.replace(".w1.", ".w2.")
+        rewriting.join((name, second), name.replace(".w1.", ".w12."))
+
+
+def _mask_key_bias(rewriting: Rewriting) -> None:
+    """DINOv3 multiplies the joint bias by a mask that silences the key's third."""
+    for name in rewriting.matching(r"blocks\.\d+\.attn\.qkv\.bias_mask$"):
+        bias = name.removesuffix("_mask")
+        mask = rewriting.tensors[name].nan_to_num(0.0)
+        rewriting.drop(re.escape(name) + "$", "mask of the joint bias, applied to it")
+        if bias in rewriting:
+            rewriting.change(bias, rewriting.tensors[bias] * mask, "key third masked")
+
+
+def _distillation_token(rewriting: Rewriting) -> None:
+    """DeiT's second token stands where a register stands, and has a row of the position table."""
+    if "dist_token" not in rewriting or "pos_embed" not in rewriting:
+        return
+    table = rewriting.tensors["pos_embed"]
+    rewriting.rename("^dist_token$", "register_tokens")
+    token = rewriting.tensors["register_tokens"] + table[:, 1:2]
+    rewriting.change("register_tokens", token, "distillation token with its position")
+    rewriting.change("pos_embed", torch.cat([table[:, :1], table[:, 2:]], dim=1), "row of the distillation token moved")
