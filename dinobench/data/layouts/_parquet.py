@@ -36,7 +36,7 @@ def read_parquet(shards: Sequence[Path]) -> tuple[list[str], NDArray[np.uint8], 
 
 def _read(shard: Path) -> Any:
     try:
-        import pyarrow.parquet  # type: ignore[import-untyped]
+        import pyarrow.parquet
     except ImportError as error:
         raise InputError("parquet files need pyarrow: pip install 'dinobench[hf]'") from error
     try:
