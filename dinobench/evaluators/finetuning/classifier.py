@@ -34,10 +34,10 @@ class Classifier(nn.Module):
         return scores
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """How timm finds a parameter's depth, for layer decay: embedding, blocks, then final norm and head."""
+        """How timm finds a parameter's depth, for layer decay: embedding, each block, then final norm with head."""
         return {
-            "stem": r"^backbone\.(?!.*\bblocks\.)(?!.*\bnorm\b)",
-            "blocks": [(r"\bblocks\.(\d+)", None), (".", (99999,))],
+            "embedding": r"^backbone\.(?!(?:.*\.)?(?:blocks|norm)\.)",
+            "blocks": r"^backbone\.(?:.*\.)?blocks\.(\d+)",
         }
 
 

@@ -201,10 +201,10 @@ class FineTuning:
         loss = float(sum_over_processes(torch.tensor(done.loss_sum, device=self.machine.device))) / world_size()
         entry = {"epoch": epoch, "loss": loss / done.loss_steps, "lr": self._schedule.set(done.step - 1)}
         done.predictions = self._predict(self.sets.test)
-        entry["test"] = accuracy(done.predictions, torch.from_numpy(self.sets.test.labels))
+        entry["test"] = accuracy(done.predictions, _labels(self.sets.test))
         if self.sets.held_out is not None:
             held = self._predict(self.sets.held_out)
-            entry["held_out"] = accuracy(held, torch.from_numpy(self.sets.held_out.labels))
+            entry["held_out"] = accuracy(held, _labels(self.sets.held_out))
         if entry[self.sets.selection] > max((past[self.sets.selection] for past in done.history), default=-1.0):
             done.best_epoch, done.best_predictions = epoch, done.predictions
         done.history.append(entry)
@@ -258,6 +258,10 @@ class FineTuning:
     def _autocast(self) -> torch.autocast:
         precision = self.machine.precision
         return torch.autocast(self.machine.device.type, PRECISIONS[precision], enabled=precision != "fp32")
+
+
+def _labels(images: ImageSet) -> Tensor:
+    return torch.tensor(images.labels)
 
 
 def _step_seed(seed: int, step: int) -> int:
