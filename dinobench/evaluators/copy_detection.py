@@ -14,6 +14,7 @@ from dinobench.data.open import dataset_root
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.database import Database, Matrix, finished
 from dinobench.evaluators.descriptors import Describer, further_images, square
+from dinobench.evaluators.per_query import save_per_query
 from dinobench.features.matrix import FeatureMatrix
 from dinobench.metrics.bootstrap import interval
 from dinobench.metrics.ranking import Positions, positions_in_list, standard_ap, trapezoid_ap
@@ -23,12 +24,15 @@ from dinobench.runtime.errors import InputError
 
 MEASURES = {"trapezoid": trapezoid_ap, "standard": standard_ap}
 
+MAIN_BLOCK = "strong"
+"""The block that Table 4 reports."""
+
 PAPER_SIZES = {8: 320}
 """Input side of Table 4 by patch size, where it is not the model's own."""
 
 
 def evaluate(context: EvaluationContext) -> Scores:
-    """MAP of finding the original of each copy, per block, in percent; Table 4 reports `strong_map`."""
+    """Mean AP of finding the original of each copy, per block, in percent; Table 4 reports `strong_map`."""
     root = dataset_root(context.data)
     scores = Scores({}, details={"average_precision": {}})
     describer = Describer(context, context.settings["pooling"], context.settings["gem_power"])
@@ -47,6 +51,9 @@ def evaluate(context: EvaluationContext) -> Scores:
                 context, database, finished(features[block], whitening), positives_of(block, names, originals)
             )
             score_block(scores, block, names, located, context.settings["measure"])
+            if block == MAIN_BLOCK or len(blocks) == 1:
+                values = scores.details["average_precision"][block]
+                save_per_query(scores, context.output / "predictions.csv", list(values), list(values.values()))
     scores.images = {**{block: len(values) for block, values in features.items()}, **scores.images}
     scores.warnings += _unusual_sizes(scores.images, present_blocks(root))
     return scores

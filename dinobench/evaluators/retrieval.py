@@ -14,6 +14,7 @@ from dinobench.data.open import dataset_root
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.database import Database, Matrix, expanded, finished
 from dinobench.evaluators.descriptors import Describer, Preparation, further_images, thumbnail
+from dinobench.evaluators.per_query import save_per_query
 from dinobench.metrics.bootstrap import interval
 from dinobench.metrics.neighbours import Neighbours
 from dinobench.metrics.ranking import SETUPS, Positions, score_setup
@@ -40,7 +41,7 @@ def evaluate(context: EvaluationContext) -> Scores:
             queries = expanded(queries, database, found, context.settings["alpha"])
         located = locate(database, queries, truth)
         scores = score_positions(located, truth, context.settings["ks"])
-        scores.files += _export(context, database, queries, truth, scores)
+        _export(context, database, queries, truth, scores)
     scores.images |= {"database": len(truth.database), "query": len(truth.queries)}
     scores.details["ground_truth"] = truth_file.name
     return scores
@@ -60,7 +61,7 @@ def split_groups(positions: Positions, groups: Mapping[str, NDArray[np.int64]]) 
 
 
 def score_positions(located: Sequence[Mapping[str, Positions]], truth: GroundTruth, ks: Sequence[int]) -> Scores:
-    """MAP and mP@k of every setup, in percent, with the average precision of each query."""
+    """Mean AP and mP@k of every setup, in percent, with the average precision of each query."""
     scores = Scores({}, details={"queries": list(truth.queries), "average_precision": {}})
     for setup in SETUPS:
         result = score_setup(located, setup, ks)
@@ -118,7 +119,7 @@ def _whitening(context: EvaluationContext, describer: Describer, preparation: Pr
 
 def _export(
     context: EvaluationContext, database: Database, queries: Matrix, truth: GroundTruth, scores: Scores
-) -> list[str]:
+) -> None:
     """Write ranks.npy, as `dinobench score retrieval` reads it, and rankings.json, as the gallery does."""
     depth = min(len(truth.database), DEPTH) if context.settings["distractors"] else len(truth.database)
     found = _nearest(context, database, queries, depth)
@@ -130,7 +131,9 @@ def _export(
     ]
     content = {"root": str(dataset_root(context.data).resolve()), "queries": rows}
     write_text_atomically(context.output / "rankings.json", json.dumps(content, indent=1) + "\n")
-    return ["ranks.npy", "rankings.json"]
+    scores.files += [str(context.output / name) for name in ("ranks.npy", "rankings.json")]
+    medium = scores.details["average_precision"]["medium"]
+    save_per_query(scores, context.output / "predictions.csv", truth.queries, medium)
 
 
 def _shown(

@@ -1,0 +1,39 @@
+"""`dinobench score copydays`: mAP of rankings of copies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dinobench.cli.score import JSON, show
+
+
+@click.command()
+@click.option(
+    "--ranks",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Ids (copies, results) as .npy, blocks in the published order; or .json {block: {copy: [database names]}}.",
+)
+@click.option(
+    "--data", type=click.Path(path_type=Path), required=True, help="The Copydays folder, for the images' names."
+)
+@click.option("--top", default=20, show_default=True, help="Results that count, 0 for all.")
+@click.option(
+    "--measure",
+    type=click.Choice(["trapezoid", "standard"]),
+    default="trapezoid",
+    show_default=True,
+    help="Kind of AP.",
+)
+@JSON
+def command(ranks: Path, data: Path, top: int, measure: str, json_file: Path | None) -> None:
+    """mAP of each block, as the paper measures it unless told otherwise.
+
+    \b
+    dinobench score copydays --ranks ranks.npy --data copydays
+    """  # noqa: D301, D403  (click reads the backspace as "do not wrap")
+    from dinobench.evaluators.ranking_files import score_copydays_file
+
+    show(score_copydays_file(ranks, data, top, measure), json_file)

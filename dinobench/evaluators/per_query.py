@@ -1,0 +1,24 @@
+"""One value per query on file, so that two runs can be compared query by query."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from dinobench.evaluators.base import Scores
+from dinobench.runtime.files import write_text_atomically
+
+
+def save_per_query(scores: Scores, path: Path, names: Sequence[str], values: Sequence[float | None]) -> None:
+    """Write one line per query: name and average precision in [0, 1]; queries without one are left out.
+
+    The columns `image` and `value` are those that `dinobench compare` pairs.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["image", "value"])
+    writer.writerows((name, value / 100) for name, value in zip(names, values, strict=True) if value is not None)
+    write_text_atomically(path, text.getvalue())
+    scores.files.append(str(path))
