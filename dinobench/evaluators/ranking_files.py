@@ -88,9 +88,7 @@ class _Ids:
         if all(isinstance(item, str) for item in ranked):
             return np.array([self._id(item) for item in ranked], dtype=np.int64)
         if not all(type(item) is int and item >= 0 for item in ranked):
-            raise InputError(
-                f"{self.source}: the list of {query} mixes names, negative or broken ids; give ids or names"
-            )
+            raise InputError(f"{self.source}: the list of {query} is neither all ids nor all names")
         return np.array(ranked, dtype=np.int64)
 
     def _id(self, name: str) -> int:
@@ -123,9 +121,7 @@ def _read_blocks(path: Path, names: Mapping[str, Sequence[str]]) -> dict[str, li
     if path.suffix == ".npy":
         array, sizes = _read_array(path), [len(block) for block in names.values()]
         if len(array) != sum(sizes):
-            raise InputError(
-                f"{path} ranks {len(array)} copies and the folder holds {sum(sizes)} in {len(sizes)} blocks"
-            )
+            raise InputError(f"{path} ranks {len(array)} copies and the folder has {sum(sizes)} in {len(sizes)} blocks")
         return dict(zip(names, map(list, np.split(array, np.cumsum(sizes)[:-1])), strict=True))
     content = _read_json(path)
     if not isinstance(content, Mapping) or not set(content) <= set(names):
