@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,11 +13,14 @@ from torch import Tensor
 
 from dinobench.models.backbone import Backbone
 from dinobench.models.containers import open_container
-from dinobench.models.family import family_called, family_from_file
+from dinobench.models.family import Family, family_called, family_from_file
+from dinobench.models.layouts.timm_any import timm_family
 from dinobench.models.loaded import MODEL_SETTINGS, LoadedBackbone
 from dinobench.models.plan import LoadPlan, checkpoint_arguments, make_plan
 from dinobench.runtime.errors import InputError
 
+# Our names for the facts in a hub's config.json.
+CONFIGURATION = {"heads": "num_attention_heads", "norm_eps": "layer_norm_eps", "architecture": "architecture"}
 CHECKPOINTS = {"last": "checkpoint.pth", "best": "best.pth"}
 
 
@@ -55,15 +59,33 @@ def plan_file(path: Path, settings: Mapping[str, Any] = MODEL_SETTINGS) -> LoadP
         InputError: the file cannot be opened, or no family fits; the message begins with the path.
     """
     contents = open_container(path)
-    family = None
-    if settings.get("family_file"):
-        family = family_from_file(Path(settings["family_file"]).expanduser())
-    elif settings.get("family"):
-        family = family_called(settings["family"])
+    beside = _configuration(path.parent / "config.json")
     try:
-        return make_plan(contents, settings, family)
+        return make_plan(contents, settings, _family(settings, beside), beside)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def _family(settings: Mapping[str, Any], beside: Mapping[str, Any]) -> Family | None:
+    """The one family that the user, or a hub's configuration, named."""
+    if settings.get("family_file"):
+        return family_from_file(Path(settings["family_file"]).expanduser())
+    if settings.get("family"):
+        return family_called(settings["family"])
+    architecture = settings.get("architecture") or beside.get("architecture")
+    return timm_family(str(architecture)) if architecture else None
+
+
+def _configuration(path: Path) -> dict[str, Any]:
+    """Facts from the config.json that the hub keeps beside weights: of `transformers`, or of timm."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(raw, dict):
+        return {}
+    facts = {ours: raw.get(theirs) for ours, theirs in CONFIGURATION.items()}
+    return {name: value for name, value in facts.items() if isinstance(value, (int, float, str))}
 
 
 def fill(plan: LoadPlan, source: str) -> Backbone:
@@ -100,7 +122,7 @@ def from_file(spec: str, path: Path, settings: Mapping[str, Any]) -> LoadedBackb
         preprocessing=plan.preprocessing,
         source=str(path),
         report=plan.report,
-        identity_facts=plan.identity,
+        identity_facts=plan.facts,
     )
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from dinobench.models.backbone import Backbone, Preprocessing
-from dinobench.models.plan import LoadReport
+from dinobench.models.report import LoadReport
 from dinobench.models.state import digest
 
 # Settings of a model and their defaults; an empty string or 0 means that the checkpoint decides.
@@ -19,6 +19,7 @@ MODEL_SETTINGS: Mapping[str, Any] = {
     "which": "last",
     "family": "",
     "family_file": "",
+    "architecture": "",
     "pretrained": True,
     "init_seed": 0,
     "image_size": 0,

@@ -19,6 +19,7 @@ class Rewriting:
         sources: stored names that each present tensor came from.
         dropped: reason by stored name.
         changed: what was done to the values, by present name.
+        found: what the stored shapes say of the network that the final ones no longer do.
     """
 
     def __init__(self, state: Mapping[str, Tensor], prefix: str = "") -> None:
@@ -26,6 +27,7 @@ class Rewriting:
         self.sources: dict[str, tuple[str, ...]] = {name: (prefix + name,) for name in state}
         self.dropped: dict[str, str] = {}
         self.changed: dict[str, str] = {}
+        self.found: dict[str, int] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self.tensors
@@ -56,6 +58,13 @@ class Rewriting:
         self.tensors[name] = tensor
         self.sources[name] = ()
         self.changed[name] = how
+
+    def split(self, name: str, parts: Sequence[str]) -> None:
+        """Cut a tensor into equal pieces along its first axis."""
+        sources = self.sources.pop(name)
+        for part, piece in zip(parts, self.tensors.pop(name).chunk(len(parts)), strict=True):
+            self.sources[part] = sources
+            self.change(part, piece, f"one of {len(parts)} pieces")
 
     def join(self, parts: Sequence[str], name: str, how: str = "joined") -> None:
         """Concatenate the tensors `parts` along their first axis under one name; nothing if one is absent."""

@@ -1,12 +1,12 @@
 """DINO: full checkpoints of the released trainer and of ours, with the head beside the backbone."""
 
 from dinobench.models.family import Family
-from dinobench.models.layouts import vit
+from dinobench.models.layouts import resnet, vit, xcit
 
 FAMILY = Family(
     name="dino",
     title="DINO",
-    layouts=(vit.LAYOUT,),
-    signs=(r"head\.mlp\.0\.weight$", r"head\.last_layer\."),
+    layouts=(xcit.LAYOUT, vit.LAYOUT, resnet.LAYOUT),
+    signs=(r"head\.mlp\.(0\.)?weight$", r"head\.last_layer\."),
     order=40,
 )

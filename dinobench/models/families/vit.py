@@ -1,4 +1,4 @@
-"""Any vision transformer in the released names, with nothing that tells whose it is."""
+"""Any vision transformer in the released names, with nothing that tells whose it is: DINO's own, first of all."""
 
 from dinobench.models.family import Family
 from dinobench.models.layouts import vit

@@ -9,6 +9,7 @@ import torch
 
 from dinobench.models.build import VIT_SIZES
 from dinobench.models.family import Facts, Layout, Network
+from dinobench.models.position import RotaryPositions
 from dinobench.models.rewriting import Rewriting
 from dinobench.models.vit import VisionTransformer, ViTShape
 from dinobench.runtime.errors import InputError
@@ -25,15 +26,20 @@ def translate(rewriting: Rewriting) -> None:
     rewriting.drop(r"local_cls_norm\.", "norm of local crops, used in training alone")
     rewriting.rename(r"^(blocks\.\d+\.)gamma_(\d)$", r"\1ls\2.gamma")
     rewriting.rename(r"^(storage_tokens|reg_token|register_token)$", "register_tokens")
-    _join_swiglu(rewriting)
+    _join_gated_mlp(rewriting)
+    _split_bias(rewriting)
     _mask_key_bias(rewriting)
     _distillation_token(rewriting)
 
 
 def build(rewriting: Rewriting, facts: Facts) -> Network:
     """The empty transformer whose shape the tensors show."""
+    shape = _shape(rewriting, facts)
     with torch.device("meta"):
-        backbone = VisionTransformer(_shape(rewriting, facts))
+        backbone = VisionTransformer(shape)
+    if shape.positions == "rotary" and "rope_embed.periods" not in rewriting:
+        periods = RotaryPositions(shape.dim // shape.heads).periods
+        rewriting.add("rope_embed.periods", periods, "rotary periods of base 100, which the file does not store")
     return Network(backbone, architecture_name(backbone.shape), backbone.shape.image_size)
 
 
@@ -54,7 +60,7 @@ def _shape(rewriting: Rewriting, facts: Facts) -> ViTShape:
     if projection.ndim != 4 or projection.shape[2] != projection.shape[3]:
         raise InputError(f"patch_embed.proj.weight of shape {tuple(projection.shape)} embeds no square patches")
     dim, channels, patch = projection.shape[0], projection.shape[1], projection.shape[2]
-    rotary = "rope_embed.periods" in tensors
+    rotary = "rope_embed.periods" in tensors or facts.get("positions") == "rotary"
     class_token, class_position, side = _position_facts(rewriting, facts, patch)
     registers = tensors["register_tokens"].shape[1] if "register_tokens" in tensors else 0
     hidden = _hidden(rewriting)
@@ -62,7 +68,7 @@ def _shape(rewriting: Rewriting, facts: Facts) -> ViTShape:
         patch_size=patch,
         dim=dim,
         depth=_depth(rewriting, facts, dim),
-        heads=_heads(facts, dim),
+        heads=_heads(rewriting, facts, dim),
         image_size=side * patch,
         in_channels=channels,
         hidden=hidden,
@@ -107,7 +113,10 @@ def _depth(rewriting: Rewriting, facts: Facts, dim: int) -> int:
     return depth
 
 
-def _heads(facts: Facts, dim: int) -> int:
+def _heads(rewriting: Rewriting, facts: Facts, dim: int) -> int:
+    if "heads" in rewriting.found:
+        facts.notes["heads"] = f"{rewriting.found['heads']} (from the shapes)"
+        return rewriting.found["heads"]
     known = facts.get("heads")
     if isinstance(known, dict):
         known = known.get(dim)
@@ -129,11 +138,26 @@ def _hidden(rewriting: Rewriting) -> int | None:
     return None
 
 
-def _join_swiglu(rewriting: Rewriting) -> None:
-    """DINOv3 stores the gated MLP's two halves apart."""
+def _join_gated_mlp(rewriting: Rewriting) -> None:
+    """Gated MLPs: two halves apart in DINOv3 (`w1`, `w2`) and timm (`fc1_g`, `fc1_x`), or packed in timm's `fc1`."""
+    rewriting.rename(r"\.mlp\.fc1_g\.", ".mlp.w1.")
+    rewriting.rename(r"\.mlp\.fc1_x\.", ".mlp.w2.")
+    first, second = (rewriting.tensors.get(f"blocks.0.mlp.{name}.weight") for name in ("fc1", "fc2"))
+    packed = first is not None and second is not None and first.shape[0] == 2 * second.shape[-1]
+    if packed or rewriting.matching(r"blocks\.\d+\.mlp\.w1\."):
+        rewriting.rename(r"\.mlp\.fc1\.", ".mlp.w12.")
+        rewriting.rename(r"\.mlp\.fc2\.", ".mlp.w3.")
     for name in rewriting.matching(r"blocks\.\d+\.mlp\.w1\."):
-        second = name.replace(".w1.", ".w2.")
-        rewriting.join((name, second), name.replace(".w1.", ".w12."))
+        rewriting.join((name, name.replace(".w1.", ".w2.")), name.replace(".w1.", ".w12."))
+
+
+def _split_bias(rewriting: Rewriting) -> None:
+    """BEiT's way, which timm keeps for DINOv3: a bias for query and value, none for the key."""
+    for query in rewriting.matching(r"blocks\.\d+\.attn\.q_bias$"):
+        key, value = query.replace("q_bias", "k_bias"), query.replace("q_bias", "v_bias")
+        if key not in rewriting:
+            rewriting.add(key, torch.zeros_like(rewriting.tensors[query]), "zero")
+        rewriting.join((query, key, value), query.replace("q_bias", "qkv.bias"))
 
 
 def _mask_key_bias(rewriting: Rewriting) -> None:

@@ -1,0 +1,13 @@
+"""Barlow Twins: a full checkpoint has `backbone` and `projector`; the published file is a plain ResNet-50."""
+
+from dinobench.models.family import Family
+from dinobench.models.layouts import resnet
+
+FAMILY = Family(
+    name="barlow_twins",
+    title="Barlow Twins",
+    layouts=(resnet.LAYOUT,),
+    signs=(r"^model\.(module\.)?backbone\.conv1\.weight$", r"^model\.(module\.)?projector\."),
+    order=40,
+    branch="student",
+)

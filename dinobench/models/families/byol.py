@@ -1,0 +1,13 @@
+"""BYOL: online and target networks; the online one is evaluated."""
+
+from dinobench.models.family import Family
+from dinobench.models.layouts import resnet
+
+FAMILY = Family(
+    name="byol",
+    title="BYOL",
+    layouts=(resnet.LAYOUT, resnet.NUMBERED_LAYOUT),
+    signs=(r"online", r"target"),
+    order=35,
+    branch="student",
+)

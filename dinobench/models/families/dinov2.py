@@ -1,0 +1,13 @@
+"""DINOv2 without registers: layer scale and a mask token. Native tables are of 518 px; figures are given at 224."""
+
+from dinobench.models.family import Family
+from dinobench.models.layouts import vit
+
+FAMILY = Family(
+    name="dinov2",
+    title="DINOv2",
+    layouts=(vit.LAYOUT,),
+    signs=(r"blocks\.(\d+\.)?\d+\.ls1\.gamma$", r"(^|\.)mask_token$"),
+    order=25,
+    facts={"input_size": 224},
+)

@@ -1,0 +1,13 @@
+"""DINOv2 with registers, here and in timm: its position table is resized to the size, antialiased."""
+
+from dinobench.models.family import Family
+from dinobench.models.layouts import vit
+
+FAMILY = Family(
+    name="dinov2_registers",
+    title="DINOv2 with registers",
+    layouts=(vit.LAYOUT,),
+    signs=(r"blocks\.(\d+\.)?\d+\.ls1\.gamma$", r"(^|\.)(register_tokens|reg_token)$", r"(^|\.)pos_embed$"),
+    order=20,
+    facts={"resize": "timm", "input_size": 224},
+)

@@ -1,0 +1,6 @@
+"""ConvNeXt, supervised or distilled by DINOv3, in its released names."""
+
+from dinobench.models.family import Family
+from dinobench.models.layouts import convnext
+
+FAMILY = Family(name="convnext", title="ConvNeXt (DINOv3)", layouts=(convnext.LAYOUT,), order=20)

@@ -1,0 +1,14 @@
+"""AugReg and big_vision: supervised vision transformers from JAX, normalised to -1..1."""
+
+from dinobench.models.backbone import Preprocessing
+from dinobench.models.family import Family
+from dinobench.models.layouts import jax_vit
+
+FAMILY = Family(
+    name="jax_vit",
+    title="a vision transformer from JAX (AugReg, big_vision)",
+    layouts=(jax_vit.LAYOUT,),
+    order=20,
+    facts={"resize": "timm"},
+    preprocessing=Preprocessing(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+)

@@ -1,0 +1,12 @@
+"""Lightning containers, among them lightly's: the network under any name inside `state_dict`."""
+
+from dinobench.models.family import Family
+from dinobench.models.layouts import resnet, vit
+
+FAMILY = Family(
+    name="lightning",
+    title="a Lightning module (lightly and others)",
+    layouts=(vit.LAYOUT, resnet.LAYOUT, resnet.NUMBERED_LAYOUT),
+    signs=(r"^state_dict\.(backbone|student_backbone|teacher_backbone|model|net|encoder|network)\.",),
+    order=70,
+)

@@ -1,0 +1,13 @@
+"""MAE: the encoder of a full checkpoint; the decoder goes."""
+
+from dinobench.models.family import Family
+from dinobench.models.layouts import vit
+
+FAMILY = Family(
+    name="mae",
+    title="MAE",
+    layouts=(vit.LAYOUT,),
+    signs=(r"(^|\.)decoder_blocks\.0\.", r"(^|\.)decoder_pos_embed$"),
+    order=30,
+    facts={"heads": {768: 12, 1024: 16, 1280: 16}},
+)

@@ -1,0 +1,13 @@
+"""MoCo-v1 and v2: the trained network is `encoder_q`; `encoder_k` and the queue go."""
+
+from dinobench.models.family import Family
+from dinobench.models.layouts import resnet
+
+FAMILY = Family(
+    name="moco_v2",
+    title="MoCo-v2",
+    layouts=(resnet.LAYOUT,),
+    signs=(r"(^|\.)encoder_q\.",),
+    order=30,
+    branch="student",
+)

@@ -1,0 +1,14 @@
+"""MoCo-v3: the trained network is `base_encoder`; its ViT-S has 12 heads."""
+
+from dinobench.models.family import Family
+from dinobench.models.layouts import resnet, vit
+
+FAMILY = Family(
+    name="moco_v3",
+    title="MoCo-v3",
+    layouts=(vit.LAYOUT, resnet.LAYOUT),
+    signs=(r"(^|\.)base_encoder\.",),
+    order=30,
+    branch="student",
+    facts={"heads": {384: 12, 768: 12, 1024: 16}},
+)

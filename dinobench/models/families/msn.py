@@ -1,0 +1,12 @@
+"""MSN: the averaged network is `target_encoder`, its head `fc`."""
+
+from dinobench.models.family import Family
+from dinobench.models.layouts import vit
+
+FAMILY = Family(
+    name="msn",
+    title="MSN",
+    layouts=(vit.LAYOUT,),
+    signs=(r"^target_encoder\.",),
+    order=30,
+)

@@ -1,0 +1,12 @@
+"""OBoW: feature blocks of a student and a teacher; the published feature extractor is the student's."""
+
+from dinobench.models.family import Family
+from dinobench.models.layouts import resnet
+
+FAMILY = Family(
+    name="obow",
+    title="OBoW",
+    layouts=(resnet.BLOCKS_LAYOUT,),
+    order=30,
+    branch="student",
+)

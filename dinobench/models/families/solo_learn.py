@@ -1,0 +1,14 @@
+"""solo-learn: `backbone` is evaluated; `momentum_backbone`, projectors and the online classifier go."""
+
+from dinobench.models.family import Family
+from dinobench.models.layouts import resnet, vit
+
+FAMILY = Family(
+    name="solo_learn",
+    title="solo-learn",
+    layouts=(vit.LAYOUT, resnet.LAYOUT),
+    signs=(r"^state_dict\.backbone\.", r"^state_dict\.(momentum_backbone|classifier|projector|momentum_projector)\."),
+    order=35,
+    branch="student",
+    facts={"stem_padding": 2},
+)

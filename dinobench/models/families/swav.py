@@ -1,0 +1,13 @@
+"""SwAV and DeepCluster-v2, of every width: a projection head and prototypes beside the ResNet."""
+
+from dinobench.models.family import Family
+from dinobench.models.layouts import resnet
+
+FAMILY = Family(
+    name="swav",
+    title="SwAV or DeepCluster-v2",
+    layouts=(resnet.LAYOUT,),
+    signs=(r"(^|\.)projection_head\.", r"(^|\.)layer1\.0\.conv1\.weight$"),
+    order=50,
+    branch="student",
+)

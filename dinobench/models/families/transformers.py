@@ -1,0 +1,12 @@
+"""ViT, DeiT, DINO, MAE and MSN as `transformers` stores them; its default LayerNorm epsilon is 1e-12."""
+
+from dinobench.models.family import Family
+from dinobench.models.layouts import transformers_vit
+
+FAMILY = Family(
+    name="transformers",
+    title="a vision transformer of the transformers library",
+    layouts=(transformers_vit.LAYOUT,),
+    order=20,
+    facts={"norm_eps": 1e-12, "resize": "size"},
+)

@@ -1,0 +1,13 @@
+"""VISSL: the trunk of a classy vision state (SimCLR, SwAV, DeepCluster-v2, PIRL, supervised)."""
+
+from dinobench.models.family import Family
+from dinobench.models.layouts import resnet
+
+FAMILY = Family(
+    name="vissl",
+    title="VISSL",
+    layouts=(resnet.LAYOUT,),
+    signs=(r"_feature_blocks\.conv1\.weight$",),
+    order=30,
+    branch="student",
+)
