@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from dinobench.cards import ModelCard, load_models, packaged
+from dinobench.models.family import all_families
 from dinobench.results.tables.build import read_published
 from dinobench.results.tables.specs import SPECS
 
 PUBLISHED = Path(__file__).parents[1] / "results" / "published"
 MODELS = load_models()
+FAMILIES = {family.name for family in all_families()}
 TABLES = ("2", "3", "4", "5", "6", "figure4")
 
 
@@ -48,6 +50,7 @@ def test_a_card_says_where_the_weights_are_or_why_not(name: str) -> None:
     else:
         assert card.because
     assert card.licence
+    assert card.family in FAMILIES if card.family != "none" else card.because
     assert re.fullmatch(r"([0-9a-f]{8}|[0-9a-f]{64})?", card.sha256)
 
 
