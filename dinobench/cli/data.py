@@ -1,0 +1,136 @@
+"""`dinobench data`: which datasets are known, whether one lies as it should, and drawn twins."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import click
+
+from dinobench.runtime.errors import InputError
+
+
+@click.group(name="data")
+def command() -> None:
+    """List known datasets, check one on disk, make a drawn twin."""
+
+
+@command.command(name="list")
+def list_datasets() -> None:
+    """List datasets with their layout, where each is expected, and whether a twin can be made."""
+    from dinobench.data.open import DATA_VARIABLE, EMBEDDED
+    from dinobench.data.registry import dataset_layouts, twin_names
+
+    for name in EMBEDDED:
+        click.echo(f"{name:<14} embedded")
+    base = os.environ.get(DATA_VARIABLE)
+    twins = twin_names()
+    for name, layout in sorted(dataset_layouts().items()):
+        place = Path(base).expanduser() / name if base else None
+        where = f"${DATA_VARIABLE}/{name}" if place is None else f"{place} ({'found' if place.is_dir() else 'absent'})"
+        click.echo(f"{name:<14} {layout:<12} {where}{'  [twin]' if name in twins else ''}")
+    if base is None:
+        click.echo(f"{DATA_VARIABLE} is not set: set it to the folder that holds these, or give --data FOLDER")
+
+
+@command.command()
+@click.argument("name")
+@click.option("--data", "spec", help="Folder of the dataset (default $DINOBENCH_DATA/NAME).")
+@click.option("--layout", help="Check against this layout instead of NAME's own.")
+@click.option("--decode", is_flag=True, help="Decode every image file too.")
+def check(name: str, spec: str | None, layout: str | None, decode: bool) -> None:
+    """Check dataset NAME (or a folder): expected tree, counts, what is missing; exit code 2 on any problem."""
+    from dinobench.data.open import EMBEDDED, dataset_root, layout_of
+    from dinobench.data.registry import get_layout
+
+    if (spec or name) in EMBEDDED:
+        _check_embedded(spec or name)
+        return
+    chosen = layout or layout_of(name)
+    kind = get_layout(chosen)
+    click.echo(f"{name}: layout {chosen}\n{kind.EXPECTED_TREE}\n")
+    root = dataset_root(spec or name)
+    findings = kind.check(root)
+    for what, count in findings.counts.items():
+        click.echo(f"{what:<24} {count}")
+    problems = [*findings.problems, *(_decode_problems(findings.files) if decode else ())]
+    if decode:
+        click.echo(f"{'files decoded':<24} {len(findings.files)}")
+    _conclude(root, problems)
+
+
+def _check_embedded(name: str) -> None:
+    from dinobench.data.open import open_dataset
+
+    for split in ("train", "val"):
+        images = open_dataset(name, split)
+        click.echo(f"{split + ' images':<24} {len(images)} in {len(images.classes)} classes")
+
+
+def _decode_problems(files: Iterable[Path]) -> Iterator[str]:
+    """One line per image file that cannot be decoded."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from dinobench.runtime.console import progress
+
+    files = list(files)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        lines = progress(pool.map(_decode_problem, files), "decoding", total=len(files))
+        yield from (line for line in lines if line is not None)
+
+
+def _decode_problem(path: Path) -> str | None:
+    from dinobench.data.decode import read_rgb
+
+    try:
+        read_rgb(path)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def _conclude(root: Path, problems: list[str]) -> None:
+    """Print every problem but the last on its own line; raise with the count and the first."""
+    if not problems:
+        click.echo(f"{root} is as expected")
+        return
+    for problem in problems:
+        click.echo(f"problem: {problem}")
+    more = f" (and {len(problems) - 1} more, listed above)" if len(problems) > 1 else ""
+    raise InputError(f"{problems[0]}{more}")
+
+
+@command.command()
+@click.argument("name")
+@click.option("--output", type=click.Path(path_type=Path), help="Folder to write, new or empty (default data/NAME).")
+@click.option("--seed", default=0, show_default=True, help="Draw another twin of the same make.")
+@click.option("--large", is_flag=True, help="About the size at which figures mean something; minutes to draw.")
+def make(name: str, output: Path | None, seed: int, large: bool) -> None:
+    """Draw the twin of dataset NAME, or of `all`, in its true on-disk layout."""
+    from dinobench.data.registry import twin_names
+
+    base = output or Path("data")
+    targets = {twin: base / twin for twin in twin_names()} if name == "all" else {name: output or base / name}
+    for twin, folder in targets.items():
+        _make(twin, folder, seed, large)
+        click.echo(f"wrote the twin of {twin} to {folder}; use it with --data {folder}")
+
+
+def _make(name: str, folder: Path, seed: int, large: bool) -> None:
+    from functools import partial
+
+    from dinobench.data.registry import get_twin
+    from dinobench.runtime.cache import built_folder
+
+    twin = get_twin(name)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+    if folder.exists():
+        raise InputError(f"{folder} exists and is not empty; choose another --output or remove it")
+    try:
+        built_folder(folder, partial(twin.write, seed=seed, small=not large))
+    except OSError as error:
+        raise InputError(
+            f"cannot write {folder}: {error.strerror}; choose another --output or free the disk"
+        ) from error
