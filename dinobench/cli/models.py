@@ -56,6 +56,8 @@ def show(cards: Mapping[str, ModelCard], name: str) -> None:
         click.echo(f"{label:<8} {text}")
     for row in card.rows:
         click.echo(f"row      table {row.table}: {', '.join(f'{key} = {value}' for key, value in row.key.items())}")
+    for setting, value in card.settings.items():
+        click.echo(f"setting  {setting} = {value}")
     for name_of_figure, figure in card.figures.items():
         click.echo(f"figure   {name_of_figure} = {figure['value']} ({figure['source']})")
 

@@ -58,6 +58,7 @@ def test_show_prints_the_card_with_its_rows_and_figures() -> None:
     assert "dino_deitsmall16_pretrain.pth" in text
     assert "table 3: method = DINO, arch = ViT-S/16, pretrain_data = ImNet" in text
     assert "roxford_medium = 37.2 (iBOT paper" in text
+    assert "setting  heads = 12" in run("show", "mocov3_vits16").output
 
 
 @pytest.mark.parametrize("verb", ["show", "fetch"])
