@@ -1,0 +1,88 @@
+"""From scores to a record: what was run, on what, and whether it may stand beside the published figure."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import TYPE_CHECKING, Any
+
+from dinobench.cards import ModelCard
+from dinobench.pipeline.plan import Job, Plan
+from dinobench.results.records import RunRecord
+
+if TYPE_CHECKING:
+    from dinobench.evaluators.base import EvaluationContext, Scores
+    from dinobench.models.load import LoadedBackbone
+
+
+def make_record(
+    plan: Plan,
+    job: Job,
+    context: EvaluationContext,
+    card: ModelCard | None,
+    scores: Scores | None = None,
+    error: str = "",
+) -> RunRecord:
+    """The record of one job; of a failed one where `error` says what happened."""
+    from dinobench.evaluators.base import Scores
+    from dinobench.runtime.clock import peak_memory_bytes
+    from dinobench.runtime.device import device_name
+    from dinobench.runtime.stamp import environment, now
+
+    scores = scores or Scores({})
+    because = _reasons(plan, job, scores)
+    protocol = {"name": job.protocol.name, "version": job.protocol.version, "hash": job.protocol.hash}
+    return RunRecord(
+        task=job.card.name,
+        protocol=protocol,
+        main_metric=job.card.main_metric,
+        model=_describe_model(context.model, card),
+        data=_describe_data(job, context),
+        settings={**plan.run, **plan.model_settings, **job.settings},
+        date=now(),
+        device=device_name(context.device),
+        environment=environment(),
+        metrics=dict(scores.metrics),
+        intervals=dict(scores.intervals),
+        details=scores.details,
+        images=scores.images,
+        seconds=context.clock.seconds,
+        peak_memory_bytes=peak_memory_bytes(),
+        warnings=tuple(scores.warnings),
+        files=tuple(os.path.relpath(file, context.output.parents[1]) for file in scores.files),
+        comparable=not (because or error),
+        because=because,
+        error=error,
+    )
+
+
+def _reasons(plan: Plan, job: Job, scores: Scores) -> tuple[str, ...]:
+    """Why the figure must not stand beside the published one; empty if it may."""
+    reasons = [] if job.protocol.comparable else [job.protocol.because]
+    reasons += [f"{key} = {job.settings[key]!r} differs from the protocol" for key in job.overridden]
+    for split, expected in job.card.images.items():
+        counted = scores.images.get(split)
+        if counted is not None and counted != expected:
+            reasons.append(f"{counted} {split} images where the benchmark has {expected}")
+    if plan.run["precision"] != "fp32":
+        reasons.append(f"computed in {plan.run['precision']}")
+    return tuple(reasons + scores.not_comparable)
+
+
+def _describe_model(model: LoadedBackbone, card: ModelCard | None) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "spec": model.spec,
+        "card": card.name if card else "",
+        "family": model.family,
+        "architecture": model.architecture,
+        "sha256": model.sha256,
+        "source": model.source,
+        "parameters": model.parameters,
+        "preprocessing": dataclasses.asdict(model.preprocessing),
+    }
+
+
+def _describe_data(job: Job, context: EvaluationContext) -> dict[str, Any]:
+    splits = {split: dataclasses.asdict(manifest) for split, manifest in context.manifests.items()}
+    return {"spec": job.data, "layout": job.card.layout, "splits": splits}

@@ -1,0 +1,152 @@
+"""Load the model, run every job, write a record of each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dinobench.cards import ModelCard, load_models
+from dinobench.pipeline.plan import Job, Plan, make_plan
+from dinobench.pipeline.record import make_record
+from dinobench.results.records import RecordStore, RunRecord
+from dinobench.runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from dinobench.evaluators.base import EvaluationContext, Scores
+    from dinobench.models.load import LoadedBackbone
+
+RECORDS = Path("results/records")
+
+
+def evaluate(
+    tasks: str,
+    model: str | None = None,
+    data: str | None = None,
+    protocol: str | None = None,
+    output: Path = RECORDS,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    tasks_dir: Path | None = None,
+    models_dir: Path | None = None,
+    report: Callable[[RunRecord], None] = lambda record: None,
+) -> list[RunRecord]:
+    """Run every task on one model and write a record of each.
+
+    Args:
+        tasks: NAME[,NAME...], a group or "all".
+        model: Model SPEC; by default the newest run.
+        data: Data SPEC for all tasks; by default what a run was trained on, then the cards' own data, then `mini`.
+        protocol: name of a protocol that every chosen task has; by default each card's own.
+        output: folder of the records.
+        settings: overrides of the protocol's, the model's or the run's settings.
+        tasks_dir: folder with further task cards.
+        models_dir: folder with further model cards.
+        report: called with each record as soon as it is written.
+
+    Raises:
+        InputError: bad input. With several tasks, one that fails is recorded and the others still run.
+    """
+    plan = make_plan(tasks, model, data, protocol, settings, tasks_dir=tasks_dir)
+    loaded, card = load_model(plan, models_dir)
+    records = []
+    for job in plan.jobs:
+        record = _attempt(plan, job, loaded, card, output)
+        RecordStore(output).add(record)
+        report(record)
+        records.append(record)
+    return records
+
+
+def load_model(plan: Plan, models_dir: Path | None = None) -> tuple[LoadedBackbone, ModelCard | None]:
+    """The plan's model and its card, if `plan.model` names one.
+
+    Raises:
+        InputError: the weights cannot be had or do not fit.
+    """
+    from dinobench.models.fetch import cached_weights
+    from dinobench.models.load import load_backbone
+    from dinobench.runtime.cpu import tune_cpu
+
+    tune_cpu()
+    card = load_models(models_dir).get(plan.model)
+    if card is None:
+        return load_backbone(plan.model, settings=plan.model_settings), None
+    if not card.released:
+        raise InputError(f"the weights of {card.name} are not released: {card.because}")
+    path = cached_weights(card.name, card.weights)
+    if path is None:
+        raise InputError(f"the weights of {card.name} are not here; run `dinobench models fetch {card.name}` first")
+    loaded = load_backbone(str(path), settings={**plan.model_settings, **card.settings})
+    return dataclasses.replace(loaded, name=card.name, spec=card.name), card
+
+
+def _attempt(plan: Plan, job: Job, model: LoadedBackbone, card: ModelCard | None, output: Path) -> RunRecord:
+    """The job's record; a job on its own that fails raises, one among others is recorded as failed."""
+    context = _context(plan, job, model, output)
+    alone = len(plan.jobs) == 1
+    try:
+        return _run(plan, job, context, card)
+    except InputError as error:
+        if alone:
+            raise
+        return make_record(plan, job, context, card, error=str(error))
+    except Exception as error:
+        record = make_record(plan, job, context, card, error=f"{type(error).__name__}: {error}")
+        if alone:
+            RecordStore(output).add(record)
+            raise
+        return record
+
+
+def _context(plan: Plan, job: Job, model: LoadedBackbone, output: Path) -> EvaluationContext:
+    from dinobench.evaluators.base import EvaluationContext, Scores
+    from dinobench.runtime.device import pick_device
+
+    run = plan.run
+    folder = output / "files" / f"{job.card.name}@{job.protocol.name}--{model.name}--{model.sha256[:8]}"
+    return EvaluationContext(
+        task=job.card.name,
+        model=model,
+        data=job.data,
+        layout=job.card.layout,
+        settings=job.settings,
+        output=folder,
+        device=pick_device(run["device"]),
+        batch_size=run["batch_size"],
+        workers=run["workers"],
+        precision=run["precision"],
+        seed=run["seed"],
+    )
+
+
+def _run(plan: Plan, job: Job, context: EvaluationContext, card: ModelCard | None) -> RunRecord:
+    from dinobench.evaluators.base import find_evaluator
+    from dinobench.runtime.seeds import seed_everything
+
+    seed_everything(context.seed)
+    context.data = _materialise(job)
+    with context.clock.phase("total"):
+        scores = find_evaluator(job.card.evaluator)(context)
+    _draw_galleries(scores)
+    return make_record(plan, job, context, card, scores)
+
+
+def _draw_galleries(scores: Scores) -> None:
+    """A picture beside every rankings.json: what the best and the worst queries found."""
+    from dinobench.results.figures.gallery import draw_gallery
+
+    for rankings in [Path(file) for file in scores.files if Path(file).name == "rankings.json"]:
+        picture = rankings.with_name("gallery.png")
+        draw_gallery(rankings, picture)
+        scores.files.append(str(picture))
+
+
+def _materialise(job: Job) -> str:
+    """The data SPEC, or for `mini` in a layout of its own a folder that holds the drawn twin."""
+    if job.data != "mini" or job.card.layout == "imagefolder":
+        return job.data
+    from dinobench.data.twin_cache import twin_folder
+
+    return str(twin_folder(job.card.dataset))
