@@ -14,7 +14,7 @@ from dinobench.results.records import RecordStore, RunRecord
 from dinobench.runtime.errors import InputError
 
 if TYPE_CHECKING:
-    from dinobench.evaluators.base import EvaluationContext, Scores
+    from dinobench.evaluators.base import EvaluationContext
     from dinobench.models.load import LoadedBackbone
 
 RECORDS = Path("results/records")
@@ -101,7 +101,7 @@ def _attempt(plan: Plan, job: Job, model: LoadedBackbone, card: ModelCard | None
 
 
 def _context(plan: Plan, job: Job, model: LoadedBackbone, output: Path) -> EvaluationContext:
-    from dinobench.evaluators.base import EvaluationContext, Scores
+    from dinobench.evaluators.base import EvaluationContext
     from dinobench.runtime.device import pick_device
 
     run = plan.run
