@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dinobench.evaluators.accuracies import add_accuracy, save_predictions
+from dinobench.evaluators.base import EvaluationContext, Scores
+from dinobench.evaluators.features import LabelledFeatures, labelled_features, require_same_classes
+from dinobench.evaluators.low_shot import chosen_rows
+from dinobench.evaluators.search import BANK_ROWS, RowsInMemory, search
+from dinobench.features.matrix import FeatureMatrix
 from dinobench.metrics.classification import accuracy
 from dinobench.metrics.neighbours import Neighbours, nearest
 from dinobench.runtime.errors import InputError
 
-BANK_ROWS = 32768  # bank rows per block
 TOP = 5
 
 Array = Tensor | np.ndarray
@@ -66,7 +72,9 @@ def knn_classify(
         InputError: a k above N, or labels that do not fit the features.
     """
     labels = torch.as_tensor(train_labels)
-    _check(len(train_features), labels, ks, num_classes)
+    if len(labels) != len(train_features):
+        raise InputError(f"{len(labels)} labels for {len(train_features)} training features; give one per feature")
+    _check(len(train_features), labels, ks, temperature, num_classes)
     queries = torch.as_tensor(test_features).to(device)
     found = nearest(queries, blocks_of(train_features), max(ks), block)
     return vote(found, labels, ks, temperature, num_classes)
@@ -109,15 +117,91 @@ def _vote(similarities: Tensor, labels: Tensor, ks: list[int], temperature: floa
     return ranked
 
 
-def _check(train_images: int, labels: Tensor, ks: Sequence[int], num_classes: int | None) -> None:
-    if len(labels) != train_images:
-        raise InputError(f"{len(labels)} labels for {train_images} training features; give one per feature")
-    if not ks or min(ks) < 1 or max(ks) > train_images:
+def _check(available: int, labels: Tensor, ks: Sequence[int], temperature: float, num_classes: int | None) -> None:
+    if not ks or min(ks) < 1 or max(ks) > available:
         raise InputError(
-            f"k-NN with k = {', '.join(map(str, ks)) or 'nothing'} needs 1 <= k <= {train_images}, "
+            f"k-NN with k = {', '.join(map(str, ks)) or 'nothing'} needs 1 <= k <= {available}, "
             f"the number of training images; use --set ks=[...] with smaller numbers"
         )
+    if temperature <= 0:
+        raise InputError(f"k-NN needs a temperature above 0, not {temperature:g}")
     if int(labels.min()) < 0:
         raise InputError("k-NN needs a label for every training image; some have none")
     if num_classes is not None and int(labels.max()) >= num_classes:
         raise InputError(f"k-NN was told of {num_classes} classes, but a training label is {int(labels.max())}")
+
+
+def evaluate(context: EvaluationContext) -> Scores:
+    """k-NN accuracy on the validation split, every k, temperature, feature and draw of the settings.
+
+    Metric names: `top1` and `top5` are at `main_k` with the first temperature and feature; other ks get `_k10`, other
+    temperatures `_T0.1`, other features `_cls.2`.
+    """
+    settings = context.settings
+    if settings["main_k"] not in settings["ks"]:
+        raise InputError(f"main_k = {settings['main_k']} is not among ks = {settings['ks']}; set main_k to one of them")
+    everything = "+".join(settings["features"])
+    train = labelled_features(context, "train", everything)
+    test = train if settings["leave_one_out"] else labelled_features(context, "val", everything)
+    require_same_classes(train, test)
+    scores = Scores({}, images={"train": len(train.labels), "val": len(test.labels)})
+    scores.warnings += [line for line in {train.skipped, test.skipped} if line]
+    scores.not_comparable += scores.warnings
+    for feature in settings["features"]:
+        draws = [_predict(context, train, test, feature, draw) for draw in range(settings["draws"])]
+        _add_scores(scores, draws, test.labels, feature, settings)
+        if settings["predictions"] and feature == settings["features"][0]:
+            best = draws[0][settings["temperatures"][0]].top[settings["main_k"]]
+            save_predictions(scores, context.output / "predictions.csv", test.names, test.labels, best, test.classes)
+    return scores
+
+
+def _predict(
+    context: EvaluationContext, train: LabelledFeatures, test: LabelledFeatures, feature: str, draw: int
+) -> dict[float, KnnPredictions]:
+    """Predictions by temperature, from one search."""
+    settings = context.settings
+    bank, labels = _bank(context, train, feature, draw)
+    itself = int(settings["leave_one_out"])
+    _check(len(bank) - itself, labels, settings["ks"], min(settings["temperatures"]), None)
+    with context.clock.phase("search"):
+        queries = test.matrix.only(feature).tensor()
+        found = search(queries, bank, max(settings["ks"]) + itself, settings["search"], context.device)
+        if itself:
+            found = found.without(torch.arange(len(queries)))
+    return {value: vote(found, labels, settings["ks"], value) for value in settings["temperatures"]}
+
+
+def _bank(
+    context: EvaluationContext, train: LabelledFeatures, feature: str, draw: int
+) -> tuple[FeatureMatrix | RowsInMemory, Tensor]:
+    settings = context.settings
+    rows = chosen_rows(
+        train.labels.numpy(),
+        train.names,
+        shots=settings["shots"],
+        percent=settings["percent"],
+        list_file=settings["subset"],
+        seed=context.seed + draw,
+    )
+    matrix = train.matrix.only(feature)
+    if rows is None:
+        return matrix, train.labels
+    if settings["leave_one_out"]:
+        raise InputError(
+            "leave_one_out scores the training images themselves; it cannot go with shots, percent or subset"
+        )
+    return RowsInMemory(matrix.take(rows)), train.labels[torch.from_numpy(rows)]
+
+
+def _add_scores(
+    scores: Scores, draws: list[dict[float, KnnPredictions]], labels: Tensor, feature: str, settings: Mapping[str, Any]
+) -> None:
+    others = "" if feature == settings["features"][0] else f"_{feature}"
+    for temperature in settings["temperatures"]:
+        at = others if temperature == settings["temperatures"][0] else f"{others}_T{temperature:g}"
+        for k in dict.fromkeys([settings["main_k"], *settings["ks"]]):
+            ranked = [draw[temperature].top[k] for draw in draws]
+            suffix = at if k == settings["main_k"] else f"{at}_k{k}"
+            add_accuracy(scores, f"top1{suffix}", ranked, labels)
+            add_accuracy(scores, f"top5{suffix}", ranked, labels, TOP)

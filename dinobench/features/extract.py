@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dinobench.data.dataset import ImageSet
 from dinobench.data.transforms import EvaluationTransform, evaluation_transform
-from dinobench.features.loading import pixel_batches
+from dinobench.features.loading import in_chunks, pixel_batches
 from dinobench.features.names import Column, depth_of, parse_feature
 from dinobench.models.backbone import Backbone, Preprocessing
 from dinobench.runtime.console import progress
@@ -66,19 +66,12 @@ def extract_features(
     Raises:
         InputError: an image that cannot be decoded, named.
     """
+    where = torch.device(device) if device is not None else next(backbone.parameters(), torch.empty(0)).device
     columns = parse_feature(feature)
+    network = Extractor(backbone, preprocessing, columns, where, precision)
     rows: list[Tensor] = []
-    batches = feature_batches(
-        backbone,
-        preprocessing,
-        images,
-        columns,
-        device=device,
-        batch_size=batch_size,
-        workers=workers,
-        precision=precision,
-    )
-    for batch in batches:
+    chunks = in_chunks(np.arange(len(images)), batch_size)
+    for batch in progress(feature_batches(network, images, chunks, workers), f"features of {images.name}", len(chunks)):
         for line in batch.unreadable.values():
             raise InputError(line)
         rows.append(torch.cat([batch.columns[column] for column in columns], 1))
@@ -88,27 +81,10 @@ def extract_features(
 
 
 def feature_batches(
-    backbone: Backbone,
-    preprocessing: Preprocessing,
-    images: ImageSet,
-    columns: tuple[Column, ...],
-    *,
-    indices: NDArray[np.int64] | None = None,
-    device: torch.device | str | None = None,
-    batch_size: int = 64,
-    workers: int = 0,
-    precision: str = "fp32",
+    network: Extractor, images: ImageSet, chunks: Iterable[NDArray[np.int64]], workers: int = 0
 ) -> Iterator[FeatureBatch]:
-    """Like `extract_features`, batch by batch, for the images of `indices` (all by default), in order.
-
-    Unreadable images are reported in their batch, not raised.
-    """
-    chosen = np.arange(len(images)) if indices is None else indices
-    where = torch.device(device) if device is not None else next(backbone.parameters(), torch.empty(0)).device
-    network = Extractor(backbone, preprocessing, columns, where, precision)
-    batches = pixel_batches(images, chosen, network.transform, batch_size, workers)
-    total = -(-len(chosen) // batch_size)
-    for batch in progress(batches, f"features of {images.name}", total):
+    """Features of each chunk of indices, in order; unreadable images are reported in their batch, not raised."""
+    for batch in pixel_batches(images, chunks, network.transform, workers):
         features = network(torch.from_numpy(batch.pixels)) if len(batch.indices) else {}
         yield FeatureBatch(batch.indices, {key: value.cpu() for key, value in features.items()}, batch.unreadable)
 
@@ -143,6 +119,8 @@ class Extractor:
     def of_images(self, images: Tensor) -> dict[Column, Tensor]:
         """Columns (B, D) float32 of normalised images (B, 3, H, W) on the device."""
         with self._autocast():
+            if self.columns == (Column("cls"),):  # spares the last block what only its patches need
+                return {self.columns[0]: self.backbone.class_token(images).float()}
             layers = self.backbone.intermediate_layers(images, self.depth)
             return {column: column.take(layers).float() for column in self.columns}
 

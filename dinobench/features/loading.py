@@ -36,19 +36,22 @@ class PixelBatch:
 
 
 def pixel_batches(
-    images: ImageSet, indices: NDArray[np.int64], transform: EvaluationTransform, batch_size: int, workers: int = 0
+    images: ImageSet, chunks: Iterable[NDArray[np.int64]], transform: EvaluationTransform, workers: int = 0
 ) -> Iterator[PixelBatch]:
-    """The images of `indices` in that order, in batches.
+    """The images of each chunk of indices as one batch, in order.
 
     Args:
         images: where to read from.
-        indices: (n,) int64.
+        chunks: indices of the images of each batch; taken one at a time, as the threads get to them.
         transform: resize and crop; its normalisation is left to the caller.
-        batch_size: images per batch, the last may be smaller.
         workers: decoding threads (Pillow decodes and resizes outside the interpreter's lock); 0 for one per core.
     """
-    chunks = [indices[start : start + batch_size] for start in range(0, len(indices), batch_size)]
     return ahead(lambda chunk: _load(images, chunk, transform), chunks, workers)
+
+
+def in_chunks(indices: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+    """`indices` (n,) cut into parts of `size`, the last perhaps smaller."""
+    return [indices[start : start + size] for start in range(0, len(indices), size)]
 
 
 def ahead(function: Callable[[Item], Result], items: Iterable[Item], workers: int = 0) -> Iterator[Result]:

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.nn.functional import normalize
 
-from dinobench.evaluators.knn import knn_classify
+from dinobench.evaluators.base import EvaluationContext
+from dinobench.evaluators.knn import evaluate, knn_classify
+from dinobench.models.load import load_backbone
 from dinobench.runtime.errors import InputError
 
 
@@ -75,3 +80,110 @@ def test_refuses_labels_beyond_the_classes():
     train, labels, test, _ = _toy()
     with pytest.raises(InputError, match="2 classes, but a training label is 2"):
         knn_classify(train, labels, test, ks=(1,), num_classes=2)
+
+
+SETTINGS = {
+    "ks": [1, 3],
+    "main_k": 3,
+    "temperatures": [0.07],
+    "features": ["cls"],
+    "shots": 0,
+    "percent": 100.0,
+    "subset": "",
+    "draws": 1,
+    "leave_one_out": False,
+    "search": "blocks",
+    "unreadable": "stop",
+    "predictions": False,
+}
+
+
+@pytest.fixture
+def context(tmp_path, monkeypatch):
+    monkeypatch.setenv("DINOBENCH_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 12), ("val", 5)):
+        for name, level in (("dark", 40), ("light", 200)):
+            folder = tmp_path / "data" / split / name
+            folder.mkdir(parents=True)
+            for index in range(count):
+                pixels = np.clip(rng.normal(level, 20, (32, 32, 3)), 0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(folder / f"{index:02d}.png")
+    return EvaluationContext(
+        task="knn",
+        model=load_backbone("pixels"),
+        data=str(tmp_path / "data"),
+        layout="imagefolder",
+        settings=SETTINGS,
+        output=tmp_path / "output",
+        device=torch.device("cpu"),
+    )
+
+
+def _evaluate(context, **changes):
+    context.settings = {**SETTINGS, **changes}
+    return evaluate(context)
+
+
+def test_evaluate(context):
+    scores = _evaluate(context)
+    assert scores.metrics["top1"] == scores.metrics["top1_k1"] == 100.0
+    assert scores.intervals["top1"] == (100.0, 100.0)
+    assert scores.images == {"train": 24, "val": 10}
+    assert set(context.manifests) == {"train", "val"}
+
+
+def test_every_search_gives_the_same(context):
+    pytest.importorskip("faiss")
+    names = ["blocks", "faiss"]
+    both = [_evaluate(context, search=name, predictions=True, ks=[1, 3, 24], main_k=24) for name in names]
+    assert both[0].metrics == both[1].metrics
+    with pytest.raises(InputError, match="did you mean faiss"):
+        _evaluate(context, search="fais")
+
+
+def test_sweeps_and_draws(context):
+    scores = _evaluate(context, temperatures=[0.07, 1.0], shots=2, draws=3)
+    assert {"top1", "top1_k1", "top1_T1", "top5_T1_k1", "top1_std"} <= scores.metrics.keys()
+
+
+def test_leave_one_out(context):
+    scores = _evaluate(context, leave_one_out=True, ks=[1, 23], main_k=1)
+    assert scores.metrics["top1"] == 100.0
+    assert scores.images == {"train": 24, "val": 24}
+    with pytest.raises(InputError, match="k <= 23"):
+        _evaluate(context, leave_one_out=True, ks=[24], main_k=24)
+    with pytest.raises(InputError, match="cannot go with shots"):
+        _evaluate(context, leave_one_out=True, shots=2)
+
+
+def test_predictions_on_file(context):
+    scores = _evaluate(context, predictions=True)
+    lines = Path(scores.files[0]).read_text().splitlines()
+    assert lines[:2] == ["image,label,predicted,value", "val/dark/00.png,dark,dark,1"]
+    assert len(lines) == 11
+
+
+def test_unreadable_images(context):
+    (Path(context.data) / "train" / "dark" / "03.png").write_bytes(b"broken")
+    with pytest.raises(InputError, match=r"1 of 24 images of data/train cannot be read: .*03\.png; repair"):
+        _evaluate(context)
+    scores = _evaluate(context, unreadable="skip")
+    assert scores.images["train"] == 23
+    assert "03.png" in scores.warnings[0]
+    assert scores.not_comparable
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [({"main_k": 5}, "main_k = 5 is not among"), ({"ks": [3, 25]}, "k <= 24"), ({"temperatures": [0.0]}, "above 0")],
+)
+def test_evaluate_refuses(context, changes, says):
+    with pytest.raises(InputError, match=says):
+        _evaluate(context, **changes)
+
+
+def test_refuses_other_classes(context):
+    (Path(context.data) / "val" / "light").rename(Path(context.data) / "val" / "bright")
+    with pytest.raises(InputError, match="class"):
+        _evaluate(context)

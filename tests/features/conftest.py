@@ -9,6 +9,7 @@ from torch import nn
 
 from dinobench.data.dataset import from_arrays
 from dinobench.models.backbone import Backbone, Features, Preprocessing
+from dinobench.models.loaded import LoadedBackbone
 
 PREPROCESSING = Preprocessing(size=16, resize=16)
 
@@ -45,3 +46,8 @@ def images():
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (23, 16, 16, 3), dtype=np.uint8)
     return from_arrays("toy/train", pixels, np.arange(23) % 3, ("a", "b", "c"), [f"{index}.png" for index in range(23)])
+
+
+@pytest.fixture
+def model(backbone):
+    return LoadedBackbone(backbone, "tiny", "tiny", "test", "tiny", PREPROCESSING, "nowhere")

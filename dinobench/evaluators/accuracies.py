@@ -1,0 +1,53 @@
+"""Accuracies with bootstrap intervals, and per-image predictions on file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from dinobench.evaluators.base import Scores
+from dinobench.metrics.bootstrap import accuracy_interval
+from dinobench.metrics.classification import hits
+from dinobench.runtime.files import write_text_atomically
+
+
+def add_accuracy(
+    scores: Scores, name: str, draws: Sequence[Tensor], labels: Tensor, top: int = 1, seed: int = 0
+) -> None:
+    """Add metric `name`: the accuracy in percent with its 95% interval over images.
+
+    Args:
+        scores: to add to.
+        name: of the metric; with several draws the deviation between them goes under NAME_std.
+        draws: (M, P) ranked predictions of each draw of the training set.
+        labels: (M,) true classes.
+        top: how many of the ranked predictions count.
+        seed: of the bootstrap.
+    """
+    correct = np.stack([hits(predictions, labels, top).numpy() for predictions in draws])
+    scores.metrics[name] = 100 * float(correct.mean())
+    scores.intervals[name] = accuracy_interval(correct.mean(0), seed=seed)
+    if len(draws) > 1:
+        scores.metrics[f"{name}_std"] = 100 * float(correct.mean(1).std(ddof=1))
+
+
+def save_predictions(
+    scores: Scores, path: Path, names: Sequence[str], labels: Tensor, predictions: Tensor, classes: Sequence[str]
+) -> None:
+    """Write one line per image: name, true class, predicted class, value (1 where right), and note the file.
+
+    `dinobench compare` pairs two such files by image.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["image", "label", "predicted", "value"])
+    right = hits(predictions, labels).int().tolist()
+    for name, label, found, value in zip(names, labels.tolist(), predictions[:, 0].tolist(), right, strict=True):
+        writer.writerow([name, classes[label], classes[found] if found >= 0 else "", value])
+    write_text_atomically(path, text.getvalue())
+    scores.files.append(str(path))

@@ -1,0 +1,82 @@
+"""Stored features of a split with their labels, as the classifiers on frozen features want them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dinobench.data.dataset import ImageSet
+from dinobench.evaluators.base import EvaluationContext
+from dinobench.features.matrix import FeatureMatrix
+from dinobench.features.store import ExtractionSettings, FeatureStore
+from dinobench.runtime.errors import InputError
+
+_NAMED = 5  # unreadable images that a message names
+
+
+@dataclass(frozen=True)
+class LabelledFeatures:
+    """Features of the readable images of a split.
+
+    Attributes:
+        matrix: (N, D).
+        labels: (N,) int64.
+        names: identity of each image, N.
+        classes: class names.
+        skipped: a line for the record where images could not be read, else empty.
+    """
+
+    matrix: FeatureMatrix
+    labels: Tensor
+    names: tuple[str, ...]
+    classes: tuple[str, ...]
+    skipped: str
+
+
+def labelled_features(context: EvaluationContext, split: str, feature: str = "cls") -> LabelledFeatures:
+    """Features of a split from the store, extracted where they are not there yet.
+
+    Raises:
+        InputError: an image without label, or one that cannot be read unless the setting `unreadable` is "skip".
+    """
+    images = context.dataset(split)
+    if not images.labelled:
+        raise InputError(f"{images.name} has images without label; {context.task} needs one for each")
+    with context.clock.phase(f"features of {split}"):
+        matrix = stored_matrix(context, split, images, feature)
+    skipped = _skipped(images, matrix)
+    if skipped and context.settings["unreadable"] != "skip":
+        raise InputError(f"{skipped}; repair or remove them, or leave them out with --set unreadable=skip")
+    names = tuple(images.names[row] for row in matrix.rows.tolist())
+    return LabelledFeatures(matrix, torch.from_numpy(images.labels[matrix.rows]), names, images.classes, skipped)
+
+
+def stored_matrix(context: EvaluationContext, split: str, images: ImageSet, feature: str) -> FeatureMatrix:
+    """The store's features of `images`, the split noted in the context's manifests."""
+    how = ExtractionSettings(context.device, context.batch_size, context.workers, context.precision)
+    return FeatureStore().features(context.model, images, feature, how, context.manifests[split].sha256)
+
+
+def require_same_classes(train: LabelledFeatures, test: LabelledFeatures) -> None:
+    """Refuse splits whose classes differ, which would compare labels of different meaning.
+
+    Raises:
+        InputError: they differ.
+    """
+    if train.classes != test.classes:
+        odd = sorted(set(train.classes) ^ set(test.classes))
+        what = f"for example {odd[0]}" if odd else "in order"
+        raise InputError(f"train has {len(train.classes)} classes and val {len(test.classes)}, and they differ, {what}")
+
+
+def _skipped(images: ImageSet, matrix: FeatureMatrix) -> str:
+    if not matrix.unreadable:
+        return ""
+    first = list(matrix.unreadable)[:_NAMED]
+    names = ", ".join(images.names[index] for index in first)
+    more = len(matrix.unreadable) - len(first)
+    return f"{len(matrix.unreadable)} of {len(images)} images of {images.name} cannot be read: {names}" + (
+        f" and {more} more" if more else ""
+    )

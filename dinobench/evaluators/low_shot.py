@@ -1,0 +1,75 @@
+"""Which training images a low-shot protocol may use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dinobench.runtime.errors import InputError
+
+
+def per_class(labels: NDArray[np.int64], shots: int, seed: int) -> NDArray[np.int64]:
+    """`shots` images of every class, drawn without replacement (all of a class that has fewer); (n,) sorted rows."""
+    rng = np.random.default_rng(seed)
+    drawn = [_draw(rng, np.flatnonzero(labels == label), shots) for label in np.unique(labels)]
+    return np.sort(np.concatenate(drawn))
+
+
+def percentage(labels: NDArray[np.int64], percent: float, seed: int) -> NDArray[np.int64]:
+    """`percent` of the images of every class, at least one each; (n,) sorted rows."""
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        drawn.append(_draw(rng, rows, max(1, round(len(rows) * percent / 100))))
+    return np.sort(np.concatenate(drawn))
+
+
+def listed(names: Sequence[str], list_file: Path) -> NDArray[np.int64]:
+    """Rows of the images whose file name (its last part) stands in a text file, one per line.
+
+    Raises:
+        InputError: the file cannot be read, or names an image that is not there.
+    """
+    try:
+        wanted = set(list_file.read_text(encoding="utf-8").split())
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read the list of training images {list_file}: {error}") from error
+    by_name = {PurePosixPath(name).name: row for row, name in enumerate(names)}
+    if absent := sorted(wanted - by_name.keys()):
+        raise InputError(f"{len(absent)} images of {list_file} are not in the training set, first {absent[0]}")
+    return np.array(sorted(by_name[name] for name in wanted), dtype=np.int64)
+
+
+def chosen_rows(
+    labels: NDArray[np.int64], names: Sequence[str], *, shots: int, percent: float, list_file: str, seed: int
+) -> NDArray[np.int64] | None:
+    """Rows of the training images to use, None for all.
+
+    Args:
+        labels: (N,) classes.
+        names: identity of each image.
+        shots: images per class, 0 for no such limit.
+        percent: share of every class, 100 for all.
+        list_file: text file that names the images, "" for none.
+        seed: of the draw.
+
+    Raises:
+        InputError: more than one limit, or one out of range.
+    """
+    if (shots != 0) + (percent != 100) + bool(list_file) > 1:
+        raise InputError("give only one of shots, percent and subset")
+    if shots < 0 or not 0 < percent <= 100:
+        raise InputError(f"shots = {shots} must not be negative, percent = {percent} must be above 0 and at most 100")
+    if list_file:
+        return listed(names, Path(list_file))
+    if shots:
+        return per_class(labels, shots, seed)
+    return percentage(labels, percent, seed) if percent < 100 else None
+
+
+def _draw(rng: np.random.Generator, rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    return rng.choice(rows, min(count, len(rows)), replace=False)

@@ -1,0 +1,103 @@
+"""Nearest training features: by blocks, by faiss, or shared out over processes; all exact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from dinobench.features.matrix import FeatureMatrix
+from dinobench.metrics.neighbours import Neighbours, merge, nearest
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.suggest import unknown
+
+METHODS = ("blocks", "faiss")
+BANK_ROWS = 32768  # bank rows per block
+
+
+class Bank(Protocol):
+    """Rows that can be read block by block."""
+
+    def __len__(self) -> int:
+        """Number of rows."""
+
+    def blocks(self, rows: int) -> Iterator[Tensor]:
+        """(about `rows`, D) at a time, in order."""
+
+
+class RowsInMemory:
+    """A tensor as a bank."""
+
+    def __init__(self, features: Tensor) -> None:
+        self.features = features
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def blocks(self, rows: int) -> Iterator[Tensor]:
+        """Views of (rows, D)."""
+        return iter(torch.split(self.features, rows))
+
+
+def search(queries: Tensor, bank: Bank, k: int, method: str, device: torch.device) -> Neighbours:
+    """The `k` rows of `bank` with the largest cosine to each query (M, D).
+
+    Under a process group each process searches its share of a stored bank, and the answers are merged exactly.
+
+    Raises:
+        InputError: an unknown method, or faiss is not installed.
+    """
+    if method not in METHODS:
+        raise unknown("search", method, METHODS)
+    find = _by_faiss if method == "faiss" else _by_blocks
+    asked = normalize(queries.to(device), dim=1)
+    if isinstance(bank, FeatureMatrix) and dist.is_initialized() and dist.get_world_size() > 1:
+        share, start = bank.share(dist.get_rank(), dist.get_world_size())
+        return merged_over_processes(find(asked, share, min(k, len(share))), start, k)
+    return find(asked, bank, k)
+
+
+def merged_over_processes(mine: Neighbours, start: int, k: int) -> Neighbours:
+    """The k nearest of all processes' answers to the same queries.
+
+    Args:
+        mine: (M, <= k) answer of this process, from its share of the bank.
+        start: bank row at which the share begins.
+        k: neighbours wanted.
+    """
+    gap = k - mine.indices.shape[1]  # a share may hold fewer rows than k
+    padded = Neighbours(
+        torch.nn.functional.pad(mine.similarities, (0, gap), value=-torch.inf).contiguous(),
+        torch.nn.functional.pad(mine.indices + start, (0, gap)).contiguous(),
+    )
+    similarities, indices = (
+        [torch.empty_like(part) for _ in range(dist.get_world_size())] for part in (padded.similarities, padded.indices)
+    )
+    dist.all_gather(similarities, padded.similarities)
+    dist.all_gather(indices, padded.indices)
+    best, *others = (Neighbours(*pair) for pair in zip(similarities, indices, strict=True))
+    for other in others:
+        best = merge(best, other, k)
+    return best
+
+
+def _by_blocks(queries: Tensor, bank: Bank, k: int) -> Neighbours:
+    return nearest(queries, (normalize(block.to(queries), dim=1) for block in bank.blocks(BANK_ROWS)), k)
+
+
+def _by_faiss(queries: Tensor, bank: Bank, k: int) -> Neighbours:
+    try:
+        import faiss
+    except ImportError as error:
+        raise InputError("search=faiss needs faiss; install dinobench[cpu] or, with a GPU, dinobench[gpu]") from error
+    index: Any = faiss.IndexFlatIP(queries.shape[1])
+    if queries.device.type == "cuda" and hasattr(faiss, "index_cpu_to_all_gpus"):
+        index = faiss.index_cpu_to_all_gpus(index)
+    for block in bank.blocks(BANK_ROWS):
+        index.add(normalize(block, dim=1).numpy())
+    similarities, indices = index.search(queries.cpu().numpy(), k)
+    return Neighbours(torch.from_numpy(similarities), torch.from_numpy(indices))

@@ -1,0 +1,197 @@
+"""One folder of the feature store: the features of one image set by one model.
+
+    entry.json          what this is: model, weights, preprocessing, precision, data, number of images and of shards
+    00007.cls.1.npy     column "cls.1" of shard 7, (rows, D) float32
+    00007.json          the shard's commit: digest of each column's file, images that could not be read
+    locks/00007         held by the process that fills the shard
+
+A column counts once the commit names it; the commit is written after the column's file, both atomically.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from dinobench.features.matrix import FeatureMatrix, Shard
+from dinobench.features.names import Column
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import atomic_path, sha256_file, write_text_atomically
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What stands in a shard's folder.
+
+    Attributes:
+        digests: sha256 of each column's file.
+        unreadable: one line per image that could not be decoded, by index.
+    """
+
+    digests: Mapping[str, str]
+    unreadable: Mapping[int, str]
+
+
+_NOTHING = Commit({}, {})
+
+
+class Entry:
+    """One model's features of one image set."""
+
+    def __init__(self, folder: Path, description: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.description = dict(description)
+        self.images = int(description["images"])
+        self.shard_rows = int(description["shard_rows"])
+
+    @classmethod
+    def create(cls, folder: Path, description: Mapping[str, Any]) -> Entry:
+        """The entry in `folder`, made if it is new."""
+        if (there := cls.open(folder)) is not None:
+            return there
+        write_text_atomically(folder / "entry.json", json.dumps({"schema": SCHEMA, **description}, indent=2) + "\n")
+        return cls(folder, description)
+
+    @classmethod
+    def open(cls, folder: Path) -> Entry | None:
+        """The entry in `folder`, or None where there is none that can be read."""
+        try:
+            description = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
+            return cls(folder, description) if description["schema"] == SCHEMA else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    @property
+    def shards(self) -> range:
+        """Numbers of the shards."""
+        return range(-(-self.images // self.shard_rows))
+
+    def rows(self, shard: int) -> NDArray[np.int64]:
+        """Indices of the shard's images."""
+        return np.arange(shard * self.shard_rows, min((shard + 1) * self.shard_rows, self.images))
+
+    def path(self, shard: int, column: str) -> Path:
+        """File of one column of one shard."""
+        return self.folder / f"{shard:05d}.{column}.npy"
+
+    def commit_of(self, shard: int) -> Commit:
+        """What has been written of the shard."""
+        try:
+            raw = json.loads(self._commit_path(shard).read_text(encoding="utf-8"))
+            return Commit(dict(raw["sha256"]), {int(index): line for index, line in raw["unreadable"].items()})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return _NOTHING
+
+    def has(self, shard: int, columns: Iterable[Column]) -> bool:
+        """Whether the shard holds all of `columns`."""
+        digests = self.commit_of(shard).digests
+        return all(str(column) in digests and self.path(shard, str(column)).is_file() for column in columns)
+
+    def write(self, shard: int, columns: Mapping[Column, NDArray[np.float32]], unreadable: Mapping[int, str]) -> None:
+        """Store a shard's columns, (rows, D) each, beside those already there; all or nothing.
+
+        Raises:
+            InputError: the disk is full or may not be written.
+        """
+        digests = dict(self.commit_of(shard).digests)
+        for column, values in columns.items():
+            path = self.path(shard, str(column))
+            with atomic_path(path) as temporary:
+                with temporary.open("wb") as stream:
+                    np.save(stream, values)
+                digests[str(column)] = sha256_file(temporary)
+        self._write_commit(shard, Commit(digests, unreadable))
+
+    def lock(self, shard: int) -> FileLock | None:
+        """The shard's lock, held by this process, or None while another one holds it."""
+        path = self.folder / "locks" / f"{shard:05d}"
+        lock = FileLock(path, thread_local=False)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except Timeout:
+            return None
+        except OSError as error:
+            raise InputError(f"cannot lock {path}: {error.strerror}; check the folder's permissions") from error
+        return lock
+
+    def damaged(self, columns: Iterable[str] | None = None) -> list[Path]:
+        """Committed files that are gone or whose bytes are not those written; `columns` limits the search."""
+        return [self.path(shard, column) for shard, column in self._damaged(columns)]
+
+    def discard_damaged(self, columns: Iterable[str] | None = None) -> list[Path]:
+        """Take damaged columns out of their commits, so that they are extracted again; returns their files."""
+        damaged = self._damaged(columns)
+        for shard, column in damaged:
+            commit = self.commit_of(shard)
+            kept = {name: digest for name, digest in commit.digests.items() if name != column}
+            self._write_commit(shard, Commit(kept, commit.unreadable))
+            self.path(shard, column).unlink(missing_ok=True)
+        return [self.path(shard, column) for shard, column in damaged]
+
+    def matrix(self, columns: tuple[Column, ...]) -> FeatureMatrix:
+        """The features of all shards, which must all be there.
+
+        Raises:
+            InputError: not one image could be read.
+        """
+        shards: list[Shard] = []
+        unreadable: dict[int, str] = {}
+        for number in self.shards:
+            missing = self.commit_of(number).unreadable
+            readable = ~np.isin(self.rows(number), list(missing))
+            shards.append(Shard(tuple(self.path(number, str(column)) for column in columns), readable))
+            unreadable.update(missing)
+        if len(unreadable) == self.images:
+            raise InputError(f"none of {self.images} images can be read; the first: {next(iter(unreadable.values()))}")
+        rows = np.flatnonzero(np.concatenate([shard.readable for shard in shards]))
+        return FeatureMatrix(columns, tuple(shard for shard in shards if len(shard)), rows, unreadable)
+
+    def columns(self) -> dict[str, int]:
+        """How many shards hold each column."""
+        counts: dict[str, int] = {}
+        for shard in self.shards:
+            for column in self.commit_of(shard).digests:
+                counts[column] = counts.get(column, 0) + 1
+        return dict(sorted(counts.items()))
+
+    def bytes(self) -> int:
+        """Size on disk."""
+        return sum(path.stat().st_size for path in self.folder.glob("*.npy"))
+
+    def remove(self) -> None:
+        """Delete the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _damaged(self, columns: Iterable[str] | None) -> list[tuple[int, str]]:
+        wanted = None if columns is None else set(columns)
+        return [
+            (shard, column)
+            for shard in self.shards
+            for column, digest in self.commit_of(shard).digests.items()
+            if (wanted is None or column in wanted) and _digest(self.path(shard, column)) != digest
+        ]
+
+    def _commit_path(self, shard: int) -> Path:
+        return self.folder / f"{shard:05d}.json"
+
+    def _write_commit(self, shard: int, commit: Commit) -> None:
+        content = {"sha256": dict(commit.digests), "unreadable": {str(k): v for k, v in commit.unreadable.items()}}
+        write_text_atomically(self._commit_path(shard), json.dumps(content) + "\n")
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return sha256_file(path)
+    except OSError:
+        return None

@@ -1,0 +1,105 @@
+"""Features on disk as one matrix, read in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dinobench.features.names import Column, parse_feature
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Consecutive images of a set.
+
+    Attributes:
+        files: one .npy of (n, D_i) float32 per column.
+        readable: (n,) bool, false where the image could not be decoded.
+    """
+
+    files: tuple[Path, ...]
+    readable: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return int(self.readable.sum())
+
+    def read(self) -> Tensor:
+        """(readable, D) float32, the columns side by side; a copy, so that no map stays open."""
+        columns = [np.load(path, mmap_mode="r") for path in self.files]
+        whole = np.array(columns[0]) if len(columns) == 1 else np.concatenate(columns, axis=1)
+        return torch.from_numpy(whole if self.readable.all() else whole[self.readable])
+
+
+@dataclass(frozen=True)
+class FeatureMatrix:
+    """One row per readable image.
+
+    Attributes:
+        columns: what stands side by side in a row.
+        shards: in the order of the images, none of them empty.
+        rows: (N,) int64, the image of each row.
+        unreadable: one line for each image that has no row, by index.
+    """
+
+    columns: tuple[Column, ...]
+    shards: tuple[Shard, ...]
+    rows: NDArray[np.int64]
+    unreadable: dict[int, str]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def dim(self) -> int:
+        """Width D of a row."""
+        return sum(np.load(path, mmap_mode="r").shape[1] for path in self.shards[0].files)
+
+    def only(self, feature: str) -> FeatureMatrix:
+        """The columns of `feature` alone, all of which must be here."""
+        columns = parse_feature(feature)
+        places = [self.columns.index(column) for column in columns]
+        shards = (replace(shard, files=tuple(shard.files[place] for place in places)) for shard in self.shards)
+        return replace(self, columns=columns, shards=tuple(shards))
+
+    def share(self, rank: int, processes: int) -> tuple[FeatureMatrix, int]:
+        """The consecutive shards that fall to one of several processes, and the number of rows before them."""
+        first, last = (len(self.shards) * edge // processes for edge in (rank, rank + 1))
+        before = sum(map(len, self.shards[:first]))
+        inside = sum(map(len, self.shards[first:last]))
+        return replace(self, shards=self.shards[first:last], rows=self.rows[before : before + inside]), before
+
+    def blocks(self, rows: int = 32768) -> Iterator[Tensor]:
+        """(b, D) float32 in order; every block but the last has at least `rows` rows and at most a shard more."""
+        pending: list[Tensor] = []
+        for shard in self.shards:
+            pending.append(shard.read())
+            if sum(map(len, pending)) >= rows:
+                yield torch.cat(pending)
+                pending = []
+        if pending:
+            yield torch.cat(pending)
+
+    def tensor(self) -> Tensor:
+        """All rows in memory: (N, D) float32."""
+        whole = torch.empty(len(self), self.dim)
+        start = 0
+        for shard in self.shards:
+            whole[start : start + len(shard)] = shard.read()
+            start += len(shard)
+        return whole
+
+    def take(self, rows: NDArray[np.int64]) -> Tensor:
+        """Some rows in memory: (n, D) float32 of `rows` (n,), which are sorted."""
+        parts, start = [], 0
+        for shard in self.shards:
+            inside = rows[np.searchsorted(rows, start) : np.searchsorted(rows, start + len(shard))]
+            if len(inside):
+                parts.append(shard.read()[inside - start])
+            start += len(shard)
+        return torch.cat(parts)

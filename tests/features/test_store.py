@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from dinobench.data.dataset import from_files
+from dinobench.features import store as store_module
+from dinobench.features.extract import extract_features
+from dinobench.features.store import ExtractionSettings, FeatureStore
+from dinobench.runtime.errors import InputError
+from tests.features.conftest import PREPROCESSING
+
+
+@pytest.fixture
+def store(tmp_path):
+    return FeatureStore(tmp_path / "store", shard_rows=5)
+
+
+class Counter:
+    """Counts the images that went through the network."""
+
+    def __init__(self, monkeypatch, stop_after=None):
+        self.images, self.stop_after = 0, stop_after
+        forward = store_module.Extractor.__call__
+
+        def counting(extractor, pixels):
+            self.images += len(pixels)
+            if self.stop_after is not None and self.images > self.stop_after:
+                raise KeyboardInterrupt
+            return forward(extractor, pixels)
+
+        monkeypatch.setattr(store_module.Extractor, "__call__", counting)
+
+
+def test_equals_extraction_in_memory(store, model, images):
+    found = store.features(model, images, "cls.2+mean", ExtractionSettings(batch_size=2))
+    wanted = extract_features(model.backbone, PREPROCESSING, images, "cls.2+mean")
+    torch.testing.assert_close(found.tensor(), wanted)
+    assert found.rows.tolist() == list(range(23))
+
+
+def test_extracts_once_and_new_columns_alone(store, model, images, monkeypatch):
+    counter = Counter(monkeypatch)
+    first = store.features(model, images).tensor()
+    assert counter.images == 23
+    assert torch.equal(store.features(model, images).tensor(), first)
+    assert counter.images == 23
+    both = store.features(model, images, "cls+mean")
+    assert counter.images == 46
+    torch.testing.assert_close(both.only("cls").tensor(), first)
+    assert len(store.entries()) == 1
+    assert store.entries()[0].columns() == {"cls.1": 5, "mean.1": 5}
+
+
+def test_resumes_where_it_stopped(store, model, images, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        Counter(patch, stop_after=12)
+        store.features(model, images, settings=ExtractionSettings(batch_size=5))
+    assert store.entries()[0].columns() == {"cls.1": 2}
+    counter = Counter(monkeypatch)
+    found = store.features(model, images)
+    assert counter.images == 13
+    torch.testing.assert_close(found.tensor(), extract_features(model.backbone, PREPROCESSING, images))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model, images: (model, images.subset(range(22))),
+        lambda model, images: (model, dataclasses.replace(images, labels=images.labels[::-1])),
+        lambda model, images: (model, dataclasses.replace(images, names=("other.png", *images.names[1:]))),
+        lambda model, images: (
+            dataclasses.replace(model, preprocessing=dataclasses.replace(PREPROCESSING, mean=(0, 0, 0))),
+            images,
+        ),
+    ],
+)
+def test_anything_else_is_another_entry(store, model, images, change):
+    store.features(model, images)
+    store.features(*change(model, images))
+    assert len(store.entries()) == 2
+
+
+def test_other_weights_or_precision_are_other_entries(store, model, images):
+    store.features(model, images)
+    store.features(model, images, settings=ExtractionSettings(precision="bf16"))
+    with torch.no_grad():
+        model.backbone.embed.bias.add_(1)
+    store.features(dataclasses.replace(model), images)
+    assert len(store.entries()) == 3
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove", "commit"])
+def test_damage_is_found_said_and_repaired(store, model, images, monkeypatch, capsys, damage):
+    before = store.features(model, images).tensor()
+    path = store.entries()[0].path(2, "cls.1")
+    if damage == "flip":
+        content = bytearray(path.read_bytes())
+        content[-1] ^= 1
+        path.write_bytes(content)
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:-7])
+    elif damage == "remove":
+        path.unlink()
+    else:
+        path.with_name("00002.json").write_text("{")
+    counter = Counter(monkeypatch)
+    torch.testing.assert_close(store.features(model, images).tensor(), before)
+    assert counter.images == 5
+    if damage != "commit":
+        assert "00002.cls.1.npy is damaged" in capsys.readouterr().err
+
+
+def test_unreadable_images_are_counted_and_left_out(store, model, images, tmp_path):
+    for index in range(12):
+        images.read(index).save(tmp_path / f"{index:02d}.png")
+    for index in (3, 5, 6, 7, 8, 9):
+        (tmp_path / f"{index:02d}.png").write_bytes(b"no image")
+    files = from_files("toy", tmp_path, [f"{index:02d}.png" for index in range(12)], [0] * 12, ["a"])
+    found = store.features(model, files)
+    assert sorted(found.unreadable) == [3, 5, 6, 7, 8, 9]
+    assert "03.png" in found.unreadable[3]
+    assert found.rows.tolist() == [0, 1, 2, 4, 10, 11]
+    wanted = extract_features(model.backbone, PREPROCESSING, images.subset([0, 1, 2, 4, 10, 11]))
+    torch.testing.assert_close(found.tensor(), wanted)
+    with pytest.raises(InputError, match="none of 1 images can be read"):
+        store.features(model, files.subset([3]))
+
+
+def test_features_that_are_not_finite_are_refused(store, model, images):
+    with torch.no_grad():
+        model.backbone.embed.bias.fill_(float("nan"))
+    with pytest.raises(InputError, match=r"5 images are not finite, first 0\.png"):
+        store.features(model, images)
+
+
+def test_a_full_disk_loses_nothing_written(store, model, images, monkeypatch):
+    save, written = np.save, []
+
+    def full(stream, values):
+        if len(written) == 2:
+            raise OSError(28, "No space left on device")
+        written.append(values)
+        save(stream, values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "save", full)
+        with pytest.raises(InputError, match="No space left on device"):
+            store.features(model, images)
+    assert store.entries()[0].columns() == {"cls.1": 2}
+    assert not list(store.folder.rglob("*.tmp"))
+    counter = Counter(monkeypatch)
+    store.features(model, images)
+    assert counter.images == 13
+
+
+def test_waits_for_the_process_that_holds_a_shard(store, model, images, capsys):
+    store.features(model, images.subset([0]))  # another entry; makes the folder
+    entry = store._entry(model, images, "fp32", "manifest")
+    lock = entry.lock(3)
+    release = threading.Timer(0.5, lock.release)
+    release.start()
+    found = store.features(model, images, manifest="manifest")
+    release.join()
+    torch.testing.assert_close(found.tensor(), extract_features(model.backbone, PREPROCESSING, images))
+    assert "another process is extracting" in capsys.readouterr().err
+
+
+def _fill(folder, model, images, counts):
+    torch.set_num_threads(1)
+    done = []
+    original = store_module.Extractor.__call__
+    store_module.Extractor.__call__ = lambda self, pixels: done.append(len(pixels)) or original(self, pixels)
+    FeatureStore(folder, shard_rows=2).features(model, images, settings=ExtractionSettings(batch_size=2, workers=1))
+    counts.put(sum(done))
+
+
+def test_two_processes_share_the_work(tmp_path, model, images):
+    context = multiprocessing.get_context("fork")
+    counts = context.Queue()
+    processes = [context.Process(target=_fill, args=(tmp_path, model, images, counts)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    total = sum(counts.get(timeout=60) for _ in processes)
+    for process in processes:
+        process.join(timeout=60)
+        assert process.exitcode == 0
+    assert total == 23
+    found = FeatureStore(tmp_path, shard_rows=2).features(model, images)
+    torch.testing.assert_close(found.tensor(), extract_features(model.backbone, PREPROCESSING, images))
+
+
+def test_refuses_an_empty_set(store, model, images):
+    with pytest.raises(InputError, match="no image"):
+        store.features(model, images.subset([]))
