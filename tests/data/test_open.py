@@ -1,0 +1,79 @@
+"""Every Data SPEC opens or says in one line what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dinobench.data.open import dataset_root, layout_of, open_dataset
+from dinobench.runtime.errors import InputError
+from tests.conftest import shared_data
+
+
+def _folder(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4)).save(root / name)
+    return root
+
+
+def test_digits_are_real_and_split_by_writer() -> None:
+    train, val = open_dataset("digits", "train"), open_dataset("digits", "val")
+    assert (len(train), len(val)) == (1437, 360)
+    assert train.read(0).size == (32, 32)
+    assert set(np.unique(val.labels)) == set(range(10))
+    assert not set(train.names) & set(val.names)
+    with pytest.raises(InputError, match="digits has no split 'test'"):
+        open_dataset("digits", "test")
+
+
+def test_real_photographs_open_as_class_folders() -> None:
+    images = open_dataset(str(shared_data("imagenette")), "val")
+    assert (len(images), len(images.classes)) == (400, 10)
+    assert images.read(399).size == (224, 224)
+
+
+def test_a_name_is_found_below_the_data_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _folder(tmp_path / "imagenette", "train/a/0.png", "val/a/0.png")
+    monkeypatch.setenv("DINOBENCH_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path / "imagenette")
+    assert open_dataset("imagenette", "val").names == ("val/a/0.png",)
+    with pytest.raises(InputError, match=r"'imagenet' not found in DINOBENCH_DATA"):
+        open_dataset("imagenet", "val")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("imagenet", "set DINOBENCH_DATA"),
+        ("imagenett", "did you mean"),
+        ("no/such/folder", "no folder no/such/folder"),
+    ],
+)
+def test_what_is_not_there_is_said(spec: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("DINOBENCH_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message):
+        open_dataset(spec, "train")
+
+
+def test_a_file_is_not_a_folder(tmp_path: Path) -> None:
+    path = tmp_path / "images.zip"
+    path.write_text("")
+    with pytest.raises(InputError, match="is a file"):
+        dataset_root(str(path))
+
+
+def test_a_named_layout_is_used_and_a_mistyped_one_refused(tmp_path: Path) -> None:
+    _folder(tmp_path, "train/a/0.png")
+    assert len(open_dataset(str(tmp_path), "train", "imagefolder")) == 1
+    with pytest.raises(InputError, match="imagefolder"):
+        open_dataset(str(tmp_path), "train", "imagefoldr")
+
+
+def test_a_folder_called_like_a_dataset_has_its_layout() -> None:
+    assert layout_of("/somewhere/roxford5k") == "revisitop"
+    assert layout_of("/somewhere/my-photos") == "imagefolder"
