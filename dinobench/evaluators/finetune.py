@@ -23,8 +23,8 @@ from dinobench.models.backbone import Preprocessing
 from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import atomic_path
+from dinobench.runtime.processes import process_group, rank, world_size
 from dinobench.runtime.seeds import seed_everything
-from dinobench.training.processes import process_group, rank, world_size
 
 WEIGHTS = "finetuned.pth"
 _RESIZE = 256 / 224  # shorter side before the centre crop, over the crop's side

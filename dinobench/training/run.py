@@ -19,13 +19,13 @@ from dinobench.data.open import open_dataset
 from dinobench.runtime.cpu import tune_cpu
 from dinobench.runtime.device import pick_device
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.processes import barrier, mean_over_processes, process_group, rank, world_size
 from dinobench.training import checkpoints
 from dinobench.training.batches import DecodedImages, Normalise, Plan, ViewBatches, load_views, multi_crop
 from dinobench.training.build import Schedules, build_learner
 from dinobench.training.diagnostics import check_finite, diagnose
 from dinobench.training.journal import Journal
 from dinobench.training.probe import Probe
-from dinobench.training.processes import barrier, mean_over_processes, process_group, rank, world_size
 from dinobench.training.recipe import Recipe, load_recipe
 from dinobench.training.step import Learner, Measured
 

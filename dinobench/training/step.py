@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
+from dinobench.runtime.processes import world_size
 from dinobench.training.objective import Objective
 from dinobench.training.optimisers import clip_each, set_schedules
-from dinobench.training.processes import world_size
 from dinobench.training.student_teacher import Network, follow
 
 Views = Sequence[Tensor]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from dinobench.training.processes import mean_over_processes
+from dinobench.runtime.processes import mean_over_processes
 
 
 class Targets(nn.Module):

@@ -32,8 +32,8 @@ from dinobench.evaluators.finetuning.scoring import predict
 from dinobench.metrics.classification import accuracy
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.processes import barrier, rank, sum_over_processes, world_size
 from dinobench.runtime.seeds import seed_everything
-from dinobench.training.processes import barrier, rank, sum_over_processes, world_size
 
 SAVE_SECONDS = 300.0  # between checkpoints within an epoch
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -12,7 +12,7 @@ from dinobench.evaluators.finetuning.batches import Normaliser
 from dinobench.features.loading import in_chunks, pixel_batches
 from dinobench.metrics.classification import top_classes
 from dinobench.runtime.errors import InputError
-from dinobench.training.processes import rank, sum_over_processes, world_size
+from dinobench.runtime.processes import rank, sum_over_processes, world_size
 
 
 @torch.no_grad()
