@@ -9,7 +9,7 @@ from dinobench.results.report import write_report
 from dinobench.runtime.errors import InputError
 from tests.results.factory import make_record
 
-LOG = '{"epoch": 1.0, "loss": 5.0, "knn_top1": 20.0}\n{"epoch": 2.0, "loss": 4.0}\n'
+LOG = '{"epoch": 1.0, "loss": 5.0, "knn": 20.0}\n{"epoch": 2.0, "loss": 4.0}\n'
 
 
 def write_run(runs: Path, text: str = LOG) -> None:
@@ -41,7 +41,7 @@ def test_a_log_cut_off_by_a_kill_is_read_up_to_the_cut(tmp_path: Path) -> None:
     write_run(tmp_path, LOG + '{"epoch": 3.0, "lo')
     log = read_log(tmp_path / "mine" / "log.jsonl")
     assert series(log, "loss") == ([1.0, 2.0], [5.0, 4.0])
-    assert series(log, "knn_top1") == ([1.0], [20.0])
+    assert series(log, "knn") == ([1.0], [20.0])
 
 
 def test_a_broken_log_is_named_with_its_line(tmp_path: Path) -> None:

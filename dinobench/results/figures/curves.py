@@ -15,7 +15,7 @@ PANELS = {
     "entropy": "teacher entropy (nats)",
     "kl": "KL(teacher || student) (nats)",
     "lr": "learning rate",
-    "knn_top1": "online k-NN top-1 (%)",
+    "knn": "online k-NN top-1 (%)",
 }
 
 
@@ -49,7 +49,9 @@ def series(log: Log, name: str) -> tuple[list[float], list[float]]:
 
 
 def _has(entry: Mapping[str, Any], name: str) -> bool:
-    return entry.get("epoch") is not None and isinstance(entry.get(name), int | float)
+    # A line of kind "epoch" repeats the steps' means and adds the k-NN probe.
+    repeated = entry.get("kind") == "epoch" and name != "knn"
+    return not repeated and isinstance(entry.get("epoch"), int | float) and isinstance(entry.get(name), int | float)
 
 
 def draw_curves(logs: Mapping[str, Log], target: Path, levels: Mapping[str, float] = {}) -> None:
@@ -72,7 +74,7 @@ def draw_curves(logs: Mapping[str, Log], target: Path, levels: Mapping[str, floa
     for axis, name in zip(axes[0], panels, strict=True):
         for run, log in logs.items():
             axis.plot(*series(log, name), label=run, linewidth=1.2)
-        for label, level in levels.items() if name == "knn_top1" else ():
+        for label, level in levels.items() if name == "knn" else ():
             axis.axhline(level, linestyle="--", linewidth=0.8, color="0.4")
             axis.annotate(label, (0.02, level), xycoords=("axes fraction", "data"), fontsize=7, va="bottom")
         axis.set_title(PANELS[name], fontsize=9)
