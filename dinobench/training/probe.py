@@ -54,7 +54,8 @@ class Probe:
         bank, queries = self._features(backbone, self.bank), self._features(backbone, self.queries)
         backbone.train(training)
         k = min(K, len(self.bank))
-        predictions = knn_classify(bank, self.bank.labels, queries, ks=(k,), num_classes=len(self.bank.classes))
+        labels = torch.from_numpy(self.bank.labels.copy())
+        predictions = knn_classify(bank, labels, queries, ks=(k,), num_classes=len(self.bank.classes))
         return float(predictions.accuracy(torch.from_numpy(self.queries.labels.copy()), k))
 
     @torch.inference_mode()

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from dinobench.data.dataset import from_arrays
+from dinobench.runtime.errors import InputError
+from dinobench.training.batches import DecodedImages, Normalise, Plan, Request, ViewBatches, load_views, multi_crop
+from dinobench.training.recipe import Recipe
+
+RECIPE = Recipe(global_size=16, local_size=8, local_crops=3)
+
+
+def batches() -> ViewBatches:
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 20, 20, 3), dtype=np.uint8)
+    images = from_arrays("noise", pixels, [0] * 12, ["noise"], [str(index) for index in range(12)])
+    return ViewBatches(DecodedImages(images), multi_crop(RECIPE), seed=0)
+
+
+def test_every_image_once_per_epoch():
+    plan = Plan(images=12, batch_size=4, epochs=3, seed=0)
+    requests = list(plan.requests())
+    for epoch in range(3):
+        seen = [index for request in requests if request.epoch == epoch for index in request.indices]
+        assert sorted(seen) == list(range(12))
+    assert requests[0].indices != requests[3].indices
+
+
+def test_resuming_anywhere_gives_the_rest():
+    plan = Plan(images=13, batch_size=4, epochs=3, seed=5, accumulation=2)
+    whole = list(plan.requests())
+    for step in range(plan.steps + 1):
+        assert list(plan.requests(step)) == whole[2 * step :]
+
+
+def test_processes_and_micro_batches_share_out_the_same_batch():
+    one = list(Plan(images=16, batch_size=8, epochs=1, seed=0).requests())
+    parts = [list(Plan(16, 8, 1, 0, accumulation=2, rank=rank, processes=2).requests()) for rank in range(2)]
+    for step, whole in enumerate(one):
+        shared = [index for part in parts for request in part[2 * step : 2 * step + 2] for index in request.indices]
+        assert sorted(shared) == sorted(whole.indices)
+
+
+def test_refusals():
+    with pytest.raises(InputError, match="fewer than one batch"):
+        Plan(images=3, batch_size=4, epochs=1, seed=0)
+    with pytest.raises(InputError, match="does not split evenly"):
+        Plan(images=30, batch_size=9, epochs=1, seed=0, processes=2)
+
+
+def test_views_are_view_major_and_by_size():
+    groups = batches()[Request(0, (3, 7))]
+    assert [tuple(group.shape) for group in groups] == [(4, 16, 16, 3), (6, 8, 8, 3)]
+    alone = batches()[Request(0, (7,))]
+    assert torch.equal(groups[0][1::2], alone[0])
+    assert torch.equal(groups[1][1::2], alone[1])
+
+
+def test_workers_change_nothing():
+    requests = list(Plan(images=12, batch_size=4, epochs=1, seed=0).requests())
+    here = list(load_views(batches(), iter(requests), workers=0, pin_memory=False))
+    there = list(load_views(batches(), iter(requests), workers=2, pin_memory=False))
+    assert all(torch.equal(a, b) for one, other in zip(here, there, strict=True) for a, b in zip(one, other, strict=True))
+
+
+def test_luminance():
+    single = ViewBatches(batches().images, multi_crop(RECIPE), seed=0, in_channels=1)
+    assert single[Request(0, (0,))][0].shape == (2, 16, 16, 1)
+
+
+def test_normalise():
+    pixels = torch.randint(0, 256, (2, 5, 4, 3), dtype=torch.uint8)
+    ours = Normalise((0.5, 0.4, 0.3), (0.1, 0.2, 0.3), torch.device("cpu"))(pixels)
+    expected = (pixels.permute(0, 3, 1, 2) / 255 - torch.tensor([0.5, 0.4, 0.3]).view(3, 1, 1)) / torch.tensor(
+        [0.1, 0.2, 0.3]
+    ).view(3, 1, 1)
+    torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)

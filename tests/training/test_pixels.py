@@ -1,0 +1,77 @@
+"""Each operation against Pillow's, which the published training used."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torchvision.transforms.functional as pillow
+from PIL import Image, ImageFilter, ImageOps
+from torchvision.transforms import InterpolationMode
+
+from dinobench.training import pixels
+from tests.conftest import shared_data
+
+
+def photographs() -> list[np.ndarray]:
+    paths = sorted(shared_data("imagenette", "train").glob("*/*.JPEG"))[::97]
+    return [np.asarray(Image.open(path).convert("RGB")) for path in paths]
+
+
+@pytest.fixture(params=[224, 97, 32])
+def images(request):
+    side = request.param
+    return [np.asarray(Image.fromarray(photo).resize((side, side))) for photo in photographs()]
+
+
+def differences(ours: np.ndarray, theirs: Image.Image) -> np.ndarray:
+    return ours.astype(int) - np.asarray(theirs).astype(int)
+
+
+@pytest.mark.parametrize("size", [224, 96, 16])
+def test_resized_crops_differ_by_weights_of_16_bits_alone(size):
+    for photo in photographs():
+        for top, left, height, width in ((0, 0, *photo.shape[:2]), (10, 31, 150, 120), (7, 3, 14, 20)):
+            ours = pixels.crop_and_resize(photo, (top, left, height, width), size)
+            theirs = pillow.resized_crop(
+                Image.fromarray(photo), top, left, height, width, [size, size], InterpolationMode.BICUBIC
+            )
+            off = np.abs(differences(ours, theirs))
+            assert off.max() <= 4
+            assert off.mean() < (0.3 if height < size / 4 else 0.02)
+
+
+@pytest.mark.parametrize("factor", [0.6, 0.8, 1.0, 1.17, 1.4])
+def test_brightness_contrast_saturation(images, factor):
+    for image in images:
+        source = Image.fromarray(image)
+        assert not differences(pixels.brightness(image, factor), pillow.adjust_brightness(source, factor)).any()
+        assert np.abs(differences(pixels.contrast(image, factor), pillow.adjust_contrast(source, factor))).max() <= 1
+        assert np.abs(differences(pixels.saturation(image, factor), pillow.adjust_saturation(source, factor))).max() <= 1
+
+
+def test_flip_grayscale_solarize(images):
+    for image in images:
+        source = Image.fromarray(image)
+        assert not differences(pixels.flip(image), pillow.hflip(source)).any()
+        assert not differences(pixels.solarize(image), ImageOps.solarize(source, 128)).any()
+        off = np.abs(differences(pixels.grayscale(image), pillow.to_grayscale(source, 3)))
+        assert off.max() <= 1
+        assert off.mean() < 0.01
+
+
+@pytest.mark.parametrize("shift", [-0.1, -0.03, 0.0, 0.05, 0.1])
+def test_hue_is_as_near_as_eight_bits_allow(images, shift):
+    """Pillow truncates hue and saturation to 8 bits where OpenCV rounds: under a level on average."""
+    for image in images:
+        off = differences(pixels.hue(image, shift), pillow.adjust_hue(Image.fromarray(image), shift))
+        assert np.abs(off).mean() < 1.0
+        assert np.abs(off).max() <= 16
+
+
+@pytest.mark.parametrize("radius", [0.1, 0.5, 1.0, 1.5, 2.0])
+def test_blur(images, radius):
+    """Pillow rounds to 8 bits after each of its six passes and repeats the edge before each; one kernel does so once."""
+    for image in images:
+        off = differences(pixels.blur(image, radius), Image.fromarray(image).filter(ImageFilter.GaussianBlur(radius)))
+        assert np.abs(off).mean() < 1.0
+        assert np.abs(off[8:-8, 8:-8]).max() <= 4

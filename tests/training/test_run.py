@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dinobench.data.dataset import ImageSet, from_arrays
+from dinobench.runtime.errors import InputError
+from dinobench.training import run
+from dinobench.training.checkpoints import load
+from dinobench.training.recipe import load_recipe
+from dinobench.training.run import Run, train
+
+TINY = {
+    "architecture": "vit_mini/8",
+    "drop_path": 0.0,
+    "global_size": 16,
+    "local_size": 8,
+    "local_crops": 2,
+    "out_dim": 32,
+    "head_hidden": 16,
+    "head_bottleneck": 8,
+    "batch_size": 8,
+    "epochs": 3,
+    "warmup_epochs": 1,
+    "log_every": 1,
+    "workers": 0,
+    "knn_every": 0,
+}
+
+
+@pytest.fixture(autouse=True)
+def few_images(monkeypatch):
+    def opened(spec: str, split: str, layout: str | None = None) -> ImageSet:
+        generator = np.random.default_rng(0 if split == "train" else 1)
+        labels = np.arange(16) % 2
+        pixels = generator.integers(0, 128, (16, 20, 20, 3), dtype=np.uint8) + labels[:, None, None, None] * 100
+        return from_arrays(spec, pixels.astype(np.uint8), labels, ["dark", "light"], [f"{index}" for index in range(16)])
+
+    monkeypatch.setattr(run, "open_dataset", opened)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    state = load(folder / "checkpoint.pth")
+    return {**state["student"], **{f"teacher.{key}": value for key, value in state["teacher"].items()}, **state["dino_loss"]}
+
+
+def assert_equal(one: Path, other: Path, tolerance: float = 0.0) -> None:
+    ours, theirs = weights(one), weights(other)
+    assert ours.keys() == theirs.keys()
+    for key, value in ours.items():
+        torch.testing.assert_close(value, theirs[key], rtol=0, atol=tolerance, msg=lambda text, key=key: f"{key}: {text}")
+
+
+def trained(folder: Path, **changes: object) -> Path:
+    return train("mini", "few", folder, settings={**TINY, **changes}, device="cpu")
+
+
+def test_checkpoint_has_the_released_layout(tmp_path):
+    state = load(trained(tmp_path / "run") / "checkpoint.pth")
+    assert {"student", "teacher", "optimizer", "epoch", "args", "dino_loss"} <= set(state)
+    assert state["epoch"] == 3
+    assert state["iteration"] == 6
+    assert all(key.startswith(("module.backbone.", "module.head.")) for key in state["student"])
+    assert all(key.startswith(("backbone.", "head.")) for key in state["teacher"])
+    assert list(state["dino_loss"]) == ["center"]
+    assert state["dino_loss"]["center"].shape == (1, 32)
+    assert (state["args"]["arch"], state["args"]["patch_size"]) == ("vit_mini", 8)
+
+
+def test_the_log_tells_every_step(tmp_path):
+    folder = trained(tmp_path / "run", knn_every=1)
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    steps = [line for line in lines if line.get("kind") != "epoch"]
+    assert [line["step"] for line in steps] == [1, 2, 3, 4, 5, 6]
+    assert {"loss", "entropy", "kl", "lr", "grad_norm", "images_per_second"} <= set(steps[0])
+    epochs = [line for line in lines if line.get("kind") == "epoch"]
+    assert [line["epoch"] for line in epochs] == [1, 2, 3]
+    assert all(0 <= line["knn"] <= 100 for line in epochs)
+    assert load(folder / "best.pth")["best"] == max(line["knn"] for line in epochs)
+
+
+def test_resume_is_exact_wherever_it_stops(tmp_path, monkeypatch):
+    whole = trained(tmp_path / "whole", drop_path=0.2, save_minutes=1e-9)
+    for stop in (1, 2, 5):
+        folder = tmp_path / f"stopped{stop}"
+        settings = {**TINY, "drop_path": 0.2, "save_minutes": 1e-9}
+        original = Run._save
+
+        def save_and_stop(self: Run, stop: int = stop, original=original) -> None:
+            original(self)
+            if self.step == stop:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(Run, "_save", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            train("mini", "few", folder, settings=settings, device="cpu")
+        monkeypatch.setattr(Run, "_save", original)
+        assert load(folder / "checkpoint.pth")["iteration"] == stop
+        train("mini", "few", folder, settings=settings, device="cpu")
+        assert_equal(folder, whole)
+        logged = [json.loads(line)["step"] for line in (folder / "log.jsonl").read_text().splitlines()]
+        assert logged == [json.loads(line)["step"] for line in (whole / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("kind", ["adamw", "sgd", "lars"])
+def test_accumulation_equals_one_batch(tmp_path, kind):
+    one = trained(tmp_path / "one", optimizer=kind)
+    four = trained(tmp_path / "four", optimizer=kind, accumulation=4)
+    ours, theirs = weights(one), weights(four)
+    for key in ours:
+        keep = slice(None)
+        if key.endswith("qkv.bias"):  # the key third's true gradient is 0: Adam follows rounding there
+            third = len(ours[key]) // 3
+            keep = torch.tensor([*range(third), *range(2 * third, 3 * third)])
+        torch.testing.assert_close(ours[key][keep], theirs[key][keep], rtol=0, atol=1e-5)
+
+
+def test_changed_settings_are_refused_on_resume(tmp_path):
+    folder = trained(tmp_path / "run")
+    with pytest.raises(InputError, match="epochs 3 -> 4"):
+        trained(folder, epochs=4)
+    trained(folder, epochs=4, reschedule=True)
+    assert load(folder / "checkpoint.pth")["iteration"] == 8
+
+
+def test_a_held_directory_is_refused_without_resume(tmp_path):
+    folder = trained(tmp_path / "run")
+    with pytest.raises(InputError, match="already holds a run"):
+        train("mini", "few", folder, resume=False, settings=TINY)
+
+
+def test_foreign_checkpoint_is_refused(tmp_path):
+    torch.save({"student": {}}, tmp_path / "checkpoint.pth")
+    with pytest.raises(InputError, match="no checkpoint of"):
+        trained(tmp_path)
+    (tmp_path / "checkpoint.pth").write_bytes(b"PK\x03\x04 half a file")
+    with pytest.raises(InputError, match="cannot read checkpoint"):
+        trained(tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    step = run.Learner.step
+
+    def broken(self, batch, settings):
+        if settings.momentum > 0.9975:  # from the second epoch on
+            batch = [[views * float("inf") for views in batch[0]]]
+        return step(self, batch, settings)
+
+    monkeypatch.setattr(run.Learner, "step", broken)
+    with pytest.raises(InputError, match="the loss is nan at step"):
+        trained(folder, momentum_teacher=0.99)
+    state = load(folder / "checkpoint.pth")
+    assert all(torch.isfinite(value).all() for value in state["student"].values())
+    assert not list(folder.glob("*.tmp")) and not list(folder.glob(".*"))
+
+
+def test_collapse_stops_before_the_checkpoint_is_overwritten(tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    seen: list[int] = []
+
+    def sick(entropy: float, divergence: float, out_dim: int, *, past_warmup: bool):
+        from dinobench.training.diagnostics import Diagnosis
+
+        seen.append(len(seen))
+        return Diagnosis("collapse to one dimension", "as tested", fatal=True) if len(seen) > 1 else None
+
+    monkeypatch.setattr(run, "diagnose", sick)
+    with pytest.raises(InputError, match="collapse to one dimension"):
+        trained(folder)
+    assert load(folder / "checkpoint.pth")["epoch"] == 1
+    seen.clear()
+    other = trained(tmp_path / "other", on_collapse="continue")
+    assert load(other / "last_good.pth")["epoch"] == 1
+    assert load(other / "checkpoint.pth")["epoch"] == 3
+
+
+def test_recipe_changes_reach_the_run(tmp_path):
+    state = load(trained(tmp_path / "run", keep_every=2) / "checkpoint.pth")
+    assert state["recipe"]["out_dim"] == 32
+    assert (tmp_path / "run" / "checkpoint0002.pth").is_file()
+    assert not (tmp_path / "run" / "checkpoint0001.pth").exists()
+    assert load_recipe("mini", state["recipe"] and {"epochs": 5}).epochs == 5
