@@ -144,5 +144,6 @@ def _unusual_sizes(images: Mapping[str, Any], present: Sequence[str]) -> list[st
         if images.get(block, size) != size
     ]
     missing = [block for block in BLOCKS if block not in present]
-    lines = [f"blocks of other sizes than the published ones: {', '.join(odd)}"] if odd else []
+    shown = ", ".join(odd[:3]) + (f" and {len(odd) - 3} more" if len(odd) > 3 else "")
+    lines = [f"blocks of other sizes than the published ones: {shown}"] if odd else []
     return lines + ([f"blocks missing: {', '.join(missing)}"] if missing else [])

@@ -84,8 +84,9 @@ def score_positions(located: Sequence[Mapping[str, Positions]], truth: GroundTru
 def _described(context: EvaluationContext, truth: GroundTruth) -> tuple[Database, Matrix]:
     settings = context.settings
     describer = Describer(context, settings["pooling"], settings["gem_power"], settings["scales"])
-    whole = thumbnail(settings["size"])
-    asked = thumbnail(settings["size"], _boxes(truth)) if settings["crop_query"] else whole
+    size = settings["size"] or context.model.preprocessing.size
+    whole = thumbnail(size)
+    asked = thumbnail(size, _boxes(truth)) if settings["crop_query"] else whole
     database = describer.describe(context.dataset("database"), whole)
     queries = describer.describe(context.dataset("query"), asked)
     whitening, distractors = _whitening(context, describer, whole), None
