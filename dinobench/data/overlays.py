@@ -1,0 +1,66 @@
+"""Pictures of label masks for people: overlays, contact sheets, moving strips."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dinobench.data.masks import VOID, Labels, palette
+from dinobench.runtime.files import atomic_path
+
+GAP = 4
+_OPACITY = 0.5
+
+
+def overlay(pixels: NDArray[np.uint8], labels: Labels) -> NDArray[np.uint8]:
+    """An RGB image (H, W, 3) tinted where `labels` (H, W) name an object, in the palette's colours, outlined in white.
+
+    Void pixels stay as they are.
+    """
+    shown = (labels > 0) & (labels != VOID)
+    tinted = pixels.copy()
+    colours = palette()[labels[shown]]
+    tinted[shown] = ((1 - _OPACITY) * pixels[shown] + _OPACITY * colours).astype(np.uint8)
+    edge = np.zeros_like(shown)
+    edge[:, 1:] |= labels[:, 1:] != labels[:, :-1]
+    edge[1:] |= labels[1:] != labels[:-1]
+    tinted[edge & (labels != VOID)] = 255
+    return tinted
+
+
+def shrink(pixels: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    """An RGB image reduced to at most `width` pixels across."""
+    height = max(1, round(pixels.shape[0] * width / pixels.shape[1]))
+    if pixels.shape[1] <= width:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def sheet(rows: Sequence[Sequence[NDArray[np.uint8]]]) -> NDArray[np.uint8]:
+    """Pictures (H, W, 3) in rows on white, each in a cell as large as the largest of them."""
+    high = max(picture.shape[0] for row in rows for picture in row) + GAP
+    wide = max(picture.shape[1] for row in rows for picture in row) + GAP
+    canvas = np.full((len(rows) * high + GAP, max(map(len, rows)) * wide + GAP, 3), 255, dtype=np.uint8)
+    for i, row in enumerate(rows):
+        for j, picture in enumerate(row):
+            top, left = GAP + i * high, GAP + j * wide
+            canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return canvas
+
+
+def save_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """Write an RGB image (H, W, 3) as the suffix says: .png or .jpg."""
+    kind = {".png": "PNG", ".jpg": "JPEG"}[path.suffix]
+    with atomic_path(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format=kind, quality=88)
+
+
+def save_moving(path: Path, frames: Sequence[NDArray[np.uint8]], seconds: float) -> None:
+    """Write RGB images of one size as an endless GIF, each shown for `seconds`."""
+    first, *rest = (Image.fromarray(frame).quantize(128) for frame in frames)
+    with atomic_path(path) as temporary:
+        first.save(temporary, format="GIF", save_all=True, append_images=rest, duration=round(1000 * seconds), loop=0)

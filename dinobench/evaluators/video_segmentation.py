@@ -1,0 +1,200 @@
+"""Video object segmentation on DAVIS by label propagation (paper, section 4.2.2 and Table 5; released script)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch.distributed as dist
+
+from dinobench.data.decode import read_rgb
+from dinobench.data.layouts.davis import Video, read_video, sequence_names
+from dinobench.data.masks import Labels, write_labels
+from dinobench.data.overlays import overlay, save_moving, save_picture, sheet, shrink
+from dinobench.evaluators.base import EvaluationContext, Scores
+from dinobench.evaluators.propagation import Propagation
+from dinobench.evaluators.video_follow import PatchNetwork, Way, follow
+from dinobench.evaluators.video_scores import VideoScores, floors, overall, per_object, score_masks, write_csv
+from dinobench.runtime.console import progress
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import write_text_atomically
+
+SHEET_FRAMES, SHEET_WIDTH = 6, 320
+STRIP_FRAMES, STRIP_SECONDS = 20, 0.15
+SWEPT = ("topk", "radius", "n_last_frames", "temperature", "layer")
+
+
+@dataclass
+class Results:
+    """What came of the sequences.
+
+    Attributes:
+        by_way: scores of every way to follow, the protocol's own first; each a list over sequences.
+        floors: the same for what needs no model.
+        failures: sequence to the reason why it was not scored.
+    """
+
+    by_way: list[list[VideoScores]]
+    floors: dict[str, list[VideoScores]] = field(default_factory=lambda: {"copy": [], "empty": []})
+    frames: int = 0
+    warnings: list[str] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+
+
+def evaluate(context: EvaluationContext) -> Scores:
+    """Follow the objects of every validation sequence; J&F, J and F in percent, floors beside them.
+
+    Writes masks/SEQUENCE/*.png (indexed, palette), scores/SEQUENCE.csv, sheets/SEQUENCE.png (truth above result),
+    strips/SEQUENCE.gif and overlays/SEQUENCE/*.jpg under the context's output. Under a process group each process
+    takes its share of the sequences.
+
+    Raises:
+        InputError: no sequence can be scored; one that cannot is named in a warning and the others go on.
+    """
+    root = context.dataset("val").root
+    if root is None:
+        raise InputError(f"task {context.task} needs a folder as --data, not {context.data}")
+    merged = context.layout == "davis2016"
+    names = sequence_names(root, "val", "2016" if merged else "2017")
+    ways = ways_of(context.settings)
+    results = Results([[] for _ in ways])
+    network = PatchNetwork(context, max(way.layer for way in ways))
+    for name in progress(_share(names), "sequences"):
+        try:
+            _run(context, read_video(root, name, merged=merged), network, ways, results)
+        except InputError as error:
+            results.failures[name] = str(error)
+    return _scores(context, ways, _gather(results), names)
+
+
+def ways_of(settings: Mapping[str, Any]) -> list[Way]:
+    """The protocol's own way first, then every combination of the values listed in sweep_*."""
+    own = {key: settings[key] for key in SWEPT}
+    values = [settings[f"sweep_{key}"] or [own[key]] for key in SWEPT]
+    combinations = [dict(zip(SWEPT, chosen, strict=True)) for chosen in itertools.product(*values)]
+    return [_way(own), *(_way(each) for each in combinations if each != own)]
+
+
+def _way(values: Mapping[str, Any]) -> Way:
+    propagation = Propagation(values["n_last_frames"], values["radius"], values["topk"], float(values["temperature"]))
+    if propagation.topk < 1 or propagation.temperature <= 0 or propagation.n_last_frames < 0:
+        raise InputError(f"cannot follow objects with {asdict(propagation)}: topk and temperature must be positive")
+    return Way(propagation, values["layer"])
+
+
+def _run(
+    context: EvaluationContext, video: Video, network: PatchNetwork, ways: Sequence[Way], results: Results
+) -> None:
+    """Follow and score one sequence, and write its files; nothing is noted unless all of it worked."""
+    with context.clock.phase("propagation"):
+        masks, warnings = follow(video, network, ways, context.settings, context.model.preprocessing, context.workers)
+    with context.clock.phase("scoring"):
+        scores = [score_masks(video, each) for each in masks]
+        floor_scores = floors(video)
+    with context.clock.phase("files"):
+        files = _write(context, video, masks[0], scores[0])
+    for done, score in zip(results.by_way, scores, strict=True):
+        done.append(score)
+    for name, score in floor_scores.items():
+        results.floors[name].append(score)
+    results.frames += len(video.frames)
+    results.warnings += warnings
+    results.files += files
+
+
+def _write(context: EvaluationContext, video: Video, masks: Labels, scores: VideoScores) -> list[str]:
+    output = context.output
+    for frame, mask in zip(video.frames, masks, strict=True):
+        write_labels(output / "masks" / video.name / f"{frame.stem}.png", mask)
+    table = output / "scores" / f"{video.name}.csv"
+    write_csv(table, scores)
+    if not context.settings["pictures"]:
+        return [str(table)]
+    return [str(table), *map(str, _draw(output, video, masks))]
+
+
+def _draw(output: Path, video: Video, masks: Labels) -> list[Path]:
+    """Overlays of every frame, a contact sheet and a moving strip; returns the last two."""
+    strip = []
+    moving = set(_spread(len(masks), STRIP_FRAMES))
+    for index, (frame, mask) in enumerate(zip(video.frames, masks, strict=True)):
+        tinted = overlay(np.asarray(read_rgb(frame)), mask)
+        save_picture(output / "overlays" / video.name / f"{frame.stem}.jpg", tinted)
+        if index in moving:
+            strip.append(shrink(tinted, SHEET_WIDTH))
+    still, animated = output / "sheets" / f"{video.name}.png", output / "strips" / f"{video.name}.gif"
+    save_picture(still, _contact_sheet(video, masks))
+    save_moving(animated, strip, STRIP_SECONDS)
+    return [still, animated]
+
+
+def _contact_sheet(video: Video, masks: Labels) -> Any:
+    """Truth above result, for frames spread evenly over the sequence."""
+    chosen = _spread(len(masks), SHEET_FRAMES)
+    pixels = {index: np.asarray(read_rgb(video.frames[index])) for index in chosen}
+    truth = [shrink(overlay(pixels[index], video.labels(index)), SHEET_WIDTH) for index in chosen]
+    return sheet([truth, [shrink(overlay(pixels[index], masks[index]), SHEET_WIDTH) for index in chosen]])
+
+
+def _spread(length: int, count: int) -> list[int]:
+    return [int(index) for index in np.unique(np.linspace(0, length - 1, count).round())]
+
+
+def _share(names: Sequence[str]) -> Sequence[str]:
+    """The sequences of this process."""
+    return names[dist.get_rank() :: dist.get_world_size()] if dist.is_initialized() else names
+
+
+def _gather(mine: Results) -> Results:
+    """The results of all processes together."""
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return mine
+    parts: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(parts, mine)
+    whole = Results([[] for _ in mine.by_way])
+    for part in parts:
+        for done, more in zip(whole.by_way, part.by_way, strict=True):
+            done += more
+        for name, more in part.floors.items():
+            whole.floors[name] += more
+        whole.frames += part.frames
+        whole.warnings += part.warnings
+        whole.failures |= part.failures
+        whole.files += part.files
+    return whole
+
+
+def _scores(context: EvaluationContext, ways: Sequence[Way], results: Results, names: Sequence[str]) -> Scores:
+    main = results.by_way[0]
+    if not main:
+        raise InputError(f"no sequence could be scored; the first: {next(iter(results.failures.values()))}")
+    metrics = overall(main)
+    for floor, videos in results.floors.items():
+        metrics |= {f"{floor}_{name}": overall(videos)[name] for name in ("jf_mean", "j_mean", "f_mean")}
+    details: dict[str, Any] = {
+        "objects": per_object(main),
+        "sequences": {video.name: overall([video]) for video in main},
+    }
+    if len(ways) > 1:
+        details["sweep"] = [_sweep_row(way, videos) for way, videos in zip(ways, results.by_way, strict=True)]
+        _write_sweep(context.output / "sweep.csv", details["sweep"])
+        results.files.append(str(context.output / "sweep.csv"))
+    failed = [f"{len(results.failures)} of {len(names)} sequences were not scored"] if results.failures else []
+    warnings = [*results.failures.values(), *results.warnings]
+    return Scores(
+        metrics, {}, details, {"val": results.frames}, warnings, not_comparable=failed, files=sorted(results.files)
+    )
+
+
+def _sweep_row(way: Way, videos: Sequence[VideoScores]) -> dict[str, float]:
+    return {**asdict(way.propagation), "layer": way.layer, **overall(videos)}
+
+
+def _write_sweep(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    lines = [",".join(rows[0]), *(",".join(f"{value:g}" for value in row.values()) for row in rows)]
+    write_text_atomically(path, "\n".join(lines) + "\n")
