@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def _command(output: Path, task: str, *extra: str) -> list[str]:
     return [*COMMAND, "--task", task, "--data", "mini", "--output", str(output), *extra]
 
 
-def _records(output: Path) -> dict[str, dict[str, object]]:
+def _records(output: Path) -> dict[str, dict[str, Any]]:
     records = [json.loads(path.read_text()) for path in output.glob("*.json")]
     return {record["task"]: record for record in records}
 
@@ -41,7 +42,7 @@ def test_table_6_runs_whole_on_the_twins(tmp_path: Path) -> None:
     for record in records.values():
         assert not record["error"]
         assert not record["comparable"]
-        assert set(record["metrics"]) == {"top1", "top5", "best_top1", "best_epoch"}  # type: ignore[call-overload]
+        assert set(record["metrics"]) == {"top1", "top5", "best_top1", "best_epoch"}
 
 
 @pytest.mark.slow
@@ -61,15 +62,20 @@ def test_a_killed_run_goes_on_to_the_same_figures(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_score_what_they_train_together(tmp_path: Path) -> None:
+def test_two_processes_train_and_score_as_one_does(tmp_path: Path) -> None:
     launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--no-python")
-    done = _run([*launcher, *_command(tmp_path, "finetune-cifar10", *SHORT, "--set", "train_batch_size=40")])
-    assert done.returncode == 0, done.stderr[-2000:]
-    record = _records(tmp_path)["finetune-cifar10"]
-    assert record["images"] == {"train": 120, "val": 60}
-    assert len(record["details"]["history"]) == 2  # type: ignore[index, call-overload]
-    lines = next(tmp_path.rglob("predictions.csv")).read_text().splitlines()
-    assert len(lines) == 61
+    commands = {
+        folder: _command(tmp_path / folder, "finetune-cifar10", *SHORT, "--set", "train_batch_size=40")
+        for folder in ("one", "two")
+    }
+    for command in (commands["one"], [*launcher, *commands["two"]]):
+        done = _run(command)
+        assert done.returncode == 0, done.stderr[-2000:]
+    one, two = (_records(tmp_path / folder)["finetune-cifar10"] for folder in ("one", "two"))
+    assert two["images"] == {"train": 120, "val": 60}
+    losses = [[entry["loss"] for entry in record["details"]["history"]] for record in (one, two)]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    assert len(next((tmp_path / "two").rglob("predictions.csv")).read_text().splitlines()) == 61
 
 
 def test_bad_data_is_one_clear_line(tmp_path: Path) -> None:
