@@ -109,7 +109,8 @@ def follow(
         raise InputError(f"sequence {video.name}: its first mask {video.masks[0]} holds no object; nothing to follow")
     features = _features(video, network, first.shape, settings, preprocessing, workers)
     start = next(features)
-    one_hot = one_hot_labels(first, start[0].shape[:2]).permute(1, 2, 0).to(network.device)
+    height, width, _ = start[0].shape
+    one_hot = one_hot_labels(first, (height, width)).permute(1, 2, 0).to(network.device)
     propagators = [LabelPropagator(start[way.layer - 1], one_hot, way.propagation) for way in ways]
     masks = [[first] for _ in ways]
     for layers in features:

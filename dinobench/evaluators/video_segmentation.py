@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch.distributed as dist
 
 from dinobench.data.decode import read_rgb
 from dinobench.data.layouts.davis import Video, read_video, sequence_names
 from dinobench.data.masks import Labels, write_labels
 from dinobench.data.overlays import overlay, save_moving, save_picture, sheet, shrink
 from dinobench.evaluators.base import EvaluationContext, Scores
+from dinobench.evaluators.per_query import save_per_query
 from dinobench.evaluators.propagation import Propagation
 from dinobench.evaluators.video_follow import PatchNetwork, Way, follow
-from dinobench.evaluators.video_scores import VideoScores, floors, overall, per_object, score_masks, write_csv
+from dinobench.evaluators.video_scores import VideoScores, overall, score_masks, write_csv
+from dinobench.evaluators.video_tally import Tally, gathered, my_share, objects_jf
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_text_atomically
@@ -26,24 +27,6 @@ from dinobench.runtime.files import write_text_atomically
 SHEET_FRAMES, SHEET_WIDTH = 6, 320
 STRIP_FRAMES, STRIP_SECONDS = 20, 0.15
 SWEPT = ("topk", "radius", "n_last_frames", "temperature", "layer")
-
-
-@dataclass
-class Results:
-    """What came of the sequences.
-
-    Attributes:
-        by_way: scores of every way to follow, the protocol's own first; each a list over sequences.
-        floors: the same for what needs no model.
-        failures: sequence to the reason why it was not scored.
-    """
-
-    by_way: list[list[VideoScores]]
-    floors: dict[str, list[VideoScores]] = field(default_factory=lambda: {"copy": [], "empty": []})
-    frames: int = 0
-    warnings: list[str] = field(default_factory=list)
-    failures: dict[str, str] = field(default_factory=dict)
-    files: list[str] = field(default_factory=list)
 
 
 def evaluate(context: EvaluationContext) -> Scores:
@@ -62,14 +45,14 @@ def evaluate(context: EvaluationContext) -> Scores:
     merged = context.layout == "davis2016"
     names = sequence_names(root, "val", "2016" if merged else "2017")
     ways = ways_of(context.settings)
-    results = Results([[] for _ in ways])
+    tally = Tally([[] for _ in ways])
     network = PatchNetwork(context, max(way.layer for way in ways))
-    for name in progress(_share(names), "sequences"):
+    for name in progress(my_share(names), "sequences"):
         try:
-            _run(context, read_video(root, name, merged=merged), network, ways, results)
+            _run(context, read_video(root, name, merged=merged), network, ways, tally)
         except InputError as error:
-            results.failures[name] = str(error)
-    return _scores(context, ways, _gather(results), names)
+            tally.failures[name] = str(error)
+    return _scores(context, ways, gathered(tally))
 
 
 def ways_of(settings: Mapping[str, Any]) -> list[Way]:
@@ -87,24 +70,16 @@ def _way(values: Mapping[str, Any]) -> Way:
     return Way(propagation, values["layer"])
 
 
-def _run(
-    context: EvaluationContext, video: Video, network: PatchNetwork, ways: Sequence[Way], results: Results
-) -> None:
-    """Follow and score one sequence, and write its files; nothing is noted unless all of it worked."""
+def _run(context: EvaluationContext, video: Video, network: PatchNetwork, ways: Sequence[Way], tally: Tally) -> None:
+    """Follow and score one sequence, and write its files."""
     with context.clock.phase("propagation"):
         masks, warnings = follow(video, network, ways, context.settings, context.model.preprocessing, context.workers)
     with context.clock.phase("scoring"):
         scores = [score_masks(video, each) for each in masks]
-        floor_scores = floors(video)
+        tally.add(video, scores)
     with context.clock.phase("files"):
-        files = _write(context, video, masks[0], scores[0])
-    for done, score in zip(results.by_way, scores, strict=True):
-        done.append(score)
-    for name, score in floor_scores.items():
-        results.floors[name].append(score)
-    results.frames += len(video.frames)
-    results.warnings += warnings
-    results.files += files
+        tally.files += _write(context, video, masks[0], scores[0])
+    tally.warnings += warnings
 
 
 def _write(context: EvaluationContext, video: Video, masks: Labels, scores: VideoScores) -> list[str]:
@@ -145,50 +120,16 @@ def _spread(length: int, count: int) -> list[int]:
     return [int(index) for index in np.unique(np.linspace(0, length - 1, count).round())]
 
 
-def _share(names: Sequence[str]) -> Sequence[str]:
-    """The sequences of this process."""
-    return names[dist.get_rank() :: dist.get_world_size()] if dist.is_initialized() else names
-
-
-def _gather(mine: Results) -> Results:
-    """The results of all processes together."""
-    if not dist.is_initialized() or dist.get_world_size() == 1:
-        return mine
-    parts: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(parts, mine)
-    whole = Results([[] for _ in mine.by_way])
-    for part in parts:
-        for done, more in zip(whole.by_way, part.by_way, strict=True):
-            done += more
-        for name, more in part.floors.items():
-            whole.floors[name] += more
-        whole.frames += part.frames
-        whole.warnings += part.warnings
-        whole.failures |= part.failures
-        whole.files += part.files
-    return whole
-
-
-def _scores(context: EvaluationContext, ways: Sequence[Way], results: Results, names: Sequence[str]) -> Scores:
-    main = results.by_way[0]
-    if not main:
-        raise InputError(f"no sequence could be scored; the first: {next(iter(results.failures.values()))}")
-    metrics = overall(main)
-    for floor, videos in results.floors.items():
-        metrics |= {f"{floor}_{name}": overall(videos)[name] for name in ("jf_mean", "j_mean", "f_mean")}
-    details: dict[str, Any] = {
-        "objects": per_object(main),
-        "sequences": {video.name: overall([video]) for video in main},
-    }
+def _scores(context: EvaluationContext, ways: Sequence[Way], tally: Tally) -> Scores:
+    scores = tally.scores()
     if len(ways) > 1:
-        details["sweep"] = [_sweep_row(way, videos) for way, videos in zip(ways, results.by_way, strict=True)]
-        _write_sweep(context.output / "sweep.csv", details["sweep"])
-        results.files.append(str(context.output / "sweep.csv"))
-    failed = [f"{len(results.failures)} of {len(names)} sequences were not scored"] if results.failures else []
-    warnings = [*results.failures.values(), *results.warnings]
-    return Scores(
-        metrics, {}, details, {"val": results.frames}, warnings, not_comparable=failed, files=sorted(results.files)
-    )
+        rows = [_sweep_row(way, videos) for way, videos in zip(ways, tally.by_way, strict=True)]
+        scores.details["sweep"] = rows
+        _write_sweep(context.output / "sweep.csv", rows)
+        scores.files.append(str(context.output / "sweep.csv"))
+    objects = objects_jf(tally.by_way[0])
+    save_per_query(scores, context.output / "predictions.csv", list(objects), list(objects.values()))
+    return scores
 
 
 def _sweep_row(way: Way, videos: Sequence[VideoScores]) -> dict[str, float]:

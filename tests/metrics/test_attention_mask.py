@@ -31,7 +31,7 @@ def test_a_larger_share_keeps_more(weights: np.ndarray) -> None:
 
 
 def test_enlarge_repeats_cells() -> None:
-    np.testing.assert_array_equal(enlarge(np.array([[1, 2]]), 2), [[1, 1, 2, 2], [1, 1, 2, 2]])
+    np.testing.assert_array_equal(enlarge(np.array([[True, False]]), 2), [[True, True, False, False]] * 2)
 
 
 def test_void_can_be_left_out_or_background() -> None:

@@ -1,0 +1,64 @@
+"""`dinobench attention`: where a model's class token looks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dinobench.cli.options import SETTINGS
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--model", required=True, help="File, run directory, timm:NAME, hf:NAME or random:ARCH.")
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder for one folder per image.")
+@click.option("--size", default=480, show_default=True, help="Shorter side in pixels; 0 keeps the image's own.")
+@click.option("--share", default=0.6, show_default=True, help="Share of the attention's mass that masks keep.")
+@click.option("--video", is_flag=True, help="Images are frames of one size: also write them as attention.gif.")
+@SETTINGS
+def command(
+    images: tuple[Path, ...],
+    model: str,
+    output: Path,
+    size: int,
+    share: float,
+    video: bool,
+    settings: tuple[str, ...],
+) -> None:
+    """Draw each head's attention map and mask, a grid of all, and an overlay.
+
+    \b
+    dinobench attention photo.jpg --model checkpoint.pth --output attention
+    dinobench attention frames/*.jpg --model timm:vit_small_patch16_224.dino --video --output attention
+    """  # noqa: D301  (click reads the backspace as "do not wrap")
+    from dinobench.data.decode import read_rgb
+    from dinobench.data.overlays import save_moving
+    from dinobench.evaluators.attention_maps import attention_maps
+    from dinobench.metrics.attention_mask import enlarge
+    from dinobench.pipeline.plan import make_plan
+    from dinobench.pipeline.run import load_model
+    from dinobench.results.figures.attention import blend, draw_attention
+    from dinobench.runtime.console import progress
+    from dinobench.runtime.device import pick_device
+    from dinobench.runtime.errors import InputError
+    from dinobench.runtime.settings import parse_pairs
+
+    if not 0 < share < 1:
+        raise InputError(f"--share {share} is no share of the mass; give one between 0 and 1, such as 0.6")
+    plan = make_plan("voc-attention", model, settings=parse_pairs(settings))
+    loaded, _ = load_model(plan)
+    device = pick_device(plan.run["device"])
+    loaded.backbone.to(device).eval()
+    strip = []
+    names = [path.stem for path in images]
+    for index, path in enumerate(progress(images, "attention", len(images))):
+        maps = attention_maps(loaded, read_rgb(path), size, device, plan.run["precision"])
+        folder = output / (path.stem if names.count(path.stem) == 1 else f"{index:05d}_{path.stem}")
+        masks = enlarge(maps.masks(share), loaded.backbone.patch_size)
+        paths = draw_attention(folder, maps.pixels, maps.weights, masks)
+        strip.append(blend(maps.pixels, maps.weights.mean(axis=0)))
+        click.echo(paths["grid"])
+    if video:
+        save_moving(output / "attention.gif", strip, seconds=0.1)
+        click.echo(output / "attention.gif")
