@@ -5,12 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch.nn.functional import normalize
 
-from dinobench.evaluators.base import EvaluationContext
 from dinobench.evaluators.knn import evaluate, knn_classify
-from dinobench.models.load import load_backbone
 from dinobench.runtime.errors import InputError
 
 
@@ -99,25 +96,8 @@ SETTINGS = {
 
 
 @pytest.fixture
-def context(tmp_path, monkeypatch):
-    monkeypatch.setenv("DINOBENCH_CACHE", str(tmp_path / "cache"))
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 12), ("val", 5)):
-        for name, level in (("dark", 40), ("light", 200)):
-            folder = tmp_path / "data" / split / name
-            folder.mkdir(parents=True)
-            for index in range(count):
-                pixels = np.clip(rng.normal(level, 20, (32, 32, 3)), 0, 255).astype(np.uint8)
-                Image.fromarray(pixels).save(folder / f"{index:02d}.png")
-    return EvaluationContext(
-        task="knn",
-        model=load_backbone("pixels"),
-        data=str(tmp_path / "data"),
-        layout="imagefolder",
-        settings=SETTINGS,
-        output=tmp_path / "output",
-        device=torch.device("cpu"),
-    )
+def context(folder_context):
+    return folder_context
 
 
 def _evaluate(context, **changes):
@@ -160,17 +140,17 @@ def test_leave_one_out(context):
 def test_predictions_on_file(context):
     scores = _evaluate(context, predictions=True)
     lines = Path(scores.files[0]).read_text().splitlines()
-    assert lines[:2] == ["image,label,predicted,value", "val/dark/00.png,dark,dark,1"]
+    assert lines[:2] == ["image,label,predicted,value", "val/dark/dark_00.png,dark,dark,1"]
     assert len(lines) == 11
 
 
 def test_unreadable_images(context):
-    (Path(context.data) / "train" / "dark" / "03.png").write_bytes(b"broken")
+    (Path(context.data) / "train" / "dark" / "dark_03.png").write_bytes(b"broken")
     with pytest.raises(InputError, match=r"1 of 24 images of data/train cannot be read: .*03\.png; repair"):
         _evaluate(context)
     scores = _evaluate(context, unreadable="skip")
     assert scores.images["train"] == 23
-    assert "03.png" in scores.warnings[0]
+    assert "dark_03.png" in scores.warnings[0]
     assert scores.not_comparable
 
 
