@@ -1,0 +1,49 @@
+"""Parameters and images per second of a forward pass (paper, Tables 1 and 2)."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import time
+
+import torch
+from torch import Tensor
+
+from dinobench.evaluators.base import EvaluationContext, Scores
+from dinobench.models.backbone import Backbone
+from dinobench.runtime.device import device_name
+from dinobench.runtime.errors import InputError
+
+PAPER_DEVICE = "V100"
+
+
+def forward_seconds(backbone: Backbone, images: Tensor, repeats: int, warm_up: int, precision: str) -> list[float]:
+    """Wall seconds of each of `repeats` forward passes of `images` (B, 3, H, W), after `warm_up` passes."""
+    bf16 = torch.autocast(images.device.type, torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
+    seconds = []
+    with torch.inference_mode(), bf16:
+        for _ in range(warm_up + repeats):
+            start = time.perf_counter()
+            backbone.class_token(images)
+            if images.device.type == "cuda":
+                torch.cuda.synchronize(images.device)
+            seconds.append(time.perf_counter() - start)
+    return seconds[warm_up:]
+
+
+def evaluate(context: EvaluationContext) -> Scores:
+    """Images per second, the median over the passes; the parameters in millions. Reads no data."""
+    settings = context.settings
+    if min(settings["batch"], settings["size"], settings["repeats"]) < 1 or settings["warm_up"] < 0:
+        raise InputError("throughput needs batch, size and repeats of at least 1, and warm_up of at least 0")
+    images = torch.randn(settings["batch"], 3, settings["size"], settings["size"], device=context.device)
+    backbone = context.model.backbone.to(context.device).eval()
+    with context.clock.phase("forward"):
+        seconds = forward_seconds(backbone, images, settings["repeats"], settings["warm_up"], context.precision)
+    metrics = {
+        "images_per_second": settings["batch"] / statistics.median(seconds),
+        "parameters_m": context.model.parameters / 1e6,
+    }
+    device = device_name(context.device)
+    reasons = [] if PAPER_DEVICE in device else [f"images per second were measured on {device}, the paper's on a V100"]
+    return Scores(metrics, details={"seconds": seconds}, not_comparable=reasons)
