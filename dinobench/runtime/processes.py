@@ -25,20 +25,34 @@ def world_size() -> int:
 
 def mean_over_processes(tensor: Tensor) -> Tensor:
     """The mean of `tensor` over all processes; itself where there is one."""
-    if world_size() == 1:
-        return tensor
-    total = tensor.clone()
-    dist.all_reduce(total)
-    return total / world_size()
+    return sum_over_processes(tensor) / world_size()
 
 
 def sum_over_processes(tensor: Tensor) -> Tensor:
     """The sum of `tensor` over all processes; itself where there is one."""
+    return _reduced(tensor, dist.ReduceOp.SUM)
+
+
+def max_over_processes(tensor: Tensor) -> Tensor:
+    """The element-wise largest of `tensor` over all processes; itself where there is one."""
+    return _reduced(tensor, dist.ReduceOp.MAX)
+
+
+def gather_from_processes(tensor: Tensor) -> Tensor:
+    """The rows of all processes' tensors of equal shape, one process after the other."""
     if world_size() == 1:
         return tensor
-    total = tensor.clone()
-    dist.all_reduce(total)
-    return total
+    parts = [torch.empty_like(tensor) for _ in range(world_size())]
+    dist.all_gather(parts, tensor.contiguous())
+    return torch.cat(parts)
+
+
+def _reduced(tensor: Tensor, operation: dist.ReduceOp.RedOpType) -> Tensor:
+    if world_size() == 1:
+        return tensor
+    result = tensor.clone()
+    dist.all_reduce(result, operation)
+    return result
 
 
 def barrier() -> None:

@@ -9,13 +9,13 @@ from torch import nn
 from dinobench.models.build import build_backbone
 from dinobench.runtime.seeds import seed_everything
 from dinobench.training.head import DinoHead, mlp
-from dinobench.training.objective import CrossEntropy, Objective
+from dinobench.training.objective import CrossEntropy, InfoNce, MeanSquaredError, Objective
 from dinobench.training.optimisers import build_optimiser
 from dinobench.training.recipe import Recipe
 from dinobench.training.schedules import FloatArray, cosine_schedule, temperature_schedule
 from dinobench.training.step import Learner, Settings
 from dinobench.training.student_teacher import Network, teacher_of
-from dinobench.training.targets import Centered, Targets
+from dinobench.training.targets import Centered, Sinkhorn, Targets
 
 
 def build_learner(recipe: Recipe, device: torch.device) -> Learner:
@@ -56,12 +56,20 @@ def build_predictor(recipe: Recipe) -> nn.Module | None:
 
 def build_objective(recipe: Recipe) -> Objective:
     """What the student minimises."""
+    if recipe.objective == "mse":
+        return MeanSquaredError()
+    if recipe.objective == "infonce":
+        return InfoNce(recipe.out_dim, recipe.queue, recipe.infonce_temperature)
     return CrossEntropy(build_targets(recipe), recipe.student_temp)
 
 
 def build_targets(recipe: Recipe) -> Targets:
     """How teacher outputs become targets."""
-    return Centered(recipe.out_dim, recipe.center_momentum)
+    if recipe.centering == "ema":
+        return Centered(recipe.out_dim, recipe.center_momentum)
+    if recipe.centering == "none":
+        return Targets()
+    return Sinkhorn(recipe.sinkhorn_iterations if recipe.centering == "sinkhorn" else 1)
 
 
 class Schedules:

@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 
+from dinobench.models.plan import default_resize
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import atomic_path
 from dinobench.training.objective import CrossEntropy
-from dinobench.training.probe import evaluation_resize
 from dinobench.training.recipe import Recipe
 from dinobench.training.step import Learner
 
@@ -51,7 +51,7 @@ def arguments_of(recipe: Recipe) -> dict[str, Any]:
         "patch_size": int(patch) if patch else 0,
         "architecture": recipe.architecture,
         "image_size": recipe.global_size,
-        "resize": evaluation_resize(recipe.global_size),
+        "resize": default_resize(recipe.global_size),
         "in_channels": recipe.in_channels,
         "mean": list(recipe.mean),
         "std": list(recipe.std),

@@ -11,16 +11,12 @@ from dinobench.data.dataset import ImageSet
 from dinobench.data.transforms import evaluation_transform
 from dinobench.evaluators.knn import knn_classify
 from dinobench.models.backbone import Backbone
+from dinobench.models.plan import default_resize
 from dinobench.training.batches import Normalise
 from dinobench.training.recipe import Recipe
 
 K = 20
 _BATCH = 128
-
-
-def evaluation_resize(size: int) -> int:
-    """Shorter side before the centre crop: 256 for 224 as in the paper, the crop itself for small images."""
-    return round(size * 256 / 224) if size >= 64 else size
 
 
 def spread(images: ImageSet, most: int) -> ImageSet:
@@ -43,7 +39,7 @@ class Probe:
     def __init__(self, bank: ImageSet, queries: ImageSet, recipe: Recipe, device: torch.device) -> None:
         self.bank, self.queries = spread(bank, recipe.knn_images), spread(queries, max(1, recipe.knn_images // 2))
         size = recipe.global_size
-        self.transform = evaluation_transform(size, evaluation_resize(size), "bicubic", recipe.mean, recipe.std)
+        self.transform = evaluation_transform(size, default_resize(size), "bicubic", recipe.mean, recipe.std)
         self.normalise = Normalise(recipe.mean, recipe.std, device)
         self.luminance = recipe.in_channels == 1
 

@@ -160,12 +160,18 @@ def recipe_names() -> list[str]:
 def load_recipe(name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
     """The recipe called `name`, or in the TOML file of that path, with `changes` on top; checked.
 
-    A recipe may name another as its `base` and then says only what differs.
+    A recipe may name another as its `base` and then says only what differs. "mini+table7-row2" puts what the second
+    recipe itself says on top of the first.
 
     Raises:
         InputError: no such recipe, an unknown field, a value of the wrong type, or a contradiction.
     """
-    recipe = _read(name, ())
+    first, *further = name.split("+")
+    recipe = _read(first, ())
+    for layer in further:
+        path, own = _parse(layer)
+        own.pop("base", None)
+        recipe = _on_top(recipe, own, path, name=f"{recipe.name}+{path.stem}")
     settings = override(recipe.settings(), changes or {}, f"recipe {recipe.name}")
     recipe = dataclasses.replace(recipe, **settings)
     check(recipe)
@@ -173,17 +179,27 @@ def load_recipe(name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
 
 
 def _read(name: str, above: tuple[str, ...]) -> Recipe:
-    path = _find(name)
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"recipe {path} is not valid TOML: {error}") from error
+    path, own = _parse(name)
     if name in above:
         raise InputError(f"recipe {path} is its own base: {' -> '.join([*above, name])}; remove one `base`")
-    base = _read(str(raw.pop("base")), (*above, name)) if "base" in raw else Recipe()
-    sources = {**base.sources, **raw.pop("sources", {})}
-    words = {"name": path.stem, "summary": raw.pop("summary", base.summary), "sources": sources}
-    return dataclasses.replace(base, **override(base.settings(), raw, f"recipe {path}"), **words)
+    base = _read(str(own.pop("base")), (*above, name)) if "base" in own else Recipe()
+    return _on_top(base, own, path, name=path.stem)
+
+
+def _parse(name: str) -> tuple[Path, dict[str, Any]]:
+    path = _find(name)
+    try:
+        return path, tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"recipe {path} is not valid TOML: {error}") from error
+
+
+def _on_top(base: Recipe, own: dict[str, Any], path: Path, name: str) -> Recipe:
+    """`base` with a file's own fields."""
+    sources = {**base.sources, **own.pop("sources", {})}
+    summary = own.pop("summary", base.summary)
+    settings = override(base.settings(), own, f"recipe {path}")
+    return dataclasses.replace(base, **settings, name=name, summary=summary, sources=sources)
 
 
 def _find(name: str) -> Path:

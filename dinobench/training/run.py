@@ -191,6 +191,8 @@ class Run:
         """Write the means since the last line; gives the time and the line."""
         steps = len(recent.measured)
         figures = recent.read(self.step - steps)
+        if self.recipe.objective != "cross_entropy":
+            del figures["kl"]
         now = time.monotonic()
         settings = self.schedules.at(self.step - 1)
         line = {
@@ -210,7 +212,7 @@ class Run:
     def _end_epoch(self, lines: list[dict[str, Any]]) -> None:
         epoch = self.step // self.plan.steps_per_epoch
         weight = sum(line["steps"] for line in lines)
-        means = {key: sum(line[key] * line["steps"] for line in lines) / weight for key in ("loss", "entropy", "kl")}
+        means = {key: sum(line[key] * line["steps"] for line in lines) / weight for key in ("loss", "entropy", "kl") if key in lines[0]}
         summary: dict[str, Any] = {"step": self.step, "epoch": epoch, "kind": "epoch", **means}
         accuracy = self._measure(epoch)
         if accuracy is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from dinobench.runtime.processes import mean_over_processes
+from dinobench.runtime.processes import max_over_processes, mean_over_processes, sum_over_processes, world_size
 
 
 class Targets(nn.Module):
@@ -48,3 +48,36 @@ class Centered(Targets):
         mean = mean_over_processes(torch.stack(self._seen).mean(0))
         self._seen.clear()
         self.center.lerp_(mean.to(self.center.dtype), 1 - self.momentum)
+
+
+class Sinkhorn(Targets):
+    """Shares the samples evenly among the outputs by Sinkhorn-Knopp, over both views and all processes.
+
+    With one iteration it is the softmax over the batch (Caron et al. 2021, appendix D). A micro-batch is balanced by
+    itself.
+
+    Args:
+        iterations: alternations between outputs and samples; SwAV and the paper's row 3 use 3.
+    """
+
+    def __init__(self, iterations: int = 3) -> None:
+        super().__init__()
+        self.iterations = iterations
+
+    def forward(self, logits: Tensor, temperature: float) -> Tensor:
+        """Softmax of the logits, balanced."""
+        scaled = logits / temperature
+        shares = (scaled - _largest_anywhere(scaled)).exp()
+        samples, outputs = len(shares) * world_size(), shares.shape[1]
+        for _ in range(self.iterations):
+            shares = shares / (outputs * sum_over_processes(shares.sum(0, keepdim=True)).clamp_min(_TINY))
+            shares = shares / (samples * shares.sum(1, keepdim=True).clamp_min(_TINY))
+        return shares * samples
+
+
+_TINY = 1e-30
+
+
+def _largest_anywhere(values: Tensor) -> Tensor:
+    """The largest entry over all processes, a common factor that cancels."""
+    return max_over_processes(values.max())
