@@ -17,6 +17,7 @@ from dinobench.models.family import Family, family_called, family_from_file
 from dinobench.models.layouts.timm_any import timm_family
 from dinobench.models.loaded import MODEL_SETTINGS, LoadedBackbone
 from dinobench.models.plan import LoadPlan, checkpoint_arguments, make_plan
+from dinobench.models.report import some
 from dinobench.runtime.errors import InputError
 
 # Our names for the facts in a hub's config.json.
@@ -98,6 +99,10 @@ def fill(plan: LoadPlan, source: str) -> Backbone:
         raise InputError(
             f"{source} looks like {plan.report.title} ({plan.report.architecture}), but {plan.report.refusal}"
         )
+    expected = plan.network.backbone.state_dict()
+    integers = [name for name, tensor in plan.tensors.items() if tensor.dtype != expected[name].dtype]
+    if integers:
+        raise InputError(f"{source}: {some(integers)} are not floating point; quantised weights cannot be scored")
     for name, tensor in plan.tensors.items():
         if not _finite(tensor):
             raise InputError(f"{source}: {name} holds values that are not finite; these weights are damaged")

@@ -174,11 +174,8 @@ def test_old_names_of_transformers(tmp_path: Path) -> None:
         state[prefix + renamed] = value
     with torch.no_grad():
         cls = model.forward_features(images())[:, 0]
-    check(
-        Case(state | {"classifier.weight": torch.ones(9, 128)}, "transformers", images(), cls),
-        tmp_path / "a.pth",
-        heads=4,
-    )
+    case = Case(state | {"classifier.weight": torch.ones(9, 128)}, "transformers", images(), cls)
+    check(case, tmp_path / "old.pth", heads=4, norm_eps=1e-6)
 
 
 def test_the_real_cifar_weights() -> None:

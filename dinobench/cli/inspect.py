@@ -1,0 +1,115 @@
+"""`dinobench inspect`: what a checkpoint is and how it would load."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dinobench.cli.options import SETTINGS
+
+if TYPE_CHECKING:
+    from dinobench.models.plan import LoadPlan
+
+SHOWN = 5
+
+
+@click.command()
+@click.argument("checkpoint")
+@click.option("--json", "as_json", is_flag=True, help="The whole report, every tensor named, as JSON on stdout.")
+@click.option("--all", "every", is_flag=True, help="Name every tensor in the table, too.")
+@SETTINGS
+def command(checkpoint: str, as_json: bool, every: bool, settings: tuple[str, ...]) -> None:
+    """Say what CHECKPOINT (a file or run directory) is and how it would load; load nothing.
+
+    \b
+    dinobench inspect dino_deitsmall16_pretrain_full_checkpoint.pth
+    dinobench inspect model.pth --set weights=student --set heads=6
+    """  # noqa: D301  (click reads the backspace as "do not wrap")
+    from dinobench.models.checkpoints import checkpoint_path, plan_file
+    from dinobench.models.loaded import MODEL_SETTINGS
+    from dinobench.runtime.settings import override, parse_pairs
+
+    chosen = override(MODEL_SETTINGS, parse_pairs(settings), "the model")
+    path = checkpoint_path(checkpoint, str(chosen["which"]))
+    plan = plan_file(path, chosen)
+    facts = _facts(path, plan)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(facts, indent=2))
+    else:
+        _show(facts, SHOWN if not every else None)
+    if plan.report.refusal:
+        raise click.exceptions.Exit(2)
+
+
+def _facts(path: Path, plan: LoadPlan) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from dinobench.models.state import digest
+    from dinobench.runtime.files import sha256_file
+
+    verdict = f"refused: {plan.report.refusal}" if plan.report.refusal else "loads"
+    return {
+        "file": str(path),
+        "verdict": verdict,
+        **asdict(plan.report),
+        "preprocessing": asdict(plan.preprocessing),
+        "sha256_file": sha256_file(path),
+        "sha256_tensors": digest(plan.tensors),
+    }
+
+
+def _show(facts: dict[str, Any], limit: int | None) -> None:
+    preprocessing = facts["preprocessing"]
+    lines = {
+        "file": facts["file"],
+        "verdict": facts["verdict"],
+        "family": f"{facts['title']} ({facts['family']})",
+        "why": facts["why"],
+        "layout": facts["layout"],
+        "architecture": f"{facts['architecture']}, {facts['parameters']:,} parameters",
+        "input": f"{preprocessing['size']} px from {preprocessing['resize']}, {preprocessing['interpolation']}, "
+        f"mean {_triple(preprocessing['mean'])}, std {_triple(preprocessing['std'])}",
+        "sha256 of the file": facts["sha256_file"],
+        "sha256 of the tensors": facts["sha256_tensors"],
+    }
+    for name, value in lines.items():
+        click.echo(f"{name:<22} {value}")
+    for choice in facts["choices"]:
+        click.echo(f"{'choice':<22} {choice}")
+    _list("matched", {name: " + ".join(sources) for name, sources in facts["matched"].items()}, limit)
+    _list("changed", facts["changed"], limit)
+    _grouped("dropped", facts["dropped"], limit)
+    _list("missing", dict.fromkeys(facts["missing"], ""), None)
+    _list("do not fit", facts["mismatched"], None)
+    _list("unexpected", dict.fromkeys(facts["unexpected"], ""), None)
+    _list("pickled, not built", dict.fromkeys(facts["ignored"], ""), limit)
+
+
+def _list(title: str, entries: dict[str, str], limit: int | None) -> None:
+    if not entries:
+        return
+    click.echo(f"{title:<22} {len(entries)}")
+    for name, note in list(entries.items())[:limit]:
+        click.echo(f"  {name}{'  <- ' if title == 'matched' else '  '}{note}".rstrip())
+    if limit is not None and len(entries) > limit:
+        click.echo(f"  and {len(entries) - limit} more")
+
+
+def _grouped(title: str, entries: dict[str, str], limit: int | None) -> None:
+    """Many tensors are dropped for few reasons: count by reason."""
+    if limit is None:
+        _list(title, entries, None)
+        return
+    click.echo(f"{title:<22} {len(entries)}")
+    for reason, count in Counter(entries.values()).most_common():
+        example = next(name for name, why in entries.items() if why == reason)
+        click.echo(f"  {count} x {reason}, such as {example}")
+
+
+def _triple(values: tuple[float, ...]) -> str:
+    return "/".join(f"{value:g}" for value in values)
