@@ -28,7 +28,7 @@ from dinobench.evaluators.finetuning.batches import Batch, Normaliser, Order, tr
 from dinobench.evaluators.finetuning.classifier import Classifier
 from dinobench.evaluators.finetuning.optimisation import Schedule, build_optimiser
 from dinobench.evaluators.finetuning.recipe import Recipe
-from dinobench.evaluators.finetuning.scoring import predict
+from dinobench.evaluators.finetuning.scoring import Crops, predict
 from dinobench.metrics.classification import accuracy
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
@@ -102,7 +102,12 @@ class FineTuning:
         self.recipe, self.sets, self.order, self.machine = recipe, sets, order, machine
         self.model = model.to(machine.device)
         self.progress = Progress()
-        self._augmentation, self._evaluation, self._normalise = augmentation, evaluation, normalise
+        self._augmentation, self._normalise = augmentation, normalise
+        self._crops = {
+            use: Crops(images, evaluation, machine.batch_size, machine.workers)
+            for use, images in (("test", sets.test), ("held_out", sets.held_out))
+            if images is not None
+        }
         self._network = self._distributed()
         self._optimiser = build_optimiser(self.model, recipe)
         self._schedule = Schedule(self._optimiser, recipe, order.steps_per_epoch)
@@ -200,28 +205,18 @@ class FineTuning:
         epoch = len(done.history) + 1
         loss = float(sum_over_processes(torch.tensor(done.loss_sum, device=self.machine.device))) / world_size()
         entry = {"epoch": epoch, "loss": loss / done.loss_steps, "lr": self._schedule.set(done.step - 1)}
-        done.predictions = self._predict(self.sets.test)
-        entry["test"] = accuracy(done.predictions, _labels(self.sets.test))
-        if self.sets.held_out is not None:
-            held = self._predict(self.sets.held_out)
-            entry["held_out"] = accuracy(held, _labels(self.sets.held_out))
+        predictions = {use: self._predict(crops) for use, crops in self._crops.items()}
+        entry |= {use: accuracy(predictions[use], _labels(crops.images)) for use, crops in self._crops.items()}
+        done.predictions = predictions["test"]
         if entry[self.sets.selection] > max((past[self.sets.selection] for past in done.history), default=-1.0):
             done.best_epoch, done.best_predictions = epoch, done.predictions
         done.history.append(entry)
         done.loss_sum, done.loss_steps = 0.0, 0
 
-    def _predict(self, images: ImageSet) -> Tensor:
+    def _predict(self, crops: Crops) -> Tensor:
+        classes = len(self.sets.train.classes)
         with self._autocast():
-            return predict(
-                self.scored_model(),
-                images,
-                self._evaluation,
-                self._normalise,
-                len(self.sets.train.classes),
-                batch_size=self.machine.batch_size,
-                workers=self.machine.workers,
-                device=self.machine.device,
-            )
+            return predict(self.scored_model(), crops, self._normalise, classes, self.machine.device)
 
     def _save(self, path: Path, identity: dict[str, Any]) -> None:
         if rank() == 0:

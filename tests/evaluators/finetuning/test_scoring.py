@@ -6,8 +6,9 @@ import torch
 
 from dinobench.data.dataset import from_files
 from dinobench.data.transforms import evaluation_transform
+from dinobench.evaluators.finetuning import scoring
 from dinobench.evaluators.finetuning.batches import Normaliser
-from dinobench.evaluators.finetuning.scoring import predict
+from dinobench.evaluators.finetuning.scoring import Crops, predict
 from dinobench.models.backbone import Preprocessing
 from dinobench.runtime.errors import InputError
 from tests.conftest import shared_data
@@ -25,18 +26,32 @@ HOW = Preprocessing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 TRANSFORM = evaluation_transform(SIDE, SIDE, "bicubic", HOW.mean, HOW.std)
 
 
+NORMALISE = Normaliser(HOW, CPU, channels_last=False)
+
+
 @pytest.mark.parametrize("batch_size", [1, 4, 64])
 def test_every_image_is_predicted_once_in_order(batch_size: int) -> None:
     images = coloured(10, 0)
-    normalise = Normaliser(HOW, CPU, channels_last=False)
-    found = predict(_Brightest(), images, TRANSFORM, normalise, 3, batch_size=batch_size, workers=2, device=CPU)
+    found = predict(_Brightest(), Crops(images, TRANSFORM, batch_size, 2), NORMALISE, 3, CPU)
     assert found.shape == (10, 3)
     assert np.array_equal(found[:, 0].numpy(), images.labels)
+
+
+@pytest.mark.parametrize(("limit", "reads"), [(2**30, 10), (100, 20)])
+def test_crops_are_decoded_once_where_they_fit(limit: int, reads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "KEEP_BYTES", limit)
+    images = coloured(10, 0)
+    seen: list[int] = []
+    read = type(images).read
+    monkeypatch.setattr(type(images), "read", lambda self, index: seen.append(index) or read(self, index))
+    crops = Crops(images, TRANSFORM, 4, 1)
+    first, second = (predict(_Brightest(), crops, NORMALISE, 3, CPU) for _ in range(2))
+    assert torch.equal(first, second)
+    assert len(seen) == reads
 
 
 def test_an_unreadable_image_is_named() -> None:
     root = shared_data("broken")
     images = from_files("broken", root, ["truncated.jpg"], [0], ["a"])
     with pytest.raises(InputError, match="truncated"):
-        normalise = Normaliser(HOW, CPU, channels_last=False)
-        predict(_Brightest(), images, TRANSFORM, normalise, 1, batch_size=4, workers=1, device=CPU)
+        predict(_Brightest(), Crops(images, TRANSFORM, 4, 1), NORMALISE, 1, CPU)
