@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Colour = tuple[int, int, int]
+_ROUNDING = 2e-4  # more than float32 loses here: a whole number must not be cut to the next one below
 _TRANSPOSE = Image.Transpose.TRANSPOSE
 
 
@@ -48,7 +49,8 @@ def shift_rows(image: Image.Image, shifts: NDArray[np.float64], fill: Colour) ->
     out = read[:, : 3 * width] * weights[:, :1]
     for tap in range(1, 4):
         out.addcmul_(read[:, 3 * tap : 3 * (tap + width)], weights[:, tap : tap + 1])
-    shifted = Image.fromarray(out.clamp_(0, 255).byte().view(height, width, 3).numpy())
+    out.add_(_ROUNDING).clamp_(0, 255)
+    shifted = Image.fromarray(out.byte().view(height, width, 3).numpy())
     centres = np.arange(width) + 0.5 + shifts[:, None]
     shifted.paste(fill, mask=Image.fromarray((centres < 0) | (centres >= width)))
     return shifted

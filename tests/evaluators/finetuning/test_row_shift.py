@@ -25,7 +25,7 @@ def _image(width: int, height: int, seed: int) -> Image.Image:
 
 
 @pytest.mark.parametrize("name", CASES)
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=150)
 @given(
     factor=st.floats(-0.5, 0.5).map(lambda value: round(value, 3)),
     width=st.integers(1, 40),
@@ -41,10 +41,9 @@ def test_pixels_are_those_of_pillows_bicubic_affine(
         image.size, Image.Transform.AFFINE, matrix(factor, image.size), Image.Resampling.BICUBIC, fillcolor=FILL
     )
     difference = np.abs(np.asarray(move(image, factor, FILL)).astype(int) - np.asarray(expected).astype(int))
-    # float32 in place of float64: a value at a whole number may be cut to the next one below, and a place that lies on
-    # the image's very edge may fall on either side of it.
+    # float32 in place of float64: a place that lies on the image's very edge may fall on either side of it.
     assert (difference > 1).any(-1).mean() <= (0.5 if min(width, height) < 4 else 2 / min(width, height))
-    assert np.median(difference) == 0
+    assert (difference > 0).any(-1).mean() <= (0.5 if min(width, height) < 4 else 0.02 + 2 / min(width, height))
 
 
 def test_no_shift_changes_nothing_and_a_long_one_leaves_only_the_fill() -> None:
