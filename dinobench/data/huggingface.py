@@ -64,8 +64,8 @@ def open_hub(spec: str, split: str) -> ImageSet:
         import datasets
     except ImportError as error:
         raise InputError("hf: data need the `datasets` library; install dinobench[hf]") from error
-    name, chosen = _parse(spec, split)
-    table = _load(name, chosen)
+    name, chosen = split_spec(spec, split)
+    table, chosen = _load(name, chosen)
     column = next((key for key, feature in table.features.items() if isinstance(feature, datasets.Image)), None)
     if column is None:
         raise InputError(
@@ -79,7 +79,7 @@ def open_hub(spec: str, split: str) -> ImageSet:
     )
 
 
-def _parse(spec: str, split: str) -> tuple[str, str]:
+def split_spec(spec: str, split: str) -> tuple[str, str]:
     """Name and split: the last part is a split if it is called one, or if what stands before it is a folder."""
     head, _, tail = spec.rpartition("/")
     called_split = any(tail in names for names in SPLIT_NAMES.values())
@@ -88,16 +88,18 @@ def _parse(spec: str, split: str) -> tuple[str, str]:
     return spec, split
 
 
-def _load(name: str, split: str) -> Any:
+def _load(name: str, split: str) -> tuple[Any, str]:
+    """The table of the split that answers to `split`, and what it is called there."""
     import datasets
 
     try:
         if Path(name, "dataset_dict.json").exists() or Path(name, "state.json").exists():
             stored = datasets.load_from_disk(name)
             parts = stored if isinstance(stored, datasets.DatasetDict) else {split: stored}
-            return parts[_pick(name, split, tuple(parts))]
-        available = datasets.get_dataset_split_names(name)
-        return datasets.load_dataset(name, split=_pick(name, split, available))
+            picked = _pick(name, split, tuple(parts))
+            return parts[picked], picked
+        picked = _pick(name, split, datasets.get_dataset_split_names(name))
+        return datasets.load_dataset(name, split=picked), picked
     except InputError:
         raise
     except Exception as error:  # the hub client raises its own, httpx's and OS errors
