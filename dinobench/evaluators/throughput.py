@@ -15,6 +15,7 @@ from dinobench.runtime.device import device_name
 from dinobench.runtime.errors import InputError
 
 PAPER_DEVICE = "V100"
+PAPER_SIZE = 224
 
 
 def forward_seconds(backbone: Backbone, images: Tensor, repeats: int, warm_up: int, precision: str) -> list[float]:
@@ -34,9 +35,10 @@ def forward_seconds(backbone: Backbone, images: Tensor, repeats: int, warm_up: i
 def evaluate(context: EvaluationContext) -> Scores:
     """Images per second, the median over the passes; the parameters in millions. Reads no data."""
     settings = context.settings
-    if min(settings["batch"], settings["size"], settings["repeats"]) < 1 or settings["warm_up"] < 0:
-        raise InputError("throughput needs batch, size and repeats of at least 1, and warm_up of at least 0")
-    images = torch.randn(settings["batch"], 3, settings["size"], settings["size"], device=context.device)
+    if min(settings["batch"], settings["repeats"]) < 1 or min(settings["size"], settings["warm_up"]) < 0:
+        raise InputError("throughput needs batch and repeats of at least 1, size and warm_up of at least 0")
+    size = settings["size"] or context.model.preprocessing.size
+    images = torch.randn(settings["batch"], 3, size, size, device=context.device)
     backbone = context.model.backbone.to(context.device).eval()
     with context.clock.phase("forward"):
         seconds = forward_seconds(backbone, images, settings["repeats"], settings["warm_up"], context.precision)
@@ -46,4 +48,6 @@ def evaluate(context: EvaluationContext) -> Scores:
     }
     device = device_name(context.device)
     reasons = [] if PAPER_DEVICE in device else [f"images per second were measured on {device}, the paper's on a V100"]
+    if size != PAPER_SIZE:
+        reasons.append(f"images of {size} px where the paper's have {PAPER_SIZE}")
     return Scores(metrics, details={"seconds": seconds}, not_comparable=reasons)

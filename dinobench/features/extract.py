@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dinobench.data.dataset import ImageSet
 from dinobench.data.transforms import EvaluationTransform, evaluation_transform
-from dinobench.features.loading import in_chunks, pixel_batches
+from dinobench.features.loading import Crop, in_chunks, pixel_batches
 from dinobench.features.names import Column, depth_of, parse_feature
 from dinobench.models.backbone import Backbone, Preprocessing
 from dinobench.runtime.console import progress
@@ -81,10 +81,23 @@ def extract_features(
 
 
 def feature_batches(
-    network: Extractor, images: ImageSet, chunks: Iterable[NDArray[np.int64]], workers: int = 0
+    network: Extractor,
+    images: ImageSet,
+    chunks: Iterable[NDArray[np.int64]],
+    workers: int = 0,
+    crop: Crop | None = None,
 ) -> Iterator[FeatureBatch]:
-    """Features of each chunk of indices, in order; unreadable images are reported in their batch, not raised."""
-    for batch in pixel_batches(images, chunks, network.transform, workers):
+    """Features of each chunk of indices, in order; unreadable images are reported in their batch, not raised.
+
+    Args:
+        network: the frozen backbone.
+        images: where to read from.
+        chunks: indices of the images of each batch.
+        workers: decoding threads, 0 for one per core.
+        crop: from an image and its index to what the network sees; by default the evaluation transform's.
+    """
+    seen = crop or (lambda image, index: network.transform.crop(image))
+    for batch in pixel_batches(images, chunks, seen, network.transform.size, workers):
         features = network(torch.from_numpy(batch.pixels)) if len(batch.indices) else {}
         yield FeatureBatch(batch.indices, {key: value.cpu() for key, value in features.items()}, batch.unreadable)
 

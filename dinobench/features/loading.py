@@ -11,11 +11,12 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from dinobench.data.dataset import ImageSet
-from dinobench.data.transforms import EvaluationTransform
 from dinobench.runtime.errors import InputError
 
+Crop = Callable[[Image.Image, int], Image.Image]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -36,17 +37,18 @@ class PixelBatch:
 
 
 def pixel_batches(
-    images: ImageSet, chunks: Iterable[NDArray[np.int64]], transform: EvaluationTransform, workers: int = 0
+    images: ImageSet, chunks: Iterable[NDArray[np.int64]], crop: Crop, size: int, workers: int = 0
 ) -> Iterator[PixelBatch]:
     """The images of each chunk of indices as one batch, in order.
 
     Args:
         images: where to read from.
         chunks: indices of the images of each batch; taken one at a time, as the threads get to them.
-        transform: resize and crop; its normalisation is left to the caller.
+        crop: from an RGB image and its index to the size x size pixels that the network sees.
+        size: side of the crops in pixels.
         workers: decoding threads (Pillow decodes and resizes outside the interpreter's lock); 0 for one per core.
     """
-    return ahead(lambda chunk: _load(images, chunk, transform), chunks, workers)
+    return ahead(lambda chunk: _load(images, chunk, crop, size), chunks, workers)
 
 
 def in_chunks(indices: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
@@ -70,13 +72,13 @@ def ahead(function: Callable[[Item], Result], items: Iterable[Item], workers: in
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _load(images: ImageSet, indices: NDArray[np.int64], transform: EvaluationTransform) -> PixelBatch:
-    pixels = np.empty((len(indices), transform.size, transform.size, 3), np.uint8)
+def _load(images: ImageSet, indices: NDArray[np.int64], crop: Crop, size: int) -> PixelBatch:
+    pixels = np.empty((len(indices), size, size, 3), np.uint8)
     readable: list[int] = []
     unreadable: dict[int, str] = {}
     for index in indices.tolist():
         try:
-            pixels[len(readable)] = np.asarray(transform.crop(images.read(index)))
+            pixels[len(readable)] = np.asarray(crop(images.read(index), index))
             readable.append(index)
         except InputError as error:
             unreadable[index] = str(error)

@@ -33,7 +33,7 @@ def test_unreadable_images_are_named_and_left_out(tmp_path, images):
     (tmp_path / "2.png").write_bytes(b"no image")
     files = from_files("toy", tmp_path, [f"{index}.png" for index in range(5)], [0] * 5, ["a"])
     transform = evaluation_transform(16, 16, "bicubic", (0, 0, 0), (1, 1, 1))
-    first, second = pixel_batches(files, in_chunks(np.arange(5), 3), transform)
+    first, second = pixel_batches(files, in_chunks(np.arange(5), 3), lambda image, index: transform.crop(image), 16)
     assert first.indices.tolist() == [0, 1]
     assert first.pixels.shape == (2, 16, 16, 3)
     assert "2.png" in first.unreadable[2]
