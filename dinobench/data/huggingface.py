@@ -20,6 +20,7 @@ SPLIT_NAMES = {
     "val": ("validation", "val", "valid", "dev", "test"),
     "test": ("test", "testing", "validation", "val"),
 }
+_SAVED_SPLITS = "dataset_dict.json"  # what `save_to_disk` puts beside its split folders
 _LABEL_COLUMNS = ("label", "labels", "fine_label", "target", "class")
 
 
@@ -73,7 +74,8 @@ def open_hub(spec: str, split: str) -> ImageSet:
         )
     labels, classes = _labels(table)
     table = table.cast_column(column, datasets.Image(decode=False))
-    names = tuple(f"hf/{name}/{chosen}/{index:08d}" for index in range(len(table)))
+    identity = Path(name).name if Path(name).exists() else name  # a moved folder stays the same data
+    names = tuple(f"hf/{identity}/{chosen}/{index:08d}" for index in range(len(table)))
     return ImageSet(
         f"{Path(name).name}/{chosen}", None, classes, labels, names, TableSource(table, column, f"hf:{name}")
     )
@@ -82,6 +84,8 @@ def open_hub(spec: str, split: str) -> ImageSet:
 def split_spec(spec: str, split: str) -> tuple[str, str]:
     """Name and split: the last part is a split if it is called one, or if what stands before it is a folder."""
     head, _, tail = spec.rpartition("/")
+    if Path(head, _SAVED_SPLITS).is_file():
+        return head, tail
     called_split = any(tail in names for names in SPLIT_NAMES.values())
     if head and not Path(spec).exists() and (called_split or head.count("/") == 1 or Path(head).is_dir()):
         return head, tail
@@ -93,7 +97,7 @@ def _load(name: str, split: str) -> tuple[Any, str]:
     import datasets
 
     try:
-        if Path(name, "dataset_dict.json").exists() or Path(name, "state.json").exists():
+        if Path(name, _SAVED_SPLITS).is_file() or Path(name, "state.json").is_file():
             stored = datasets.load_from_disk(name)
             parts = stored if isinstance(stored, datasets.DatasetDict) else {split: stored}
             picked = _pick(name, split, tuple(parts))
