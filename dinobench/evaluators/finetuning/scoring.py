@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from dinobench.data.dataset import ImageSet
@@ -37,9 +38,10 @@ class Crops:
         if self._kept is not None:
             yield from self._kept
             return
-        fits = sum(map(len, self._chunks)) * 3 * self._transform.size**2 <= KEEP_BYTES
+        size = self._transform.size
+        fits = sum(map(len, self._chunks)) * 3 * size**2 <= KEEP_BYTES
         kept: list[PixelBatch] = []
-        for batch in pixel_batches(self.images, self._chunks, self._transform, self._workers):
+        for batch in pixel_batches(self.images, self._chunks, self._crop, size, self._workers):
             if batch.unreadable:
                 raise InputError(next(iter(batch.unreadable.values())))
             if fits:
@@ -47,6 +49,9 @@ class Crops:
             yield batch
         if fits:
             self._kept = kept
+
+    def _crop(self, image: Image.Image, index: int) -> Image.Image:
+        return self._transform.crop(image)
 
 
 @torch.no_grad()
