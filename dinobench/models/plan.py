@@ -91,7 +91,7 @@ def make_plan(
         missing=account.missing,
         mismatched=account.mismatched,
         unexpected=account.unexpected,
-        changed={name: how for name, how in rewriting.changed.items() if name in account.matched},
+        changed={name: how for name, how in rewriting.changed.items() if name in rewriting},
         ignored=contents.ignored,
         parameters=sum(parameter.numel() for parameter in network.backbone.parameters()),
     )

@@ -95,7 +95,7 @@ def settle(rewriting: Rewriting, expected: Mapping[str, Tensor]) -> Account:
     for name in extra:
         rewriting.drop(re.escape(name) + "$", reason(name))
     return Account(
-        matched={name: rewriting.sources[name] for name in expected if name in rewriting},
+        matched={name: rewriting.sources[name] for name in expected if rewriting.sources.get(name)},
         missing=tuple(name for name in expected if name not in rewriting),
         mismatched={
             name: f"has shape {tuple(rewriting.tensors[name].shape)}, needs {tuple(tensor.shape)}"

@@ -16,7 +16,7 @@ import torchvision
 from timm.layers import SwiGLUPacked
 from timm.models import VisionTransformer as TimmViT
 from torch import Tensor, nn
-from torchvision.models.resnet import Bottleneck
+from torchvision.models.resnet import BasicBlock
 
 State = dict[str, Tensor]
 
@@ -102,7 +102,7 @@ def dino_backbone() -> Case:
 
 def dino_resnet() -> Case:
     def content(state: State) -> Mapping[str, Any]:
-        return {"teacher": prefixed(state, "module.backbone.") | prefixed(head(2048), "module.")}
+        return {"teacher": prefixed(state, "module.backbone.") | prefixed(head(512), "module.")}
 
     return resnet_case(content, "dino")
 
@@ -292,7 +292,7 @@ def torchvision_vit() -> Case:
     return Case(state, "torchvision_vit", x, cls)
 
 
-def resnet_case(content: Callable[[State], Mapping[str, Any]], family: str, name: str = "resnet50") -> Case:
+def resnet_case(content: Callable[[State], Mapping[str, Any]], family: str, name: str = "resnet18") -> Case:
     model = randomised(torchvision.models.get_model(name))
     state = {key: value for key, value in model.state_dict().items() if not key.startswith("fc.")}
     model.fc = nn.Identity()
@@ -303,11 +303,11 @@ def resnet_case(content: Callable[[State], Mapping[str, Any]], family: str, name
 
 
 def torchvision_resnet() -> Case:
-    return resnet_case(lambda state: state | {"fc.weight": torch.ones(9, 2048)}, "resnet")
+    return resnet_case(lambda state: state | {"fc.weight": torch.ones(9, 2048)}, "resnet", "resnet50")
 
 
 def torchvision_basic() -> Case:
-    return resnet_case(lambda state: state, "resnet", "resnet18")
+    return resnet_case(lambda state: state, "resnet")
 
 
 def torchvision_resnext() -> Case:
@@ -319,11 +319,11 @@ def torchvision_wide() -> Case:
 
 
 def swav_wide() -> Case:
-    """ResNet-50 w2: every layer twice as wide, the stem too."""
-    model = torchvision.models.resnet50()
+    """Every layer twice as wide, the stem too."""
+    model = torchvision.models.resnet18()
     model.inplanes, model.conv1, model.bn1 = 128, nn.Conv2d(3, 128, 7, 2, 3, bias=False), nn.BatchNorm2d(128)
-    for stage, blocks in enumerate((3, 4, 6, 3)):
-        layer = model._make_layer(Bottleneck, 128 * 2**stage, blocks, stride=min(stage + 1, 2))
+    for stage, blocks in enumerate((2, 2, 2, 2)):
+        layer = model._make_layer(BasicBlock, 128 * 2**stage, blocks, stride=min(stage + 1, 2))
         setattr(model, f"layer{stage + 1}", layer)
     model.fc = nn.Identity()
     model = randomised(model)
@@ -410,7 +410,7 @@ def numbered() -> Case:
         network = prefixed(renamed, "backbone.") | {"projection_head.layers.0.weight": torch.ones(2, 2)}
         return {"state_dict": network, "pytorch-lightning_version": "2.0.0", "hyper_parameters": {"lr": 0.1}}
 
-    return resnet_case(content, "lightning", "resnet18")
+    return resnet_case(content, "lightning")
 
 
 def solo_learn() -> Case:
@@ -419,7 +419,7 @@ def solo_learn() -> Case:
         network = prefixed(state, "backbone.") | momentum | {"classifier.weight": torch.ones(2, 2)}
         return {"state_dict": network, "pytorch-lightning_version": "2.0.0"}
 
-    return resnet_case(content, "solo_learn", "resnet18")
+    return resnet_case(content, "solo_learn")
 
 
 def solo_learn_small_stem() -> Case:

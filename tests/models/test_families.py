@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,11 @@ import timm
 import torch
 from safetensors.torch import save_file
 
+from dinobench.models.build import build_backbone
+from dinobench.models.containers import Contents
 from dinobench.models.load import load_backbone
+from dinobench.models.plan import make_plan
+from dinobench.models.resnet import ResNet, ResNetShape
 from dinobench.runtime.errors import InputError
 from tests.conftest import shared_data
 from tests.models.checkpoints import CASES, Case, images, randomised, timm_vit
@@ -110,7 +115,7 @@ TRANSFORMERS = {
     "ViT": ("transformers", {"intermediate_size": 256}),
     "ViTMSN": ("transformers", {"intermediate_size": 256, "layer_norm_eps": 1e-6}),
     "Dinov2": ("dinov2_transformers", {}),
-    "Dinov2WithRegisters": ("dinov2_transformers", {"use_swiglu_ffn": True}),
+    "Dinov2WithRegisters": ("dinov2_registers_transformers", {"use_swiglu_ffn": True}),
     "DINOv3ViT": (
         "dinov3_transformers",
         {"num_register_tokens": 4, "intermediate_size": 256, "use_gated_mlp": True, "hidden_act": "silu"},
@@ -138,6 +143,40 @@ def test_transformers_modules(name: str, saved: str, tmp_path: Path) -> None:
         features = loaded.backbone(images())
     torch.testing.assert_close(features.cls, expected[:, 0], rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(features.patches.flatten(1, 2), expected[:, -16:], rtol=1e-5, atol=1e-5)
+    other_size = torch.randn(1, 3, 48, 40)
+    options = {"interpolate_pos_encoding": True} if name.startswith("ViT") else {}
+    with torch.no_grad():
+        expected = model(other_size, **options).last_hidden_state[:, 0]
+        torch.testing.assert_close(loaded.backbone(other_size).cls, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options", [{"num_classes": 10}, {"init_values": 0.5, "reg_tokens": 4, "no_embed_class": True}]
+)
+def test_timm_weights_follow_other_sizes_as_timm_does(options: dict[str, Any], tmp_path: Path) -> None:
+    model = timm_vit(dynamic_img_size=True, **options)
+    x = torch.randn(1, 3, 48, 40)
+    torch.save(model.state_dict(), tmp_path / "vit.pth")
+    loaded = load_backbone(str(tmp_path / "vit.pth"))
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.backbone(x).cls, model.forward_features(x)[:, 0], rtol=1e-5, atol=1e-5)
+
+
+def test_wide_resnets_by_their_shapes() -> None:
+    for widen in (2, 4, 5):
+        shape = ResNetShape((3, 4, 6, 3), planes=64 * widen, stem=64 * widen)
+        with torch.device("meta"):
+            state = {f"module.{key}": value for key, value in ResNet(shape).state_dict().items()}
+        report = make_plan(Contents("torch", state), {}).report
+        assert (report.architecture, report.refusal) == (f"resnet50w{widen}", "")
+
+
+def test_moco_v3_small_has_twelve_heads() -> None:
+    with torch.device("meta"):
+        state = build_backbone("vit_small/16").state_dict()
+    content = {"state_dict": {f"module.base_encoder.{key}": value for key, value in state.items()}}
+    plan = make_plan(Contents("torch", content), {})
+    assert plan.network.backbone.shape.heads == 12
 
 
 def test_transformers_mae_keeps_the_encoder(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Barlow Twins: a full checkpoint has `backbone` and `projector`; the published file is a plain ResNet-50."""
 
+from __future__ import annotations
+
 from dinobench.models.family import Family
 from dinobench.models.layouts import resnet
 

@@ -1,5 +1,7 @@
 """BYOL: online and target networks; the online one is evaluated."""
 
+from __future__ import annotations
+
 from dinobench.models.family import Family
 from dinobench.models.layouts import resnet
 

@@ -1,5 +1,7 @@
 """DINO: full checkpoints of the released trainer and of ours, with the head beside the backbone."""
 
+from __future__ import annotations
+
 from dinobench.models.family import Family
 from dinobench.models.layouts import resnet, vit, xcit
 

@@ -1,5 +1,7 @@
 """DINOv2 without registers: layer scale and a mask token. Native tables are of 518 px; figures are given at 224."""
 
+from __future__ import annotations
+
 from dinobench.models.family import Family
 from dinobench.models.layouts import vit
 

@@ -1,5 +1,7 @@
 """DINOv2 with registers, here and in timm: its position table is resized to the size, antialiased."""
 
+from __future__ import annotations
+
 from dinobench.models.family import Family
 from dinobench.models.layouts import vit
 

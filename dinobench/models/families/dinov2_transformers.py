@@ -1,4 +1,6 @@
-"""DINOv2, with and without registers, as `transformers` stores it."""
+"""DINOv2 without registers as `transformers` stores it."""
+
+from __future__ import annotations
 
 from dinobench.models.family import Family
 from dinobench.models.layouts import transformers_vit

@@ -1,5 +1,7 @@
 """DINOv3's vision transformers: rotary positions, storage tokens, a silenced key bias, LayerNorm epsilon 1e-5."""
 
+from __future__ import annotations
+
 from dinobench.models.family import Family
 from dinobench.models.layouts import vit
 

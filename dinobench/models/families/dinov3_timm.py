@@ -1,5 +1,7 @@
 """DINOv3's vision transformers in timm's names, which keep neither periods nor a key bias."""
 
+from __future__ import annotations
+
 from dinobench.models.families import dinov3
 from dinobench.models.family import Family
 from dinobench.models.layouts import vit

@@ -1,5 +1,7 @@
 """DINOv3's vision transformers in the names of `transformers`."""
 
+from __future__ import annotations
+
 from dinobench.models.families import dinov3
 from dinobench.models.family import Family
 from dinobench.models.layouts import transformers_vit

@@ -1,5 +1,7 @@
 """iBOT: a token for masked patches, or a head with a second last layer for them."""
 
+from __future__ import annotations
+
 from dinobench.models.family import Family
 from dinobench.models.layouts import vit
 

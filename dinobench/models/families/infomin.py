@@ -1,5 +1,7 @@
 """InfoMin and the other methods of PyContrast: `encoder` beside a head, sometimes a jigsaw head."""
 
+from __future__ import annotations
+
 from dinobench.models.family import Family
 from dinobench.models.layouts import resnet
 

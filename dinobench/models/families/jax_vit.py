@@ -1,5 +1,7 @@
 """AugReg and big_vision: supervised vision transformers from JAX, normalised to -1..1."""
 
+from __future__ import annotations
+
 from dinobench.models.backbone import Preprocessing
 from dinobench.models.family import Family
 from dinobench.models.layouts import jax_vit

@@ -1,5 +1,7 @@
 """Lightning containers, among them lightly's: the network under any name inside `state_dict`."""
 
+from __future__ import annotations
+
 from dinobench.models.family import Family
 from dinobench.models.layouts import resnet, vit
 

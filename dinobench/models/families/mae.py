@@ -1,5 +1,7 @@
 """MAE: the encoder of a full checkpoint; the decoder goes."""
 
+from __future__ import annotations
+
 from dinobench.models.family import Family
 from dinobench.models.layouts import vit
 

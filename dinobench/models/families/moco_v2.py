@@ -1,5 +1,7 @@
 """MoCo-v1 and v2: the trained network is `encoder_q`; `encoder_k` and the queue go."""
 
+from __future__ import annotations
+
 from dinobench.models.family import Family
 from dinobench.models.layouts import resnet
 

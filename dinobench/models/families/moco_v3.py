@@ -1,5 +1,7 @@
 """MoCo-v3: the trained network is `base_encoder`; its ViT-S has 12 heads."""
 
+from __future__ import annotations
+
 from dinobench.models.family import Family
 from dinobench.models.layouts import resnet, vit
 

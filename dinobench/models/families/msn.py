@@ -1,5 +1,7 @@
 """MSN: the averaged network is `target_encoder`, its head `fc`."""
 
+from __future__ import annotations
+
 from dinobench.models.family import Family
 from dinobench.models.layouts import vit
 

@@ -1,5 +1,7 @@
 """OBoW: feature blocks of a student and a teacher; the published feature extractor is the student's."""
 
+from __future__ import annotations
+
 from dinobench.models.family import Family
 from dinobench.models.layouts import resnet
 

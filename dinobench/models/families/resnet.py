@@ -1,5 +1,7 @@
 """Any ResNet in torchvision's names: supervised, or self-supervised with nothing that tells by whom."""
 
+from __future__ import annotations
+
 from dinobench.models.family import Family
 from dinobench.models.layouts import resnet
 

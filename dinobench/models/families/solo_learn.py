@@ -1,5 +1,7 @@
 """solo-learn: `backbone` is evaluated; `momentum_backbone`, projectors and the online classifier go."""
 
+from __future__ import annotations
+
 from dinobench.models.family import Family
 from dinobench.models.layouts import resnet, vit
 

@@ -1,5 +1,7 @@
 """Supervised vision transformers (DeiT, AugReg through timm): the released names with a linear classifier."""
 
+from __future__ import annotations
+
 from dinobench.models.family import Family
 from dinobench.models.layouts import vit
 

@@ -1,5 +1,7 @@
 """SwAV and DeepCluster-v2, of every width: a projection head and prototypes beside the ResNet."""
 
+from __future__ import annotations
+
 from dinobench.models.family import Family
 from dinobench.models.layouts import resnet
 

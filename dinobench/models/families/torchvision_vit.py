@@ -1,5 +1,7 @@
 """torchvision's vision transformers."""
 
+from __future__ import annotations
+
 from dinobench.models.family import Family
 from dinobench.models.layouts import torchvision_vit
 

@@ -1,5 +1,7 @@
 """ViT, DeiT, DINO, MAE and MSN as `transformers` stores them; its default LayerNorm epsilon is 1e-12."""
 
+from __future__ import annotations
+
 from dinobench.models.family import Family
 from dinobench.models.layouts import transformers_vit
 

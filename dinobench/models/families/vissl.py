@@ -1,5 +1,7 @@
 """VISSL: the trunk of a classy vision state (SimCLR, SwAV, DeepCluster-v2, PIRL, supervised)."""
 
+from __future__ import annotations
+
 from dinobench.models.family import Family
 from dinobench.models.layouts import resnet
 
