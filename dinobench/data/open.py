@@ -31,12 +31,14 @@ def open_dataset(spec: str, split: str, layout: str | None = None) -> ImageSet:
     if spec.startswith("hf:"):
         return huggingface.open_hub(spec.removeprefix("hf:"), split)
     root = dataset_root(spec)
-    return get_layout(layout or layout_of(spec)).open(root, split)
+    return get_layout(layout or layout_of(str(root))).open(root, split)
 
 
 def layout_of(spec: str) -> str:
-    """Layout of the dataset that a folder or name stands for; class folders unless a layout claims the name."""
-    return dataset_layouts().get(Path(spec).name, "imagefolder")
+    """Layout of the dataset or folder: the one that claims the name, tar shards if it holds any, else class folders."""
+    folder = Path(spec).expanduser()
+    holds_shards = any(next(folder.glob(pattern), None) for pattern in ("*.tar", "train/*.tar", "val/*.tar"))
+    return dataset_layouts().get(folder.name, "tarshards" if holds_shards else "imagefolder")
 
 
 def dataset_root(spec: str) -> Path:
