@@ -53,10 +53,11 @@ def labelled_features(context: EvaluationContext, split: str, feature: str = "cl
     return LabelledFeatures(matrix, torch.from_numpy(images.labels[matrix.rows]), names, images.classes, skipped)
 
 
-def stored_matrix(context: EvaluationContext, split: str, images: ImageSet, feature: str) -> FeatureMatrix:
-    """The store's features of `images`, the split noted in the context's manifests."""
+def stored_matrix(context: EvaluationContext, split: str | None, images: ImageSet, feature: str) -> FeatureMatrix:
+    """The store's features of `images`, which are a whole split of the context or, with None, a part of one."""
     how = ExtractionSettings(context.device, context.batch_size, context.workers, context.precision)
-    return FeatureStore().features(context.model, images, feature, how, context.manifests[split].sha256)
+    manifest = context.manifests[split].sha256 if split else None
+    return FeatureStore().features(context.model, images, feature, how, manifest)
 
 
 def require_same_classes(train: LabelledFeatures, test: LabelledFeatures) -> None:
