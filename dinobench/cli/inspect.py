@@ -59,7 +59,7 @@ def _facts(path: Path, plan: LoadPlan) -> dict[str, Any]:
         **asdict(plan.report),
         "preprocessing": asdict(plan.preprocessing),
         "sha256_file": sha256_file(path),
-        "sha256_tensors": digest(plan.tensors),
+        "sha256_tensors": "" if plan.report.refusal else digest(plan.tensors),
     }
 
 

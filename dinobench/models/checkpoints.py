@@ -100,9 +100,11 @@ def fill(plan: LoadPlan, source: str) -> Backbone:
             f"{source} looks like {plan.report.title} ({plan.report.architecture}), but {plan.report.refusal}"
         )
     expected = plan.network.backbone.state_dict()
-    integers = [name for name, tensor in plan.tensors.items() if tensor.dtype != expected[name].dtype]
-    if integers:
-        raise InputError(f"{source}: {some(integers)} are not floating point; quantised weights cannot be scored")
+    strange = [name for name, tensor in plan.tensors.items() if not _alike(tensor, expected[name])]
+    if strange:
+        raise InputError(
+            f"{source}: {some(strange)} are no plain floating point tensors, such as quantised ones are not"
+        )
     for name, tensor in plan.tensors.items():
         if not _finite(tensor):
             raise InputError(f"{source}: {name} holds values that are not finite; these weights are damaged")
@@ -134,6 +136,10 @@ def from_file(spec: str, path: Path, settings: Mapping[str, Any]) -> LoadedBackb
 def _short_name(path: Path) -> str:
     stem = path.parent.resolve().name if path.name in CHECKPOINTS.values() else path.name.split(".")[0]
     return re.sub(r"[^\w.+-]+", "_", stem) or "model"
+
+
+def _alike(tensor: Tensor, expected: Tensor) -> bool:
+    return tensor.dtype == expected.dtype and tensor.layout == torch.strided and not tensor.is_meta
 
 
 def _finite(tensor: Tensor) -> bool:

@@ -79,6 +79,8 @@ def make_plan(
     )
     network = _translate(match, rewriting, facts)
     account = settle(rewriting, network.backbone.state_dict())
+    if not account.mismatched:
+        _as_float32(rewriting)
     report = LoadReport(
         family=match.family.name,
         title=match.family.title,
@@ -131,22 +133,39 @@ def _choose(match: Match, wanted: str) -> tuple[str, list[str]]:
 
 
 def _translate(match: Match, rewriting: Rewriting, facts: Facts) -> Network:
-    """Our names, fp32 values, and the empty network that they fill."""
-    for pattern, why in match.family.drops:
-        rewriting.drop(pattern, why)
-    match.layout.translate(rewriting)
+    """Our names, and the empty network that the tensors under them fill."""
+    try:
+        for pattern, why in match.family.drops:
+            rewriting.drop(pattern, why)
+        match.layout.translate(rewriting)
+        return match.layout.build(rewriting, facts)
+    except (IndexError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        # Layouts read shapes freely; a tensor without the axes that its name promises ends here.
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(f"the tensors have not the shapes of a {match.layout.name} ({reason})") from error
+
+
+def _as_float32(rewriting: Rewriting) -> None:
     for name, tensor in list(rewriting.tensors.items()):
         if tensor.is_floating_point() and tensor.dtype != torch.float32:
             rewriting.change(name, tensor.float(), f"{str(tensor.dtype).removeprefix('torch.')} to float32")
-    return match.layout.build(rewriting, facts)
 
 
 def checkpoint_arguments(content: Mapping[Any, Any]) -> dict[str, Any]:
     """The training arguments that DINO's and our own checkpoints carry, empty for others."""
     arguments = content.get("args")
     if isinstance(arguments, argparse.Namespace):
-        return vars(arguments)
-    return {str(key): value for key, value in arguments.items()} if isinstance(arguments, Mapping) else {}
+        arguments = vars(arguments)
+    if not isinstance(arguments, Mapping):
+        return {}
+    return {str(key): value for key, value in arguments.items() if _plain(value)}
+
+
+def _plain(value: object) -> bool:
+    """Whether a value is a number, a text, or a list of numbers: all that training arguments are read for."""
+    if isinstance(value, (list, tuple)):
+        return bool(value) and all(isinstance(item, (int, float)) for item in value)
+    return isinstance(value, (int, float, str))
 
 
 def _facts_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,19 +173,28 @@ def _facts_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
     architecture, patch = str(arguments.get("arch", "")), arguments.get("patch_size", 16)
     name = architecture if "/" in architecture else f"{architecture}/{patch}"
     match = VIT_NAME.fullmatch(canonical_architecture(name))
-    facts = {"image_size": arguments.get("image_size"), "heads": arguments.get("num_heads")}
+    facts = {"image_size": _whole(arguments.get("image_size")), "heads": _whole(arguments.get("num_heads"))}
     if match is not None:
         size = VIT_SIZES[match[1]]
         facts = {**facts, "heads": facts["heads"] or size.heads, "depth": size.depth}
     return facts
 
 
+def _whole(value: object) -> int | None:
+    """A positive whole number, or nothing."""
+    return value if type(value) is int and value > 0 else None
+
+
+def _triple(value: object) -> tuple[float, ...] | None:
+    return tuple(map(float, value)) if isinstance(value, (list, tuple)) else None
+
+
 def _preprocessing(family: Family, network: Network, facts: Facts, arguments: Mapping[str, Any]) -> Preprocessing:
     """The family's normalisation, or the checkpoint's own, at the size that the weights are meant for."""
     base, size = family.preprocessing, int(facts.get("input_size", network.size, "the network's own"))
     resize = base.resize if size == base.size else default_resize(size)
-    mean, std = arguments.get("mean") or base.mean, arguments.get("std") or base.std
-    return replace(base, mean=tuple(mean), std=tuple(std), size=size, resize=resize)
+    mean, std = _triple(arguments.get("mean")) or base.mean, _triple(arguments.get("std")) or base.std
+    return replace(base, mean=mean, std=std, size=size, resize=resize)
 
 
 def default_resize(size: int) -> int:

@@ -329,7 +329,7 @@ def infinite_half(folder: Path) -> Path:
     return saved(state, folder / "x.pth")
 
 
-@broken("are not floating point")
+@broken("no plain floating point tensors")
 def quantised(folder: Path) -> Path:
     return saved({key: (value * 100).to(torch.int8) for key, value in vit().items()}, folder / "x.pth")
 

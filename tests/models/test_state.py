@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from dinobench.models.containers import Contents
 from dinobench.models.plan import make_plan
 from dinobench.models.state import digest, flatten, scopes, unchunk
+from dinobench.runtime.errors import InputError
 from tests.models.checkpoints import timm_vit
 
 STATE = dict(timm_vit().state_dict())
@@ -43,13 +44,7 @@ def test_any_wrapping_gives_the_same_tensors(path: list[str], joined: list[str],
 def test_a_renamed_tensor_is_never_replaced_by_chance(name: str, new: str) -> None:
     state = dict(STATE)
     state[f"zz_{new}"] = state.pop(name)
-    try:
-        plan = make_plan(Contents("torch", state), {})
-    except Exception as error:
-        assert type(error).__name__ == "InputError"
-        return
-    assert name in plan.report.missing
-    assert plan.report.refusal
+    assert _refused(state)
 
 
 @given(order=st.permutations(sorted(STATE)))
@@ -80,3 +75,29 @@ def test_prefixes_are_removed_as_prefixes() -> None:
 def test_flatten_and_unchunk() -> None:
     content = {"model": {"blocks.1.7.w": torch.ones(1)}, "optimizer": {0: {"m": torch.ones(1)}}, "epoch": 3}
     assert list(unchunk(flatten(content))) == ["model.blocks.7.w", "optimizer.0.m"]
+
+
+ARGUMENTS = st.dictionaries(
+    st.sampled_from(["arch", "patch_size", "image_size", "num_heads", "mean", "std", "data"]),
+    st.none() | st.integers(-3, 5) | st.text(max_size=4) | st.lists(st.floats(0.1, 1), max_size=3) | st.just(object()),
+)
+
+
+@given(name=st.sampled_from(sorted(STATE)), shape=st.sampled_from([(), (0,), (1,), (2, 3), (1, 2, 3), (1, 2, 3, 4, 5)]))
+@settings(deadline=None, max_examples=60)
+def test_any_wrong_shape_is_refused(name: str, shape: tuple[int, ...]) -> None:
+    assert _refused(STATE | {name: torch.ones(shape)})
+
+
+@given(arguments=ARGUMENTS)
+@settings(deadline=None, max_examples=60)
+def test_odd_training_arguments_never_crash(arguments: dict[str, object]) -> None:
+    _refused({"model": STATE, "args": arguments})
+
+
+def _refused(content: dict[str, object]) -> bool:
+    """Whether the content is refused; anything but InputError is a crash."""
+    try:
+        return bool(make_plan(Contents("torch", content), {}).report.refusal)
+    except InputError as error:
+        return "\n" not in str(error)
