@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dinobench.runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from dinobench.data.registry import Findings, Layout
 
 
 @click.group(name="data")
@@ -54,9 +60,11 @@ def check(name: str, spec: str | None, layout: str | None, decode: bool) -> None
     findings = kind.check(root)
     for what, count in findings.counts.items():
         click.echo(f"{what:<24} {count}")
-    problems = [*findings.problems, *(_decode_problems(findings.files) if decode else ())]
+    problems = list(findings.problems)
     if decode:
-        click.echo(f"{'files decoded':<24} {len(findings.files)}")
+        readers = _readers(kind, root, findings)
+        problems += _decode_problems(readers)
+        click.echo(f"{'images decoded':<24} {len(readers)}")
     _conclude(root, problems)
 
 
@@ -68,23 +76,34 @@ def _check_embedded(name: str) -> None:
         click.echo(f"{split + ' images':<24} {len(images)} in {len(images.classes)} classes")
 
 
-def _decode_problems(files: Iterable[Path]) -> Iterator[str]:
-    """One line per image file that cannot be decoded."""
+def _readers(kind: Layout, root: Path, findings: Findings) -> list[Callable[[], object]]:
+    """What decodes each image of a dataset: its files, or where images are not files, its splits."""
+    from dinobench.data.decode import read_rgb
+
+    if findings.files:
+        return [partial(read_rgb, path) for path in findings.files]
+    readers: list[Callable[[], object]] = []
+    for split in ("train", "val"):
+        with contextlib.suppress(InputError):  # a split that does not open is among the findings already
+            images = kind.open(root, split)
+            readers += [partial(images.read, index) for index in range(len(images))]
+    return readers
+
+
+def _decode_problems(readers: Sequence[Callable[[], object]]) -> Iterator[str]:
+    """One line per image that cannot be decoded."""
     from concurrent.futures import ThreadPoolExecutor
 
     from dinobench.runtime.console import progress
 
-    files = list(files)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        lines = progress(pool.map(_decode_problem, files), "decoding", total=len(files))
+        lines = progress(pool.map(_decode_problem, readers), "decoding", total=len(readers))
         yield from (line for line in lines if line is not None)
 
 
-def _decode_problem(path: Path) -> str | None:
-    from dinobench.data.decode import read_rgb
-
+def _decode_problem(reader: Callable[[], object]) -> str | None:
     try:
-        read_rgb(path)
+        reader()
     except InputError as error:
         return str(error)
     return None
@@ -118,8 +137,6 @@ def make(name: str, output: Path | None, seed: int, large: bool) -> None:
 
 
 def _make(name: str, folder: Path, seed: int, large: bool) -> None:
-    from functools import partial
-
     from dinobench.data.registry import get_twin
     from dinobench.runtime.cache import built_folder
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -37,7 +39,7 @@ def test_check_counts_and_decodes_real_photographs() -> None:
     assert result.exit_code == 0, result.output
     assert "train/<class>/*.jpg" in result.output
     assert "val images               400" in result.output
-    assert "files decoded            1400" in result.output
+    assert "images decoded           1400" in result.output
 
 
 def test_check_names_a_file_that_does_not_decode(tmp_path: Path) -> None:
@@ -49,6 +51,21 @@ def test_check_names_a_file_that_does_not_decode(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert result.output.splitlines()[-1].startswith("Error: cannot decode image")
     assert str(broken) in result.output
+
+
+def test_images_inside_shards_are_decoded_too(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    for split in ("train", "val"):
+        with tarfile.open(tmp_path / f"{split}.tar", "w") as archive:
+            for name, data in (("0.jpg", b"no image"), ("0.cls", b"0")):
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+    assert _run("check", str(tmp_path)).exit_code == 0
+    result = _run("check", str(tmp_path), "--decode")
+    assert result.exit_code == 2
+    assert "images decoded           2" in result.output
+    assert "train.tar:0.jpg" in result.output
 
 
 def test_check_says_what_is_missing(tmp_path: Path) -> None:
