@@ -13,6 +13,7 @@ from dinobench.data.dataset import ImageSet
 from dinobench.data.layouts.voc12 import object_labels
 from dinobench.data.masks import Labels
 from dinobench.data.overlays import overlay, save_picture, sheet, shrink
+from dinobench.data.transforms import shorter_side_size
 from dinobench.evaluators.attention_maps import AttentionMaps, attention_maps
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.per_query import save_per_query
@@ -90,9 +91,8 @@ def _resized_labels(images: ImageSet, index: int, maps: AttentionMaps, size: int
         )
     height, width = maps.pixels.shape[:2]
     if size:
-        scale = size / min(image.size)
-        grown = (int(image.width * scale), int(image.height * scale))
-        labels = np.asarray(Image.fromarray(labels).resize(grown, Image.Resampling.NEAREST))
+        resized = Image.fromarray(labels).resize(shorter_side_size(*image.size, size), Image.Resampling.NEAREST)
+        labels = np.asarray(resized)
     return labels[:height, :width]
 
 

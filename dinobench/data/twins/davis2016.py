@@ -7,7 +7,7 @@ from pathlib import Path
 from dinobench.data.twins import davis
 
 
-def write(root: Path, *, seed: int = 0, small: bool = True) -> None:
+def write(root: Path, *, seed: int = 0, small: bool = True, height: int = 480) -> None:
     """Draw the DAVIS 2017 twin and list its sequences as DAVIS 2016 lists its own."""
-    davis.write(root, seed=seed, small=small)
+    davis.write(root, seed=seed, small=small, height=height)
     (root / "ImageSets" / "2017").rename(root / "ImageSets" / "2016")

@@ -1,0 +1,63 @@
+"""`dinobench attention` as a user types it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from dinobench.cli.main import main
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["attention", *map(str, arguments)])
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    rng = np.random.default_rng(0)
+    paths = [tmp_path / folder / "photo.png" for folder in ("a", "b")]
+    for path in paths:
+        path.parent.mkdir()
+        Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(path)
+    return paths
+
+
+def test_maps_masks_grid_and_overlay_are_written(photos: list[Path], tmp_path: Path) -> None:
+    done = run(photos[0], "--model", "random:vit_mini/4", "--size", 32, "--output", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    names = {path.name for path in (tmp_path / "out" / "photo").iterdir()}
+    assert {"grid.png", "overlay.png", "head_0.png", "mask_2.png"} <= names
+    assert Image.open(tmp_path / "out" / "photo" / "head_0.png").size == (40, 32)
+
+
+def test_images_of_one_name_and_a_video(photos: list[Path], tmp_path: Path) -> None:
+    done = run(*photos, "--model", "random:vit_mini/4", "--size", 0, "--video", "--output", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"00000_photo", "00001_photo", "attention.gif"}
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (("--share", "60"), "between 0 and 1"),
+        (("--model", "random:resnet18"), "no self-attention"),
+        (("--set", "device=tpu"), "device"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: tuple, words: str, photos: list[Path], tmp_path: Path) -> None:
+    model = () if "--model" in arguments else ("--model", "random:vit_mini/4")
+    done = run(photos[0], *model, "--size", 32, "--output", tmp_path / "out", *arguments)
+    assert done.exit_code == 2
+    assert words in done.output
+    assert "Traceback" not in done.output
+
+
+def test_an_image_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("no image")
+    done = run(tmp_path / "text.jpg", "--model", "random:vit_mini/4", "--output", tmp_path / "out")
+    assert done.exit_code == 2
+    assert "text.jpg" in done.output
