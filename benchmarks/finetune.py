@@ -1,0 +1,217 @@
+"""Fine-tuning beside timm: augmentation and whole training steps of the same network, batch and recipe.
+
+    python benchmarks/finetune.py [--architecture vit_tiny/16] [--batch 16] [--repeats 5]
+
+Three sides, interleaved, medians of all repeats, on the threads that OMP_NUM_THREADS allows:
+- timm: its transforms, mixup, network, loss and optimiser, in the plain loop of its training script;
+- timm, tuned: the same under the two process-wide settings that dinobench makes (allocator, oneDNN);
+- dinobench: the loop of `dinobench eval --task finetune-*`.
+Each side of a training step runs in a process of its own, for the settings cannot be taken back.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+SPEC = "rand-m9-mstd0.5-inc1"
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SIDES = ("timm", "timm, tuned", "dinobench")
+
+
+def drawn_images(count: int, side: int) -> list[Image.Image]:
+    """Drawn images of CIFAR's size, or of the size of a photograph."""
+    from dinobench.data import mini
+
+    return [Image.fromarray(mini.draw(n % 16, np.random.default_rng(n), side)) for n in range(count)]
+
+
+def timm_transform() -> Callable[[Image.Image], torch.Tensor]:
+    from timm.data import auto_augment, create_transform
+
+    # Pillow refuses the zero bits that timm now and then asks for; both sides keep one.
+    posterize = ImageOps.posterize
+    auto_augment.ImageOps.posterize = lambda image, bits: posterize(image, max(1, bits))
+    return create_transform(224, is_training=True, auto_augment=SPEC, color_jitter=None, interpolation="bicubic")
+
+
+def augmentations(images: list[Image.Image]) -> dict[str, Callable[[], torch.Tensor]]:
+    from dinobench.evaluators.finetuning.augmentation import TrainAugmentation
+    from dinobench.evaluators.finetuning.batches import Normaliser
+    from dinobench.evaluators.finetuning.randaugment import parse_rand_augment
+    from dinobench.models.backbone import Preprocessing
+
+    theirs = timm_transform()
+    ours = TrainAugmentation(224, (0.08, 1.0), 0.5, parse_rand_augment(SPEC, (124, 116, 104)))
+    normalise = Normaliser(Preprocessing(), torch.device("cpu"), channels_last=False)
+
+    def dinobench() -> torch.Tensor:
+        pixels = np.stack([ours(image, random.Random(f"0/{n}")) for n, image in enumerate(images)])
+        return normalise(torch.from_numpy(pixels))
+
+    return {"timm": lambda: torch.stack([theirs(image) for image in images]), "dinobench": dinobench}
+
+
+def time_augmentation(side: int, repeats: int) -> dict[str, float]:
+    """Milliseconds per image on one thread, from a decoded image to a normalised batch; both under our settings."""
+    from dinobench.runtime.cpu import tune_cpu
+
+    tune_cpu()
+    torch.set_num_threads(1)
+    images = drawn_images(32, side)
+    sides = augmentations(images)
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for repeat in range(repeats + 1):
+        for name, run in sides.items():
+            random.seed(repeat)
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: 1e3 * statistics.median(times[1:]) / len(images) for name, times in seconds.items()}
+
+
+def timm_step(architecture: str, batch: int) -> Callable[[], float]:
+    """One step of timm's training script: AdamW, mixup, soft targets; the images are augmented beforehand."""
+    import timm
+    from timm.data.mixup import Mixup
+    from timm.loss import SoftTargetCrossEntropy
+    from timm.optim import create_optimizer_v2
+
+    name = architecture.replace("/", "_patch") + "_224"
+    model = timm.create_model(name, num_classes=100, drop_path_rate=0.1).train()
+    optimiser = create_optimizer_v2(model, "adamw", lr=7.5e-5, weight_decay=0.05)
+    mixup = Mixup(0.8, 1.0, label_smoothing=0.1, num_classes=100)
+    loss_function = SoftTargetCrossEntropy()
+    images, labels = torch.randn(batch, 3, 224, 224), torch.arange(batch) % 100
+
+    def step() -> float:
+        mixed, targets = mixup(images.clone(), labels)
+        loss = loss_function(model(mixed), targets)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        return float(loss)
+
+    return step
+
+
+def our_step(architecture: str, batch: int) -> Callable[[], float]:
+    """One step of dinobench's loop with the same parts."""
+    import dataclasses
+
+    from dinobench.cards import load_tasks
+    from dinobench.data.dataset import from_arrays
+    from dinobench.data.transforms import evaluation_transform
+    from dinobench.evaluators.finetuning.augmentation import TrainAugmentation
+    from dinobench.evaluators.finetuning.batches import Batch, Normaliser, make_order
+    from dinobench.evaluators.finetuning.classifier import build_classifier
+    from dinobench.evaluators.finetuning.loop import FineTuning, Machine, Sets
+    from dinobench.evaluators.finetuning.recipe import recipe_of
+    from dinobench.models.backbone import Preprocessing
+    from dinobench.models.build import build_backbone
+
+    recipe = recipe_of(load_tasks()["finetune-inat18"].protocol("paper").settings)
+    recipe = dataclasses.replace(recipe, train_batch_size=batch, erasing=0.0, repeats=1)
+    classes = [str(number) for number in range(100)]
+    pixels = np.zeros((batch, 32, 32, 3), np.uint8)
+    images = from_arrays("none", pixels, np.arange(batch) % 100, classes, [str(n) for n in range(batch)])
+    device, how = torch.device("cpu"), Preprocessing()
+    run = FineTuning(
+        build_classifier(build_backbone(architecture), 100, recipe),
+        recipe,
+        Sets(images, images),
+        make_order(batch, batch, 1, 0, even=True, processes=1),
+        TrainAugmentation(224, (0.08, 1.0), 0.5, None),
+        evaluation_transform(224, 256, "bicubic", how.mean, how.std),
+        Normaliser(how, device, channels_last=False),
+        Machine(device, batch, 1, "fp32"),
+    )
+    ready = torch.randint(0, 256, (batch, 224, 224, 3), dtype=torch.uint8)
+    labels = torch.arange(batch) % 100
+
+    def step() -> float:
+        run._update(Batch(run.progress.step, ready, labels))
+        return run.progress.loss_sum
+
+    return step
+
+
+def serve(side: str, architecture: str, batch: int) -> None:
+    """Take a step for every line on stdin and answer with its seconds."""
+    if side != "timm":
+        from dinobench.runtime.cpu import tune_cpu
+
+        tune_cpu()
+    step = (our_step if side == "dinobench" else timm_step)(architecture, batch)
+    step()
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        step()
+        print(time.perf_counter() - start, flush=True)
+
+
+def time_steps(architecture: str, batch: int, repeats: int) -> dict[str, float]:
+    """Median seconds per training step of each side, their steps interleaved."""
+    here = [sys.executable, str(Path(__file__).resolve()), "--architecture", architecture, "--batch", str(batch)]
+    servers = {
+        side: subprocess.Popen([*here, "--serve", side], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for side in SIDES
+    }
+    seconds: dict[str, list[float]] = {side: [] for side in SIDES}
+    for repeat in range(repeats + 1):
+        for side, server in servers.items():
+            assert server.stdin is not None
+            assert server.stdout is not None
+            server.stdin.write("\n")
+            server.stdin.flush()
+            taken = float(server.stdout.readline())
+            if repeat:  # the first warms up
+                seconds[side].append(taken)
+    for server in servers.values():
+        server.communicate()
+    return {side: statistics.median(times) for side, times in seconds.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--architecture", default="vit_tiny/16")
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--serve", choices=SIDES, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    if arguments.serve:
+        serve(arguments.serve, arguments.architecture, arguments.batch)
+        return
+    figures: dict[str, dict[str, float]] = {}
+    title = f"training step, {arguments.architecture}, batch {arguments.batch}, fp32, s"
+    figures[title] = time_steps(arguments.architecture, arguments.batch, arguments.repeats)
+    for side, what in ((32, "32 px"), (400, "400 px")):
+        figures[f"augmentation of {what} images to 224 px, one thread, ms"] = time_augmentation(
+            side, 2 * arguments.repeats
+        )
+    print(f"{os.environ.get('OMP_NUM_THREADS', torch.get_num_threads())} threads for training steps")
+    for name, sides in figures.items():
+        print(name)
+        for side, value in sides.items():
+            print(f"  {side:<12} {value:8.3f}   dinobench is {value / sides['dinobench']:.2f}x as fast")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
