@@ -1,0 +1,43 @@
+"""`dinobench compare`: whether two models differ by more than chance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dinobench.cli.options import RESULTS
+
+if TYPE_CHECKING:
+    from dinobench.results.compare import Comparison
+
+
+@click.command()
+@click.argument("a")
+@click.argument("b")
+@RESULTS
+@click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
+def command(a: str, b: str, results: Path, seed: int) -> None:
+    """Compare A with B image by image: records (.json files), or models by name.
+
+    Both must have been scored with --set predictions=true.
+    """
+    from dinobench.results.compare import compare
+
+    for comparison in compare(a, b, results, seed):
+        _show(comparison)
+
+
+def _show(comparison: Comparison) -> None:
+    one, other, found = comparison.record_a, comparison.record_b, comparison.difference
+    click.echo(f"{one.task}@{one.protocol['name']}, {one.main_metric}, {comparison.images} images")
+    click.echo(f"  A  {one.model['name']:<40} {comparison.a:7.2f}")
+    click.echo(f"  B  {other.model['name']:<40} {comparison.b:7.2f}")
+    verdict = "A and B differ" if found.low > 0 or found.high < 0 else "no difference beyond chance"
+    click.echo(
+        f"  A - B = {found.value:+.2f}  (95% interval {found.low:+.2f} to {found.high:+.2f}, p = {found.p_value:.3f}): "
+        f"{verdict}"
+    )
+    for note in comparison.notes:
+        click.echo(f"  note: {note}")

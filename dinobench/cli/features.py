@@ -1,0 +1,133 @@
+"""`dinobench features`: the feature store, and features for other tools."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dinobench.cli.options import SETTINGS
+
+if TYPE_CHECKING:
+    from dinobench.features.entry import Entry
+
+STORE = click.option(
+    "--store", type=click.Path(path_type=Path), help="Folder of the store (default $DINOBENCH_CACHE/features)."
+)
+
+
+@click.group()
+def command() -> None:
+    """List, check and prune the feature store; export features."""
+
+
+@command.command("ls")
+@STORE
+def list_entries(store: Path | None) -> None:
+    """List what is stored."""
+    from dinobench.features.store import FeatureStore
+
+    entries = FeatureStore(store).entries()
+    for entry in entries:
+        about = entry.description
+        columns = ", ".join(f"{name} {_share(count, entry)}" for name, count in entry.columns().items()) or "empty"
+        click.echo(
+            f"{entry.folder.name}  {about['name']}  {about['data']}  {entry.images} images  {about['precision']}  "
+            f"[{columns}]  {entry.bytes() / 1e6:.1f} MB  used {_last_use(entry):%Y-%m-%d %H:%M}"
+        )
+    total = sum(entry.bytes() for entry in entries)
+    click.echo(f"{len(entries)} entries, {total / 1e6:.1f} MB in {FeatureStore(store).folder}")
+
+
+@command.command()
+@click.argument("keys", nargs=-1)
+@STORE
+def verify(keys: tuple[str, ...], store: Path | None) -> None:
+    """Check every file against its checksum (of entries KEYS, by default all)."""
+    import sys
+
+    damaged = []
+    for entry in _chosen(keys, store):
+        found = entry.damaged()
+        damaged += found
+        click.echo(f"{entry.folder.name}  {f'{len(found)} damaged' if found else 'sound'}")
+        for path in found:
+            click.echo(f"  {path}")
+    if damaged:
+        click.echo(f"{len(damaged)} damaged files; the next run that needs them extracts them again")
+        sys.exit(1)
+
+
+@command.command()
+@click.argument("keys", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Remove every entry.")
+@click.option("--older-than", type=click.FloatRange(min=0), metavar="DAYS", help="Remove entries not used for so long.")
+@STORE
+def prune(keys: tuple[str, ...], everything: bool, older_than: float | None, store: Path | None) -> None:
+    """Remove entries: KEYS, those not used for some DAYS, or all."""
+    if bool(keys) + everything + (older_than is not None) != 1:
+        raise click.UsageError("give KEYS, --older-than DAYS or --all")
+    chosen = _chosen(keys, store)
+    if older_than is not None:
+        limit = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=older_than)
+        chosen = [entry for entry in chosen if _last_use(entry) < limit]
+    freed = sum(entry.bytes() for entry in chosen)
+    for entry in chosen:
+        entry.remove()
+    click.echo(f"removed {len(chosen)} entries, {freed / 1e6:.1f} MB")
+
+
+@command.command()
+@click.option("--model", required=True, help="Model SPEC, as for eval.")
+@click.option("--data", required=True, help="Data SPEC, as for eval.")
+@click.option("--split", default="val", show_default=True)
+@click.option("--layout", help="Layout of a folder; by default the data set's own, else class folders.")
+@click.option("--feature", default="cls", show_default=True, help="cls, mean, cls.N, or a sum such as cls.2+cls+mean.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="File: .npy, .safetensors or .parquet.")
+@SETTINGS
+def export(
+    model: str, data: str, split: str, layout: str | None, feature: str, output: Path, settings: tuple[str, ...]
+) -> None:
+    """Write the features of a data set's split to a file."""
+    from dinobench.data.open import open_dataset
+    from dinobench.features.export import check_format, export_features
+    from dinobench.features.store import ExtractionSettings, FeatureStore
+    from dinobench.models.load import MODEL_SETTINGS, load_backbone
+    from dinobench.pipeline.plan import RUN_SETTINGS
+    from dinobench.runtime.cpu import tune_cpu
+    from dinobench.runtime.device import pick_device
+    from dinobench.runtime.settings import override, parse_pairs
+
+    check_format(output)
+    tune_cpu()
+    chosen = override({**RUN_SETTINGS, **MODEL_SETTINGS}, parse_pairs(settings), "features export")
+    loaded = load_backbone(model, settings=chosen)
+    images = open_dataset(data, split, layout)
+    device = pick_device(chosen["device"])
+    how = ExtractionSettings(device, chosen["batch_size"], chosen["workers"], chosen["precision"])
+    matrix = FeatureStore().features(loaded, images, feature, how)
+    export_features(matrix, images, output)
+    for line in matrix.unreadable.values():
+        click.echo(f"left out: {line}", err=True)
+    click.echo(f"{len(matrix)} x {matrix.dim} features of {images.name} in {output}")
+
+
+def _chosen(keys: tuple[str, ...], store: Path | None) -> list[Entry]:
+    from dinobench.features.store import FeatureStore
+    from dinobench.runtime.suggest import unknown
+
+    entries = {entry.folder.name: entry for entry in FeatureStore(store).entries()}
+    for key in keys:
+        if key not in entries:
+            raise unknown("entry of the feature store", key, entries)
+    return [entries[key] for key in keys] if keys else list(entries.values())
+
+
+def _share(count: int, entry: Entry) -> str:
+    return "complete" if count == len(entry.shards) else f"{count}/{len(entry.shards)}"
+
+
+def _last_use(entry: Entry) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp((entry.folder / "entry.json").stat().st_mtime, datetime.UTC)

@@ -1,0 +1,133 @@
+"""Two records of the same images, compared image by image."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dinobench.metrics.bootstrap import Difference, paired_difference
+from dinobench.results.records import RecordStore, RunRecord, read_record
+from dinobench.runtime.errors import InputError
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Record A less record B, in points of percent.
+
+    Attributes:
+        a, b: mean value of each over the shared images.
+        difference: with its 95% interval by paired bootstrap.
+        images: how many were paired.
+        notes: in what else the two records differ.
+    """
+
+    record_a: RunRecord
+    record_b: RunRecord
+    a: float
+    b: float
+    difference: Difference
+    images: int
+    notes: tuple[str, ...]
+
+
+def compare(a: str, b: str, folder: Path, seed: int = 0) -> list[Comparison]:
+    """Compare two record files, or two models on every task and protocol that both have records of.
+
+    Args:
+        a: a record file, or a model's name or SPEC.
+        b: likewise.
+        folder: of the records, for models and for files that moved with it.
+        seed: of the bootstrap.
+
+    Raises:
+        InputError: nothing to compare, no per-image values, or different images.
+    """
+    return [_compare(one, other, folder, seed) for one, other in _pairs(a, b, folder)]
+
+
+def _pairs(a: str, b: str, folder: Path) -> list[tuple[RunRecord, RunRecord]]:
+    ours, theirs = _records(a, folder), _records(b, folder)
+    if len(ours) == len(theirs) == 1:
+        return [(ours[0], theirs[0])]
+    pairs = [(one, other) for one in ours for other in theirs if _what(one) == _what(other)]
+    if not pairs:
+        raise InputError(f"{a} and {b} have no task, protocol and data in common under {folder}; score both on one")
+    return pairs
+
+
+def _records(name: str, folder: Path) -> list[RunRecord]:
+    if name.endswith(".json"):
+        return [read_record(Path(name))]
+    found = [record for record in RecordStore(folder) if name in (record.model["name"], record.model["spec"])]
+    if not found:
+        raise InputError(f"no record of model {name!r} under {folder}; give a record's .json file, or score the model")
+    return [record for record in found if not record.failed]
+
+
+def _what(record: RunRecord) -> tuple[object, ...]:
+    splits = record.data.get("splits", {})
+    digests = tuple((name, splits[name]["sha256"]) for name in sorted(splits))
+    return record.task, record.protocol["hash"], digests
+
+
+def _compare(one: RunRecord, other: RunRecord, folder: Path, seed: int) -> Comparison:
+    ours, theirs = per_image_values(one, folder), per_image_values(other, folder)
+    if ours.keys() != theirs.keys():
+        odd = sorted(ours.keys() ^ theirs.keys())
+        raise InputError(
+            f"{one.name} and {other.name} did not score the same images: {len(odd)} are in one alone, first {odd[0]}"
+        )
+    pairs = np.array([(value, theirs[image]) for image, value in ours.items()])
+    found = paired_difference(pairs[:, 0], pairs[:, 1], seed=seed)
+    scaled = Difference(100 * found.value, 100 * found.low, 100 * found.high, found.p_value)
+    means: NDArray[np.float64] = 100 * pairs.mean(0)
+    return Comparison(one, other, float(means[0]), float(means[1]), scaled, len(pairs), _notes(one, other))
+
+
+def per_image_values(record: RunRecord, folder: Path) -> dict[str, float]:
+    """Value of every image or query of a record by name, in [0, 1].
+
+    Raises:
+        InputError: the record keeps none, or its file has gone.
+    """
+    for name in record.files:
+        if (values := _read_values(_find(Path(name), folder))) is not None:
+            return values
+    raise InputError(
+        f"{record.name} holds no per-image values; run "
+        f"`dinobench eval --task {record.task} --set predictions=true` again"
+    )
+
+
+def _find(path: Path, folder: Path) -> Path:
+    """Where a record's file is now: as noted, or below the folder of the records if that was moved."""
+    moved = folder / "files" / path.parent.name / path.name
+    return moved if not path.exists() and moved.exists() else path
+
+
+def _read_values(path: Path) -> dict[str, float] | None:
+    """The columns `image` and `value` of a CSV; None where the file has no such columns."""
+    if path.suffix != ".csv":
+        return None
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream)
+            if not {"image", "value"} <= set(reader.fieldnames or ()):
+                return None
+            return {row["image"]: float(row["value"]) for row in reader}
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"cannot read the per-image values in {path}: {error}; score the model again") from error
+
+
+def _notes(one: RunRecord, other: RunRecord) -> tuple[str, ...]:
+    notes = []
+    if (one.task, one.protocol["hash"]) != (other.task, other.protocol["hash"]):
+        names = " and ".join(f"{record.task}@{record.protocol['name']}" for record in (one, other))
+        notes.append(f"different protocols: {names}")
+    if _what(one)[2] != _what(other)[2]:
+        notes.append("different data: the digests of the image sets differ")
+    return tuple(notes)

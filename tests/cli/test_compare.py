@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from click.testing import CliRunner
+
+from dinobench.cli.main import main
+from tests.results.test_compare import _add
+
+
+def test_prints_the_difference(tmp_path):
+    _add(tmp_path, "good", range(90))
+    _add(tmp_path, "poor", range(50))
+    done = CliRunner().invoke(main, ["compare", "good", "poor", "--results", str(tmp_path)])
+    assert done.exit_code == 0
+    assert "knn@paper, top1, 100 images" in done.output
+    assert "A - B = +40.00" in done.output
+    assert "A and B differ" in done.output
+
+
+def test_one_line_for_an_unknown_model(tmp_path):
+    done = CliRunner().invoke(main, ["compare", "x", "y", "--results", str(tmp_path)])
+    assert done.exit_code == 2
+    assert done.output.startswith("Error: no record of model 'x'")
+    assert "Traceback" not in done.output

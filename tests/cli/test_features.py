@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from safetensors.torch import load_file
+
+from dinobench.cli.main import main
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setenv("DINOBENCH_CACHE", str(tmp_path / "cache"))
+    for name, level in (("dark", 40), ("light", 200)):
+        folder = tmp_path / "data" / "val" / name
+        folder.mkdir(parents=True)
+        for index in range(3):
+            Image.new("RGB", (32, 32), (level + index, level, level)).save(folder / f"{index}.png")
+
+    def invoke(*arguments):
+        return CliRunner().invoke(main, ["features", *arguments])
+
+    return invoke
+
+
+@pytest.fixture
+def exported(run, tmp_path):
+    def export(name):
+        output = tmp_path / name
+        done = run("export", "--model", "pixels", "--data", str(tmp_path / "data"), "--output", str(output))
+        assert done.exit_code == 0, done.output
+        assert "6 x 3072 features of data/val" in done.output
+        return output
+
+    return export
+
+
+def test_every_format_holds_the_same(exported):
+    features = np.load(exported("features.npy"))
+    assert features.shape == (6, 3072)
+    tensors = load_file(exported("features.safetensors"))
+    np.testing.assert_array_equal(tensors["features"], features)
+    assert tensors["labels"].tolist() == [0, 0, 0, 1, 1, 1]
+    pq = pytest.importorskip("pyarrow.parquet")
+    table = pq.read_table(exported("features.parquet")).to_pydict()
+    np.testing.assert_array_equal(np.array(table["feature"], np.float32), features)
+    assert table["class"] == ["dark"] * 3 + ["light"] * 3
+
+
+def test_ls_verify_and_prune(run, exported, tmp_path):
+    exported("features.npy")
+    listed = run("ls")
+    assert "pixels  data/val  6 images  fp32  [cls.1 complete]" in listed.output
+    assert "1 entries" in listed.output
+    assert run("verify").exit_code == 0
+    (shard,) = (tmp_path / "cache").rglob("*.cls.1.npy")
+    shard.write_bytes(shard.read_bytes()[:-1])
+    broken = run("verify")
+    assert broken.exit_code == 1
+    assert str(shard) in broken.output
+    key = shard.parent.name
+    assert run("verify", "nothing").exit_code == 2
+    assert "removed 0 entries" in run("prune", "--older-than", "1").output
+    os.utime(shard.parent / "entry.json", (0, 0))
+    assert "removed 1 entries" in run("prune", "--older-than", "1").output
+    assert not shard.parent.exists()
+    assert f"unknown entry of the feature store '{key}'" in run("prune", key).output
+
+
+def test_refusals(run, tmp_path):
+    wanted = ("export", "--model", "pixels", "--data", str(tmp_path / "data"), "--output")
+    assert "name it *.npy" in run(*wanted, str(tmp_path / "features.mat")).output
+    assert run(*wanted, str(tmp_path / "x.npy"), "--feature", "token").exit_code == 2
+    assert run("prune").exit_code == 2
+    assert run("prune", "--all", "--older-than", "1").exit_code == 2

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+
+from dinobench.results.compare import compare
+from dinobench.results.records import RecordStore
+from dinobench.runtime.errors import InputError
+from tests.results.factory import make_record
+
+
+def _add(folder, name, right, **changes):
+    """A record whose images listed in `right` are right, of 100."""
+    path = folder / "files" / name / "predictions.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = "".join(f"{image}.jpg,{int(image in right)}\n" for image in range(changes.pop("images", 100)))
+    path.write_text("image,value\n" + rows)
+    model = {"name": name, "spec": name, "sha256": name * 8}
+    return RecordStore(folder).add(make_record(model=model, files=("other.pt", str(path)), **changes))
+
+
+def test_a_clear_difference(tmp_path):
+    _add(tmp_path, "good", range(90))
+    _add(tmp_path, "poor", range(50))
+    (found,) = compare("good", "poor", tmp_path)
+    assert (found.a, found.b, found.images) == (90.0, 50.0, 100)
+    assert found.difference.value == pytest.approx(40)
+    assert 25 < found.difference.low < 40 < found.difference.high < 55
+    assert found.notes == ()
+
+
+def test_record_files_and_notes(tmp_path):
+    one = _add(tmp_path, "a", range(50))
+    other = _add(tmp_path, "b", range(1, 51), protocol={"name": "other", "version": 1, "hash": "1" * 16})
+    (found,) = compare(str(one), str(other), tmp_path)
+    assert found.difference.low <= 0 <= found.difference.high
+    assert "knn@paper and knn@other" in found.notes[0]
+
+
+def test_files_that_moved_with_the_records(tmp_path):
+    _add(tmp_path / "old", "a", range(50))
+    _add(tmp_path / "old", "b", range(60))
+    (tmp_path / "old").rename(tmp_path / "new")
+    assert compare("a", "b", tmp_path / "new")[0].difference.value == pytest.approx(-10)
+
+
+def test_refusals(tmp_path):
+    _add(tmp_path, "a", range(50))
+    _add(tmp_path, "fewer", range(50), images=99)
+    RecordStore(tmp_path).add(make_record())
+    with pytest.raises(InputError, match=r"1 are in one alone, first 99\.jpg"):
+        compare("a", "fewer", tmp_path)
+    with pytest.raises(InputError, match=r"no per-image values.*predictions=true"):
+        compare("a", "dino_vits16", tmp_path)
+    with pytest.raises(InputError, match="no record of model 'nobody'"):
+        compare("a", "nobody", tmp_path)
+    (tmp_path / "files" / "a" / "predictions.csv").write_text("image,value\n0.jpg,right\n")
+    with pytest.raises(InputError, match="cannot read the per-image values"):
+        compare("a", "fewer", tmp_path)
+
+
+def test_models_without_a_common_task(tmp_path):
+    for protocol in ("one", "two"):
+        _add(tmp_path, "a", range(50), protocol={"name": protocol, "version": 1, "hash": protocol})
+    _add(tmp_path, "b", range(50), task="linear")
+    with pytest.raises(InputError, match="no task, protocol and data in common"):
+        compare("a", "b", tmp_path)
