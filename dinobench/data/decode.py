@@ -12,6 +12,8 @@ from PIL import Image, UnidentifiedImageError
 from dinobench.runtime.errors import InputError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"})
+# A palette with transparency or odd EXIF is not the user's concern; set once, since filters are not safe in threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 _SIXTEEN_BIT = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
 
 

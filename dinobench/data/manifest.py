@@ -34,7 +34,7 @@ def manifest_of(images: ImageSet) -> Manifest:
     digest = hashlib.sha256()
     # Fields end in NUL, which no path holds, so no two different sets spell the same bytes.
     for name in images.classes:
-        digest.update(f"{name}\0".encode())
+        digest.update(f"{name}\0".encode("utf-8", "surrogateescape"))
     rows = zip(images.names, images.byte_sizes().tolist(), images.labels.tolist(), strict=True)
     for name, size, label in rows:
         digest.update(f"{name}\0{size}\0{label}\0".encode("utf-8", "surrogateescape"))

@@ -104,3 +104,11 @@ def test_damaged_bytes_decode_or_raise_input_error(kind: str, place: int, patch:
 def test_image_names_are_known_by_suffix() -> None:
     assert is_image_name("a/B.JPEG")
     assert not is_image_name("a/labels.txt")
+
+
+def test_float_images_are_decoded_or_refused_in_one_line() -> None:
+    stream = io.BytesIO()
+    Image.fromarray(np.linspace(0, 255, 12, dtype=np.float32).reshape(3, 4)).save(stream, "TIFF")
+    pixels = np.asarray(decode_rgb(stream.getvalue(), "x"))
+    assert pixels.shape == (3, 4, 3)
+    assert pixels[-1, -1].tolist() == [255] * 3

@@ -66,3 +66,8 @@ def test_different_sets_never_share_a_digest(
 def test_counts_stand_beside_the_digest() -> None:
     manifest = _manifest(["a", "b"], [1, 2], [0, 1])
     assert (manifest.images, manifest.classes, len(manifest.sha256)) == (2, 4, 64)
+
+
+def test_names_that_are_no_utf8_are_hashed_too() -> None:
+    odd = b"caf\xe9.jpg".decode("utf-8", "surrogateescape")
+    assert _manifest([odd], [1], [0]) != _manifest(["cafe.jpg"], [1], [0])

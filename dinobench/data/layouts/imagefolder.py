@@ -71,7 +71,10 @@ def _unlabelled(root: Path, split: str) -> ImageSet:
 
 
 def _classes(root: Path, split: str) -> tuple[str, ...]:
-    return tuple(sorted(entry.name for entry in os.scandir(root / split) if entry.is_dir()))
+    try:
+        return tuple(sorted(entry.name for entry in os.scandir(root / split) if entry.is_dir()))
+    except OSError as error:
+        raise _bad(root, f"{split}/ cannot be read ({error.strerror})") from error
 
 
 def _compare_classes(root: Path, split: str, classes: tuple[str, ...]) -> None:
