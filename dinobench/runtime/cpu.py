@@ -40,7 +40,7 @@ def _keep_freed_memory() -> None:
 
 
 def _use_onednn() -> None:
-    """"medium" allows bf16 products; CPUs without bf16 matrix units still compute in float32, others are found out."""
+    """Ask for "medium", which allows bf16 products: CPUs without bf16 matrix units still compute in float32."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
     if _product_error() > _WORST_ERROR:

@@ -111,7 +111,7 @@ class DecodedImages:
 
     def __init__(self, images: ImageSet) -> None:
         self.images = images
-        self._kept: Sequence[NDArray[np.uint8]] | None = images.arrays()
+        self._kept: Sequence[NDArray[np.uint8]] | NDArray[np.uint8] | None = images.arrays()
         if self._kept is None and self._fits():
             self._kept = [np.asarray(images.read(index)) for index in range(len(images))]
 
@@ -125,7 +125,8 @@ class DecodedImages:
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
         """(H, W, 3) pixels of one image; InputError names a file that cannot be decoded."""
-        return np.asarray(self.images.read(index)) if self._kept is None else self._kept[index]
+        pixels: NDArray[np.uint8] = np.asarray(self.images.read(index)) if self._kept is None else self._kept[index]
+        return pixels
 
 
 class ViewBatches(Dataset[list[Tensor]]):
@@ -134,7 +135,7 @@ class ViewBatches(Dataset[list[Tensor]]):
     def __init__(self, images: DecodedImages, crops: MultiCrop, seed: int, in_channels: int = 3) -> None:
         self.images, self.crops, self.seed, self.in_channels = images, crops, seed, in_channels
 
-    def __getitem__(self, request: Request) -> list[Tensor]:  # type: ignore[override]
+    def __getitem__(self, request: Request) -> list[Tensor]:
         """uint8 views, one tensor (views * B, size, size, C) per size, view by view."""
         drawn = [self.crops(self.images[index], self._generator(request, index)) for index in request.indices]
         by_view = [np.stack(views) for views in zip(*drawn, strict=True)]
@@ -159,7 +160,7 @@ def load_views(
         return (batches[request] for request in requests)
     loader: DataLoader[Any] = DataLoader(
         batches,
-        sampler=requests,  # type: ignore[arg-type]
+        sampler=requests,
         batch_size=None,
         num_workers=workers,
         pin_memory=pin_memory,

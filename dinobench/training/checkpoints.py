@@ -1,8 +1,8 @@
 """Checkpoints: the released layout, plus what an exact resume needs.
 
-Keys of the released code: `student` (names prefixed with "module."), `teacher`, `optimizer`, `epoch` (finished ones), `args`,
-`dino_loss`. Ours beside them: `iteration` (finished steps), `recipe`, `data`, `best`. All are plain values and tensors, so
-that `torch.load(weights_only=True)` reads them.
+Keys of the released code: `student` (names prefixed with "module."), `teacher`, `optimizer`, `epoch` (finished ones),
+`args`, `dino_loss`. Ours beside them: `iteration` (finished steps), `recipe`, `data`, `best`. All are plain values and
+tensors, so that `torch.load(weights_only=True)` reads them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ _FREE = {"name", "summary", "sources", "workers", "log_every", "save_minutes", "
          "knn_images", "on_collapse", "reschedule", "data"}  # fmt: skip
 
 
-def state_of(learner: Learner, recipe: Recipe, *, iteration: int, epoch: int, data: Mapping[str, Any], best: float) -> dict[str, Any]:
+def state_of(
+    learner: Learner, recipe: Recipe, *, iteration: int, epoch: int, data: Mapping[str, Any], best: float
+) -> dict[str, Any]:
     """Everything that a resumed run needs, on the devices where it lies."""
     return {
         "student": {_PREFIX + key: value for key, value in learner.student.state_dict().items()},
@@ -88,9 +90,13 @@ def load(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        raise InputError(f"cannot read checkpoint {path}: {str(error).splitlines()[0]}; give another --output") from error
+        raise InputError(
+            f"cannot read checkpoint {path}: {str(error).splitlines()[0]}; give another --output"
+        ) from error
     if not isinstance(state, dict) or not {"student", "teacher", "iteration", "recipe"} <= set(state):
-        raise InputError(f"{path} is no checkpoint of `dinobench train`, so it cannot be resumed; give another --output")
+        raise InputError(
+            f"{path} is no checkpoint of `dinobench train`, so it cannot be resumed; give another --output"
+        )
     return state
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -61,7 +62,8 @@ class DinoHead(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits of the K outputs, before any temperature."""
-        return self.last_layer(F.normalize(self.mlp(tokens), dim=-1))
+        logits: Tensor = self.last_layer(F.normalize(self.mlp(tokens), dim=-1))
+        return logits
 
     def freeze_last_layer(self, frozen: bool) -> None:
         """Stop or restart the last layer's gradients; without them the optimiser skips it wholly."""
@@ -74,7 +76,7 @@ class DinoHead(nn.Module):
 def mlp(widths: list[int], *, batch_norm: bool = False) -> nn.Module:
     """Linear layers from width to width with GELU between them; a bare layer for two widths."""
     modules: list[nn.Module] = []
-    for position, (narrow, wide) in enumerate(zip(widths, widths[1:], strict=False)):
+    for position, (narrow, wide) in enumerate(itertools.pairwise(widths)):
         if position:
             modules += [nn.BatchNorm1d(narrow), nn.GELU()] if batch_norm else [nn.GELU()]
         modules.append(_linear(narrow, wide))

@@ -35,7 +35,7 @@ class _CrossEntropy(torch.autograd.Function):
         return loss / terms
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (of_student,) = ctx.saved_tensors
         return of_student * (gradient * ctx.scale).to(of_student.dtype), None, None
 
@@ -60,4 +60,5 @@ def cross_entropy(student: Tensor, targets: Tensor, temperature: float) -> Tenso
 
 def entropy(probabilities: Tensor) -> Tensor:
     """Mean entropy in nats of (N, K) distributions; a probability of 0 counts 0."""
-    return torch.special.entr(probabilities).sum(-1).mean()
+    mean: Tensor = torch.special.entr(probabilities).sum(-1).mean()
+    return mean

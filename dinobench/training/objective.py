@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from dinobench.runtime.processes import gather_from_processes
 from dinobench.training.loss import GLOBAL_VIEWS, cross_entropy, entropy
+from dinobench.training.targets import Targets
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class CrossEntropy(Objective):
         student_temperature: of the student's softmax.
     """
 
-    def __init__(self, targets: nn.Module, student_temperature: float = 0.1) -> None:
+    def __init__(self, targets: Targets, student_temperature: float = 0.1) -> None:
         super().__init__()
         self.targets = targets
         self.student_temperature = student_temperature
@@ -109,8 +110,9 @@ class InfoNce(Objective):
 
 def _unit_views(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     """Unit vectors (V, B, K) and (2, B, K)."""
-    keys = F.normalize(teacher, dim=-1).unflatten(0, (GLOBAL_VIEWS, -1))
-    views = F.normalize(student.to(keys.dtype), dim=-1).unflatten(0, (-1, keys.shape[1]))
+    dim = teacher.shape[1]
+    keys = F.normalize(teacher, dim=-1).reshape(GLOBAL_VIEWS, -1, dim)
+    views = F.normalize(student.to(keys.dtype), dim=-1).reshape(-1, keys.shape[1], dim)
     return views, keys
 
 

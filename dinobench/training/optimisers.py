@@ -66,7 +66,7 @@ def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
 
 
 def build_optimiser(name: str, network: nn.Module) -> Optimizer:
-    """"adamw", "sgd" or "lars" over `parameter_groups`; learning rate and decay are set at every step.
+    """Build "adamw", "sgd" or "lars" over `parameter_groups`; learning rate and decay are set at every step.
 
     Raises:
         InputError: another name.

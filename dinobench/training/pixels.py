@@ -1,8 +1,8 @@
 """Random views' operations on uint8 images, as Pillow defines them but several times faster.
 
-Every function takes and gives a contiguous (H, W, 3) RGB array. Flip, brightness and solarisation equal Pillow's; contrast,
-saturation and grayscale differ by at most one level, resizing by what weights of 16 bits round differently, hue and blur by
-less than a level on average (tests/training/test_pixels.py holds each against Pillow).
+Every function takes and gives a contiguous (H, W, 3) RGB array. Flip, brightness and solarisation equal Pillow's;
+contrast, saturation and grayscale differ by at most one level, resizing by what weights of 16 bits round differently,
+hue and blur by less than a level on average (tests/training/test_pixels.py holds each against Pillow).
 """
 
 from __future__ import annotations

@@ -247,7 +247,8 @@ def _contradictions(recipe: Recipe) -> list[tuple[bool, str]]:
         (len(recipe.blur_radius) != 2, "blur_radius is a range [low, high]"),
         (
             recipe.warmup_epochs > recipe.epochs,
-            f"warmup_epochs = {recipe.warmup_epochs} is longer than the run; lower it or raise epochs = {recipe.epochs}",
+            f"warmup_epochs = {recipe.warmup_epochs} is longer than the run; "
+            f"lower it or raise epochs = {recipe.epochs}",
         ),
         (
             recipe.warmup_teacher_temp_epochs > recipe.epochs,

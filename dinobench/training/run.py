@@ -212,7 +212,8 @@ class Run:
     def _end_epoch(self, lines: list[dict[str, Any]]) -> None:
         epoch = self.step // self.plan.steps_per_epoch
         weight = sum(line["steps"] for line in lines)
-        means = {key: sum(line[key] * line["steps"] for line in lines) / weight for key in ("loss", "entropy", "kl") if key in lines[0]}
+        kinds = [kind for kind in ("loss", "entropy", "kl") if kind in lines[0]]
+        means: dict[str, float] = {kind: sum(line[kind] * line["steps"] for line in lines) / weight for kind in kinds}
         summary: dict[str, Any] = {"step": self.step, "epoch": epoch, "kind": "epoch", **means}
         accuracy = self._measure(epoch)
         if accuracy is not None:

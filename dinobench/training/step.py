@@ -135,5 +135,5 @@ class Learner:
     def _without_exchange(self, wait: bool) -> contextlib.AbstractContextManager[None]:
         """Under many processes, gradients are exchanged with the last micro-batch only."""
         if wait and isinstance(self._parallel, DistributedDataParallel):
-            return self._parallel.no_sync()  # type: ignore[no-any-return]
+            return self._parallel.no_sync()
         return contextlib.nullcontext()

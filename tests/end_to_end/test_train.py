@@ -55,7 +55,11 @@ assert attempt(folder / "killed") == 0
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     state = torch.load(folder / "checkpoint.pth", weights_only=True)
-    return {**state["student"], **{f"teacher.{key}": value for key, value in state["teacher"].items()}, **state["dino_loss"]}
+    return {
+        **state["student"],
+        **{f"teacher.{key}": value for key, value in state["teacher"].items()},
+        **state["dino_loss"],
+    }
 
 
 def run(*arguments: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
@@ -65,7 +69,9 @@ def run(*arguments: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[
 
 
 def dinobench(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return run(sys.executable, "-c", "from dinobench.cli.main import main; main()", *arguments, cwd=cwd, PYTHONPATH=str(ROOT))
+    return run(
+        sys.executable, "-c", "from dinobench.cli.main import main; main()", *arguments, cwd=cwd, PYTHONPATH=str(ROOT)
+    )
 
 
 ROOT = Path(__file__).parents[2]
@@ -98,7 +104,9 @@ def test_many_processes_equal_one(tmp_path, processes):
         keep = torch.ones(len(value), dtype=torch.bool)
         if key.endswith("qkv.bias"):  # the key third's true gradient is 0: Adam follows rounding there
             keep[len(value) // 3 : 2 * len(value) // 3] = False
-        torch.testing.assert_close(value[keep], theirs[key][keep], rtol=0, atol=1e-5, msg=lambda text, key=key: f"{key}: {text}")
+        torch.testing.assert_close(
+            value[keep], theirs[key][keep], rtol=0, atol=1e-5, msg=lambda text, key=key: f"{key}: {text}"
+        )
 
 
 def test_photographs(tmp_path):

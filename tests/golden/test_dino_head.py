@@ -24,10 +24,13 @@ def head_of(golden: Golden, name: str, dtype: torch.dtype) -> DinoHead:
     return head.to(dtype)
 
 
-@pytest.mark.parametrize(("dtype", "output_tolerance", "gradient_tolerance"), [
-    (torch.float64, 1e-9, 1e-9),
-    (torch.float32, 1e-5, 1e-5),
-])
+@pytest.mark.parametrize(
+    ("dtype", "output_tolerance", "gradient_tolerance"),
+    [
+        (torch.float64, 1e-9, 1e-9),
+        (torch.float32, 1e-5, 1e-5),
+    ],
+)
 def test_output_and_gradients(dtype, output_tolerance, gradient_tolerance):
     golden = load_golden("dino_head")
     for name, case in golden.settings["cases"].items():

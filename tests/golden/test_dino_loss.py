@@ -80,7 +80,10 @@ def test_processes_share_one_center(dtype, monkeypatch):
     for step, temperature in enumerate(temperatures(case)):
         for rank, objective in enumerate(objectives):
             compare(
-                golden, "dist", (rank, step), *one_step(objective, student[rank, step], teacher[rank, step], temperature)
+                golden,
+                "dist",
+                (rank, step),
+                *one_step(objective, student[rank, step], teacher[rank, step], temperature),
             )
         mean = torch.from_numpy(teacher[:, step].astype(np.float64).mean((0, 1))).to(dtype)
         monkeypatch.setattr(targets, "mean_over_processes", lambda _, mean=mean: mean[None])

@@ -63,7 +63,11 @@ def learner_of(golden: Golden, run: dict[str, Any], dtype: torch.dtype) -> Learn
 def views_of(golden: Golden, step: int, run: dict[str, Any], dtype: torch.dtype) -> list[torch.Tensor]:
     mean, std = (torch.tensor(values)[:, None, None] for values in (MEAN, STD))
     crops = [golden.arrays["global_crops"][step], golden.arrays["local_crops"][step][: run["n_local"]]]
-    return [((torch.from_numpy(crop).to(dtype) / 255 - mean.to(dtype)) / std.to(dtype)).flatten(0, 1) for crop in crops if len(crop)]
+    return [
+        ((torch.from_numpy(crop).to(dtype) / 255 - mean.to(dtype)) / std.to(dtype)).flatten(0, 1)
+        for crop in crops
+        if len(crop)
+    ]
 
 
 def settings_of(golden: Golden, run: dict[str, Any]) -> list[Settings]:
@@ -153,9 +157,7 @@ def without_key_part(bias: np.ndarray) -> np.ndarray:
     return np.concatenate([bias[:third], bias[2 * third :]])
 
 
-def check_sums(
-    names: list[str], state: dict[str, torch.Tensor], which: str, expected: dict[str, np.ndarray]
-) -> None:
+def check_sums(names: list[str], state: dict[str, torch.Tensor], which: str, expected: dict[str, np.ndarray]) -> None:
     for index, name in enumerate(names):
         if name.endswith("attn.qkv.bias"):
             continue

@@ -61,7 +61,9 @@ def test_workers_change_nothing():
     requests = list(Plan(images=12, batch_size=4, epochs=1, seed=0).requests())
     here = list(load_views(batches(), iter(requests), workers=0, pin_memory=False))
     there = list(load_views(batches(), iter(requests), workers=2, pin_memory=False))
-    assert all(torch.equal(a, b) for one, other in zip(here, there, strict=True) for a, b in zip(one, other, strict=True))
+    assert all(
+        torch.equal(a, b) for one, other in zip(here, there, strict=True) for a, b in zip(one, other, strict=True)
+    )
 
 
 def test_luminance():

@@ -38,21 +38,29 @@ def few_images(monkeypatch):
         generator = np.random.default_rng(0 if split == "train" else 1)
         labels = np.arange(16) % 2
         pixels = generator.integers(0, 128, (16, 20, 20, 3), dtype=np.uint8) + labels[:, None, None, None] * 100
-        return from_arrays(spec, pixels.astype(np.uint8), labels, ["dark", "light"], [f"{index}" for index in range(16)])
+        return from_arrays(
+            spec, pixels.astype(np.uint8), labels, ["dark", "light"], [f"{index}" for index in range(16)]
+        )
 
     monkeypatch.setattr(run, "open_dataset", opened)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     state = load(folder / "checkpoint.pth")
-    return {**state["student"], **{f"teacher.{key}": value for key, value in state["teacher"].items()}, **state["dino_loss"]}
+    return {
+        **state["student"],
+        **{f"teacher.{key}": value for key, value in state["teacher"].items()},
+        **state["dino_loss"],
+    }
 
 
 def assert_equal(one: Path, other: Path, tolerance: float = 0.0) -> None:
     ours, theirs = weights(one), weights(other)
     assert ours.keys() == theirs.keys()
     for key, value in ours.items():
-        torch.testing.assert_close(value, theirs[key], rtol=0, atol=tolerance, msg=lambda text, key=key: f"{key}: {text}")
+        torch.testing.assert_close(
+            value, theirs[key], rtol=0, atol=tolerance, msg=lambda text, key=key: f"{key}: {text}"
+        )
 
 
 def trained(folder: Path, **changes: object) -> Path:

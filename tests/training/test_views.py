@@ -8,7 +8,9 @@ from torchvision.transforms import RandomResizedCrop
 from dinobench.training.views import Colours, MultiCrop, ViewKind, generator_of, random_box
 
 COLOURS = Colours(0.5, 0.8, 0.4, 0.4, 0.2, 0.1, 0.2, (0.1, 2.0))
-CROPS = MultiCrop((ViewKind(32, (0.4, 1.0), 1.0), ViewKind(32, (0.4, 1.0), 0.1, 0.2), ViewKind(16, (0.05, 0.4), 0.5)), COLOURS)
+CROPS = MultiCrop(
+    (ViewKind(32, (0.4, 1.0), 1.0), ViewKind(32, (0.4, 1.0), 0.1, 0.2), ViewKind(16, (0.05, 0.4), 0.5)), COLOURS
+)
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 53, 3), dtype=np.uint8)
 
 
