@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 from pathlib import Path
 
-from dinobench.data import mini
+from dinobench.data import drawing, mini, twins
 from dinobench.data.registry import get_twin
 from dinobench.runtime.cache import built_folder, cache_folder
 
@@ -19,7 +18,11 @@ def twin_folder(dataset: str) -> Path:
     Raises:
         InputError: no twin of that dataset.
     """
-    twin = get_twin(dataset)
-    code = inspect.getsource(mini) + inspect.getsource(twin)  # type: ignore[arg-type]
-    version = hashlib.sha256(code.encode()).hexdigest()[:12]
-    return built_folder(cache_folder("twins", version) / dataset, twin.write)
+    return built_folder(cache_folder("twins", _drawing_version()) / dataset, get_twin(dataset).write)
+
+
+def _drawing_version() -> str:
+    """Digest of every file that a twin may be drawn by."""
+    files = [Path(module.__file__ or "") for module in (drawing, mini)]
+    files += sorted(path for folder in twins.__path__ for path in Path(folder).glob("*.py"))
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:12]
