@@ -102,9 +102,7 @@ def fill(plan: LoadPlan, source: str) -> Backbone:
     expected = plan.network.backbone.state_dict()
     strange = [name for name, tensor in plan.tensors.items() if not _alike(tensor, expected[name])]
     if strange:
-        raise InputError(
-            f"{source}: {some(strange)} are no plain floating point tensors, such as quantised ones are not"
-        )
+        raise InputError(f"{source}: {some(strange)} are no plain floating point tensors")
     for name, tensor in plan.tensors.items():
         if not _finite(tensor):
             raise InputError(f"{source}: {name} holds values that are not finite; these weights are damaged")

@@ -19,14 +19,20 @@ SIZE_OPTIONS: tuple[dict[str, bool], ...] = ({"dynamic_img_size": True}, {"stric
 
 
 def create_timm(
-    name: str, *, pretrained: bool, image_size: int | None, in_channels: int = 3, drop_path: float = 0.0
+    name: str,
+    *,
+    pretrained: bool,
+    image_size: int | None,
+    in_channels: int = 3,
+    drop_path: float = 0.0,
+    **shape: object,
 ) -> nn.Module:
-    """A timm model without classifier, taking any input size where it can.
+    """A timm model without classifier, taking any input size where it can; `shape` goes to timm as it is.
 
     Raises:
         InputError: timm refuses the options.
     """
-    options: dict[str, object] = {"pretrained": pretrained, "in_chans": in_channels, "num_classes": 0}
+    options: dict[str, object] = {"pretrained": pretrained, "in_chans": in_channels, "num_classes": 0, **shape}
     if drop_path:
         options["drop_path_rate"] = drop_path
     sized = {"img_size": image_size} if image_size else {}

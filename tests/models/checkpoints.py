@@ -220,6 +220,20 @@ def ibot() -> Case:
     return vit_case(content, "ibot")
 
 
+def ibot_swin() -> Case:
+    """The released Swin counts the downsampling to the stage before it, timm to the one after."""
+    model = randomised(timm.create_model("swin_tiny_patch4_window7_224", num_classes=0))
+    state = {}
+    for key, value in model.state_dict().items():
+        stage = key.split(".")[1]
+        state[key.replace(f"layers.{stage}.", f"layers.{int(stage) - 1}.") if ".downsample." in key else key] = value
+    extra = {"masked_embed": torch.zeros(1, 96), "layers.0.blocks.0.attn.relative_position_index": torch.zeros(49, 49)}
+    x = images(224, batch=1)
+    with torch.no_grad():
+        cls = model(x)
+    return Case({"state_dict": state | extra}, "swin", x, cls)
+
+
 def ibot_layer_scale() -> Case:
     def content(state: State) -> Mapping[str, Any]:
         old = {key.replace("ls1.gamma", "gamma_1").replace("ls2.gamma", "gamma_2"): state[key] for key in state}
@@ -444,8 +458,8 @@ CASES = {
     function.__name__: function
     for function in (
         dino_full, dino_backbone, dino_resnet, xcit, dinov2, dinov2_chunked, dinov2_registers, dinov2_registers_timm,
-        dinov2_swiglu, dinov3_timm, dinov3, dinov3_convnext, ibot, ibot_layer_scale, msn, mae, moco_v3, supervised_vit,
-        distilled_deit, patch_mean, torchvision_vit, torchvision_resnet, torchvision_basic, torchvision_resnext,
+        dinov2_swiglu, dinov3_timm, dinov3, dinov3_convnext, ibot, ibot_swin, ibot_layer_scale, msn, mae, moco_v3,
+        supervised_vit, distilled_deit, patch_mean, torchvision_vit, torchvision_resnet, torchvision_basic, torchvision_resnext,
         torchvision_wide, moco_v2, swav, swav_wide, simclr, barlow_twins, obow, infomin, byol, vissl, numbered,
         solo_learn, solo_learn_small_stem, lightly_dino,
     )

@@ -9,7 +9,7 @@ FAMILY = Family(
     name="swav",
     title="SwAV or DeepCluster-v2",
     layouts=(resnet.LAYOUT,),
-    signs=(r"(^|\.)projection_head\.", r"(^|\.)layer1\.0\.conv1\.weight$"),
+    signs=(r"^(state_dict\.)?(module\.)?projection_head\.", r"^(state_dict\.)?(module\.)?layer1\.0\.conv1\.weight$"),
     order=50,
     branch="student",
 )

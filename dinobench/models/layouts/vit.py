@@ -14,6 +14,8 @@ from dinobench.models.rewriting import Rewriting
 from dinobench.models.vit import VisionTransformer, ViTShape
 from dinobench.runtime.errors import InputError
 
+# Sizes that only later families have, and always with a gated MLP.
+LARGER = {(1536, 40): "giant", (4096, 40): "7b"}
 # Depths that published networks of these widths have; another one may mean that blocks are missing.
 USUAL_DEPTHS = {192: 12, 384: 12, 768: 12, 1024: 24, 1280: 32, 1408: 40, 1536: 40, 4096: 40}
 
@@ -48,8 +50,10 @@ LAYOUT = Layout("vision transformer, released names", ("patch_embed.proj.weight"
 
 def architecture_name(shape: ViTShape) -> str:
     """Such as vit_small/16 or vit_base_reg4/14, or width and depth where no letter stands for them."""
-    letters = [name for name, size in VIT_SIZES.items() if (size.dim, size.depth) == (shape.dim, shape.depth)]
-    stem = letters[0] if letters else f"{shape.dim}x{shape.depth}"
+    named = {(size.dim, size.depth): name for name, size in VIT_SIZES.items()} | LARGER
+    stem = named.get((shape.dim, shape.depth), f"{shape.dim}x{shape.depth}")
+    if shape.swiglu and (shape.dim, shape.depth) not in LARGER:
+        stem += "_plus"
     registers = f"_reg{shape.registers}" if shape.registers else ""
     return f"vit_{stem}{registers}/{shape.patch_size}"
 
