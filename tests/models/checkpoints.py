@@ -459,8 +459,8 @@ CASES = {
     for function in (
         dino_full, dino_backbone, dino_resnet, xcit, dinov2, dinov2_chunked, dinov2_registers, dinov2_registers_timm,
         dinov2_swiglu, dinov3_timm, dinov3, dinov3_convnext, ibot, ibot_swin, ibot_layer_scale, msn, mae, moco_v3,
-        supervised_vit, distilled_deit, patch_mean, torchvision_vit, torchvision_resnet, torchvision_basic, torchvision_resnext,
-        torchvision_wide, moco_v2, swav, swav_wide, simclr, barlow_twins, obow, infomin, byol, vissl, numbered,
+        supervised_vit, distilled_deit, patch_mean, torchvision_vit, torchvision_resnet, torchvision_basic,
+        torchvision_resnext, torchvision_wide, moco_v2, swav, swav_wide, simclr, barlow_twins, obow, infomin, byol, vissl, numbered,
         solo_learn, solo_learn_small_stem, lightly_dino,
     )
 }  # fmt: skip
