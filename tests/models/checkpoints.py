@@ -32,6 +32,14 @@ class Case:
     patches: Tensor | None = None
 
 
+CASES: dict[str, Callable[[], Case]] = {}
+
+
+def case(function: Callable[[], Case]) -> Callable[[], Case]:
+    CASES[function.__name__] = function
+    return function
+
+
 def randomised(module: nn.Module, seed: int = 0) -> nn.Module:
     """Every parameter and running statistic away from its default, so that a dropped one shows."""
     generator = torch.Generator().manual_seed(seed)
@@ -87,6 +95,7 @@ def other(seed: int = 5, **options: Any) -> State:
     return dict(timm_vit(seed, **options).state_dict())
 
 
+@case
 def dino_full() -> Case:
     def content(state: State) -> Mapping[str, Any]:
         teacher = prefixed(state, "backbone.") | head()
@@ -96,10 +105,12 @@ def dino_full() -> Case:
     return vit_case(content, "dino")
 
 
+@case
 def dino_backbone() -> Case:
     return vit_case(lambda state: state, "vit")
 
 
+@case
 def dino_resnet() -> Case:
     def content(state: State) -> Mapping[str, Any]:
         return {"teacher": prefixed(state, "module.backbone.") | prefixed(head(512), "module.")}
@@ -107,6 +118,7 @@ def dino_resnet() -> Case:
     return resnet_case(content, "dino")
 
 
+@case
 def xcit() -> Case:
     model = randomised(timm.create_model("xcit_nano_12_p16_224", num_classes=0))
     state = {key.replace("pos_embed.", "pos_embeder."): value for key, value in model.state_dict().items()}
@@ -119,11 +131,13 @@ def xcit() -> Case:
     return Case(state | {"head.weight": torch.zeros(10, 128), "head.bias": torch.zeros(10)}, "xcit", x, cls)
 
 
+@case
 def dinov2() -> Case:
     extra = {"mask_token": torch.zeros(1, 128)}
     return vit_case(lambda state: state | extra, "dinov2", init_values=0.5)
 
 
+@case
 def dinov2_chunked() -> Case:
     def content(state: State) -> Mapping[str, Any]:
         chunked = {}
@@ -137,6 +151,7 @@ def dinov2_chunked() -> Case:
     return vit_case(content, "dinov2", init_values=0.5)
 
 
+@case
 def dinov2_registers() -> Case:
     """The released layout: the table has a row for the class token, timm's has not; the values are the same."""
     model = timm_vit(init_values=0.5, reg_tokens=4, no_embed_class=True)
@@ -151,10 +166,12 @@ def dinov2_registers() -> Case:
     return Case(state | {"mask_token": torch.zeros(1, 128)}, "dinov2_registers", x, tokens[:, 0], tokens[:, 5:])
 
 
+@case
 def dinov2_registers_timm() -> Case:
     return vit_case(lambda state: state, "dinov2_registers", init_values=0.5, reg_tokens=4, no_embed_class=True)
 
 
+@case
 def dinov2_swiglu() -> Case:
     def content(state: State) -> Mapping[str, Any]:
         renamed = {
@@ -165,6 +182,7 @@ def dinov2_swiglu() -> Case:
     return vit_case(content, "dinov2", init_values=0.5, mlp_layer=SwiGLUPacked, act_layer=nn.SiLU, mlp_ratio=2.0)
 
 
+@case
 def dinov3_timm(name: str = "vit_tiny_patch16_dinov3_qkvb") -> Case:
     model = randomised(timm.create_model(name, num_classes=0))
     x = images(64)
@@ -173,6 +191,7 @@ def dinov3_timm(name: str = "vit_tiny_patch16_dinov3_qkvb") -> Case:
     return Case(model.state_dict(), "dinov3_timm", x, tokens[:, 0], tokens[:, 5:])
 
 
+@case
 def dinov3() -> Case:
     """The released layout of the same network: a joint bias with a mask, periods, storage tokens."""
     case = dinov3_timm()
@@ -189,6 +208,7 @@ def dinov3() -> Case:
     return Case(renamed | extra, "dinov3", case.images, case.cls, case.patches)
 
 
+@case
 def dinov3_convnext() -> Case:
     model = randomised(timm.create_model("convnext_tiny", num_classes=0))
     pairs = (
@@ -211,6 +231,7 @@ def dinov3_convnext() -> Case:
     return Case(state | {"norms.3.weight": state["norm.weight"]}, "convnext", x, cls)
 
 
+@case
 def ibot() -> Case:
     def content(state: State) -> Mapping[str, Any]:
         teacher = prefixed(state, "backbone.") | head() | {"head.last_layer2.weight_v": torch.ones(2, 2)}
@@ -220,6 +241,7 @@ def ibot() -> Case:
     return vit_case(content, "ibot")
 
 
+@case
 def ibot_swin() -> Case:
     """The released Swin counts the downsampling to the stage before it, timm to the one after."""
     model = randomised(timm.create_model("swin_tiny_patch4_window7_224", num_classes=0))
@@ -234,6 +256,7 @@ def ibot_swin() -> Case:
     return Case({"state_dict": state | extra}, "swin", x, cls)
 
 
+@case
 def ibot_layer_scale() -> Case:
     def content(state: State) -> Mapping[str, Any]:
         old = {key.replace("ls1.gamma", "gamma_1").replace("ls2.gamma", "gamma_2"): state[key] for key in state}
@@ -242,6 +265,7 @@ def ibot_layer_scale() -> Case:
     return vit_case(content, "ibot", init_values=0.5)
 
 
+@case
 def msn() -> Case:
     def content(state: State) -> Mapping[str, Any]:
         target = prefixed(state | {"fc.fc1.weight": torch.ones(2, 2)}, "module.")
@@ -250,6 +274,7 @@ def msn() -> Case:
     return vit_case(content, "msn")
 
 
+@case
 def mae() -> Case:
     def content(state: State) -> Mapping[str, Any]:
         decoder = {
@@ -265,6 +290,7 @@ def mae() -> Case:
     return vit_case(content, "mae")
 
 
+@case
 def moco_v3() -> Case:
     def content(state: State) -> Mapping[str, Any]:
         base = prefixed(state | {"head.0.weight": torch.ones(2, 128)}, "module.base_encoder.")
@@ -274,11 +300,13 @@ def moco_v3() -> Case:
     return vit_case(content, "moco_v3")
 
 
+@case
 def supervised_vit() -> Case:
     extra = {"head.weight": torch.ones(10, 128), "head.bias": torch.ones(10)}
     return vit_case(lambda state: {"model": state | extra}, "supervised_vit")
 
 
+@case
 def distilled_deit() -> Case:
     model = randomised(timm.create_model("deit_tiny_distilled_patch16_224", img_size=64))
     x = images(64)
@@ -287,6 +315,7 @@ def distilled_deit() -> Case:
     return Case({"model": model.state_dict()}, "supervised_vit", x, tokens[:, 0], tokens[:, 2:])
 
 
+@case
 def patch_mean() -> Case:
     """A timm ViT without class token: the mean of its patches stands in."""
     model = timm_vit(class_token=False, global_pool="avg", fc_norm=False)
@@ -296,6 +325,7 @@ def patch_mean() -> Case:
     return Case(model.state_dict(), "vit", x, tokens.mean(1), tokens)
 
 
+@case
 def torchvision_vit() -> Case:
     model = randomised(torchvision.models.VisionTransformer(32, 8, 2, 2, 128, 256, num_classes=10))
     model.heads = nn.Identity()
@@ -316,22 +346,27 @@ def resnet_case(content: Callable[[State], Mapping[str, Any]], family: str, name
     return Case(content(state), family, x, cls)
 
 
+@case
 def torchvision_resnet() -> Case:
     return resnet_case(lambda state: state | {"fc.weight": torch.ones(9, 2048)}, "resnet", "resnet50")
 
 
+@case
 def torchvision_basic() -> Case:
     return resnet_case(lambda state: state, "resnet")
 
 
+@case
 def torchvision_resnext() -> Case:
     return resnet_case(lambda state: state, "resnet", "resnext50_32x4d")
 
 
+@case
 def torchvision_wide() -> Case:
     return resnet_case(lambda state: state, "resnet", "wide_resnet50_2")
 
 
+@case
 def swav_wide() -> Case:
     """Every layer twice as wide, the stem too."""
     model = torchvision.models.resnet18()
@@ -345,6 +380,7 @@ def swav_wide() -> Case:
     return Case(state, "swav", images(64), model(images(64)).detach())
 
 
+@case
 def moco_v2() -> Case:
     def content(state: State) -> Mapping[str, Any]:
         query = prefixed(state | {"fc.0.weight": torch.ones(2, 2)}, "module.encoder_q.")
@@ -354,6 +390,7 @@ def moco_v2() -> Case:
     return resnet_case(content, "moco_v2")
 
 
+@case
 def swav() -> Case:
     def content(state: State) -> Mapping[str, Any]:
         heads = {"projection_head.0.weight": torch.ones(2, 2), "prototypes.weight": torch.ones(2, 2)}
@@ -362,10 +399,12 @@ def swav() -> Case:
     return resnet_case(content, "swav")
 
 
+@case
 def simclr() -> Case:
     return resnet_case(lambda state: {"state_dict": state | {"fc.weight": torch.ones(9, 2048)}}, "resnet")
 
 
+@case
 def barlow_twins() -> Case:
     def content(state: State) -> Mapping[str, Any]:
         model = prefixed(state, "module.backbone.") | {"module.projector.0.weight": torch.ones(2, 2)}
@@ -374,6 +413,7 @@ def barlow_twins() -> Case:
     return resnet_case(content, "barlow_twins")
 
 
+@case
 def obow() -> Case:
     def content(state: State) -> Mapping[str, Any]:
         blocks = {}
@@ -389,6 +429,7 @@ def obow() -> Case:
     return resnet_case(content, "obow")
 
 
+@case
 def infomin() -> Case:
     def content(state: State) -> Mapping[str, Any]:
         model = prefixed(state, "module.encoder.") | {"module.head.0.weight": torch.ones(2, 2)}
@@ -398,6 +439,7 @@ def infomin() -> Case:
     return resnet_case(content, "infomin")
 
 
+@case
 def byol() -> Case:
     def content(state: State) -> Mapping[str, Any]:
         online = prefixed(state, "online_encoder.net.") | {"online_predictor.net.0.weight": torch.ones(2, 2)}
@@ -407,6 +449,7 @@ def byol() -> Case:
     return resnet_case(content, "byol")
 
 
+@case
 def vissl() -> Case:
     def content(state: State) -> Mapping[str, Any]:
         trunk = prefixed(state, "_feature_blocks.")
@@ -417,6 +460,7 @@ def vissl() -> Case:
     return resnet_case(content, "vissl")
 
 
+@case
 def numbered() -> Case:
     def content(state: State) -> Mapping[str, Any]:
         numbers = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4": 7}
@@ -427,6 +471,7 @@ def numbered() -> Case:
     return resnet_case(content, "lightning")
 
 
+@case
 def solo_learn() -> Case:
     def content(state: State) -> Mapping[str, Any]:
         momentum = prefixed({key: value + 1 for key, value in state.items()}, "momentum_backbone.")
@@ -436,6 +481,7 @@ def solo_learn() -> Case:
     return resnet_case(content, "solo_learn")
 
 
+@case
 def solo_learn_small_stem() -> Case:
     model = torchvision.models.resnet18()
     model.conv1 = nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=2, bias=False)
@@ -446,21 +492,10 @@ def solo_learn_small_stem() -> Case:
     return Case(state, "solo_learn", images(), model(images()).detach())
 
 
+@case
 def lightly_dino() -> Case:
     def content(state: State) -> Mapping[str, Any]:
         network = prefixed(state, "backbone.vit.") | prefixed(other(), "student_backbone.vit.")
         return {"state_dict": network | {"projection_head.layers.0.weight": torch.ones(2, 2)}}
 
     return vit_case(content, "lightning")
-
-
-CASES = {
-    function.__name__: function
-    for function in (
-        dino_full, dino_backbone, dino_resnet, xcit, dinov2, dinov2_chunked, dinov2_registers, dinov2_registers_timm,
-        dinov2_swiglu, dinov3_timm, dinov3, dinov3_convnext, ibot, ibot_swin, ibot_layer_scale, msn, mae, moco_v3,
-        supervised_vit, distilled_deit, patch_mean, torchvision_vit, torchvision_resnet, torchvision_basic,
-        torchvision_resnext, torchvision_wide, moco_v2, swav, swav_wide, simclr, barlow_twins, obow, infomin, byol, vissl, numbered,
-        solo_learn, solo_learn_small_stem, lightly_dino,
-    )
-}  # fmt: skip
