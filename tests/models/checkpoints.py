@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import timm
@@ -244,7 +245,8 @@ def ibot() -> Case:
 @case
 def ibot_swin() -> Case:
     """The released Swin counts the downsampling to the stage before it, timm to the one after."""
-    model = randomised(timm.create_model("swin_tiny_patch4_window7_224", num_classes=0))
+    norm = partial(nn.LayerNorm, eps=1e-6)
+    model = randomised(timm.create_model("swin_tiny_patch4_window7_224", num_classes=0, norm_layer=norm))
     state = {}
     for key, value in model.state_dict().items():
         stage = key.split(".")[1]

@@ -1,8 +1,14 @@
-"""Swin transformers: supervised, or trained by iBOT or EsViT."""
+"""Swin transformers trained by iBOT or EsViT, with LayerNorm epsilon 1e-6; for supervised ones say norm_eps=1e-5."""
 
 from __future__ import annotations
 
 from dinobench.models.family import Family
 from dinobench.models.layouts import swin
 
-FAMILY = Family(name="swin", title="a Swin transformer (iBOT, EsViT)", layouts=(swin.LAYOUT,), order=28)
+FAMILY = Family(
+    name="swin",
+    title="a Swin transformer (iBOT, EsViT)",
+    layouts=(swin.LAYOUT,),
+    order=28,
+    facts={"norm_eps": 1e-6},
+)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-import re
+from functools import partial
+
+from torch import nn
 
 from dinobench.models.family import Facts, Layout, Network
 from dinobench.models.rewriting import Rewriting
@@ -26,13 +28,15 @@ def translate(rewriting: Rewriting) -> None:
 def build(rewriting: Rewriting, facts: Facts) -> Network:
     """The network of timm of the same width, depth and window."""
     width, _, patch, _ = rewriting.tensors["patch_embed.proj.weight"].shape
-    blocks = {re.split(r"\.", name)[3] for name in rewriting.matching(r"layers\.2\.blocks\.\d+\.")}
+    blocks = {name.split(".")[3] for name in rewriting.matching(r"layers\.2\.blocks\.\d+\.")}
     table = rewriting.tensors["layers.0.blocks.0.attn.relative_position_bias_table"].shape[0]
     window = (math.isqrt(table) + 1) // 2
     if (width, len(blocks)) not in SIZES or patch != 4:
         raise InputError(f"no Swin has width {width} and {len(blocks)} blocks in its third stage; is a block missing?")
     size = SIZES[width, len(blocks)]
-    network = create_timm(f"swin_{size}_patch4_window7_224", pretrained=False, image_size=None, window_size=window)
+    norm = partial(nn.LayerNorm, eps=facts.get("norm_eps", 1e-5))
+    name = f"swin_{size}_patch4_window7_224"
+    network = create_timm(name, pretrained=False, image_size=None, window_size=window, norm_layer=norm)
     return Network(adapt_timm(network), f"swin_{size}_window{window}", facts.get("image_size", 224))
 
 
