@@ -53,7 +53,7 @@ def knn_classify(
     ks: Sequence[int] = (10, 20, 100, 200),
     temperature: float = 0.07,
     num_classes: int | None = None,
-    block: int = 1024,
+    block: int = 512,
     device: torch.device | str | None = None,
 ) -> KnnPredictions:
     """Classify by the k nearest training features, each voting exp(cosine / temperature); every k from one search.

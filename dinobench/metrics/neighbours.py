@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-_GROUP = 64  # columns that share one maximum
+_GROUP = 32  # columns that share one maximum
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Neighbours:
         return Neighbours(self.similarities[~listed].view(shape), self.indices[~listed].view(shape))
 
 
-def nearest(queries: Tensor, bank: Iterable[Tensor], k: int, query_block: int = 1024) -> Neighbours:
+def nearest(queries: Tensor, bank: Iterable[Tensor], k: int, query_block: int = 512) -> Neighbours:
     """The `k` rows of `bank` with the largest inner product to each query; exact.
 
     Memory beyond the inputs: one similarity block of `query_block` times the longest bank block, and the answer.
@@ -46,8 +47,12 @@ def nearest(queries: Tensor, bank: Iterable[Tensor], k: int, query_block: int = 
     best = [_nobody(part) for part in parts]
     start = 0
     for block in bank:
-        rows = block.to(queries)
-        best = [_merge(known, part @ rows.T, start, k) for known, part in zip(best, parts, strict=True)]
+        rows, gap = block.to(queries), -len(block) % _GROUP
+        rows = F.pad(rows, (0, 0, 0, gap)) if gap else rows
+        for number, part in enumerate(parts):
+            similarities = part @ rows.T
+            similarities[:, len(block) :] = -torch.inf
+            best[number] = merge(best[number], _promising(similarities, k, best[number], start), k)
         start += len(block)
     return concatenate(best)
 
@@ -71,29 +76,35 @@ def _nobody(queries: Tensor) -> Neighbours:
     return Neighbours(empty, empty.long())
 
 
-def _merge(best: Neighbours, similarities: Tensor, start: int, k: int) -> Neighbours:
-    full = best.indices.shape[1] == k
-    floor = best.similarities[:, -1:] if full else None
-    values, places = _largest(similarities, k, floor)
-    return merge(best, Neighbours(values, places + start), k)
+def _promising(similarities: Tensor, k: int, best: Neighbours, start: int) -> Neighbours:
+    """Entries of a block (Q, n) that may be among the k best, `best` being those known; -inf where there are none.
 
-
-def _largest(similarities: Tensor, k: int, floor: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Values and columns that hold each row's k largest entries above `floor` (Q, 1), perhaps with lesser ones.
-
-    The k largest entries lie in the k groups of columns with the largest maxima, and in no more groups than have
-    a maximum above the floor: taking maxima reads each entry once, where a sort would read it many times.
+    A row's k-th best so far bounds its entries worth a look from below, and so does the k-th largest of its groups'
+    maxima. Taking maxima reads each entry once, and few groups pass; sorting would read each entry many times.
     """
-    groups = similarities.shape[1] // _GROUP
-    whole = groups * _GROUP
-    maxima = similarities[:, :whole].reshape(len(similarities), groups, _GROUP).amax(2)
-    wanted = min(k, groups) if floor is None else min(k, int((maxima > floor).sum(1).max()))
-    if 2 * wanted > groups:
+    maxima = similarities.view(len(similarities), -1, _GROUP).amax(2)
+    if best.indices.shape[1] == k:
+        passing = maxima > best.similarities[:, -1:]
+        floor = best.similarities[:, -1].nextafter(torch.tensor(torch.inf))
+    elif maxima.shape[1] > k:
+        floor = maxima.topk(k).values[:, -1]
+        passing = maxima >= floor[:, None]
+    else:
         values, columns = similarities.topk(min(k, similarities.shape[1]))
-        return values, columns
-    chosen = maxima.topk(wanted).indices
-    columns = (chosen[:, :, None] * _GROUP + torch.arange(_GROUP, device=chosen.device)).flatten(1)
-    tail = torch.arange(whole, similarities.shape[1], device=chosen.device).expand(len(similarities), -1)
-    columns = torch.cat([columns, tail], 1)
-    values, places = similarities.gather(1, columns).topk(min(k, columns.shape[1]))
-    return values, columns.gather(1, places)
+        return Neighbours(values, columns + start)
+    return _at_least(similarities, passing, floor, start)
+
+
+def _at_least(similarities: Tensor, passing: Tensor, floor: Tensor, start: int) -> Neighbours:
+    """Entries not below their row's `floor` (Q,) in the groups marked by `passing` (Q, groups), padded by -inf."""
+    query, group = passing.nonzero(as_tuple=True)
+    entries = similarities.view(len(similarities), -1, _GROUP)[query, group]
+    row, offset = (entries >= floor[query, None]).nonzero(as_tuple=True)
+    values, query, columns = entries[row, offset], query[row], group[row] * _GROUP + offset
+    counts = torch.bincount(query, minlength=len(similarities))
+    place = torch.arange(len(query), device=query.device) - (counts.cumsum(0) - counts)[query]
+    shape = (len(similarities), int(counts.max()))
+    padded = Neighbours(similarities.new_full(shape, -torch.inf), query.new_zeros(shape))
+    padded.similarities[query, place] = values
+    padded.indices[query, place] = columns + start
+    return padded

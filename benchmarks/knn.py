@@ -1,0 +1,214 @@
+"""k-NN beside the released classifier: time and memory, on the same made-up features.
+
+    python benchmarks/knn.py --reference DIR [--train 100000 1280000] [--queries 500] [--repeats 5]
+    python benchmarks/knn.py --memory --train 1280000 --queries 50000
+
+DIR is a checkout of facebookresearch/dino. Four workers hold the same features and take turns: the released code as it
+is, the released code with dinobench's two CPU settings (so that settings are not sold as code), dinobench, and the bare
+blocked matrix product, which no exact search can beat. The released code cuts the test set into hundred chunks; its
+chunks here are those of 50,000 images, whatever --queries. Wall and CPU seconds are printed: on a busy machine the
+latter are the ones to believe.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+CLASSES, DIM, KS, TEMPERATURE = 1000, 384, (10, 20, 100, 200), 0.07
+FULL_TEST_SET = 50_000
+
+
+class PartOfTestSet(int):
+    """A number of test images that is divided into chunks as the full test set would be."""
+
+    def __floordiv__(self, chunks: int) -> int:
+        return FULL_TEST_SET // chunks
+
+
+class PartialLabels:
+    """Test labels, for the released code."""
+
+    def __init__(self, labels: Tensor) -> None:
+        self.labels = labels
+        self.shape = (PartOfTestSet(len(labels)),)
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        return self.labels[rows]
+
+
+def make_features(folder: Path, train: int, queries: int) -> None:
+    """Write noisy class centres, l2-normalised, the training rows sorted by class as folders give them."""
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((CLASSES, DIM), dtype=np.float32)
+    for name, count in (("train", train), ("test", queries)):
+        labels = np.arange(count) * CLASSES // count
+        if name == "test":
+            labels = rng.permutation(labels)
+        out = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.float32, (count, DIM))
+        for start in range(0, count, 50_000):
+            rows = 0.4 * centres[labels[start : start + 50_000]]
+            rows += rng.standard_normal(rows.shape, dtype=np.float32)
+            out[start : start + 50_000] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        np.save(folder / f"{name}_labels.npy", labels)
+
+
+def load(folder: Path) -> list[Tensor]:
+    """Train features and labels, test features and labels."""
+    names = ("train", "train_labels", "test", "test_labels")
+    return [torch.from_numpy(np.load(folder / f"{name}.npy")) for name in names]
+
+
+def released(folder: Path, reference: str, ks: tuple[int, ...]) -> Callable[[], list[float]]:
+    sys.path.insert(0, reference)
+    from eval_knn import knn_classifier
+
+    train, labels, test, truth = load(folder)
+    asked = PartialLabels(truth)
+    return lambda: [knn_classifier(train, labels, test, asked, k, TEMPERATURE, CLASSES)[0] for k in ks]
+
+
+def ours(folder: Path, reference: str, ks: tuple[int, ...]) -> Callable[[], list[float]]:
+    from dinobench.evaluators.knn import knn_classify
+
+    train, labels, test, truth = load(folder)
+
+    def run() -> list[float]:
+        found = knn_classify(train, labels, test, ks=ks, temperature=TEMPERATURE, num_classes=CLASSES)
+        return [found.accuracy(truth, k) for k in ks]
+
+    return run
+
+
+def bare(folder: Path, reference: str, ks: tuple[int, ...]) -> Callable[[], list[float]]:
+    from dinobench.evaluators.search import BANK_ROWS
+
+    train, _, test, _ = load(folder)
+
+    def run() -> list[float]:
+        for block in train.split(BANK_ROWS):
+            for part in test.split(512):
+                part @ block.T
+        return []
+
+    return run
+
+
+# name: what runs, and whether with dinobench's CPU settings
+VARIANTS = {
+    "released": (released, False),
+    "released, same CPU settings": (released, True),
+    "dinobench": (ours, True),
+    "bare matrix product": (bare, True),
+}
+
+
+def work(pipe, name: str, folder: Path, reference: str, ks: tuple[int, ...]) -> None:
+    make, tuned = VARIANTS[name]
+    if tuned:
+        from dinobench.runtime.cpu import tune_cpu
+
+        tune_cpu()
+    run = make(folder, reference, ks)
+    pipe.send("ready")
+    while pipe.recv():
+        wall, cpu = time.perf_counter(), time.process_time()
+        figures = run()
+        pipe.send((time.perf_counter() - wall, time.process_time() - cpu, figures))
+
+
+def measure(folder: Path, reference: str, ks: tuple[int, ...], repeats: int) -> dict[str, list]:
+    """(wall, CPU, accuracies) of each variant, taking turns."""
+    context = multiprocessing.get_context("spawn")
+    pipes, processes = {}, []
+    for name in VARIANTS:
+        if name.startswith("released") and not reference:
+            continue
+        pipes[name], theirs = context.Pipe()
+        processes.append(context.Process(target=work, args=(theirs, name, folder, reference, ks), daemon=True))
+        processes[-1].start()
+        pipes[name].recv()
+    results: dict[str, list] = {name: [] for name in pipes}
+    for _ in range(repeats):
+        for name, pipe in pipes.items():
+            pipe.send(True)
+            results[name].append(pipe.recv())
+    for pipe in pipes.values():
+        pipe.send(False)
+    for process in processes:
+        process.join()
+    return results
+
+
+def show(results: dict[str, list], queries: int) -> None:
+    first, baseline = {}, next(iter(results))
+    for name, runs in results.items():
+        wall, cpu = (statistics.median(run[place] for run in runs) for place in (0, 1))
+        first[name] = (wall, cpu)
+        ratios = "  ".join(f"{then / now:5.1f}x" for then, now in zip(first[baseline], (wall, cpu), strict=True))
+        accuracies = " ".join(f"{value:.2f}" for value in runs[0][2])
+        print(f"  {name:<28} {1e3 * wall / queries:8.3f} {1e3 * cpu / queries:8.3f} ms/query   {ratios}   {accuracies}")
+    product = first["bare matrix product"]
+    found = first["dinobench"]
+    print(f"  dinobench / bare product: {found[0] / product[0]:.2f} wall, {found[1] / product[1]:.2f} CPU")
+
+
+def measure_memory(folder: Path) -> None:
+    """Peak resident memory of a search in a bank that stays on disk, as `dinobench eval --task knn` does it."""
+    from dinobench.evaluators.knn import vote
+    from dinobench.evaluators.search import search
+    from dinobench.features.matrix import FeatureMatrix, Shard
+    from dinobench.features.names import Column
+    from dinobench.runtime.clock import peak_memory_bytes
+    from dinobench.runtime.cpu import tune_cpu
+
+    tune_cpu()
+    shards, rows = [], 4096
+    train = np.load(folder / "train.npy", mmap_mode="r")
+    for number, start in enumerate(range(0, len(train), rows)):
+        part = np.array(train[start : start + rows])
+        np.save(folder / f"{number}.npy", part)
+        shards.append(Shard((folder / f"{number}.npy",), np.ones(len(part), bool)))
+    del train
+    count = int(np.load(folder / "train_labels.npy").shape[0])
+    bank = FeatureMatrix((Column("cls"),), tuple(shards), np.arange(count), {})
+    before = peak_memory_bytes()
+    start = time.perf_counter()
+    found = search(torch.from_numpy(np.load(folder / "test.npy")), bank, max(KS), "blocks", torch.device("cpu"))
+    vote(found, torch.from_numpy(np.load(folder / "train_labels.npy")), KS, TEMPERATURE, CLASSES)
+    seconds = time.perf_counter() - start
+    print(f"  {count} x {DIM} on disk, {len(found.indices)} queries: peak {peak_memory_bytes() / 2**30:.2f} GiB")
+    print(f"  (before the search {before / 2**30:.2f} GiB), {seconds:.1f} s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--reference", default="", help="checkout of facebookresearch/dino")
+    parser.add_argument("--train", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--ks", type=int, nargs="+", default=list(KS))
+    parser.add_argument("--memory", action="store_true", help="peak memory with the bank on disk, and nothing else")
+    given = parser.parse_args()
+    for train in given.train:
+        with tempfile.TemporaryDirectory() as folder:
+            make_features(Path(folder), train, given.queries)
+            print(f"{train} training features, {given.queries} queries, k = {given.ks}")
+            if given.memory:
+                measure_memory(Path(folder))
+            else:
+                show(measure(Path(folder), given.reference, tuple(given.ks), given.repeats), given.queries)
+
+
+if __name__ == "__main__":
+    main()
