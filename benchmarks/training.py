@@ -1,0 +1,172 @@
+"""Seconds and memory of a training step, ours and the released code's in turn, from equal weights on equal views.
+
+    python benchmarks/training.py --reference DINO_CHECKOUT [--architecture vit_tiny/16] [--batch 16] [--rounds 3]
+
+Sides: the released step; the released step with our two process settings (allocator, oneDNN), so that settings are not
+sold as code; ours in float32; ours in bf16. Each side runs in a process of its own, in turn, several rounds. Without
+drop path, so that the losses can be compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+SIDES = ("released", "released, tuned", "ours", "ours, bf16")
+LR, DECAY, MOMENTUM, TEMPERATURE = 1e-4, 0.04, 0.996, 0.04
+
+
+def views_of(step: int, options: argparse.Namespace) -> list[Tensor]:
+    """Equal noise for all sides: ten tensors (B, 3, H, W)."""
+    generator = torch.Generator().manual_seed(step)
+    sizes = [224] * 2 + [96] * options.local_crops
+    return [torch.randn(options.batch, 3, size, size, generator=generator) for size in sizes]
+
+
+def released_step(options: argparse.Namespace) -> Callable[[list[Tensor]], float]:
+    """The released modules in the released order, on one gloo process."""
+    sys.path.insert(0, str(options.reference))
+    os.environ.update(RANK="0", WORLD_SIZE="1", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(29600 + os.getpid() % 1000))
+    torch.distributed.init_process_group("gloo")
+    torch.hub.list = lambda *_, **__: []
+    import main_dino
+    import utils
+    import vision_transformer as vits
+
+    name, patch = options.architecture.split("/")
+
+    def network() -> torch.nn.Module:
+        backbone = vits.__dict__[name](patch_size=int(patch))
+        return utils.MultiCropWrapper(backbone, vits.DINOHead(backbone.embed_dim, options.out_dim))
+
+    torch.manual_seed(0)
+    student, teacher = network(), network()
+    teacher.load_state_dict(student.state_dict())
+    teacher.requires_grad_(False)
+    torch.save(student.state_dict(), options.weights)
+    student = torch.nn.parallel.DistributedDataParallel(student)
+    loss_of = main_dino.DINOLoss(options.out_dim, 2 + options.local_crops, TEMPERATURE, TEMPERATURE, 0, 1)
+    optimiser = torch.optim.AdamW(utils.get_params_groups(student))
+
+    def step(views: list[Tensor]) -> float:
+        for index, group in enumerate(optimiser.param_groups):
+            group["lr"] = LR
+            if index == 0:
+                group["weight_decay"] = DECAY
+        loss = loss_of(student(views), teacher(views[:2]), 0)
+        optimiser.zero_grad()
+        loss.backward()
+        utils.clip_gradients(student, 3.0)
+        utils.cancel_gradients_last_layer(0, student, 1)
+        optimiser.step()
+        with torch.no_grad():
+            for mine, other in zip(student.module.parameters(), teacher.parameters(), strict=True):
+                other.data.mul_(MOMENTUM).add_((1 - MOMENTUM) * mine.detach().data)
+        return loss.item()
+
+    return step
+
+
+def our_step(options: argparse.Namespace) -> Callable[[list[Tensor]], float]:
+    """The same through dinobench, from the weights that the released side left."""
+    from dinobench.training.build import build_learner
+    from dinobench.training.recipe import Recipe
+    from dinobench.training.step import Settings
+
+    recipe = Recipe(
+        architecture=options.architecture,
+        drop_path=0.0,
+        out_dim=options.out_dim,
+        local_crops=options.local_crops,
+        precision="bf16" if options.side.endswith("bf16") else "fp32",
+    )
+    learner = build_learner(recipe, torch.device("cpu"))
+    state = torch.load(options.weights, weights_only=True)
+    for network in (learner.student, learner.teacher):
+        network.load_state_dict(state)
+    settings = Settings(LR, DECAY, MOMENTUM, TEMPERATURE, frozen=True)
+
+    def step(views: list[Tensor]) -> float:
+        groups = [torch.cat(group) for group in (views[:2], views[2:]) if group]
+        return learner.step([groups], settings).loss.item()
+
+    return step
+
+
+def measure(options: argparse.Namespace) -> None:
+    """One side: prints seconds, losses and peak memory as JSON."""
+    from dinobench.runtime.clock import peak_memory_bytes
+    from dinobench.runtime.cpu import tune_cpu
+
+    if options.side != "released":
+        tune_cpu()
+    torch.set_num_threads(options.threads)
+    step = (released_step if options.side.startswith("released") else our_step)(options)
+    before, seconds, losses = peak_memory_bytes(), [], []
+    for number in range(options.steps + 1):
+        views = views_of(number, options)
+        start = time.perf_counter()
+        losses.append(step(views))
+        seconds.append(time.perf_counter() - start)
+    result = {"seconds": seconds[1:], "losses": losses, "peak": peak_memory_bytes(), "before": before}
+    print(json.dumps(result))
+
+
+def rounds(arguments: list[str], options: argparse.Namespace) -> Iterator[tuple[str, dict[str, list[float]]]]:
+    """Every side in a fresh process, in turn."""
+    for _ in range(options.rounds):
+        for side in options.sides.split(";"):
+            command = [sys.executable, __file__, *arguments, "--side", side]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            yield side, json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--reference", type=Path, required=True)
+    parser.add_argument("--architecture", default="vit_tiny/16")
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--out-dim", type=int, default=65536)
+    parser.add_argument("--local-crops", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--sides", default=";".join(SIDES))
+    parser.add_argument("--weights", type=Path, default=Path("/tmp/dinobench-benchmark-weights.pth"))
+    parser.add_argument("--side", choices=SIDES)
+    options = parser.parse_args()
+    if options.side:
+        measure(options)
+        return
+    runs: dict[str, list[dict[str, list[float]]]] = {}
+    for side, result in rounds(sys.argv[1:], options):
+        runs.setdefault(side, []).append(result)
+    report(runs)
+
+
+def report(runs: dict[str, list[dict[str, list[float]]]]) -> None:
+    """A table of medians and ratios to the first side."""
+    median = {side: statistics.median(s for run in of for s in run["seconds"]) for side, of in runs.items()}
+    peak = {side: statistics.median(run["peak"] for run in of) for side, of in runs.items()}
+    first = next(iter(runs))
+    print(f"{'side':<18}{'s/step':>8}{'ratio':>7}{'peak GiB':>10}{'ratio':>7}{'largest loss difference':>25}")
+    for side, of in runs.items():
+        apart = max(abs(a - b) for a, b in zip(of[0]["losses"], runs[first][0]["losses"], strict=True))
+        print(
+            f"{side:<18}{median[side]:>8.2f}{median[first] / median[side]:>7.2f}"
+            f"{peak[side] / 2**30:>10.2f}{peak[side] / peak[first]:>7.2f}{apart:>25.1e}"
+        )
+
+
+if __name__ == "__main__":
+    main()
