@@ -35,10 +35,10 @@ def command(
     from dinobench.data.decode import read_rgb
     from dinobench.data.overlays import save_moving
     from dinobench.evaluators.attention_maps import attention_maps
+    from dinobench.evaluators.attention_pictures import blend, draw_attention
     from dinobench.metrics.attention_mask import enlarge
     from dinobench.pipeline.plan import make_plan
     from dinobench.pipeline.run import load_model
-    from dinobench.results.figures.attention import blend, draw_attention
     from dinobench.runtime.console import progress
     from dinobench.runtime.device import pick_device
     from dinobench.runtime.errors import InputError
