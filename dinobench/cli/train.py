@@ -30,4 +30,4 @@ def command(
 
     folder = train(recipe, data, output, resume=resume, settings=parse_pairs(settings), device=device)
     click.echo(f"run directory {folder}")
-    click.echo(f"score it with: dinobench eval --task knn --model {folder} --data {data or recipe}")
+    click.echo(f"score it with: dinobench eval --task knn --model {folder}")

@@ -138,9 +138,9 @@ class ViewBatches(Dataset[list[Tensor]]):
     def __getitem__(self, request: Request) -> list[Tensor]:
         """uint8 views, one tensor (views * B, size, size, C) per size, view by view."""
         drawn = [self.crops(self.images[index], self._generator(request, index)) for index in request.indices]
-        by_view = [np.stack(views) for views in zip(*drawn, strict=True)]
-        groups = [by_view[:2], by_view[2:]]
-        return [torch.from_numpy(self._channels(np.concatenate(group))) for group in groups if group]
+        by_view = list(zip(*drawn, strict=True))
+        groups = [[view for views in part for view in views] for part in (by_view[:2], by_view[2:])]
+        return [torch.from_numpy(self._channels(np.stack(group))) for group in groups if group]
 
     def _generator(self, request: Request, index: int) -> np.random.Generator:
         return generator_of(self.seed, request.epoch, index)

@@ -1,6 +1,6 @@
 """Random views' operations on uint8 images, as Pillow defines them but several times faster.
 
-Every function takes and gives a contiguous (H, W, 3) RGB array. Flip, brightness and solarisation equal Pillow's;
+Every function takes and gives a contiguous (H, W, 3) RGB array. Flip and solarisation equal Pillow's; brightness,
 contrast, saturation and grayscale differ by at most one level, resizing by what weights of 16 bits round differently,
 hue and blur by less than a level on average (tests/training/test_pixels.py holds each against Pillow).
 """
@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 Image = NDArray[np.uint8]
 _LEVELS = np.arange(256, dtype=np.float32)
+_DOWN = -0.4999  # turns OpenCV's rounding to the nearest level into Pillow's rounding down
 
 
 def crop_and_resize(image: Image, box: tuple[int, int, int, int], size: int) -> Image:
@@ -35,8 +36,8 @@ def flip(image: Image) -> Image:
 
 
 def brightness(image: Image, factor: float) -> Image:
-    """Blend with black."""
-    return _blend_levels(image, 0, factor)
+    """Blend with black; products are rounded down, as Pillow does."""
+    return cv2.convertScaleAbs(image, alpha=factor, beta=_DOWN)  # type: ignore[return-value]
 
 
 def contrast(image: Image, factor: float) -> Image:
@@ -47,7 +48,7 @@ def contrast(image: Image, factor: float) -> Image:
 
 def saturation(image: Image, factor: float) -> Image:
     """Blend with the grayscale image."""
-    return cv2.addWeighted(image, factor, grayscale(image), 1 - factor, -0.5)  # type: ignore[return-value]
+    return cv2.addWeighted(image, factor, grayscale(image), 1 - factor, _DOWN)  # type: ignore[return-value]
 
 
 def hue(image: Image, shift: float) -> Image:
