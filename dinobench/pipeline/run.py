@@ -14,7 +14,7 @@ from dinobench.results.records import RecordStore, RunRecord
 from dinobench.runtime.errors import InputError
 
 if TYPE_CHECKING:
-    from dinobench.evaluators.base import EvaluationContext
+    from dinobench.evaluators.base import EvaluationContext, Scores
     from dinobench.models.load import LoadedBackbone
 
 RECORDS = Path("results/records")
