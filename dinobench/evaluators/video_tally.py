@@ -15,6 +15,7 @@ from dinobench.evaluators.video_scores import VideoScores, floors, overall, per_
 from dinobench.metrics.bootstrap import interval
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.processes import rank, world_size
 
 FLOOR_METRICS = ("jf_mean", "j_mean", "f_mean")
 
@@ -97,14 +98,14 @@ def _intervals(videos: Sequence[VideoScores]) -> dict[str, tuple[float, float]]:
 
 def my_share(names: Sequence[str]) -> Sequence[str]:
     """The sequences that this process takes on; all of them without a process group."""
-    return names[dist.get_rank() :: dist.get_world_size()] if dist.is_initialized() else names
+    return names[rank() :: world_size()]
 
 
 def gathered(mine: Tally) -> Tally:
     """The sequences of all processes together."""
-    if not dist.is_initialized() or dist.get_world_size() == 1:
+    if world_size() == 1:
         return mine
-    parts: list[Any] = [None] * dist.get_world_size()
+    parts: list[Any] = [None] * world_size()
     dist.all_gather_object(parts, mine)
     whole = Tally([[] for _ in mine.by_way])
     for part in parts:
