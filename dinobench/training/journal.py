@@ -34,6 +34,7 @@ class Journal:
         quiet = not (speaking and sys.stderr.isatty())
         self._bar = tqdm(total=steps, initial=done, file=sys.stderr, disable=quiet, unit="step", leave=False)
         self._shown: dict[str, str] = {}
+        self._board = _tensorboard(folder) if speaking else None
 
     def step(self) -> None:
         """One more step is done."""
@@ -45,6 +46,10 @@ class Journal:
             return
         self._stream.write(json.dumps({**line, "time": round(time.time(), 3)}) + "\n")
         self._stream.flush()
+        if self._board is not None:
+            for key, value in line.items():
+                if isinstance(value, int | float) and key != "step":
+                    self._board.add_scalar(key, value, line["step"])
         self._shown.update({key: _short(line[key]) for key in _SHOWN if key in line})
         self._bar.set_postfix(self._shown, refresh=False)
 
@@ -57,8 +62,19 @@ class Journal:
     def close(self) -> None:
         """End the bar and the log."""
         self._bar.close()
+        if self._board is not None:
+            self._board.close()
         if self._stream is not None:
             self._stream.close()
+
+
+def _tensorboard(folder: Path) -> Any:
+    """A writer of TensorBoard events, or None where TensorBoard is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder / "tensorboard"))
 
 
 _SHOWN = ("loss", "entropy", "kl", "lr", "images_per_second", "knn")
