@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dinobench.features.buckets import bucketed, described
+from dinobench.models.build import build_backbone
+from dinobench.models.multi_scale import multi_scale_class_token
 
 SHAPES = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 4)), max_size=30)
 
@@ -61,3 +63,25 @@ def test_the_consumer_is_left_out_of_inference_mode() -> None:
     )
     for _ in images:
         assert not torch.is_inference_mode_enabled()
+
+
+def test_company_does_not_change_a_descriptor() -> None:
+    rng = np.random.default_rng(0)
+    shapes = [(40, 33), (33, 40), (40, 33), (40, 33), (33, 40)]
+    pictures = [Image.fromarray(rng.integers(0, 256, (*shape, 3), dtype=np.uint8)) for shape in shapes]
+    torch.manual_seed(0)
+    backbone = build_backbone("vit_mini/4", image_size=32).eval()
+
+    def describe(pixels: torch.Tensor) -> torch.Tensor:
+        return multi_scale_class_token(backbone, pixels.permute(0, 3, 1, 2).float() / 255)
+
+    rows = {
+        batch_size: {
+            int(index): row
+            for indices, part in described(describe, pictures.__getitem__, np.arange(5), batch_size=batch_size)
+            for index, row in zip(indices, part, strict=True)
+        }
+        for batch_size in (1, 64)
+    }
+    for index in range(5):
+        torch.testing.assert_close(rows[1][index], rows[64][index], rtol=0, atol=1e-5)
