@@ -7,7 +7,7 @@ DIR is a checkout of facebookresearch/dino. Four workers hold the same features 
 is, the released code with dinobench's two CPU settings (so that settings are not sold as code), dinobench, and the bare
 blocked matrix product, which no exact search can beat. The released code cuts the test set into hundred chunks; its
 chunks here are those of 50,000 images, whatever --queries. Wall and CPU seconds are printed: on a busy machine the
-latter are the ones to believe.
+latter are the ones to believe, with --threads 1 (idle threads spin while they wait for a core).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def make_features(folder: Path, train: int, queries: int) -> None:
 def load(folder: Path) -> list[Tensor]:
     """Train features and labels, test features and labels."""
     names = ("train", "train_labels", "test", "test_labels")
-    return [torch.from_numpy(np.load(folder / f"{name}.npy")) for name in names]
+    return [torch.from_numpy(np.load(folder / f"{name}.npy", mmap_mode="c")) for name in names]  # pages are shared
 
 
 def released(folder: Path, reference: str, ks: tuple[int, ...]) -> Callable[[], list[float]]:
@@ -113,8 +113,10 @@ VARIANTS = {
 }
 
 
-def work(pipe, name: str, folder: Path, reference: str, ks: tuple[int, ...]) -> None:
+def work(pipe, name: str, folder: Path, reference: str, ks: tuple[int, ...], threads: int) -> None:
     make, tuned = VARIANTS[name]
+    if threads:
+        torch.set_num_threads(threads)
     if tuned:
         from dinobench.runtime.cpu import tune_cpu
 
@@ -127,7 +129,7 @@ def work(pipe, name: str, folder: Path, reference: str, ks: tuple[int, ...]) -> 
         pipe.send((time.perf_counter() - wall, time.process_time() - cpu, figures))
 
 
-def measure(folder: Path, reference: str, ks: tuple[int, ...], repeats: int) -> dict[str, list]:
+def measure(folder: Path, reference: str, ks: tuple[int, ...], repeats: int, threads: int) -> dict[str, list]:
     """(wall, CPU, accuracies) of each variant, taking turns."""
     context = multiprocessing.get_context("spawn")
     pipes, processes = {}, []
@@ -135,7 +137,7 @@ def measure(folder: Path, reference: str, ks: tuple[int, ...], repeats: int) -> 
         if name.startswith("released") and not reference:
             continue
         pipes[name], theirs = context.Pipe()
-        processes.append(context.Process(target=work, args=(theirs, name, folder, reference, ks), daemon=True))
+        processes.append(context.Process(target=work, args=(theirs, name, folder, reference, ks, threads), daemon=True))
         processes[-1].start()
         pipes[name].recv()
     results: dict[str, list] = {name: [] for name in pipes}
@@ -198,6 +200,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--ks", type=int, nargs="+", default=list(KS))
+    parser.add_argument("--threads", type=int, default=0, help="per process, 0 for one per core")
     parser.add_argument("--memory", action="store_true", help="peak memory with the bank on disk, and nothing else")
     given = parser.parse_args()
     for train in given.train:
@@ -207,7 +210,8 @@ def main() -> None:
             if given.memory:
                 measure_memory(Path(folder))
             else:
-                show(measure(Path(folder), given.reference, tuple(given.ks), given.repeats), given.queries)
+                results = measure(Path(folder), given.reference, tuple(given.ks), given.repeats, given.threads)
+                show(results, given.queries)
 
 
 if __name__ == "__main__":
