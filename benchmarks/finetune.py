@@ -214,7 +214,7 @@ def main() -> None:
     figures[title] = time_steps(arguments.architecture, arguments.batch, arguments.repeats, arguments.clock)
     for side, what in ((32, "32 px"), (400, "400 px")):
         figures[f"augmentation of {what} images to 224 px, one thread, ms"] = time_augmentation(
-            side, 2 * arguments.repeats
+            side, 2 * arguments.repeats, arguments.clock
         )
     threads = os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())
     print(f"{threads} threads for training steps, {arguments.clock} clock")

@@ -126,7 +126,15 @@ class Normaliser:
     def __call__(self, pixels: Tensor) -> Tensor:
         """(b, S, S, 3) uint8 -> (b, 3, S, S) float32."""
         images = pixels.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
-        return images.contiguous(memory_format=self._format).float().mul_(self._factor).add_(self._offset)
+        if self._device.type != "cpu":
+            return self._scaled(images.contiguous(memory_format=self._format).float())
+        result = torch.empty(images.shape, memory_format=self._format)
+        for target, image in zip(result.split(1), images.split(1), strict=True):
+            self._scaled(target.copy_(image))  # one image after the other stays in the cache
+        return result
+
+    def _scaled(self, images: Tensor) -> Tensor:
+        return images.mul_(self._factor).add_(self._offset)
 
 
 def hold_out(labels: NDArray[np.int64], share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -24,12 +24,31 @@ def shear_y(image: Image.Image, factor: float, fill: Colour) -> Image.Image:
 
 def translate_x(image: Image.Image, share: float, fill: Colour) -> Image.Image:
     """Every row reads `share` of the width further right."""
-    return shift_rows(image, np.full(image.height, share * image.width), fill)
+    return _translate(image, share, 1, fill)
 
 
 def translate_y(image: Image.Image, share: float, fill: Colour) -> Image.Image:
     """Every column reads `share` of the height further down."""
-    return translate_x(image.transpose(_TRANSPOSE), share, fill).transpose(_TRANSPOSE)
+    return _translate(image, share, 0, fill)
+
+
+def _translate(image: Image.Image, share: float, axis: int, fill: Colour) -> Image.Image:
+    """`shift_rows` by one shift for all, along either axis of the (H, W, 3) pixels: whole slices are weighted."""
+    pixels = np.asarray(image)
+    length = pixels.shape[axis]
+    shift = share * length
+    whole = int(np.floor(shift))
+    read = pixels.take(np.clip(np.arange(-1, length + 2) + whole, 0, length - 1), axis)
+    values = torch.from_numpy(read).float()
+    taps = [values.narrow(axis, tap, length) for tap in range(4)]
+    weights = _cubic_weights(np.array([shift - whole]))[0].tolist()
+    out = taps[0] * weights[0]
+    for tap, weight in zip(taps[1:], weights[1:], strict=True):
+        out.add_(tap, alpha=weight)
+    shifted = out.add_(_ROUNDING).clamp_(0, 255).byte().numpy()
+    centres = np.arange(length) + 0.5 + shift
+    np.moveaxis(shifted, axis, 0)[(centres < 0) | (centres >= length)] = fill
+    return Image.fromarray(shifted)
 
 
 def shift_rows(image: Image.Image, shifts: NDArray[np.float64], fill: Colour) -> Image.Image:
