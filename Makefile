@@ -12,9 +12,11 @@ demo: $(VENV)/installed
 	$(BIN)/dinobench eval --task knn --model random:vit_mini/4 --data mini
 	$(BIN)/dinobench eval --task knn --model $(DEMO)
 	$(BIN)/dinobench tables --table 2
+	$(BIN)/dinobench report --output report
 	@echo
 	@echo "run      $(DEMO)  (checkpoint.pth, best.pth, log.jsonl)"
 	@echo "records  results/records"
+	@echo "report   report/index.html"
 	@echo "next     $(BIN)/dinobench eval --task knn --model YOUR_CHECKPOINT --data YOUR_FOLDER"
 
 test: $(VENV)/installed-dev

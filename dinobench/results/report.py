@@ -16,6 +16,7 @@ from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_text_atomically
 
 PICTURES = {".png", ".gif", ".jpg"}
+UNTRAINED = {"pixels", "random"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def write_report(results: Path, output: Path, runs: Path = Path("runs")) -> Path
     logs = sorted(runs.glob("*/log.jsonl"))
     if not records and not logs:
         raise InputError(f"nothing to report: no records in {results} and no runs in {runs}")
-    curves = [picture for log in logs if (picture := _curve(log, output))]
+    curves = [picture for log in logs if (picture := _curve(log, output, records))]
     pictures = [picture for record in records for picture in _copied(record, results, output)]
     tables = [to_html(table) for table in _filled_tables(results, records)]
     page = output / "index.html"
@@ -49,14 +50,26 @@ def _filled_tables(results: Path, records: Sequence[RunRecord]) -> list[Table]:
     return [table for name in names for table in build_tables(name, results)] if records else []
 
 
-def _curve(log: Path, output: Path) -> Picture | None:
+def _curve(log: Path, output: Path, records: Sequence[RunRecord]) -> Picture | None:
     entries = read_log(log)
     if not entries:
         return None
     name = log.parent.name
     target = Path("curves") / f"{name}.png"
-    draw_curves({name: entries}, output / target)
+    draw_curves({name: entries}, output / target, baselines(records, log.parent))
     return Picture(name, target.as_posix())
+
+
+def baselines(records: Sequence[RunRecord], run: Path) -> dict[str, float]:
+    """k-NN figures of raw pixels and random networks on the data on which `run` was scored, by model name."""
+    scored = [record for record in records if record.task == "knn" and not record.failed]
+    own = {_data(record) for record in scored if Path(str(record.model["spec"])).resolve() == run.resolve()}
+    untrained = [record for record in scored if record.model.get("family") in UNTRAINED and _data(record) in own]
+    return {str(record.model["name"]): record.metrics[record.main_metric] or 0.0 for record in untrained}
+
+
+def _data(record: RunRecord) -> str:
+    return str(record.data.get("spec"))
 
 
 def _copied(record: RunRecord, results: Path, output: Path) -> Iterable[Picture]:

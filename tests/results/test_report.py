@@ -4,8 +4,8 @@ import pytest
 from PIL import Image
 
 from dinobench.results.figures.curves import draw_curves, read_log, series
-from dinobench.results.records import RecordStore
-from dinobench.results.report import write_report
+from dinobench.results.records import RecordStore, RunRecord
+from dinobench.results.report import baselines, write_report
 from dinobench.runtime.errors import InputError
 from tests.results.factory import make_record
 
@@ -29,6 +29,20 @@ def test_the_page_shows_tables_records_curves_and_pictures(tmp_path: Path) -> No
     sources = [part.split('"')[0] for part in page.split('<img src="')[1:]]
     assert len(sources) == 2
     assert all((output / source).stat().st_size > 0 for source in sources)
+
+
+def test_a_run_is_drawn_beside_the_baselines_on_its_data(tmp_path: Path) -> None:
+    def knn(name: str, spec: str, family: str, data: str) -> RunRecord:
+        model = {**make_record().model, "name": name, "spec": spec, "family": family}
+        return make_record(model=model, data={"spec": data})
+
+    run = tmp_path / "runs" / "mine"
+    records = [
+        knn("mine", str(run), "dinobench", "mini"),
+        knn("pixels", "pixels", "pixels", "mini"),
+        knn("random", "random:vit_mini/4", "random", "digits"),
+    ]
+    assert baselines(records, run) == {"pixels": 74.46}
 
 
 def test_nothing_to_report_is_refused(tmp_path: Path) -> None:
