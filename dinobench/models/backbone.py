@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
+
+WHOLE_BELOW = 96
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,13 @@ class Preprocessing:
     size: int = 224
     resize: int = 256
     interpolation: str = "bicubic"
+
+    def at(self, size: int) -> Preprocessing:
+        """The same for another input size: the border cut away keeps its share, and small images are taken whole."""
+        if size == self.size:
+            return self
+        resize = round(size * self.resize / self.size) if size >= WHOLE_BELOW else size
+        return replace(self, size=size, resize=resize)
 
 
 class Backbone(nn.Module, ABC):

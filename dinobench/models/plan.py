@@ -98,7 +98,11 @@ def make_plan(
         parameters=sum(parameter.numel() for parameter in network.backbone.parameters()),
     )
     return LoadPlan(
-        report, network, rewriting.tensors, _preprocessing(match.family, network, facts, arguments), facts.notes
+        report,
+        network,
+        rewriting.tensors,
+        _preprocessing(match.family, network, facts, arguments, settings),
+        facts.notes,
     )
 
 
@@ -189,14 +193,16 @@ def _triple(value: object) -> tuple[float, ...] | None:
     return tuple(map(float, value)) if isinstance(value, (list, tuple)) else None
 
 
-def _preprocessing(family: Family, network: Network, facts: Facts, arguments: Mapping[str, Any]) -> Preprocessing:
+def _preprocessing(
+    family: Family, network: Network, facts: Facts, arguments: Mapping[str, Any], settings: Mapping[str, Any]
+) -> Preprocessing:
     """The family's normalisation, or the checkpoint's own, at the size that the weights are meant for."""
-    base, size = family.preprocessing, int(facts.get("input_size", network.size, "the network's own"))
-    resize = base.resize if size == base.size else default_resize(size)
+    base, wanted = family.preprocessing, int(settings.get("image_size") or 0)
+    size = wanted or int(facts.get("input_size", network.size, "the network's own"))
     mean, std = _triple(arguments.get("mean")) or base.mean, _triple(arguments.get("std")) or base.std
-    return replace(base, mean=mean, std=std, size=size, resize=resize)
+    return replace(base, mean=mean, std=std).at(size)
 
 
 def default_resize(size: int) -> int:
-    """Shorter side before the centre crop: 256 for 224; small images are taken whole."""
-    return round(size * 256 / 224) if size >= 96 else size
+    """Shorter side before the centre crop where nobody says: 256 for 224; small images are taken whole."""
+    return Preprocessing().at(size).resize

@@ -22,7 +22,6 @@ from dinobench.models.checkpoints import from_file
 from dinobench.models.convnet import ConvNet
 from dinobench.models.loaded import LoadedBackbone
 from dinobench.models.pixels import PixelBackbone
-from dinobench.models.plan import default_resize
 from dinobench.models.timm_adapter import adapt_timm, create_timm, timm_preprocessing
 from dinobench.runtime.errors import InputError
 
@@ -40,6 +39,7 @@ def _timm(name: str, settings: Settings) -> LoadedBackbone:
         f"timm:{name}", lambda: create_timm(name, pretrained=settings["pretrained"], image_size=settings["image_size"])
     )
     preprocessing = timm_preprocessing(network)
+    preprocessing = preprocessing.at(settings["image_size"] or preprocessing.size)
     return _loaded(f"timm:{name}", adapt_timm(network), name, preprocessing, _origin("timm", settings))
 
 
@@ -51,7 +51,7 @@ def _torchvision(name: str, settings: Settings) -> LoadedBackbone:
     torch.manual_seed(settings["init_seed"])
     weights = torchvision.models.get_model_weights(name).DEFAULT if settings["pretrained"] else None
     network = _downloaded(f"torchvision:{name}", lambda: torchvision.models.get_model(name, weights=weights))
-    preprocessing = _plain_preprocessing(size)
+    preprocessing = Preprocessing().at(size)
     if weights is not None:
         recipe = weights.transforms()
         preprocessing = Preprocessing(
@@ -61,6 +61,7 @@ def _torchvision(name: str, settings: Settings) -> LoadedBackbone:
             resize=recipe.resize_size[0],
             interpolation=recipe.interpolation.value,
         )
+        preprocessing = preprocessing.at(settings["image_size"] or preprocessing.size)
     backbone = ConvNet(network, image_size=preprocessing.size)
     return _loaded(f"torchvision:{name}", backbone, name, preprocessing, _origin("torchvision", settings))
 
@@ -98,13 +99,13 @@ def _random(name: str, settings: Settings) -> LoadedBackbone:
     backbone = build_backbone(name, image_size=size)
     architecture = canonical_architecture(name)
     source = f"random, seed {settings['init_seed']}"
-    return _loaded(f"random:{name}", backbone, architecture, _plain_preprocessing(size), source)
+    return _loaded(f"random:{name}", backbone, architecture, Preprocessing().at(size), source)
 
 
 def _pixels(name: str, settings: Settings) -> LoadedBackbone:
     """`pixels`: the image itself, at 32 px unless `image_size` says otherwise."""
     side = settings["image_size"] or 32
-    return _loaded("pixels", PixelBackbone(side), f"pixels/{side}", _plain_preprocessing(side), "no weights")
+    return _loaded("pixels", PixelBackbone(side), f"pixels/{side}", Preprocessing().at(side), "no weights")
 
 
 SOURCES: Mapping[str, Callable[[str, Settings], LoadedBackbone]] = {
@@ -128,10 +129,6 @@ def _loaded(
         preprocessing=preprocessing,
         source=source,
     )
-
-
-def _plain_preprocessing(size: int) -> Preprocessing:
-    return Preprocessing(size=size, resize=default_resize(size))
 
 
 def _origin(library: str, settings: Settings) -> str:

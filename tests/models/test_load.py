@@ -148,3 +148,15 @@ def test_pixels_have_no_weights() -> None:
 def test_mistyped_specs_are_refused(spec: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         load_backbone(spec)
+
+
+def test_another_input_size_on_request(tmp_path: Path) -> None:
+    save_run(tmp_path, architecture="vit_tiny/16", arguments=Namespace(arch="vit_tiny", patch_size=16))
+    for spec, own in ((str(tmp_path), (224, 256)), ("timm:resnet18", (224, 235)), ("torchvision:resnet18", (224, 256))):
+        settings = {"pretrained": False}
+        loaded = load_backbone(spec, settings=settings).preprocessing
+        assert (loaded.size, loaded.resize) == own
+        larger = load_backbone(spec, settings={**settings, "image_size": 448}).preprocessing
+        assert (larger.size, larger.resize) == (448, pytest.approx(2 * own[1], abs=1))
+        small = load_backbone(spec, settings={**settings, "image_size": 64}).preprocessing
+        assert (small.size, small.resize) == (64, 64)
