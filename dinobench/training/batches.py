@@ -159,14 +159,34 @@ def load_views(
     if workers == 0:
         return (batches[request] for request in requests)
     loader: DataLoader[Any] = DataLoader(
-        batches,
+        _Guarded(batches),
         sampler=requests,
         batch_size=None,
         num_workers=workers,
         pin_memory=pin_memory,
         worker_init_fn=_one_thread,
     )
-    return iter(loader)
+    return _raised(loader)
+
+
+class _Guarded(Dataset[Any]):
+    """Hands bad input over as a value: a worker's exception would reach the user as a traceback."""
+
+    def __init__(self, batches: ViewBatches) -> None:
+        self.batches = batches
+
+    def __getitem__(self, request: Request) -> list[Tensor] | InputError:
+        try:
+            return self.batches[request]
+        except InputError as error:
+            return error
+
+
+def _raised(loader: DataLoader[Any]) -> Iterator[list[Tensor]]:
+    for views in loader:
+        if isinstance(views, InputError):
+            raise views
+        yield views
 
 
 def _one_thread(_: int) -> None:

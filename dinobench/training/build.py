@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from dinobench.models.build import build_backbone
+from dinobench.runtime.processes import world_size
 from dinobench.runtime.seeds import seed_everything
 from dinobench.training.head import DinoHead, mlp
 from dinobench.training.objective import CrossEntropy, InfoNce, MeanSquaredError, Objective
@@ -25,6 +26,8 @@ def build_learner(recipe: Recipe, device: torch.device) -> Learner:
     backbone = build_backbone(recipe.architecture, drop_path=recipe.drop_path, **size)
     student = Network(backbone, build_head(recipe, backbone.dim), build_predictor(recipe))
     teacher = teacher_of(student, build_backbone(recipe.architecture, **size))
+    if device.type == "cuda" and world_size() > 1:  # batch norms see the whole batch; there is no such norm on CPUs
+        student, teacher = (_synchronised(network) for network in (student, teacher))
     return Learner(
         student.to(device),
         teacher.to(device),
@@ -34,6 +37,11 @@ def build_learner(recipe: Recipe, device: torch.device) -> Learner:
         teacher_from=recipe.teacher,
         bf16=recipe.precision == "bf16",
     )
+
+
+def _synchronised(network: Network) -> Network:
+    converted: Network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    return converted
 
 
 def build_head(recipe: Recipe, dim: int) -> DinoHead:

@@ -65,7 +65,7 @@ class Recipe:
         knn_every: epochs between k-NN probes of the teacher; 0 for none.
         knn_images: at most so many training images in the probe's bank, and half as many test images.
         log_every: steps between two lines of the log.
-        save_minutes: a checkpoint at least this often; one is written at the end of every epoch too.
+        save_minutes: a checkpoint at the first line of the log after so long; one ends every epoch too.
         keep_every: keep checkpointNNNN.pth every so many epochs; 0 keeps the last and the best alone.
         on_collapse: stop, or go on beside a kept last good checkpoint.
         reschedule: let a resumed run change its length and other settings.

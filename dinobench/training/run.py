@@ -19,7 +19,14 @@ from dinobench.data.open import open_dataset
 from dinobench.runtime.cpu import tune_cpu
 from dinobench.runtime.device import pick_device
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.processes import barrier, mean_over_processes, process_group, rank, world_size
+from dinobench.runtime.processes import (
+    barrier,
+    max_over_processes,
+    mean_over_processes,
+    process_group,
+    rank,
+    world_size,
+)
 from dinobench.training import checkpoints
 from dinobench.training.batches import DecodedImages, Normalise, Plan, ViewBatches, load_views, multi_crop
 from dinobench.training.build import Schedules, build_learner
@@ -173,19 +180,23 @@ class Run:
             recent.measured.append(self.learner.step(batch, self.schedules.at(self.step)))
             self.step += 1
             self.journal.step()
-            ends_epoch = self.step % per_epoch == 0
-            late = time.monotonic() - saved > 60 * self.recipe.save_minutes
+            ends_epoch, late = self.step % per_epoch == 0, False
             if ends_epoch:
                 self.learner.end_epoch()
-            if ends_epoch or late or self.step % self.recipe.log_every == 0:
+            if ends_epoch or self.step % self.recipe.log_every == 0:
                 read, line = self._log(recent, read)
                 epoch_lines.append(line)
+                late = self._all_agree(read - saved > 60 * self.recipe.save_minutes)
             if ends_epoch:
                 self._end_epoch(epoch_lines)
                 epoch_lines = []
             if ends_epoch or late:
                 self._save()
                 saved = time.monotonic()
+
+    def _all_agree(self, late: bool) -> bool:
+        """Whether any process thinks so: clocks differ, but all must save together."""
+        return bool(max_over_processes(torch.tensor(float(late), device=self.device)))
 
     def _log(self, recent: Means, since: float) -> tuple[float, dict[str, Any]]:
         """Write the means since the last line; gives the time and the line."""

@@ -14,7 +14,8 @@ from tests.conftest import shared_data
 
 TINY = ["architecture=vit_mini/8", "drop_path=0.0", "global_size=16", "local_size=8", "local_crops=2", "out_dim=32",
         "head_hidden=16", "head_bottleneck=8", "batch_size=140", "epochs=1", "warmup_epochs=1", "knn_every=0",
-        "save_minutes=1e-9"]  # fmt: skip
+        "save_minutes=1e-9",
+    "log_every=1"]  # fmt: skip
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 # Attempts are children of one process that has imported everything, so that an attempt costs little.
@@ -126,7 +127,7 @@ def test_photographs(tmp_path):
         (["--recipe", "mimi"], "did you mean mini"),
         (["--set", "momentum_teachr=0.9"], "did you mean momentum_teacher"),
         (["--set", "epochs=2", "--set", "warmup_epochs=3"], "warmup_epochs = 3 is longer than the run"),
-        (["--set", "batch_size=100000"], "fewer than one batch"),
+        (["--data", "digits", "--set", "batch_size=100000"], "fewer than one batch"),
         (["--set", "optimizer=adam"], "did you mean adamw"),
         (["--set", "out_dim=many"], "a str, where a int"),
         (["--data", "nowhere/at/all"], "no folder"),

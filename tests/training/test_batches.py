@@ -66,6 +66,16 @@ def test_workers_change_nothing():
     )
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_cannot_be_read_is_one_line(workers, monkeypatch):
+    def broken(self: DecodedImages, index: int):
+        raise InputError("cannot decode 7.jpg")
+
+    monkeypatch.setattr(DecodedImages, "__getitem__", broken)
+    with pytest.raises(InputError, match=r"^cannot decode 7.jpg$"):
+        list(load_views(batches(), iter([Request(0, (1,))]), workers=workers, pin_memory=False))
+
+
 def test_luminance():
     single = ViewBatches(batches().images, multi_crop(RECIPE), seed=0, in_channels=1)
     assert single[Request(0, (0,))][0].shape == (2, 16, 16, 1)

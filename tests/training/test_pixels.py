@@ -44,7 +44,9 @@ def test_resized_crops(size):
 def test_brightness_contrast_saturation(images, factor):
     for image in images:
         source = Image.fromarray(image)
-        assert np.abs(differences(pixels.brightness(image, factor), pillow.adjust_brightness(source, factor))).max() <= 1
+        assert (
+            np.abs(differences(pixels.brightness(image, factor), pillow.adjust_brightness(source, factor))).max() <= 1
+        )
         assert differences(pixels.brightness(image, factor), pillow.adjust_brightness(source, factor)).mean() < 0.05
         assert np.abs(differences(pixels.contrast(image, factor), pillow.adjust_contrast(source, factor))).max() <= 1
         assert (
