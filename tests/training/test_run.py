@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from dinobench.data.dataset import ImageSet, from_arrays
+from dinobench.models.load import load_backbone
 from dinobench.runtime.errors import InputError
 from dinobench.training import run
 from dinobench.training.checkpoints import load
@@ -193,3 +194,12 @@ def test_recipe_changes_reach_the_run(tmp_path):
     assert (tmp_path / "run" / "checkpoint0002.pth").is_file()
     assert not (tmp_path / "run" / "checkpoint0001.pth").exists()
     assert load_recipe("mini", state["recipe"] and {"epochs": 5}).epochs == 5
+
+
+def test_a_run_directory_is_a_model(tmp_path):
+    folder = trained(tmp_path / "run")
+    loaded = load_backbone(str(folder))
+    assert (loaded.architecture, loaded.preprocessing.size) == ("vit_mini/8", 16)
+    teacher = load(folder / "checkpoint.pth")["teacher"]
+    ours = loaded.backbone.state_dict()
+    assert all(torch.equal(value, teacher[f"backbone.{key}"]) for key, value in ours.items())
