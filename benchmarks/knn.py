@@ -25,8 +25,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dinobench.evaluators.knn import vote
+from dinobench.evaluators.search import search
+from dinobench.features.matrix import FeatureMatrix, Shard
+from dinobench.features.names import Column
+from dinobench.runtime.clock import peak_memory_bytes
+from dinobench.runtime.cpu import tune_cpu
+
 CLASSES, DIM, KS, TEMPERATURE = 1000, 384, (10, 20, 100, 200), 0.07
 FULL_TEST_SET = 50_000
+SHARD_ROWS = 4096
 
 
 class PartOfTestSet(int):
@@ -118,8 +126,6 @@ def work(pipe, name: str, folder: Path, reference: str, ks: tuple[int, ...], thr
     if threads:
         torch.set_num_threads(threads)
     if tuned:
-        from dinobench.runtime.cpu import tune_cpu
-
         tune_cpu()
     run = make(folder, reference, ks)
     pipe.send("ready")
@@ -165,32 +171,36 @@ def show(results: dict[str, list], queries: int) -> None:
     print(f"  dinobench / bare product: {found[0] / product[0]:.2f} wall, {found[1] / product[1]:.2f} CPU")
 
 
-def measure_memory(folder: Path) -> None:
-    """Peak resident memory of a search in a bank that stays on disk, as `dinobench eval --task knn` does it."""
-    from dinobench.evaluators.knn import vote
-    from dinobench.evaluators.search import search
-    from dinobench.features.matrix import FeatureMatrix, Shard
-    from dinobench.features.names import Column
-    from dinobench.runtime.clock import peak_memory_bytes
-    from dinobench.runtime.cpu import tune_cpu
-
-    tune_cpu()
-    shards, rows = [], 4096
+def write_shards(folder: Path) -> None:
+    """The training features as the feature store keeps them."""
     train = np.load(folder / "train.npy", mmap_mode="r")
-    for number, start in enumerate(range(0, len(train), rows)):
-        part = np.array(train[start : start + rows])
-        np.save(folder / f"{number}.npy", part)
-        shards.append(Shard((folder / f"{number}.npy",), np.ones(len(part), bool)))
-    del train
-    count = int(np.load(folder / "train_labels.npy").shape[0])
-    bank = FeatureMatrix((Column("cls"),), tuple(shards), np.arange(count), {})
-    before = peak_memory_bytes()
-    start = time.perf_counter()
-    found = search(torch.from_numpy(np.load(folder / "test.npy")), bank, max(KS), "blocks", torch.device("cpu"))
-    vote(found, torch.from_numpy(np.load(folder / "train_labels.npy")), KS, TEMPERATURE, CLASSES)
-    seconds = time.perf_counter() - start
-    print(f"  {count} x {DIM} on disk, {len(found.indices)} queries: peak {peak_memory_bytes() / 2**30:.2f} GiB")
-    print(f"  (before the search {before / 2**30:.2f} GiB), {seconds:.1f} s")
+    for number, start in enumerate(range(0, len(train), SHARD_ROWS)):
+        np.save(folder / f"{number}.npy", train[start : start + SHARD_ROWS])
+
+
+def search_shards(folder: Path, queries: int) -> None:
+    """Peak resident memory of a search in a bank that stays on disk, as `dinobench eval --task knn` does it."""
+    tune_cpu()
+    labels = torch.from_numpy(np.load(folder / "train_labels.npy"))
+    counts = [min(SHARD_ROWS, len(labels) - start) for start in range(0, len(labels), SHARD_ROWS)]
+    shards = tuple(Shard((folder / f"{n}.npy",), np.ones(count, bool)) for n, count in enumerate(counts))
+    bank = FeatureMatrix((Column("cls"),), shards, np.arange(len(labels)), {})
+    asked = torch.from_numpy(np.load(folder / "test.npy"))[:queries]
+    before, start = peak_memory_bytes(), time.perf_counter()
+    found = search(asked, bank, max(KS), "blocks", torch.device("cpu"))
+    vote(found, labels, KS, TEMPERATURE, CLASSES)
+    print(
+        f"  bank on disk, {len(asked)} queries: peak {peak_memory_bytes() / 2**30:.2f} GiB, "
+        f"of which {before / 2**30:.2f} before the search; {time.perf_counter() - start:.1f} s"
+    )
+
+
+def measure_memory(folder: Path, queries: int) -> None:
+    """In a process of its own, whose peak is the search's."""
+    write_shards(folder)
+    process = multiprocessing.get_context("spawn").Process(target=search_shards, args=(folder, queries))
+    process.start()
+    process.join()
 
 
 def main() -> None:
@@ -208,7 +218,7 @@ def main() -> None:
             make_features(Path(folder), train, given.queries)
             print(f"{train} training features, {given.queries} queries, k = {given.ks}")
             if given.memory:
-                measure_memory(Path(folder))
+                measure_memory(Path(folder), given.queries)
             else:
                 results = measure(Path(folder), given.reference, tuple(given.ks), given.repeats, given.threads)
                 show(results, given.queries)
