@@ -40,10 +40,10 @@ class TrainAugmentation:
     def __call__(self, image: Image.Image, rng: random.Random) -> NDArray[np.uint8]:
         """(size, size, 3) uint8 of an RGB image."""
         box = crop_box(image.size, self.scale, self.ratio, rng)
-        pixels = np.asarray(image.crop(box))
+        crop = image.crop(box)
         if rng.random() < self.flip:
-            pixels = pixels[:, ::-1]
-        resized = resize(pixels, self.size)
+            crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        resized = resize(np.asarray(crop), self.size)
         if self.rand_augment is None:
             return resized
         return np.asarray(self.rand_augment(Image.fromarray(resized), rng))

@@ -129,7 +129,7 @@ class Normaliser:
         if self._device.type != "cpu":
             return self._scaled(images.contiguous(memory_format=self._format).float())
         result = torch.empty(images.shape, memory_format=self._format)
-        for target, image in zip(result.split(1), images.split(1), strict=True):
+        for target, image in zip(torch.split(result, 1), torch.split(images, 1), strict=True):
             self._scaled(target.copy_(image))  # one image after the other stays in the cache
         return result
 
