@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import math
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,6 @@ from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import (
     barrier,
     max_over_processes,
-    mean_over_processes,
     process_group,
     rank,
     world_size,
@@ -30,11 +27,12 @@ from dinobench.runtime.processes import (
 from dinobench.training import checkpoints
 from dinobench.training.batches import DecodedImages, Normalise, Plan, ViewBatches, load_views, multi_crop
 from dinobench.training.build import Schedules, build_learner
-from dinobench.training.diagnostics import check_finite, diagnose
+from dinobench.training.diagnostics import diagnose
 from dinobench.training.journal import Journal
+from dinobench.training.means import Means
 from dinobench.training.probe import Probe
 from dinobench.training.recipe import Recipe, load_recipe
-from dinobench.training.step import Learner, Measured
+from dinobench.training.step import Learner
 
 
 def train(
@@ -76,30 +74,6 @@ def train(
             tune_cpu()
         Run(chosen, spec, folder, here).go()
     return folder
-
-
-@dataclass
-class Means:
-    """Running means over the steps since the last reading; figures stay on the device until read."""
-
-    measured: list[Measured] = field(default_factory=list)
-
-    def read(self, first_step: int) -> dict[str, float]:
-        """Means over the steps and all processes; empty without steps.
-
-        Raises:
-            InputError: a loss is not finite; `first_step` is the number of the first one held.
-        """
-        if not self.measured:
-            return {}
-        losses = mean_over_processes(torch.stack([step.loss.double() for step in self.measured]))
-        entropies = mean_over_processes(torch.stack([step.entropy.double() for step in self.measured]))
-        norms = torch.stack([torch.stack(torch._foreach_pow(list(step.norms), 2)).sum() for step in self.measured])
-        self.measured.clear()
-        for offset, loss in enumerate(losses.tolist()):
-            check_finite(loss, first_step + offset)
-        loss, entropy = losses.mean().item(), entropies.mean().item()
-        return {"loss": loss, "entropy": entropy, "kl": loss - entropy, "grad_norm": math.sqrt(norms.mean().item())}
 
 
 class Run:
