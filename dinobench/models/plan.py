@@ -88,22 +88,13 @@ def make_plan(
         layout=match.layout.name,
         architecture=network.architecture,
         choices=(*choices, *(f"{name}: {note}" for name, note in facts.notes.items())),
-        matched=account.matched,
-        dropped={**account.dropped, **outside(state, prefix, match.prefixes)},
-        missing=account.missing,
-        mismatched=account.mismatched,
-        unexpected=account.unexpected,
         changed={name: how for name, how in rewriting.changed.items() if name in rewriting},
         ignored=contents.ignored,
         parameters=sum(parameter.numel() for parameter in network.backbone.parameters()),
+        **vars(replace(account, dropped={**account.dropped, **outside(state, prefix, match.prefixes)})),
     )
-    return LoadPlan(
-        report,
-        network,
-        rewriting.tensors,
-        _preprocessing(match.family, network, facts, arguments, settings),
-        facts.notes,
-    )
+    preprocessing = _preprocessing(match.family, network, facts, arguments, settings)
+    return LoadPlan(report, network, rewriting.tensors, preprocessing, facts.notes)
 
 
 def _match(state: State, families: tuple[Family, ...]) -> Match:
