@@ -29,7 +29,7 @@ from PIL import Image
 
 DATABASE, IMAGES, QUERIES, DIM = 4_993, 1_005_000, 70, 384
 SHAPES = ((1024, 768), (768, 1024), (1024, 683), (1024, 768))
-PHOTOGRAPHS, SIZE = 32, 512
+SIZE = 512
 NORMALISATION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
@@ -38,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--released", type=Path, required=True, help="checkout of facebookresearch/dino")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--photographs", type=int, default=32, help="to describe")
     parser.add_argument("--only", choices=["map", "extract"])
     parser.add_argument("--route", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -47,7 +48,7 @@ def main() -> None:
         ROUTES[given.route](given.folder)
         return
     with tempfile.TemporaryDirectory() as name:
-        write_photographs(Path(name))
+        write_photographs(Path(name), given.photographs)
         routes = [route for route in ROUTES if given.only in (None, route.split()[0])]
         if "map ours" in routes:
             write_descriptors(Path(name))
@@ -92,10 +93,10 @@ def write_descriptors(folder: Path) -> None:
     (folder / "truth.json").write_text(json.dumps(groups))
 
 
-def write_photographs(folder: Path) -> None:
+def write_photographs(folder: Path, count: int) -> None:
     """Images of a few shapes."""
     rng = np.random.default_rng(1)
-    for index in range(PHOTOGRAPHS):
+    for index in range(count):
         width, height = SHAPES[index % len(SHAPES)]
         small = Image.fromarray(rng.integers(0, 256, (24, 32, 3), dtype=np.uint8))
         small.resize((width, height), Image.Resampling.BICUBIC).save(folder / f"{index:03d}.jpg", quality=90)
