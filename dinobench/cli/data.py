@@ -122,7 +122,13 @@ def _conclude(root: Path, problems: list[str]) -> None:
 
 @command.command()
 @click.argument("name")
-@click.option("--output", type=click.Path(path_type=Path), help="Folder to write, new or empty (default data/NAME).")
+@click.option(
+    "--output",
+    "--data",
+    "output",
+    type=click.Path(path_type=Path),
+    help="Folder to write, new or empty (default data/NAME).",
+)
 @click.option("--seed", default=0, show_default=True, help="Draw another twin of the same make.")
 @click.option("--large", is_flag=True, help="About the size at which figures mean something; minutes to draw.")
 def make(name: str, output: Path | None, seed: int, large: bool) -> None:

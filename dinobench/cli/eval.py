@@ -69,6 +69,8 @@ def command(
         models_dir=models_dir,
         report=lambda record: None if quiet else _show(record),
     )
+    if not records:
+        return  # another process of the group has them
     if json_file is not None:
         _write_json(records, json_file)
     if not quiet:

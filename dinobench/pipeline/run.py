@@ -14,6 +14,8 @@ from dinobench.results.records import RecordStore, RunRecord
 from dinobench.runtime.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
+
     from dinobench.evaluators.base import EvaluationContext, Scores
     from dinobench.models.load import LoadedBackbone
 
@@ -34,6 +36,9 @@ def evaluate(
 ) -> list[RunRecord]:
     """Run every task on one model and write a record of each.
 
+    Under torchrun every process calls this: they share the work; the first one writes, reports and
+    returns the records, the others return none.
+
     Args:
         tasks: NAME[,NAME...], a group or "all".
         model: Model SPEC; by default the newest run.
@@ -48,14 +53,19 @@ def evaluate(
     Raises:
         InputError: bad input. With several tasks, one that fails is recorded and the others still run.
     """
+    from dinobench.runtime.device import pick_device
+    from dinobench.runtime.processes import process_group, rank
+
     plan = make_plan(tasks, model, data, protocol, settings, tasks_dir=tasks_dir)
     loaded, card = load_model(plan, models_dir)
     records = []
-    for job in plan.jobs:
-        record = _attempt(plan, job, loaded, card, output)
-        RecordStore(output).add(record)
-        report(record)
-        records.append(record)
+    with process_group(pick_device(plan.run["device"])) as device:
+        for job in plan.jobs:
+            record = _attempt(plan, job, _context(plan, job, loaded, output, device), card, output)
+            if rank() == 0:
+                RecordStore(output).add(record)
+                report(record)
+                records.append(record)
     return records
 
 
@@ -82,9 +92,8 @@ def load_model(plan: Plan, models_dir: Path | None = None) -> tuple[LoadedBackbo
     return dataclasses.replace(loaded, name=card.name, spec=card.name), card
 
 
-def _attempt(plan: Plan, job: Job, model: LoadedBackbone, card: ModelCard | None, output: Path) -> RunRecord:
+def _attempt(plan: Plan, job: Job, context: EvaluationContext, card: ModelCard | None, output: Path) -> RunRecord:
     """The job's record; a job on its own that fails raises, one among others is recorded as failed."""
-    context = _context(plan, job, model, output)
     alone = len(plan.jobs) == 1
     try:
         return _run(plan, job, context, card)
@@ -100,9 +109,8 @@ def _attempt(plan: Plan, job: Job, model: LoadedBackbone, card: ModelCard | None
         return record
 
 
-def _context(plan: Plan, job: Job, model: LoadedBackbone, output: Path) -> EvaluationContext:
+def _context(plan: Plan, job: Job, model: LoadedBackbone, output: Path, device: torch.device) -> EvaluationContext:
     from dinobench.evaluators.base import EvaluationContext
-    from dinobench.runtime.device import pick_device
 
     run = plan.run
     folder = output / "files" / f"{job.card.name}@{job.protocol.name}--{model.name}--{model.sha256[:8]}"
@@ -113,7 +121,7 @@ def _context(plan: Plan, job: Job, model: LoadedBackbone, output: Path) -> Evalu
         layout=job.card.layout,
         settings=job.settings,
         output=folder,
-        device=pick_device(run["device"]),
+        device=device,
         batch_size=run["batch_size"],
         workers=run["workers"],
         precision=run["precision"],
@@ -123,13 +131,15 @@ def _context(plan: Plan, job: Job, model: LoadedBackbone, output: Path) -> Evalu
 
 def _run(plan: Plan, job: Job, context: EvaluationContext, card: ModelCard | None) -> RunRecord:
     from dinobench.evaluators.base import find_evaluator
+    from dinobench.runtime.processes import rank
     from dinobench.runtime.seeds import seed_everything
 
     seed_everything(context.seed)
     context.data = _materialise(job)
     with context.clock.phase("total"):
         scores = find_evaluator(job.card.evaluator)(context)
-    _draw_galleries(scores)
+    if rank() == 0:
+        _draw_galleries(scores)
     return make_record(plan, job, context, card, scores)
 
 
