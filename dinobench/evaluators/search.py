@@ -16,7 +16,7 @@ from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
 
 METHODS = ("blocks", "faiss")
-BANK_ROWS = 65536  # bank rows per block
+BANK_ROWS = 32768  # bank rows per block
 
 
 class Bank(Protocol):

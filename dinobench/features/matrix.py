@@ -80,8 +80,8 @@ class FeatureMatrix:
         for shard in self.shards:
             pending.append(shard.read())
             if sum(map(len, pending)) >= rows:
-                yield torch.cat(pending)
-                pending = []
+                block, pending = torch.cat(pending), []  # the parts are let go before the block is used
+                yield block
         if pending:
             yield torch.cat(pending)
 
