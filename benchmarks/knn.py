@@ -25,8 +25,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dinobench.evaluators.frozen.search import search
 from dinobench.evaluators.knn import vote
-from dinobench.evaluators.search import search
 from dinobench.features.matrix import FeatureMatrix, Shard
 from dinobench.features.names import Column
 from dinobench.runtime.cpu import tune_cpu
@@ -98,7 +98,7 @@ def ours(folder: Path, reference: str, ks: tuple[int, ...]) -> Callable[[], list
 
 
 def bare(folder: Path, reference: str, ks: tuple[int, ...]) -> Callable[[], list[float]]:
-    from dinobench.evaluators.search import BANK_ROWS
+    from dinobench.evaluators.frozen.search import BANK_ROWS
 
     train, _, test, _ = load(folder)
 

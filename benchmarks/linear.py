@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from dinobench.data.dataset import from_arrays
-from dinobench.evaluators.heads import LinearHeads
-from dinobench.evaluators.probe import augmented_epochs, cached_epochs
+from dinobench.evaluators.frozen.heads import LinearHeads
+from dinobench.evaluators.frozen.probe import augmented_epochs, cached_epochs
 from dinobench.features.extract import Extractor
 from dinobench.features.names import parse_feature
 from dinobench.models.load import load_backbone

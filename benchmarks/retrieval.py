@@ -125,7 +125,7 @@ def descriptors(folder: Path) -> tuple[np.ndarray, np.ndarray, list[dict[str, li
 
 def map_ours(folder: Path) -> None:
     """Positions counted, not sorted."""
-    from dinobench.evaluators.database import Database
+    from dinobench.evaluators.ranking.database import Database
     from dinobench.evaluators.retrieval import split_groups
     from dinobench.metrics.ranking import SETUPS, score_setup
 

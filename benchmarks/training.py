@@ -2,10 +2,10 @@
 
     python benchmarks/training.py --reference DINO_CHECKOUT [--architecture vit_tiny/16] [--batch 16] [--rounds 3]
 
-Sides: the released step; the released step with our two process settings (allocator, oneDNN), so that settings are not
-sold as code; ours in float32; ours in bf16. Each side runs in a process of its own, in turn, several rounds. Without
-drop path, so that the losses can be compared. `--clock cpu` with `--threads 1` counts the process's own seconds, which a
-busy machine disturbs little.
+Sides: the released step; the released step with our two process settings (allocator, oneDNN), so that settings
+are not sold as code; ours in float32; ours in bf16. Each side runs in a process of its own, in turn, several rounds.
+Without drop path, so that the losses can be compared. `--clock cpu` with `--threads 1` counts the process's own
+seconds, which a busy machine disturbs little.
 """
 
 from __future__ import annotations

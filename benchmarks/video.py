@@ -189,7 +189,7 @@ def released_network(folder: Path) -> Any:
 
 def our_step(folder: Path) -> Callable[[], Any]:
     """`propagate`, windows only."""
-    from dinobench.evaluators.propagation import Propagation, propagate
+    from dinobench.evaluators.video.propagation import Propagation, propagate
 
     given = inputs(folder)
     frames, labels = list(given["frames"]), list(given["labels"])
@@ -198,7 +198,7 @@ def our_step(folder: Path) -> Callable[[], Any]:
 
 def our_frame(folder: Path, *, precision: str = "fp32") -> Callable[[], Any]:
     """Features, then `propagate`."""
-    from dinobench.evaluators.propagation import Propagation, propagate
+    from dinobench.evaluators.video.propagation import Propagation, propagate
     from dinobench.models.build import build_backbone
 
     given = inputs(folder)
@@ -222,7 +222,7 @@ def released_setup(folder: Path) -> Callable[[], Any]:
 
 def our_setup(folder: Path) -> Callable[[], Any]:
     """Nothing but the propagator itself: windows are cut as tiles need them."""
-    from dinobench.evaluators.propagation import LabelPropagator, Propagation
+    from dinobench.evaluators.video.propagation import LabelPropagator, Propagation
 
     given = inputs(folder)
 

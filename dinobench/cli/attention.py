@@ -34,8 +34,8 @@ def command(
     """  # noqa: D301  (click reads the backspace as "do not wrap")
     from dinobench.data.decode import read_rgb
     from dinobench.data.overlays import save_moving
-    from dinobench.evaluators.attention_maps import attention_maps
-    from dinobench.evaluators.attention_pictures import blend, draw_attention
+    from dinobench.evaluators.attention.maps import attention_maps
+    from dinobench.evaluators.attention.pictures import blend, draw_attention
     from dinobench.metrics.attention_mask import enlarge
     from dinobench.pipeline.plan import make_plan
     from dinobench.pipeline.run import load_model

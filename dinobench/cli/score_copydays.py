@@ -34,6 +34,6 @@ def command(ranks: Path, data: Path, top: int, measure: str, json_file: Path | N
     \b
     dinobench score copydays --ranks ranks.npy --data copydays
     """  # noqa: D301, D403  (click reads the backspace as "do not wrap")
-    from dinobench.evaluators.ranking_files import score_copydays_file
+    from dinobench.evaluators.ranking.files import score_copydays_file
 
     show(score_copydays_file(ranks, data, top, measure), json_file)

@@ -21,6 +21,6 @@ def command(results: Path, data: Path, year: str, split: str, json_file: Path | 
     \b
     dinobench score davis --results masks --data DAVIS
     """  # noqa: D301  (click reads the backspace as "do not wrap")
-    from dinobench.evaluators.video_tally import score_folder
+    from dinobench.evaluators.video.tally import score_folder
 
     show(score_folder(results, data, year, split), json_file)

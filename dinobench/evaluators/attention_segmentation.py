@@ -14,9 +14,9 @@ from dinobench.data.layouts.voc12 import object_labels
 from dinobench.data.masks import Labels
 from dinobench.data.overlays import overlay, save_picture, sheet, shrink
 from dinobench.data.transforms import shorter_side_size
-from dinobench.evaluators.attention_maps import AttentionMaps, attention_maps
+from dinobench.evaluators.attention.maps import AttentionMaps, attention_maps
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.evaluators.per_query import save_per_query
+from dinobench.evaluators.ranking.per_query import save_per_query
 from dinobench.metrics.attention_mask import best_head_jaccard, enlarge, head_jaccard, object_numbers
 from dinobench.metrics.bootstrap import interval
 from dinobench.metrics.segmentation import FloatArray

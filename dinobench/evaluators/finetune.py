@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from dinobench.data.transforms import EvaluationTransform, evaluation_transform
-from dinobench.evaluators.accuracies import add_accuracy, save_predictions
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.finetuning import checkpoint
 from dinobench.evaluators.finetuning.augmentation import TrainAugmentation
@@ -19,6 +18,7 @@ from dinobench.evaluators.finetuning.classifier import build_classifier
 from dinobench.evaluators.finetuning.loop import PRECISIONS, FineTuning, Machine, Progress, Sets
 from dinobench.evaluators.finetuning.randaugment import parse_rand_augment
 from dinobench.evaluators.finetuning.recipe import Recipe, recipe_of
+from dinobench.evaluators.frozen.accuracies import add_accuracy, save_predictions
 from dinobench.models.backbone import Preprocessing
 from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError

@@ -13,12 +13,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dinobench.data.dataset import ImageSet
-from dinobench.evaluators.accuracies import add_accuracy, save_predictions
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.evaluators.features import LabelledFeatures, labelled_features, require_same_classes, stored_matrix
 from dinobench.evaluators.finetuning.batches import hold_out
-from dinobench.evaluators.heads import LinearHead, load_head, save_head
-from dinobench.evaluators.probe import Epoch, LabelledRows, Probe, augmented_epochs, cached_epochs
+from dinobench.evaluators.frozen.accuracies import add_accuracy, save_predictions
+from dinobench.evaluators.frozen.features import (
+    LabelledFeatures,
+    labelled_features,
+    require_same_classes,
+    stored_matrix,
+)
+from dinobench.evaluators.frozen.heads import LinearHead, load_head, save_head
+from dinobench.evaluators.frozen.probe import Epoch, LabelledRows, Probe, augmented_epochs, cached_epochs
 from dinobench.features.extract import Extractor
 from dinobench.features.names import parse_feature
 from dinobench.metrics.bootstrap import accuracy_interval

@@ -12,10 +12,10 @@ from scipy.optimize import minimize
 from torch import Tensor
 from torch.nn import functional as F
 
-from dinobench.evaluators.accuracies import add_accuracy, save_predictions
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.evaluators.features import LabelledFeatures, labelled_features, require_same_classes
-from dinobench.evaluators.low_shot import chosen_rows
+from dinobench.evaluators.frozen.accuracies import add_accuracy, save_predictions
+from dinobench.evaluators.frozen.features import LabelledFeatures, labelled_features, require_same_classes
+from dinobench.evaluators.frozen.low_shot import chosen_rows
 from dinobench.metrics.classification import top_classes
 from dinobench.runtime.errors import InputError
 

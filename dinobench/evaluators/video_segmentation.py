@@ -15,11 +15,11 @@ from dinobench.data.layouts.davis import Video, read_video, sequence_names
 from dinobench.data.masks import Labels, write_labels
 from dinobench.data.overlays import overlay, save_moving, save_picture, sheet, shrink
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.evaluators.per_query import save_per_query
-from dinobench.evaluators.propagation import Propagation
-from dinobench.evaluators.video_follow import PatchNetwork, Way, follow
-from dinobench.evaluators.video_scores import VideoScores, overall, score_masks, write_csv
-from dinobench.evaluators.video_tally import Tally, gathered, my_share, objects_jf
+from dinobench.evaluators.ranking.per_query import save_per_query
+from dinobench.evaluators.video.follow import PatchNetwork, Way, follow
+from dinobench.evaluators.video.propagation import Propagation
+from dinobench.evaluators.video.scores import VideoScores, overall, score_masks, write_csv
+from dinobench.evaluators.video.tally import Tally, gathered, my_share, objects_jf
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_text_atomically

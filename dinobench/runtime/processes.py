@@ -77,8 +77,8 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
         local = int(os.environ.get("LOCAL_RANK", "0"))
         if local >= torch.cuda.device_count():
             raise InputError(
-                f"process {local} of this machine has no CUDA device of its own: {torch.cuda.device_count()} are visible; "
-                "start as many processes as there are devices"
+                f"process {local} of this machine has no CUDA device of its own: only {torch.cuda.device_count()} "
+                "are visible; start as many processes as there are devices"
             )
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)

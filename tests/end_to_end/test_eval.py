@@ -51,7 +51,18 @@ def test_a_score_becomes_a_record_and_a_row(model: str, folder: Path, tmp_path: 
 
 
 def test_json_on_stdout_is_json_alone(folder: Path, tmp_path: Path) -> None:
-    arguments = ("--model", "pixels", "--data", folder, "--set", "ks=5", "--set", "main_k=5", "--output", tmp_path / "r")
+    arguments = (
+        "--model",
+        "pixels",
+        "--data",
+        folder,
+        "--set",
+        "ks=5",
+        "--set",
+        "main_k=5",
+        "--output",
+        tmp_path / "r",
+    )
     done = run("eval", "--task", "knn", *arguments, "--json", "-")
     assert json.loads(done.stdout)["task"] == "knn"
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from dinobench.data.registry import get_twin
-from dinobench.evaluators.attention_maps import attention_maps, whole_patches
+from dinobench.evaluators.attention.maps import attention_maps, whole_patches
 from dinobench.evaluators.attention_segmentation import evaluate
 from dinobench.models.load import load_backbone
 from dinobench.runtime.errors import InputError

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from dinobench.evaluators import copy_detection, retrieval
-from dinobench.evaluators.ranking_files import score_retrieval_file
+from dinobench.evaluators.ranking.files import score_retrieval_file
 from tests.conftest import shared_data
 from tests.evaluators.toys import context
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dinobench.evaluators.ranking_files import score_retrieval_file
+from dinobench.evaluators.ranking.files import score_retrieval_file
 from dinobench.evaluators.retrieval import evaluate
 from dinobench.runtime.errors import InputError
 from tests.evaluators.toys import context, picture, write_revisitop
@@ -74,7 +74,7 @@ def test_options_run_and_stay_in_range(tmp_path: Path, settings: dict, search: s
 def test_features_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write_revisitop(tmp_path)
     first = evaluate(context("roxford", "dino", data, tmp_path / "out"))
-    monkeypatch.setattr("dinobench.evaluators.descriptors.Describer.__call__", None)
+    monkeypatch.setattr("dinobench.evaluators.ranking.descriptors.Describer.__call__", None)
     assert evaluate(context("roxford", "dino", data, tmp_path / "out")).metrics == first.metrics
 
 

@@ -11,9 +11,9 @@ from PIL import Image
 
 from dinobench.data.masks import palette, read_labels, write_labels
 from dinobench.evaluators.base import Scores
-from dinobench.evaluators.video_follow import normalisation
+from dinobench.evaluators.video.follow import normalisation
+from dinobench.evaluators.video.tally import score_folder
 from dinobench.evaluators.video_segmentation import evaluate, ways_of
-from dinobench.evaluators.video_tally import score_folder
 from dinobench.models.backbone import Preprocessing
 from dinobench.runtime.errors import InputError
 from tests.evaluators.toys import context

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dinobench.data.layouts.copydays import positives_of
-from dinobench.evaluators.pooling import find_pooling, gem
+from dinobench.evaluators.ranking.pooling import find_pooling, gem
 from dinobench.metrics.ranking import positions_in_list, trapezoid_ap
 from dinobench.metrics.whitening import l2_normalise, learn_whitening
 from dinobench.models.backbone import Features

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dinobench.evaluators.propagation import Propagation, propagate_video
-from dinobench.evaluators.video_frames import (
+from dinobench.evaluators.video.frames import (
     frame_size,
     label_map,
     one_hot_labels,
@@ -15,6 +14,7 @@ from dinobench.evaluators.video_frames import (
     stretch_channels,
     upsample,
 )
+from dinobench.evaluators.video.propagation import Propagation, propagate_video
 from tests.golden.conftest import Golden, load_golden
 
 PAPER_STD = (0.228, 0.224, 0.225)

@@ -11,7 +11,7 @@ import torch.distributed as dist
 
 from dinobench.data.layouts.davis import Video, read_video, sequence_names
 from dinobench.evaluators.base import Scores
-from dinobench.evaluators.video_scores import VideoScores, floors, overall, per_object, score_files
+from dinobench.evaluators.video.scores import VideoScores, floors, overall, per_object, score_files
 from dinobench.metrics.bootstrap import interval
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError

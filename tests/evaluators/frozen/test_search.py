@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from dinobench.evaluators.search import RowsInMemory, search
+from dinobench.evaluators.frozen.search import RowsInMemory, search
 from dinobench.features.matrix import FeatureMatrix, Shard
 from dinobench.features.names import Column
 from dinobench.runtime.errors import InputError

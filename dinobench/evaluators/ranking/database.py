@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dinobench.evaluators.search import search
+from dinobench.evaluators.frozen.search import search
 from dinobench.features.matrix import FeatureMatrix
 from dinobench.metrics.neighbours import Neighbours
 from dinobench.metrics.ranking import Positions, count_above, positions_by_similarity
@@ -65,7 +65,7 @@ class Database:
         return positions
 
     def nearest(self, queries: Matrix, count: int, method: str, device: torch.device) -> Neighbours:
-        """The `count` nearest of each query (q, k), nearest first; see `dinobench.evaluators.search`."""
+        """The `count` nearest of each query (q, k), nearest first; see `dinobench.evaluators.frozen.search`."""
         return search(torch.from_numpy(queries), self, min(count, len(self)), method, device)
 
     def rows(self, ids: NDArray[np.int64]) -> Matrix:

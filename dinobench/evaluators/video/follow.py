@@ -17,8 +17,8 @@ from dinobench.data.decode import read_rgb
 from dinobench.data.layouts.davis import Video
 from dinobench.data.masks import Labels
 from dinobench.evaluators.base import EvaluationContext
-from dinobench.evaluators.propagation import LabelPropagator, Propagation
-from dinobench.evaluators.video_frames import frame_size, label_map, one_hot_labels, read_frame_tensor
+from dinobench.evaluators.video.frames import frame_size, label_map, one_hot_labels, read_frame_tensor
+from dinobench.evaluators.video.propagation import LabelPropagator, Propagation
 from dinobench.features.loading import ahead
 from dinobench.models.backbone import Preprocessing
 from dinobench.runtime.errors import InputError

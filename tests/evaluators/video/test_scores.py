@@ -7,8 +7,8 @@ import pytest
 
 from dinobench.data.layouts.davis import read_video
 from dinobench.data.masks import write_labels
-from dinobench.evaluators.video_scores import floors, overall, score_files, score_masks
-from dinobench.evaluators.video_tally import Tally, score_folder
+from dinobench.evaluators.video.scores import floors, overall, score_files, score_masks
+from dinobench.evaluators.video.tally import Tally, score_folder
 from dinobench.runtime.errors import InputError
 from tests.evaluators.videos import write_davis
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from dinobench.data.dataset import from_arrays
-from dinobench.evaluators.probe import LabelledRows, Probe, augmented_epochs, cached_epochs, training_crop
+from dinobench.evaluators.frozen.probe import LabelledRows, Probe, augmented_epochs, cached_epochs, training_crop
 from dinobench.features.extract import Extractor
 from dinobench.features.names import Column
 from dinobench.models.load import load_backbone

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from dinobench.evaluators.database import Database, expanded, finished
+from dinobench.evaluators.ranking.database import Database, expanded, finished
 from dinobench.features.descriptors import stored_descriptors
 from dinobench.features.matrix import FeatureMatrix
 from dinobench.metrics.whitening import learn_whitening

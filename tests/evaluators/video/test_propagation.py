@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from dinobench.evaluators.propagation import LabelPropagator, Propagation, propagate, propagate_video
+from dinobench.evaluators.video.propagation import LabelPropagator, Propagation, propagate, propagate_video
 
 
 def dense(target: torch.Tensor, sources: list, labels: list, rule: Propagation) -> torch.Tensor:

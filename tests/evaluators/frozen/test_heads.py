@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from dinobench.evaluators.heads import LinearHeads, load_head, save_head
+from dinobench.evaluators.frozen.heads import LinearHeads, load_head, save_head
 from dinobench.runtime.errors import InputError
 
 CPU = torch.device("cpu")

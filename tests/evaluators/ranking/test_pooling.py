@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from dinobench.evaluators.pooling import find_pooling, gem, rmac
+from dinobench.evaluators.ranking.pooling import find_pooling, gem, rmac
 from dinobench.models.backbone import Features
 from dinobench.runtime.errors import InputError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dinobench.evaluators.attention_pictures import blend, draw_attention, heat
+from dinobench.evaluators.attention.pictures import blend, draw_attention, heat
 
 PIXELS = np.full((16, 24, 3), 80, dtype=np.uint8)
 

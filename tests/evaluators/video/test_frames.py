@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dinobench.evaluators.video_frames import frame_size, label_map, one_hot_labels, read_frame_tensor, stretch_channels
+from dinobench.evaluators.video.frames import frame_size, label_map, one_hot_labels, read_frame_tensor, stretch_channels
 
 
 @given(st.integers(100, 2000), st.integers(100, 2000))

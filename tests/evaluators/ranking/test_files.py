@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dinobench.evaluators.ranking_files import score_copydays_file, score_retrieval_file
+from dinobench.evaluators.ranking.files import score_copydays_file, score_retrieval_file
 from dinobench.runtime.errors import InputError
 from tests.evaluators.toys import write_copydays, write_revisitop
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dinobench.evaluators.low_shot import chosen_rows, listed, per_class, percentage
+from dinobench.evaluators.frozen.low_shot import chosen_rows, listed, per_class, percentage
 from dinobench.runtime.errors import InputError
 
 LABELS = np.repeat(np.arange(4), [10, 20, 30, 3])

@@ -18,7 +18,7 @@ from dinobench.data.dataset import ImageSet
 from dinobench.data.manifest import manifest_of
 from dinobench.data.open import open_dataset
 from dinobench.evaluators.base import EvaluationContext
-from dinobench.evaluators.pooling import find_pooling
+from dinobench.evaluators.ranking.pooling import find_pooling
 from dinobench.features.buckets import described
 from dinobench.features.descriptors import stored_descriptors
 from dinobench.features.extract import Extractor
@@ -67,7 +67,7 @@ class Describer:
     """The context's backbone as a function from images to descriptors.
 
     Attributes:
-        pooling: see `dinobench.evaluators.pooling`.
+        pooling: see `dinobench.evaluators.ranking.pooling`.
         gem_power: exponent of generalised-mean pooling.
         scales: of the input; the mean over them is normalised. Without any, the descriptor is that of the input as it
             is, not normalised.

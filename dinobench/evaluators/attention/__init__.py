@@ -1,0 +1,1 @@
+"""Attention maps, their masks and pictures."""

@@ -1,0 +1,1 @@
+"""What the evaluators of frozen features share."""

@@ -1,0 +1,1 @@
+"""Label propagation through videos and its scores."""
