@@ -76,7 +76,7 @@ def load_model(plan: Plan, models_dir: Path | None = None) -> tuple[LoadedBackbo
         InputError: the weights cannot be had or do not fit.
     """
     from dinobench.models.fetch import cached_weights
-    from dinobench.models.load import load_backbone
+    from dinobench.models.load import MODEL_SETTINGS, load_backbone
     from dinobench.runtime.cpu import tune_cpu
 
     tune_cpu()
@@ -88,7 +88,8 @@ def load_model(plan: Plan, models_dir: Path | None = None) -> tuple[LoadedBackbo
     path = cached_weights(card.name, card.weights)
     if path is None:
         raise InputError(f"the weights of {card.name} are not here; run `dinobench models fetch {card.name}` first")
-    loaded = load_backbone(str(path), settings={**plan.model_settings, **card.settings})
+    asked = {key: value for key, value in plan.model_settings.items() if value != MODEL_SETTINGS[key]}
+    loaded = load_backbone(str(path), settings={**card.settings, **asked})
     return dataclasses.replace(loaded, name=card.name, spec=card.name), card
 
 
