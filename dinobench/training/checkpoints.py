@@ -36,7 +36,7 @@ def state_of(
         "teacher": learner.teacher.state_dict(),
         "optimizer": learner.optimiser.state_dict(),
         "epoch": epoch,
-        "args": arguments_of(recipe),
+        "args": {**arguments_of(recipe), "data": str(data["spec"])},
         "dino_loss": loss_state(learner),
         "iteration": iteration,
         "recipe": recipe.as_dict(),

@@ -76,6 +76,15 @@ def test_the_same_run_twice_gives_the_same_figures(folder: Path, tmp_path: Path)
     assert figures[0] == figures[1]
 
 
+def test_a_run_is_scored_on_the_data_it_was_trained_on(folder: Path, tmp_path: Path) -> None:
+    settings = ("epochs=1", "warmup_epochs=0", "batch_size=6", "out_dim=32", "knn_every=0")
+    changes = [part for setting in settings for part in ("--set", setting)]
+    assert run("train", "--data", folder, "--output", tmp_path / "run", *changes).exit_code == 0
+    arguments = ("--model", tmp_path / "run", "--set", "ks=5", "--set", "main_k=5", "--output", tmp_path / "r")
+    done = run("eval", "--task", "knn", *arguments, "--json", "-")
+    assert json.loads(done.stdout)["data"]["spec"] == str(folder)
+
+
 def test_a_dry_run_says_what_would_run_and_writes_nothing(folder: Path, tmp_path: Path) -> None:
     records = tmp_path / "records"
     done = run("eval", "--task", "knn", "--model", "pixels", "--data", folder, "--output", records, "--dry-run")
