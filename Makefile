@@ -20,7 +20,7 @@ demo: $(VENV)/installed
 	@echo "next     $(BIN)/dinobench eval --task knn --model YOUR_CHECKPOINT --data YOUR_FOLDER"
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2  # one thread per worker: two of each would fight for two cores
 
 check: lint types floors test
 
