@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dinobench.data.dataset import UNLABELLED, ImageSet, from_files
 from dinobench.data.decode import is_image_name
+from dinobench.data.layouts._splits import opened_splits
 from dinobench.data.registry import Findings
 from dinobench.runtime.errors import InputError
 
@@ -47,15 +48,10 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
 
 def check(root: Path) -> Findings:
     """Images and classes of each split; the problems that would keep it from opening."""
+    found, problems = opened_splits(root, open)
     counts: dict[str, int] = {}
-    problems: list[str] = []
     files: list[Path] = []
-    for split in ("train", "val"):
-        try:
-            images = open(root, split)
-        except InputError as error:
-            problems.append(str(error))
-            continue
+    for split, images in found.items():
         counts[f"{split} images"], counts[f"{split} classes"] = len(images), len(images.classes)
         files += [root / name for name in images.names]
     return Findings(counts, tuple(problems), tuple(files))

@@ -14,6 +14,7 @@ from PIL import Image
 
 from dinobench.data.dataset import UNLABELLED, ImageSet
 from dinobench.data.decode import decode_rgb, is_image_name
+from dinobench.data.layouts._splits import opened_splits
 from dinobench.data.registry import Findings
 from dinobench.runtime.errors import InputError
 
@@ -78,14 +79,9 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
 
 def check(root: Path) -> Findings:
     """Shards, images and classes of each split; what cannot be read."""
+    found, problems = opened_splits(root, open)
     counts: dict[str, int] = {}
-    problems: list[str] = []
-    for split in ("train", "val"):
-        try:
-            images = open(root, split)
-        except InputError as error:
-            problems.append(str(error))
-            continue
+    for split, images in found.items():
         counts[f"{split} shards"] = len(shards_of(root, split))
         counts[f"{split} images"], counts[f"{split} classes"] = len(images), len(images.classes)
     return Findings(counts, tuple(problems))
