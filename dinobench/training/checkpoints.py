@@ -1,7 +1,8 @@
 """Checkpoints: the released layout, plus what an exact resume needs.
 
 Keys of the released code: `student` (names prefixed with "module."), `teacher`, `optimizer`, `epoch` (finished ones),
-`args`, `dino_loss`. Ours beside them: `iteration` (finished steps), `recipe`, `data`, `best`. All are plain values and
+`args`, `dino_loss`. Ours beside them: `iteration` (finished steps), `recipe`, `data`, and the probe's `best`
+and `untrained` accuracy. All are plain values and
 tensors, so that `torch.load(weights_only=True)` reads them.
 """
 
@@ -28,7 +29,14 @@ _FREE = {"name", "summary", "sources", "workers", "log_every", "save_minutes", "
 
 
 def state_of(
-    learner: Learner, recipe: Recipe, *, iteration: int, epoch: int, data: Mapping[str, Any], best: float
+    learner: Learner,
+    recipe: Recipe,
+    *,
+    iteration: int,
+    epoch: int,
+    data: Mapping[str, Any],
+    best: float,
+    untrained: float | None = None,
 ) -> dict[str, Any]:
     """Everything that a resumed run needs, on the devices where it lies."""
     return {
@@ -42,6 +50,7 @@ def state_of(
         "recipe": recipe.as_dict(),
         "data": dict(data),
         "best": best,
+        "untrained": untrained,
     }
 
 

@@ -15,7 +15,7 @@ class Diagnosis:
     """A named trouble and its remedy, in one line each.
 
     Attributes:
-        name: "collapse to one dimension", "collapse to uniform" or "plateau".
+        name: "collapse to one dimension", "collapse to uniform", "plateau" or "does not learn".
         fatal: whether the features are lost, so that going on makes no sense.
     """
 
@@ -59,6 +59,23 @@ def diagnose(entropy: float, divergence: float, out_dim: int, *, past_warmup: bo
             fatal=False,
         )
     return None
+
+
+def diagnose_features(accuracy: float, untrained: float) -> Diagnosis | None:
+    """Name features that the training has not improved, whatever its objective says.
+
+    Args:
+        accuracy: k-NN top-1 of the teacher after the warm-up, in percent.
+        untrained: the same before the first step.
+    """
+    if accuracy > untrained:
+        return None
+    return Diagnosis(
+        "does not learn",
+        f"k-NN is {accuracy:.2f}%, no better than the {untrained:.2f}% before training; "
+        "if it stays so: a momentum teacher, centering and sharpening on, another base_lr",
+        fatal=False,
+    )
 
 
 def check_finite(loss: float, step: int) -> None:

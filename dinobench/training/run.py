@@ -27,7 +27,7 @@ from dinobench.runtime.processes import (
 from dinobench.training import checkpoints
 from dinobench.training.batches import DecodedImages, Normalise, Plan, ViewBatches, load_views, multi_crop
 from dinobench.training.build import Schedules, build_learner
-from dinobench.training.diagnostics import diagnose
+from dinobench.training.diagnostics import Diagnosis, diagnose, diagnose_features
 from dinobench.training.journal import Journal
 from dinobench.training.means import Means
 from dinobench.training.probe import Probe
@@ -95,6 +95,7 @@ class Run:
         self.schedules = Schedules(recipe, self.plan.steps_per_epoch)
         self.learner: Learner = build_learner(recipe, device)
         self.step, self.best = 0, -1.0
+        self.untrained: float | None = None
         self._continue()
         self.probe = self._make_probe(train_set, spec)
         self.batches = ViewBatches(DecodedImages(train_set), multi_crop(recipe), recipe.seed, recipe.in_channels)
@@ -105,6 +106,8 @@ class Run:
         """Train to the end of the schedule."""
         try:
             self._announce()
+            if self.step == 0:
+                self._measure_untrained()
             self._train()
         finally:
             self.journal.close()
@@ -121,7 +124,7 @@ class Run:
         if path.exists():
             state = checkpoints.load(path)
             checkpoints.restore(state, self.learner, self.recipe, self.data, path)
-            self.step, self.best = int(state["iteration"]), float(state["best"])
+            self.step, self.best, self.untrained = state["iteration"], state["best"], state.get("untrained")
 
     def _make_probe(self, train_set: ImageSet, spec: str) -> Probe | None:
         if self.recipe.knn_every == 0 or not train_set.labelled or rank() != 0:
@@ -138,6 +141,12 @@ class Run:
             f"{self.recipe.name} {begins}: {self.data['images']} images of {self.data['spec']}, "
             f"{self.recipe.epochs} epochs of {self.plan.steps_per_epoch} steps, run directory {self.folder}"
         )
+
+    def _measure_untrained(self) -> None:
+        """What the features must pass: the k-NN accuracy before the first step."""
+        if self.probe is not None:
+            self.untrained = self.probe(self.learner.teacher.backbone)
+            self.journal.write({"step": 0, "epoch": 0, "kind": "epoch", "knn": self.untrained})
 
     def _train(self) -> None:
         per_epoch, share = self.plan.steps_per_epoch, self.recipe.accumulation
@@ -220,10 +229,7 @@ class Run:
 
     def _judge(self, epoch: int, means: Mapping[str, float], summary: dict[str, Any]) -> None:
         """Name what is wrong; a collapse stops the run before its checkpoint is written, or keeps the one before."""
-        past_warmup = epoch > max(self.recipe.warmup_epochs, self.recipe.warmup_teacher_temp_epochs)
-        found = None
-        if self.recipe.objective == "cross_entropy":
-            found = diagnose(means["entropy"], means["kl"], self.recipe.out_dim, past_warmup=past_warmup)
+        found = self._trouble(epoch, means, summary.get("knn"))
         if found is None:
             return
         summary["diagnosis"] = found.name
@@ -234,6 +240,15 @@ class Run:
         if found.fatal and not self.sick:
             self.sick = True
             self._keep_last_good()
+
+    def _trouble(self, epoch: int, means: Mapping[str, float], accuracy: float | None) -> Diagnosis | None:
+        past_warmup = epoch > max(self.recipe.warmup_epochs, self.recipe.warmup_teacher_temp_epochs)
+        found = None
+        if self.recipe.objective == "cross_entropy":
+            found = diagnose(means["entropy"], means["kl"], self.recipe.out_dim, past_warmup=past_warmup)
+        if found is None and past_warmup and accuracy is not None and self.untrained is not None:
+            found = diagnose_features(accuracy, self.untrained)
+        return found
 
     def _keep_last_good(self) -> None:
         last = self.folder / checkpoints.LAST
@@ -257,6 +272,7 @@ class Run:
             epoch=self.step // self.plan.steps_per_epoch,
             data=self.data,
             best=self.best,
+            untrained=self.untrained,
         )
         checkpoints.save(state, self.folder / name)
 

@@ -87,9 +87,10 @@ def test_the_log_tells_every_step(tmp_path):
     assert [line["step"] for line in steps] == [1, 2, 3, 4, 5, 6]
     assert {"loss", "entropy", "kl", "lr", "grad_norm", "images_per_second"} <= set(steps[0])
     epochs = [line for line in lines if line.get("kind") == "epoch"]
-    assert [line["epoch"] for line in epochs] == [1, 2, 3]
+    assert [line["epoch"] for line in epochs] == [0, 1, 2, 3]
     assert all(0 <= line["knn"] <= 100 for line in epochs)
-    assert load(folder / "best.pth")["best"] == max(line["knn"] for line in epochs)
+    assert load(folder / "best.pth")["best"] == max(line["knn"] for line in epochs[1:])
+    assert load(folder / "best.pth")["untrained"] == epochs[0]["knn"]
 
 
 def test_resume_is_exact_wherever_it_stops(tmp_path, monkeypatch):
@@ -186,6 +187,16 @@ def test_collapse_stops_before_the_checkpoint_is_overwritten(tmp_path, monkeypat
     other = trained(tmp_path / "other", on_collapse="continue")
     assert load(other / "last_good.pth")["epoch"] == 1
     assert load(other / "checkpoint.pth")["epoch"] == 3
+
+
+def test_features_no_better_than_untrained_ones_are_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(run.Probe, "__call__", lambda *_: 50.0)
+    folder = trained(tmp_path / "run", knn_every=1, objective="mse")
+    epochs = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines() if '"epoch", ' in line]
+    named = {line["epoch"]: line.get("diagnosis") for line in epochs if line["kind"] == "epoch"}
+    assert named == {0: None, 1: None, 2: "does not learn", 3: "does not learn"}
+    assert "no better than the 50.00% before training" in capsys.readouterr().err
+    assert load(folder / "checkpoint.pth")["epoch"] == 3
 
 
 def test_recipe_changes_reach_the_run(tmp_path):
