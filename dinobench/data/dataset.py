@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dinobench.data.channels import ARRAY_SUFFIX, read_channels
 from dinobench.data.decode import read_rgb
 from dinobench.runtime.errors import InputError
 
@@ -40,7 +41,12 @@ class FileSource:
 
     def read(self, index: int) -> Image.Image:
         """Decode the file of that index."""
-        return read_rgb(self.root / self.names[index])
+        path = self.root / self.names[index]
+        return Image.fromarray(read_channels(path, 3)) if path.suffix == ARRAY_SUFFIX else read_rgb(path)
+
+    def channels(self, index: int, count: int) -> NDArray[np.uint8]:
+        """(H, W, count) pixels of the file of that index."""
+        return read_channels(self.root / self.names[index], count)
 
     def byte_sizes(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """File sizes; InputError where a file has gone."""
@@ -117,6 +123,18 @@ class ImageSet:
     def read(self, index: int) -> Image.Image:
         """One image as Pillow RGB; InputError names a file that cannot be decoded."""
         return self.source.read(int(self._positions[index]))
+
+    def pixels(self, index: int, channels: int = 3) -> NDArray[np.uint8]:
+        """(H, W, channels) of one image: RGB for 3, luminance for 1, else what a file holds.
+
+        Raises:
+            InputError: the image cannot be decoded, or has no such channels.
+        """
+        if channels in (1, 3):
+            return np.atleast_3d(np.asarray(self.read(index).convert("RGB" if channels == 3 else "L")))
+        if not isinstance(self.source, FileSource):
+            raise InputError(f"{self.name} holds RGB images; {channels} channels need a folder of .npy or image files")
+        return self.source.channels(int(self._positions[index]), channels)
 
     def byte_sizes(self) -> NDArray[np.int64]:
         """(N,) stored size of each image in bytes."""

@@ -58,6 +58,10 @@ def centre_crop(image: Image.Image, size: int) -> Image.Image:
 def normalise(image: Image.Image | np.ndarray, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """(3, H, W) float32 of an 8-bit RGB image: scaled to [0, 1], less `mean`, over `std`, per channel."""
     pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous().float().div_(255)
+    if len(mean) != len(pixels):
+        raise InputError(
+            f"the model takes {len(mean)} channels, this task's images have {len(pixels)}; score it by knn"
+        )
     return pixels.sub_(_per_channel(mean)).div_(_per_channel(std))
 
 

@@ -27,7 +27,7 @@ class PixelBatch:
 
     Attributes:
         indices: (b,) int64, which images of the set these are.
-        pixels: (b, S, S, 3) uint8.
+        pixels: (b, S, S, C) uint8, C = 3 for RGB.
         unreadable: one line per image that could not be decoded, by index; they are in neither array.
     """
 
@@ -37,7 +37,7 @@ class PixelBatch:
 
 
 def pixel_batches(
-    images: ImageSet, chunks: Iterable[NDArray[np.int64]], crop: Crop, size: int, workers: int = 0
+    images: ImageSet, chunks: Iterable[NDArray[np.int64]], crop: Crop, size: int, workers: int = 0, channels: int = 3
 ) -> Iterator[PixelBatch]:
     """The images of each chunk of indices as one batch, in order.
 
@@ -47,8 +47,9 @@ def pixel_batches(
         crop: from an RGB image and its index to the size x size pixels that the network sees.
         size: side of the crops in pixels.
         workers: decoding threads (Pillow decodes and resizes outside the interpreter's lock); 0 for one per core.
+        channels: of the images; each is cropped by itself where it is not RGB.
     """
-    return ahead(lambda chunk: _load(images, chunk, crop, size), chunks, workers)
+    return ahead(lambda chunk: _load(images, chunk, crop, (size, size, channels)), chunks, workers)
 
 
 def in_chunks(indices: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
@@ -72,14 +73,21 @@ def ahead(function: Callable[[Item], Result], items: Iterable[Item], workers: in
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _load(images: ImageSet, indices: NDArray[np.int64], crop: Crop, size: int) -> PixelBatch:
-    pixels = np.empty((len(indices), size, size, 3), np.uint8)
+def _load(images: ImageSet, indices: NDArray[np.int64], crop: Crop, shape: tuple[int, int, int]) -> PixelBatch:
+    pixels = np.empty((len(indices), *shape), np.uint8)
     readable: list[int] = []
     unreadable: dict[int, str] = {}
     for index in indices.tolist():
         try:
-            pixels[len(readable)] = np.asarray(crop(images.read(index), index))
+            pixels[len(readable)] = _pixels(images, index, crop, shape[2])
             readable.append(index)
         except InputError as error:
             unreadable[index] = str(error)
     return PixelBatch(np.array(readable, np.int64), pixels[: len(readable)], unreadable)
+
+
+def _pixels(images: ImageSet, index: int, crop: Crop, channels: int) -> NDArray[np.uint8]:
+    if channels == 3:
+        return np.asarray(crop(images.read(index), index))
+    bands = np.moveaxis(images.pixels(index, channels), 2, 0)
+    return np.stack([np.asarray(crop(Image.fromarray(band), index)) for band in bands], axis=-1)

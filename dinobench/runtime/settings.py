@@ -47,8 +47,9 @@ def override(defaults: Mapping[str, Any], changes: Mapping[str, Any], where: str
 
 
 def _like(default: Any, value: Any, key: str, where: str) -> Any:
-    if isinstance(default, list) and not isinstance(value, list):
-        return [value]
+    if isinstance(default, list):
+        value = value if isinstance(value, list) else [value]
+        _refuse_words_among_numbers(default, value, key, where)
     if isinstance(default, float) and type(value) is int:
         return float(value)
     if type(default) is not type(value):
@@ -57,3 +58,9 @@ def _like(default: Any, value: Any, key: str, where: str) -> Any:
             f"such as {default!r} is expected"
         )
     return value
+
+
+def _refuse_words_among_numbers(default: list[Any], value: list[Any], key: str, where: str) -> None:
+    words = [item for item in value if not isinstance(item, int | float)]
+    if words and default and all(isinstance(item, int | float) for item in default):
+        raise InputError(f"{key} of {where} holds {words[0]!r}, where numbers such as {default!r} are expected")

@@ -107,26 +107,32 @@ def multi_crop(recipe: Recipe) -> MultiCrop:
 
 
 class DecodedImages:
-    """RGB pixels of an ImageSet, decoded once where all of them fit into memory."""
+    """Pixels of an ImageSet, decoded once where all of them fit into memory.
 
-    def __init__(self, images: ImageSet) -> None:
-        self.images = images
-        self._kept: Sequence[NDArray[np.uint8]] | NDArray[np.uint8] | None = images.arrays()
+    Args:
+        images: the training images.
+        channels: of the views; luminance, 1, is drawn from the colours of the views and asks for RGB.
+    """
+
+    def __init__(self, images: ImageSet, channels: int = 3) -> None:
+        self.images, self.channels = images, 3 if channels == 1 else channels
+        self._kept: Sequence[NDArray[np.uint8]] | NDArray[np.uint8] | None = None
+        if self.channels == 3:
+            self._kept = images.arrays()
         if self._kept is None and self._fits():
-            self._kept = [np.asarray(images.read(index)) for index in range(len(images))]
+            self._kept = [images.pixels(index, self.channels) for index in range(len(images))]
 
     def _fits(self) -> bool:
         spread = np.linspace(0, len(self.images) - 1, min(_SAMPLE, len(self.images))).astype(int)
-        sizes = [np.asarray(self.images.read(int(index))).nbytes for index in spread]
+        sizes = [self.images.pixels(int(index), self.channels).nbytes for index in spread]
         return bool(np.mean(sizes) * len(self.images) <= _MEMORY)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        """(H, W, 3) pixels of one image; InputError names a file that cannot be decoded."""
-        pixels: NDArray[np.uint8] = np.asarray(self.images.read(index)) if self._kept is None else self._kept[index]
-        return pixels
+        """(H, W, C) pixels of one image; InputError names a file that cannot be decoded."""
+        return self.images.pixels(index, self.channels) if self._kept is None else self._kept[index]
 
 
 class ViewBatches(Dataset[list[Tensor]]):
@@ -146,7 +152,7 @@ class ViewBatches(Dataset[list[Tensor]]):
         return generator_of(self.seed, request.epoch, index)
 
     def _channels(self, views: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        if self.in_channels == 3:
+        if self.in_channels != 1:
             return views
         return np.stack([np.asarray(Image.fromarray(view).convert("L"))[..., None] for view in views])
 
@@ -199,12 +205,13 @@ class Normalise:
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:
         deviation = torch.tensor(std, dtype=torch.float64)
-        shape = (1, len(std), 1, 1)
-        self._scale = (1 / (255 * deviation)).float().view(shape).to(device)
-        self._shift = (torch.tensor(mean, dtype=torch.float64) / deviation).float().view(shape).to(device)
+        self._scale = (1 / (255 * deviation)).float().to(device)
+        self._shift = (torch.tensor(mean, dtype=torch.float64) / deviation).float().to(device)
         self._device = device
 
     def __call__(self, views: Tensor) -> Tensor:
         """The result keeps the channels last in memory."""
-        channels_first = views.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
-        return channels_first.float().mul_(self._scale).sub_(self._shift)
+        width = views.shape[2]  # scaled by whole rows: a broadcast over the channels alone runs in steps of three
+        rows = views.to(self._device, non_blocking=True).flatten(2).float()
+        rows.mul_(self._scale.repeat(width)).sub_(self._shift.repeat(width))
+        return rows.view(views.shape).permute(0, 3, 1, 2)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -41,7 +43,7 @@ class Probe:
         size = recipe.global_size
         self.transform = evaluation_transform(size, default_resize(size), "bicubic", recipe.mean, recipe.std)
         self.normalise = Normalise(recipe.mean, recipe.std, device)
-        self.luminance = recipe.in_channels == 1
+        self.channels = recipe.in_channels
 
     def __call__(self, backbone: Backbone) -> float:
         """Top-1 accuracy in percent."""
@@ -61,7 +63,11 @@ class Probe:
         return F.normalize(torch.cat(tokens).float(), dim=-1)
 
     def _pixels(self, images: ImageSet, indices: range) -> Tensor:
-        crops = (self.transform.crop(images.read(index)) for index in indices)
-        arrays = [np.array(crop.convert("L") if self.luminance else crop) for crop in crops]
-        pixels = np.stack(arrays)
-        return torch.from_numpy(pixels[..., None] if self.luminance else pixels)
+        if self.channels == 3:
+            return torch.from_numpy(np.stack([np.array(self.transform.crop(images.read(index))) for index in indices]))
+        return torch.from_numpy(np.stack([self._bands(images.pixels(index, self.channels)) for index in indices]))
+
+    def _bands(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Each channel cropped by itself: Pillow knows no image of many."""
+        bands = np.moveaxis(pixels, 2, 0)
+        return np.stack([np.asarray(self.transform.crop(Image.fromarray(band))) for band in bands], axis=-1)

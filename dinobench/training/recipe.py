@@ -33,7 +33,7 @@ class Recipe:
         name, summary: for people.
         data: Data SPEC to train on when none is given.
         architecture: a name that `models.build.build_backbone` knows.
-        in_channels: 3 for RGB, 1 for luminance.
+        in_channels: 3 for RGB, 1 for luminance, else the channels of .npy arrays or multi-band images.
         drop_path: stochastic depth of the student's last block.
         out_dim, head_hidden, head_bottleneck, head_layers, head_batch_norm: of the head.
         learn_gain: train the gain of the head's last layer.
@@ -265,7 +265,13 @@ def _contradictions(recipe: Recipe) -> list[tuple[bool, str]]:
         ),
         (not 0 <= recipe.momentum_teacher <= 1, "momentum_teacher must lie within 0 and 1"),
         (not 0 <= recipe.center_momentum <= 1, "center_momentum must lie within 0 and 1"),
-        (recipe.in_channels not in (1, 3), "in_channels must be 3 (RGB) or 1 (luminance)"),
+        (recipe.in_channels < 1, "in_channels must be 1 or more"),
+        (
+            recipe.in_channels not in (1, 3)
+            and bool(recipe.jitter_probability or recipe.grayscale_probability or recipe.solarize_probability),
+            f"jitter, grayscale and solarisation belong to RGB; with in_channels = {recipe.in_channels} "
+            "set jitter_probability, grayscale_probability and solarize_probability to 0",
+        ),
         (
             len(recipe.mean) != recipe.in_channels or len(recipe.std) != recipe.in_channels or 0 in recipe.std,
             f"mean and std need {recipe.in_channels} numbers each, and no std of 0",

@@ -98,7 +98,9 @@ class Run:
         self.untrained: float | None = None
         self._continue()
         self.probe = self._make_probe(train_set, spec)
-        self.batches = ViewBatches(DecodedImages(train_set), multi_crop(recipe), recipe.seed, recipe.in_channels)
+        self.batches = ViewBatches(
+            DecodedImages(train_set, recipe.in_channels), multi_crop(recipe), recipe.seed, recipe.in_channels
+        )
         self.journal = Journal(self._made_folder(), self.plan.steps, self.step, speaking=rank() == 0)
         self.sick = False
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from dinobench.data.dataset import from_arrays
+from dinobench.data.open import open_dataset
 from dinobench.runtime.errors import InputError
 from dinobench.training.batches import DecodedImages, Normalise, Plan, Request, ViewBatches, load_views, multi_crop
 from dinobench.training.recipe import Recipe
@@ -79,6 +82,24 @@ def test_an_image_that_cannot_be_read_is_one_line(workers, monkeypatch):
 def test_luminance():
     single = ViewBatches(batches().images, multi_crop(RECIPE), seed=0, in_channels=1)
     assert single[Request(0, (0,))][0].shape == (2, 16, 16, 1)
+
+
+@pytest.mark.parametrize("channels", [2, 4, 7])
+def test_any_number_of_channels(channels, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 24, 20, channels), dtype=np.uint8)
+    for index, image in enumerate(pixels):
+        np.save(tmp_path / f"{index}.npy", image)
+    images = open_dataset(str(tmp_path), "train")
+    recipe = replace(RECIPE, blur_probability=[1.0, 1.0, 1.0], jitter_probability=0.0, grayscale_probability=0.0)
+    crops = multi_crop(replace(recipe, solarize_probability=0.0))
+    groups = ViewBatches(DecodedImages(images, channels), crops, seed=0, in_channels=channels)[Request(0, (0, 2))]
+    assert [tuple(group.shape) for group in groups] == [(4, 16, 16, channels), (6, 8, 8, channels)]
+    alone = [np.repeat(pixels[..., band, None], 3, axis=-1) for band in range(channels)]
+    for band, image in enumerate(alone):  # a channel is treated as it would be by itself
+        grey = from_arrays("one", image[:, :, :], [0] * 3, ["none"], ["0", "1", "2"])
+        by_itself = ViewBatches(DecodedImages(grey), crops, seed=0)[Request(0, (0, 2))]
+        for group, expected in zip(groups, by_itself, strict=True):
+            assert torch.equal(group[..., band], expected[..., 0])
 
 
 def test_normalise():

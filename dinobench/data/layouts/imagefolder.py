@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from dinobench.data.channels import ARRAY_SUFFIX
 from dinobench.data.dataset import UNLABELLED, ImageSet, from_files
 from dinobench.data.decode import is_image_name
 from dinobench.data.layouts._splits import opened_splits
@@ -16,6 +17,7 @@ DATASETS = ("imagenet", "imagenette", "imagenet100", "places205")
 EXPECTED_TREE = """ROOT/
   train/<class>/*.jpg    one folder per class, any depth below it
   val/<class>/*.jpg      the same classes
+Where a class has no image files, .npy arrays (height, width, channels) of 8 or 16 bits are taken.
 ImageNet: https://image-net.org/download (accept the terms; move the validation images into class folders).
 Training alone also takes any folder of images, without classes, searched at any depth."""
 
@@ -38,7 +40,7 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
     _compare_classes(root, split, classes)
     names, labels = [], []
     for label, folder in enumerate(classes):
-        found = list(_images_below(root, f"{split}/{folder}"))
+        found = _images_below(root, f"{split}/{folder}")
         if not found:
             raise _bad(root, f"class folder {split}/{folder} holds no images")
         names += found
@@ -60,7 +62,7 @@ def check(root: Path) -> Findings:
 def _unlabelled(root: Path, split: str) -> ImageSet:
     if split != "train" or (root / "val").is_dir():
         raise _bad(root, f"there are no class folders in {split}/")
-    names = list(_images_below(root, "."))
+    names = _images_below(root, ".")
     if not names:
         raise _bad(root, "it holds no images")
     return from_files(root.resolve().name, root, names, [UNLABELLED] * len(names), ())
@@ -89,11 +91,17 @@ def _compare_classes(root: Path, split: str, classes: tuple[str, ...]) -> None:
         )
 
 
-def _images_below(root: Path, folder: str) -> Iterator[str]:
-    """Paths relative to `root`, in torchvision's order: folders sorted, then files sorted."""
+def _images_below(root: Path, folder: str) -> list[str]:
+    """Images or, where there are none, .npy arrays, as paths relative to `root`."""
+    names = list(_files_below(root, folder))
+    return [name for name in names if is_image_name(name)] or [name for name in names if name.endswith(ARRAY_SUFFIX)]
+
+
+def _files_below(root: Path, folder: str) -> Iterator[str]:
+    """In torchvision's order: folders sorted, then files sorted."""
     for place, _, files in sorted(os.walk(root / folder, followlinks=True)):
         relative = Path(place).relative_to(root)
-        yield from ((relative / name).as_posix() for name in sorted(files) if is_image_name(name))
+        yield from ((relative / name).as_posix() for name in sorted(files))
 
 
 def _bad(root: Path, problem: str) -> InputError:

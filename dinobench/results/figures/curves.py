@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,20 +54,26 @@ def _has(entry: Mapping[str, Any], name: str) -> bool:
     return not repeated and isinstance(entry.get("epoch"), int | float) and isinstance(entry.get(name), int | float)
 
 
-def draw_curves(logs: Mapping[str, Log], target: Path, levels: Mapping[str, float] = {}) -> None:
+def draw_curves(
+    logs: Mapping[str, Log],
+    target: Path,
+    levels: Mapping[str, float] = {},
+    quantities: Collection[str] = tuple(PANELS),
+) -> None:
     """One panel per quantity, one line per run, as a PNG.
 
     Args:
         logs: entries of log.jsonl by run name.
         target: where the PNG goes.
         levels: dashed horizontal lines in the k-NN panel, such as {"raw pixels": 20.1}.
+        quantities: which of PANELS.
     """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    panels = [name for name in PANELS if any(series(log, name)[0] for log in logs.values())]
+    panels = [name for name in PANELS if name in quantities and any(series(log, name)[0] for log in logs.values())]
     if not panels:
         raise InputError("no run has anything to draw yet; train for at least one logged step")
     figure, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 2.9), squeeze=False, layout="constrained")

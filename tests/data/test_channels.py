@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dinobench.data.channels import read_channels
+from dinobench.data.open import open_dataset
+from dinobench.runtime.errors import InputError
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (6, 5, 4), dtype=np.uint8)
+
+
+def test_arrays_bands_and_pages_are_read_as_they_are(tmp_path):
+    np.save(tmp_path / "a.npy", PIXELS)
+    np.save(tmp_path / "b.npy", PIXELS.astype(np.uint16) * 257)
+    Image.fromarray(PIXELS).save(tmp_path / "c.png")
+    pages = [Image.fromarray(PIXELS[..., band]) for band in range(4)]
+    pages[0].save(tmp_path / "d.tif", save_all=True, append_images=pages[1:])
+    for name in ("a.npy", "b.npy", "c.png", "d.tif"):
+        assert np.array_equal(read_channels(tmp_path / name, 4), PIXELS), name
+
+
+def test_what_does_not_fit_is_one_line(tmp_path):
+    np.save(tmp_path / "a.npy", PIXELS)
+    with pytest.raises(InputError, match=r"a\.npy holds \(6, 5, 4\) where \(height, width, 5\)"):
+        read_channels(tmp_path / "a.npy", 5)
+    np.save(tmp_path / "f.npy", PIXELS / 255)
+    with pytest.raises(InputError, match="float64 where 8 or 16 bits"):
+        read_channels(tmp_path / "f.npy", 4)
+    np.save(tmp_path / "o.npy", np.array([{}]), allow_pickle=True)
+    (tmp_path / "empty.npy").touch()
+    (tmp_path / "text.tif").write_text("no image")
+    for name in ("o.npy", "empty.npy", "text.tif", "gone.npy"):
+        with pytest.raises(InputError, match="cannot read") as caught:
+            read_channels(tmp_path / name, 4)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_folder_of_arrays_opens_like_one_of_images(tmp_path):
+    for split in ("train", "val"):
+        for label, kind in enumerate(("dark", "light")):
+            folder = tmp_path / split / kind
+            folder.mkdir(parents=True)
+            np.save(folder / "0.npy", PIXELS // (2 - label))
+    images = open_dataset(str(tmp_path), "train")
+    assert images.names == ("train/dark/0.npy", "train/light/0.npy")
+    assert np.array_equal(images.pixels(1, 4), PIXELS)
+    with pytest.raises(InputError, match="set in_channels to fit"):
+        images.read(0)
+    with pytest.raises(InputError, match="4 channels need a folder"):
+        open_dataset("digits", "val").pixels(0, 4)
