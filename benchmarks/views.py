@@ -59,9 +59,13 @@ def main() -> None:
         for group in (views[:2], views[2:]):
             normalise(torch.from_numpy(np.stack(group)))
 
+    def decode(index: int) -> np.ndarray:
+        return np.asarray(Image.open(paths[index]).convert("RGB"))
+
     sides: dict[str, Callable[[int], object]] = {
         "released": lambda index: released(Image.open(paths[index]).convert("RGB")),
-        "ours, decoding": lambda index: ours(np.asarray(Image.open(paths[index]).convert("RGB")), index),
+        "ours, decoding": lambda index: ours(decode(index), index),
+        "ours, decoding, normalised": lambda index: to_float(ours(decode(index), index)),
         "ours, decoded": lambda index: ours(decoded[index], index),
         "ours, decoded, normalised": lambda index: to_float(ours(decoded[index], index)),
     }

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 Image = NDArray[np.uint8]
-_LEVELS = np.arange(256, dtype=np.float32)
 _DOWN = -0.4999  # turns OpenCV's rounding to the nearest level into Pillow's rounding down
 
 
@@ -25,7 +24,8 @@ def crop_and_resize(image: Image, box: tuple[int, int, int, int], size: int) -> 
     """The box (top, left, height, width) of the image, resized to size x size: antialiased bicubic."""
     top, left, height, width = box
     part = torch.from_numpy(np.array(image[top : top + height, left : left + width]))
-    channels_first = part.permute(2, 0, 1)[None]
+    # The batch dimension comes first: torch sees channels that lie last in memory only by the strides of four.
+    channels_first = part[None].permute(0, 3, 1, 2)
     resized = F.interpolate(channels_first, size=(size, size), mode="bicubic", antialias=True, align_corners=False)
     return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
 
@@ -42,8 +42,9 @@ def brightness(image: Image, factor: float) -> Image:
 
 def contrast(image: Image, factor: float) -> Image:
     """Blend with the mean of the grayscale image, rounded to a level."""
-    mean = int(cv2.mean(_gray(image))[0] + 0.5)
-    return _blend_levels(image, mean, factor)
+    red, green, blue, _ = cv2.mean(image)
+    mean = int(0.299 * red + 0.587 * green + 0.114 * blue + 0.5)
+    return cv2.addWeighted(image, factor, image, 0, mean * (1 - factor) + _DOWN)  # type: ignore[return-value]
 
 
 def saturation(image: Image, factor: float) -> Image:
@@ -54,47 +55,36 @@ def saturation(image: Image, factor: float) -> Image:
 def hue(image: Image, shift: float) -> Image:
     """Turn the hue by `shift` of a full circle, in 8-bit HSV."""
     hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)
-    turned = cv2.LUT(hsv, _turn_of(int(shift * 255) % 256))
-    return cv2.cvtColor(turned, cv2.COLOR_HSV2RGB_FULL)  # type: ignore[return-value]
+    rows = hsv.reshape(len(hsv), -1)  # a whole row at once: numpy would go through threes of channels one by one
+    np.add(rows, _turn_of(int(shift * 255) % 256, image.shape[1]), out=rows)
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB_FULL)  # type: ignore[return-value]
 
 
 def grayscale(image: Image) -> Image:
     """Luminance (ITU-R 601) in all three channels."""
-    return cv2.cvtColor(_gray(image), cv2.COLOR_GRAY2RGB)  # type: ignore[return-value]
+    return cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)  # type: ignore[return-value]
 
 
 def blur(image: Image, radius: float) -> Image:
-    """Pillow's Gaussian blur: three box blurs of fractional width, here as one kernel."""
-    kernel = _three_boxes(radius)
+    """Pillow's Gaussian blur: three box blurs of fractional width, here as one kernel; radius to a hundredth."""
+    kernel = _three_boxes(round(radius, 2))
     return cv2.sepFilter2D(image, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE)  # type: ignore[return-value]
 
 
 def solarize(image: Image) -> Image:
     """Invert the levels from 128 up."""
-    return cv2.LUT(image, _SOLARIZED)  # type: ignore[return-value]
-
-
-_SOLARIZED = np.where(_LEVELS < 128, _LEVELS, 255 - _LEVELS).astype(np.uint8)
-
-
-def _gray(image: Image) -> Image:
-    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)  # type: ignore[return-value]
-
-
-def _blend_levels(image: Image, level: int, factor: float) -> Image:
-    table = np.clip(level + np.float32(factor) * (_LEVELS - level), 0, 255).astype(np.uint8)
-    return cv2.LUT(image, table)  # type: ignore[return-value]
+    return np.minimum(image, ~image)
 
 
 @functools.cache
-def _turn_of(steps: int) -> Image:
-    """A look-up table (256, 1, 3) that turns channel 0 and leaves the others."""
-    levels = np.arange(256, dtype=np.uint8)
-    return np.stack([levels + np.uint8(steps), levels, levels], axis=-1)[:, None]
+def _turn_of(steps: int, width: int) -> Image:
+    """A row of `width` pixels (3 width,) that adds `steps` to channel 0 and nothing to the others."""
+    return np.tile(np.array([steps, 0, 0], np.uint8), width)
 
 
+@functools.cache
 def _three_boxes(radius: float) -> NDArray[np.float32]:
-    """Kernel of three box blurs whose variances add up to `radius` squared."""
+    """Kernel of three box blurs whose variances add up to `radius` squared, of as many taps as are not 0 in 8 bits."""
     variance = radius * radius / 3
     whole = int((math.sqrt(12 * variance + 1) - 1) / 2)
     excess = (2 * whole + 1) * (whole * (whole + 1) - 3 * variance)
@@ -102,4 +92,8 @@ def _three_boxes(radius: float) -> NDArray[np.float32]:
     box = np.ones(2 * whole + 3)
     box[0] = box[-1] = part
     box /= box.sum()
-    return np.convolve(np.convolve(box, box), box).astype(np.float32)
+    # OpenCV holds weights as whole 256ths: what they lack to 1 goes to the middle, lest the image change its level.
+    weights = np.rint(256 * np.convolve(np.convolve(box, box), box))
+    weights[len(weights) // 2] += 256 - weights.sum()
+    taps = np.flatnonzero(weights)
+    return (weights[taps[0] : taps[-1] + 1] / 256).astype(np.float32)
