@@ -4,8 +4,8 @@
 
 DIR is a checkout of facebookresearch/dino, FOLDER an ImageFolder split of photographs (default: none, forward only).
 Random weights, the same in both. The released code runs as it is and with dinobench's two CPU settings; dinobench in
-fp32 (class token only, and all tokens) and in bf16. Features must agree to 1e-5 in fp32. Variants take turns in one
-process each; wall and CPU seconds are printed, the latter for busy machines (with --threads 1).
+fp32 (class token only, all tokens, and compiled) and in bf16 (and compiled). Features must agree to 1e-5 in fp32.
+Variants take turns in one process each; wall and CPU seconds are printed, the latter for busy machines (--threads 1).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def released(architecture: str, reference: str) -> Callable[[Tensor], Tensor]:
     return torch.no_grad()(model)
 
 
-def ours(architecture: str, precision: str, column: str) -> Callable[[Tensor], Tensor]:
+def ours(architecture: str, precision: str, column: str, compiled: bool = False) -> Callable[[Tensor], Tensor]:
     from dinobench.features.extract import Extractor
     from dinobench.features.names import parse_feature
     from dinobench.models.backbone import Preprocessing
@@ -49,7 +49,7 @@ def ours(architecture: str, precision: str, column: str) -> Callable[[Tensor], T
     model = build_backbone(f"{architecture}/{PATCH}")
     model.load_state_dict(weights(architecture))
     columns = parse_feature(column)
-    network = Extractor(model, Preprocessing(), columns, torch.device("cpu"), precision)
+    network = Extractor(model, Preprocessing(), columns, torch.device("cpu"), precision, compiled)
     return torch.inference_mode()(lambda images: network.of_images(images)[columns[0]])
 
 
@@ -60,6 +60,8 @@ VARIANTS: dict[str, tuple[Callable[[str, str], Callable[[Tensor], Tensor]], bool
     "dinobench fp32, class token": (lambda name, _: ours(name, "fp32", "cls"), True),
     "dinobench fp32, all tokens": (lambda name, _: ours(name, "fp32", "cls+mean"), True),
     "dinobench bf16, class token": (lambda name, _: ours(name, "bf16", "cls"), True),
+    "dinobench fp32, compiled": (lambda name, _: ours(name, "fp32", "cls", True), True),
+    "dinobench bf16, compiled": (lambda name, _: ours(name, "bf16", "cls", True), True),
 }
 
 

@@ -106,7 +106,7 @@ def export(
     loaded = load_backbone(model, settings=chosen)
     images = open_dataset(data, split, layout)
     device = pick_device(chosen["device"])
-    how = ExtractionSettings(device, chosen["batch_size"], chosen["workers"], chosen["precision"])
+    how = ExtractionSettings(device, chosen["batch_size"], chosen["workers"], chosen["precision"], chosen["compile"])
     matrix = FeatureStore().features(loaded, images, feature, how)
     export_features(matrix, images, output)
     for line in matrix.unreadable.values():

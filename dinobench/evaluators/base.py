@@ -33,6 +33,7 @@ class EvaluationContext:
         batch_size: images per forward pass.
         workers: processes that decode images, 0 for none.
         precision: "fp32" or "bf16".
+        compiled: whether batches of one shape go through torch.compile.
         seed: of every random choice.
     """
 
@@ -46,6 +47,7 @@ class EvaluationContext:
     batch_size: int = 64
     workers: int = 0
     precision: str = "fp32"
+    compiled: bool = False
     seed: int = 0
     clock: Clock = field(default_factory=Clock)
     manifests: dict[str, Manifest] = field(default_factory=dict)

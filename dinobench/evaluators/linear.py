@@ -112,7 +112,9 @@ def _augmented_sets(context: EvaluationContext, settings: Mapping[str, Any], val
     names = settings["features"]
     columns = tuple(dict.fromkeys(column for name in names for column in parse_feature(name)))
     model = context.model
-    network = Extractor(model.backbone, model.preprocessing, columns, context.device, context.precision)
+    network = Extractor(
+        model.backbone, model.preprocessing, columns, context.device, context.precision, context.compiled
+    )
     epochs = augmented_epochs(
         network,
         images.subset(kept),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from dinobench.data.dataset import ImageSet
 from dinobench.data.transforms import EvaluationTransform, evaluation_transform
+from dinobench.features.compiled import Compiled, Forward
 from dinobench.features.loading import Crop, in_chunks, pixel_batches
 from dinobench.features.names import Column, depth_of, parse_feature
 from dinobench.models.backbone import Backbone, Preprocessing
@@ -97,7 +99,8 @@ def feature_batches(
         crop: from an image and its index to what the network sees; by default the evaluation transform's.
     """
     seen = crop or (lambda image, index: network.transform.crop(image))
-    for batch in pixel_batches(images, chunks, seen, network.transform.size, workers):
+    channels = len(network.transform.mean)
+    for batch in pixel_batches(images, chunks, seen, network.transform.size, workers, channels):
         features = network(torch.from_numpy(batch.pixels)) if len(batch.indices) else {}
         yield FeatureBatch(batch.indices, {key: value.cpu() for key, value in features.items()}, batch.unreadable)
 
@@ -112,17 +115,19 @@ class Extractor:
         columns: tuple[Column, ...],
         device: torch.device,
         precision: str = "fp32",
+        compiled: bool = False,
     ) -> None:
         if precision not in PRECISIONS:
             raise InputError(f"unknown precision {precision!r}; use {' or '.join(PRECISIONS)}")
-        self.depth = depth_of(columns)
-        if self.depth > backbone.depth:
-            raise InputError(f"a feature asks for the {self.depth} last blocks, but the model has {backbone.depth}")
+        depth = depth_of(columns)
+        if depth > backbone.depth:
+            raise InputError(f"a feature asks for the {depth} last blocks, but the model has {backbone.depth}")
         self.backbone = backbone.to(device).eval()
         self.columns = columns
         self.device = device
         self.precision = precision
         self.transform = _transform_of(preprocessing)
+        self._forward = (_compiled_columns if compiled else _columns_of)(self.backbone, columns)
 
     @torch.inference_mode()
     def __call__(self, pixels: Tensor) -> dict[Column, Tensor]:
@@ -132,10 +137,7 @@ class Extractor:
     def of_images(self, images: Tensor) -> dict[Column, Tensor]:
         """Columns (B, D) float32 of normalised images (B, 3, H, W) on the device."""
         with self._autocast():
-            if self.columns == (Column("cls"),):  # spares the last block what only its patches need
-                return {self.columns[0]: self.backbone.class_token(images).float()}
-            layers = self.backbone.intermediate_layers(images, self.depth)
-            return {column: column.take(layers).float() for column in self.columns}
+            return dict(zip(self.columns, self._forward(images), strict=True))
 
     def normalised(self, pixels: Tensor) -> Tensor:
         """(B, 3, S, S) float32 on the device, equal to the transform's own to the last bit."""
@@ -150,6 +152,25 @@ class Extractor:
         if self.precision == "fp32":
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
+
+
+def _columns_of(backbone: Backbone, columns: tuple[Column, ...]) -> Forward:
+    """From images (B, 3, H, W) to one (B, D) float32 per column."""
+    if columns == (Column("cls"),):  # spares the last block what only its patches need
+        return lambda images: (backbone.class_token(images).float(),)
+    depth = depth_of(columns)
+
+    def forward(images: Tensor) -> tuple[Tensor, ...]:
+        layers = backbone.intermediate_layers(images, depth)
+        return tuple(column.take(layers).float() for column in columns)
+
+    return forward
+
+
+@functools.lru_cache(maxsize=1)
+def _compiled_columns(backbone: Backbone, columns: tuple[Column, ...]) -> Forward:
+    """The same compiled, kept for the model's next split."""
+    return Compiled(_columns_of(backbone, columns))
 
 
 def _transform_of(preprocessing: Preprocessing) -> EvaluationTransform:

@@ -44,6 +44,7 @@ class ExtractionSettings:
     batch_size: int = 64
     workers: int = 0
     precision: str = "fp32"
+    compiled: bool = False
 
 
 class FeatureStore:
@@ -115,7 +116,7 @@ class FeatureStore:
     ) -> None:
         waited = False
         while missing := _in_rank_order([shard for shard in entry.shards if not entry.has(shard, columns)]):
-            network = Extractor(model.backbone, model.preprocessing, columns, how.device, how.precision)
+            network = Extractor(model.backbone, model.preprocessing, columns, how.device, how.precision, how.compiled)
             if not _extract(entry, network, images, missing, how) and not waited:
                 notice(f"another process is extracting features of {images.name} by {model.name}; waiting for it")
                 waited = True

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from dinobench.models.attention import SelfAttention
 from dinobench.models.backbone import Backbone, Features
+from dinobench.models.fused import linear_gelu
 from dinobench.models.position import ResizeWay, RotaryPositions, Rotation, resize_position_table
 from dinobench.runtime.errors import InputError
 
@@ -100,7 +101,7 @@ class Mlp(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(..., D) -> (..., D)."""
-        out: Tensor = self.fc2(F.gelu(self.fc1(tokens)))
+        out: Tensor = self.fc2(linear_gelu(self.fc1, tokens))
         return out
 
 

@@ -19,6 +19,7 @@ RUN_SETTINGS: Mapping[str, Any] = {
     "batch_size": 64,
     "workers": 0,
     "precision": "fp32",
+    "compile": False,
     "seed": 0,
 }
 

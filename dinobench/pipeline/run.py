@@ -126,6 +126,7 @@ def _context(plan: Plan, job: Job, model: LoadedBackbone, output: Path, device: 
         batch_size=run["batch_size"],
         workers=run["workers"],
         precision=run["precision"],
+        compiled=run["compile"],
         seed=run["seed"],
     )
 

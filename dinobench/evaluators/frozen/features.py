@@ -55,7 +55,7 @@ def labelled_features(context: EvaluationContext, split: str, feature: str = "cl
 
 def stored_matrix(context: EvaluationContext, split: str | None, images: ImageSet, feature: str) -> FeatureMatrix:
     """The store's features of `images`, which are a whole split of the context or, with None, a part of one."""
-    how = ExtractionSettings(context.device, context.batch_size, context.workers, context.precision)
+    how = ExtractionSettings(context.device, context.batch_size, context.workers, context.precision, context.compiled)
     manifest = context.manifests[split].sha256 if split else None
     return FeatureStore().features(context.model, images, feature, how, manifest)
 
