@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,19 +16,60 @@ from dinobench.cli.options import SETTINGS
 @click.option("--output", type=click.Path(path_type=Path), help="Run directory; by default runs/RECIPE-TIME.")
 @click.option("--resume/--no-resume", default=True, show_default=True, help="Continue the run that --output holds.")
 @click.option("--device", help="cpu, cuda, cuda:N or mps; by default the best there is.")
+@click.option("--launcher", type=click.Choice(("slurm", "local")), help="Submit a job of many processes instead.")
+@click.option("--resource", "resources", multiple=True, metavar="KEY=VALUE", help="Of the job: nodes=2; repeatable.")
 @SETTINGS
 def command(
-    recipe: str, data: str | None, output: Path | None, resume: bool, device: str | None, settings: tuple[str, ...]
+    recipe: str,
+    data: str | None,
+    output: Path | None,
+    resume: bool,
+    device: str | None,
+    launcher: str | None,
+    resources: tuple[str, ...],
+    settings: tuple[str, ...],
 ) -> None:
     """Train a backbone by DINO.
 
     \b
     dinobench train
     dinobench train --recipe imagenette --data path/to/imagenette --set epochs=20
+    dinobench train --recipe vits16-300ep --data imagenet --launcher slurm \\
+        --resource nodes=2 --resource gpus_per_node=8 --resource slurm_partition=gpu
     """  # noqa: D301  (click reads the backspace as "do not wrap")
+    from dinobench.runtime.errors import InputError
     from dinobench.runtime.settings import parse_pairs
     from dinobench.training.run import train
 
-    folder = train(recipe, data, output, resume=resume, settings=parse_pairs(settings), device=device)
+    changes = parse_pairs(settings)
+    if launcher:
+        _submit(launcher, parse_pairs(resources), recipe, data, output, resume, device, changes)
+        return
+    if resources:
+        raise InputError("--resource belongs to a job; say --launcher slurm or --launcher local")
+    folder = train(recipe, data, output, resume=resume, settings=changes, device=device)
     click.echo(f"run directory {folder}")
     click.echo(f"score it with: dinobench eval --task knn --model {folder}")
+
+
+def _submit(
+    launcher: str,
+    resources: dict[str, Any],
+    recipe: str,
+    data: str | None,
+    output: Path | None,
+    resume: bool,
+    device: str | None,
+    settings: dict[str, Any],
+) -> None:
+    from dinobench.training.launcher import Training, outcome, submit
+    from dinobench.training.run import default_folder, refuse_held
+
+    folder = (output or default_folder(recipe)).absolute()
+    if not resume:
+        refuse_held(folder)
+    job = submit(Training(recipe, data, folder, settings, device), launcher, resources)
+    click.echo(f"job {job.job_id}, log {job.paths.stderr}")
+    if launcher == "local":
+        outcome(job)
+    click.echo(f"run directory {folder}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from dinobench.data.dataset import ImageSet
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.processes import world_size
 from dinobench.training.recipe import Recipe
 from dinobench.training.views import Colours, MultiCrop, ViewKind, generator_of
 
@@ -173,6 +175,13 @@ def load_views(
         worker_init_fn=_one_thread,
     )
     return _raised(loader)
+
+
+def worker_count(wanted: int, device: torch.device) -> int:
+    """Processes that draw views: as asked for, else none beside a CPU's training and up to ten beside a GPU's."""
+    if wanted >= 0:
+        return wanted
+    return 0 if device.type == "cpu" else min(10, max(1, (os.cpu_count() or 1) // max(1, world_size()) - 1))
 
 
 class _Guarded(Dataset[Any]):

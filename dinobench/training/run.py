@@ -25,7 +25,7 @@ from dinobench.runtime.processes import (
     world_size,
 )
 from dinobench.training import checkpoints
-from dinobench.training.batches import DecodedImages, Normalise, Plan, ViewBatches, load_views, multi_crop
+from dinobench.training.batches import DecodedImages, Normalise, Plan, ViewBatches, load_views, multi_crop, worker_count
 from dinobench.training.build import Schedules, build_learner
 from dinobench.training.diagnostics import Diagnosis, diagnose, diagnose_features
 from dinobench.training.journal import Journal
@@ -66,14 +66,25 @@ def train(
     spec = data or chosen.data
     if not spec:
         raise InputError(f"recipe {chosen.name} names no data; say --data FOLDER, a data set's name, mini or digits")
-    folder = Path(output) if output else Path("runs") / f"{chosen.name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
-    if not resume and (folder / checkpoints.LAST).exists():
-        raise InputError(f"{folder} already holds a run; give another --output, or --resume to continue it")
+    folder = Path(output) if output else default_folder(chosen.name)
+    if not resume:
+        refuse_held(folder)
     with process_group(pick_device(device)) as here:
         if here.type == "cpu":
             tune_cpu()
         Run(chosen, spec, folder, here).go()
     return folder
+
+
+def default_folder(recipe: str) -> Path:
+    """runs/RECIPE-TIME."""
+    return Path("runs") / f"{recipe}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+
+
+def refuse_held(folder: Path) -> None:
+    """InputError where a run would be overwritten."""
+    if (folder / checkpoints.LAST).exists():
+        raise InputError(f"{folder} already holds a run; give another --output, or --resume to continue it")
 
 
 class Run:
@@ -285,10 +296,3 @@ K_NAME = "20-NN"
 def step_seed(seed: int, step: int) -> int:
     """Seed of the dropped paths of one step, a different one for every process."""
     return (seed << 40) + (step << 12) + rank()
-
-
-def worker_count(wanted: int, device: torch.device) -> int:
-    """Processes that draw views: as asked for, else none beside a CPU's training and up to ten beside a GPU's."""
-    if wanted >= 0:
-        return wanted
-    return 0 if device.type == "cpu" else min(10, max(1, (os.cpu_count() or 1) // max(1, world_size()) - 1))
