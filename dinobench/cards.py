@@ -138,19 +138,28 @@ def load_models(extra: Path | None = None) -> dict[str, ModelCard]:
     return {name: _model(name, raw, path) for name, (raw, path) in _read_all("reference_models", extra).items()}
 
 
-def select_tasks(names: str, tasks: Mapping[str, TaskCard]) -> list[TaskCard]:
-    """The cards behind NAME[,NAME...], a group's name, or "all"; each once, in the order given.
+def select_tasks(
+    names: str, tasks: Mapping[str, TaskCard], protocol: str | None = None
+) -> list[tuple[TaskCard, Protocol]]:
+    """The cards behind NAME[@PROTOCOL][,...], a group's name, or "all"; each once, in the order given.
+
+    Args:
+        names: as above.
+        tasks: to choose from.
+        protocol: of the tasks named without one; by default each card's own choice.
 
     Raises:
-        InputError: a name that is neither a task nor a group.
+        InputError: a name that is neither a task nor a group, or a protocol that a task lacks.
     """
-    chosen: dict[str, TaskCard] = {}
-    for name in (part.strip() for part in names.split(",")):
+    chosen: dict[tuple[str, str], tuple[TaskCard, Protocol]] = {}
+    for part in names.split(","):
+        name, _, own = part.strip().partition("@")
         members = [card for card in tasks.values() if name in (card.name, "all") or name in card.groups]
         if not members:
             groups = {group for card in tasks.values() for group in card.groups}
             raise unknown("task", name, {*tasks, *groups, "all"})
-        chosen.update((card.name, card) for card in members)
+        pairs = [(card, card.protocol(own or protocol)) for card in members]
+        chosen.update(((card.name, used.name), (card, used)) for card, used in pairs)
     return list(chosen.values())
 
 

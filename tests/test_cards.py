@@ -41,7 +41,7 @@ def test_every_packaged_task_can_run_and_stands_in_a_real_column(name: str) -> N
 def test_a_new_benchmark_is_one_file(tmp_path: Path) -> None:
     card = load_tasks(write_card(tmp_path))["mine"]
     assert card.protocol().settings == {"k": 20}
-    assert select_tasks("mine", load_tasks(tmp_path)) == [card]
+    assert select_tasks("mine", load_tasks(tmp_path)) == [(card, card.protocol())]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_mistyped_task_gets_a_suggestion() -> None:
 
 
 def test_a_group_and_a_name_give_each_task_once() -> None:
-    names = [card.name for card in select_tasks("knn,table2", load_tasks())]
+    names = [card.name for card, _ in select_tasks("knn,table2", load_tasks())]
     assert names[0] == "knn"
     assert len(names) == len(set(names))
 
@@ -78,3 +78,14 @@ def test_the_hash_of_a_protocol_follows_its_settings(tmp_path: Path) -> None:
     one = load_tasks(write_card(tmp_path))["mine"].protocol().hash
     other = load_tasks(write_card(tmp_path, CARD.replace("k = 20", "k = 21")))["mine"].protocol().hash
     assert one != other
+
+
+def test_a_task_may_name_its_protocol():
+    chosen = select_tasks("copydays@textbook,copydays,knn", load_tasks(), "paper")
+    assert [(card.name, protocol.name) for card, protocol in chosen] == [
+        ("copydays", "textbook"),
+        ("copydays", "paper"),
+        ("knn", "paper"),
+    ]
+    with pytest.raises(InputError, match="protocol of task knn 'papr'"):
+        select_tasks("knn@papr", load_tasks())

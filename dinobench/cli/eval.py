@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--task", "tasks", required=True, help="NAME[,NAME...], a group (table2) or all; see `dinobench tasks`.")
+@click.option("--task", "tasks", required=True, help="NAME[@PROTOCOL][,...], a group (table2) or all.")
 @click.option("--model", help="File, run directory, card, timm:NAME, torchvision:NAME, hf:NAME, random:ARCH or pixels.")
 @click.option("--data", help="Folder, data set name (below $DINOBENCH_DATA), hf:NAME[/SPLIT], mini or digits.")
-@click.option("--protocol", help="Named protocol of the task; by default the card's own.")
+@click.option("--protocol", help="Protocol of tasks named without one; by default the card's own.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path),

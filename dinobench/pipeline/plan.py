@@ -66,19 +66,16 @@ def make_plan(
     """
     from dinobench.models.load import MODEL_SETTINGS
 
-    cards = select_tasks(tasks, load_tasks(tasks_dir))
+    chosen = select_tasks(tasks, load_tasks(tasks_dir), protocol)
     spec = model or str(newest_run())
     changes = dict(settings or {})
-    _refuse_unknown(
-        changes, [RUN_SETTINGS, MODEL_SETTINGS, *(_defaults(card, card.protocol(protocol)) for card in cards)]
-    )
+    _refuse_unknown(changes, [RUN_SETTINGS, MODEL_SETTINGS, *(_defaults(card, used) for card, used in chosen)])
     run = override(RUN_SETTINGS, _known(changes, RUN_SETTINGS), "the run")
-    jobs = tuple(_job(card, protocol, data or _default_data(card, spec), changes) for card in cards)
+    jobs = tuple(_job(card, used, data or _default_data(card, spec), changes) for card, used in chosen)
     return Plan(spec, jobs, run, override(MODEL_SETTINGS, _known(changes, MODEL_SETTINGS), "the model"))
 
 
-def _job(card: TaskCard, protocol_name: str | None, data: str, changes: Mapping[str, Any]) -> Job:
-    protocol = card.protocol(protocol_name)
+def _job(card: TaskCard, protocol: Protocol, data: str, changes: Mapping[str, Any]) -> Job:
     defaults = _defaults(card, protocol)
     settings = override(defaults, _known(changes, defaults), f"{card.name}@{protocol.name}")
     overridden = tuple(key for key, value in protocol.settings.items() if value != settings[key])
