@@ -3,7 +3,8 @@
     python benchmarks/finetune.py [--architecture vit_tiny/16] [--batch 16] [--repeats 5] [--clock cpu]
 
 Three sides, interleaved, medians of all repeats, on the threads that OMP_NUM_THREADS allows:
-- timm: its transforms, mixup, network, loss and optimiser, in the plain loop of its training script;
+- timm: its transforms, the normalisation of its loader, mixup, network, loss and optimiser, in its training script's
+  plain loop;
 - timm, tuned: the same under the two process-wide settings that dinobench makes (allocator, oneDNN);
 - dinobench: the loop of `dinobench eval --task finetune-*`.
 Each side of a training step runs in a process of its own, for the settings cannot be taken back. On a busy machine
@@ -41,16 +42,21 @@ def drawn_images(count: int, side: int) -> list[Image.Image]:
     return [Image.fromarray(mini.draw(n % 16, np.random.default_rng(n), side)) for n in range(count)]
 
 
-def timm_transform() -> Callable[[Image.Image], torch.Tensor]:
+def timm_transform() -> Callable[[Image.Image], np.ndarray]:
+    """To 8-bit pixels, as its training script has it unless told otherwise; its loader normalises whole batches."""
     from timm.data import auto_augment, create_transform
 
     # Pillow refuses the zero bits that timm now and then asks for; both sides keep one.
     posterize = ImageOps.posterize
     auto_augment.ImageOps.posterize = lambda image, bits: posterize(image, max(1, bits))
-    return create_transform(224, is_training=True, auto_augment=SPEC, color_jitter=None, interpolation="bicubic")
+    return create_transform(
+        224, is_training=True, auto_augment=SPEC, color_jitter=None, interpolation="bicubic", use_prefetcher=True
+    )
 
 
 def augmentations(images: list[Image.Image]) -> dict[str, Callable[[], torch.Tensor]]:
+    from timm.data.loader import PrefetchLoader, fast_collate
+
     from dinobench.evaluators.finetuning.augmentation import TrainAugmentation
     from dinobench.evaluators.finetuning.batches import Normaliser
     from dinobench.evaluators.finetuning.randaugment import parse_rand_augment
@@ -64,7 +70,11 @@ def augmentations(images: list[Image.Image]) -> dict[str, Callable[[], torch.Ten
         pixels = np.stack([ours(image, random.Random(f"0/{n}")) for n, image in enumerate(images)])
         return normalise(torch.from_numpy(pixels))
 
-    return {"timm": lambda: torch.stack([theirs(image) for image in images]), "dinobench": dinobench}
+    def timm() -> torch.Tensor:
+        batch = fast_collate([(theirs(image), 0) for image in images])
+        return next(iter(PrefetchLoader([batch], mean=MEAN, std=STD, device=torch.device("cpu"))))[0]
+
+    return {"timm": timm, "dinobench": dinobench}
 
 
 def time_augmentation(side: int, repeats: int, clock: str) -> dict[str, float]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dinobench.training import pixels
-from dinobench.training.pixels import Image
+from dinobench.data import pixels
+from dinobench.data.pixels import Image
 
 _TRIES = 10
 _ASPECT = math.log(4 / 3)

@@ -7,11 +7,10 @@ import random
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch.nn import functional as F
 
+from dinobench.data import pixels
 from dinobench.evaluators.finetuning.randaugment import RandAugment
 
 _ATTEMPTS = 10
@@ -39,14 +38,11 @@ class TrainAugmentation:
 
     def __call__(self, image: Image.Image, rng: random.Random) -> NDArray[np.uint8]:
         """(size, size, 3) uint8 of an RGB image."""
-        box = crop_box(image.size, self.scale, self.ratio, rng)
-        crop = image.crop(box)
+        crop = np.asarray(image.crop(crop_box(image.size, self.scale, self.ratio, rng)))
+        result = pixels.crop_and_resize(crop, (0, 0, *crop.shape[:2]), self.size)
         if rng.random() < self.flip:
-            crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        resized = resize(np.asarray(crop), self.size)
-        if self.rand_augment is None:
-            return resized
-        return np.asarray(self.rand_augment(Image.fromarray(resized), rng))
+            result = pixels.flip(result)
+        return result if self.rand_augment is None else self.rand_augment(result, rng)
 
 
 def crop_box(size: tuple[int, int], scale: tuple[float, float], ratio: tuple[float, float], rng: random.Random) -> Box:
@@ -70,10 +66,3 @@ def crop_box(size: tuple[int, int], scale: tuple[float, float], ratio: tuple[flo
     down = min(height, round(width / ratio[0]))
     left, top = (width - across) // 2, (height - down) // 2
     return left, top, left + across, top + down
-
-
-def resize(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Antialiased bicubic resize of (H, W, 3) to (size, size, 3): Pillow's arithmetic, by torch's faster kernel."""
-    image = torch.from_numpy(pixels.copy())[None].permute(0, 3, 1, 2)  # channels last, which the kernel keeps
-    resized = F.interpolate(image, (size, size), mode="bicubic", antialias=True)
-    return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())

@@ -1,78 +1,81 @@
-"""Shears and translations only shift rows or columns: Pillow's bicubic affine transform, several times faster."""
+"""Shears and translations only shift rows or columns: Pillow's bicubic affine transform, several times faster.
+
+Images are (H, W, 3) uint8 RGB arrays.
+"""
 
 from __future__ import annotations
 
+import functools
+
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+
+from dinobench.data.pixels import Image
 
 Colour = tuple[int, int, int]
-_ROUNDING = 2e-4  # more than float32 loses here: a whole number must not be cut to the next one below
-_TRANSPOSE = Image.Transpose.TRANSPOSE
+# Turns OpenCV's rounding to the nearest level into Pillow's rounding down, but for what float32 loses here: a whole
+# number must not be cut to the next one below.
+_DOWN = -0.5 + 2e-4
 
 
-def shear_x(image: Image.Image, factor: float, fill: Colour) -> Image.Image:
-    """Row y of an RGB image reads `factor` * (y + 0.5) pixels further right; `fill` where that leaves the image."""
-    return shift_rows(image, factor * np.arange(0.5, image.height), fill)
+def shear_x(image: Image, factor: float, fill: Colour) -> Image:
+    """Row y reads `factor` * (y + 0.5) pixels further right; `fill` where that leaves the image."""
+    return shift_rows(image, factor * np.arange(0.5, image.shape[0]), fill)
 
 
-def shear_y(image: Image.Image, factor: float, fill: Colour) -> Image.Image:
+def shear_y(image: Image, factor: float, fill: Colour) -> Image:
     """Column x reads `factor` * (x + 0.5) pixels further down."""
-    return shear_x(image.transpose(_TRANSPOSE), factor, fill).transpose(_TRANSPOSE)
+    return cv2.transpose(shear_x(cv2.transpose(image), factor, fill))  # type: ignore[arg-type,return-value]
 
 
-def translate_x(image: Image.Image, share: float, fill: Colour) -> Image.Image:
+def translate_x(image: Image, share: float, fill: Colour) -> Image:
     """Every row reads `share` of the width further right."""
-    return _translate(image, share, 1, fill)
+    height, width, _ = image.shape
+    return shift_rows(image, np.full(height, share * width), fill)
 
 
-def translate_y(image: Image.Image, share: float, fill: Colour) -> Image.Image:
+def translate_y(image: Image, share: float, fill: Colour) -> Image:
     """Every column reads `share` of the height further down."""
-    return _translate(image, share, 0, fill)
+    return cv2.transpose(translate_x(cv2.transpose(image), share, fill))  # type: ignore[arg-type,return-value]
 
 
-def _translate(image: Image.Image, share: float, axis: int, fill: Colour) -> Image.Image:
-    """`shift_rows` by one shift for all, along either axis of the (H, W, 3) pixels: whole slices are weighted."""
-    pixels = np.asarray(image)
-    length = pixels.shape[axis]
-    shift = share * length
-    whole = int(np.floor(shift))
-    read = pixels.take(np.clip(np.arange(-1, length + 2) + whole, 0, length - 1), axis)
-    values = torch.from_numpy(read).float()
-    taps = [values.narrow(axis, tap, length) for tap in range(4)]
-    weights = _cubic_weights(np.array([shift - whole]))[0].tolist()
-    out = taps[0] * weights[0]
-    for tap, weight in zip(taps[1:], weights[1:], strict=True):
-        out.add_(tap, alpha=weight)
-    shifted = out.add_(_ROUNDING).clamp_(0, 255).byte().numpy()
-    centres = np.arange(length) + 0.5 + shift
-    np.moveaxis(shifted, axis, 0)[(centres < 0) | (centres >= length)] = fill
-    return Image.fromarray(shifted)
-
-
-def shift_rows(image: Image.Image, shifts: NDArray[np.float64], fill: Colour) -> Image.Image:
+def shift_rows(image: Image, shifts: NDArray[np.float64], fill: Colour) -> Image:
     """Read row y at x + shifts[y], by the cubic kernel of Pillow's affine transforms (a = -1, truncated to 8 bits).
 
     Args:
-        image: RGB.
-        shifts: (height,) in pixels.
+        image: (H, W, 3) uint8.
+        shifts: (H,) in pixels.
         fill: colour where the place read lies outside the image.
     """
-    width, height = image.size
-    whole = np.floor(shifts).astype(np.int64)
-    columns = np.clip(whole[:, None] + np.arange(-1, width + 2), 0, width - 1)
-    places = columns + width * np.arange(height)[:, None]
-    read = torch.from_numpy(np.asarray(image).reshape(-1, 3).take(places, axis=0)).view(height, -1).float()
+    height, width, _ = image.shape
+    whole = np.floor(shifts)
+    read = torch.from_numpy(_read_rows(image, whole)).view(height, -1).float()
     weights = torch.from_numpy(_cubic_weights(shifts - whole)).float()
     out = read[:, : 3 * width] * weights[:, :1]
     for tap in range(1, 4):
         out.addcmul_(read[:, 3 * tap : 3 * (tap + width)], weights[:, tap : tap + 1])
-    out.add_(_ROUNDING).clamp_(0, 255)
-    shifted = Image.fromarray(out.byte().view(height, width, 3).numpy())
-    centres = np.arange(width) + 0.5 + shifts[:, None]
-    shifted.paste(fill, mask=Image.fromarray((centres < 0) | (centres >= width)))
-    return shifted
+    blended = out.view(height, width, 3).numpy()
+    shifted = cv2.addWeighted(blended, 1, blended, 0, _DOWN, dtype=cv2.CV_8U)
+    centres = np.arange(0.5, width) + shifts[:, None]
+    outside = (centres < 0) | (centres >= width)
+    return cv2.copyTo(_plain(height, width, fill), outside.view(np.uint8), shifted)  # type: ignore[return-value]
+
+
+def _read_rows(image: Image, whole: NDArray[np.float64]) -> Image:
+    """(H, W + 3, 3): row y from x = whole[y] - 1 on, the outermost pixels repeated outside."""
+    height, width, _ = image.shape
+    across = whole[:, None].astype(np.int16) + np.arange(-1, width + 2, dtype=np.int16)
+    down = np.repeat(np.arange(height, dtype=np.int16)[:, None], width + 3, axis=1)
+    places = cv2.merge([across, down])
+    read: Image = cv2.remap(image, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
+    return read
+
+
+@functools.lru_cache(maxsize=4)
+def _plain(height: int, width: int, fill: Colour) -> Image:
+    return np.tile(np.array(fill, np.uint8), (height, width, 1))
 
 
 def _cubic_weights(d: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -47,28 +47,33 @@ def test_every_operation_is_timms(
     ours: object, name: str, level: float, sign: float, photo: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = _timms(name, level, photo, sign, monkeypatch)
-    found = np.asarray(ours(photo, level / 10, _Sign(sign), FILL)).astype(int)  # type: ignore[operator]
+    found = ours(np.asarray(photo), level / 10, _Sign(sign), FILL).astype(int)  # type: ignore[operator]
+    off = np.abs(found - expected)
     if name.startswith(("Shear", "Translate")):
-        assert (np.abs(found - expected) > 1).any(-1).mean() <= 2 / 64  # the image's very edge, see test_row_shift
+        assert (off > 1).any(-1).mean() <= 2 / 64  # the image's very edge, see test_row_shift
+    elif name.startswith(("Color", "Contrast", "Brightness", "Sharpness")):
+        assert off.max() <= 1  # where a blend falls on a whole level
+        assert off.mean() < 0.02
     else:
-        assert np.array_equal(found, expected)
+        assert not off.any()
 
 
 def test_full_posterisation_keeps_one_bit(photo: Image.Image) -> None:
-    found = OPERATIONS[TIMMS.index("PosterizeIncreasing")](photo, 1.0, random.Random(0), FILL)
-    assert np.array_equal(np.asarray(found), np.asarray(ImageOps.posterize(photo, 1)))
+    found = OPERATIONS[TIMMS.index("PosterizeIncreasing")](np.asarray(photo), 1.0, random.Random(0), FILL)
+    assert np.array_equal(found, np.asarray(ImageOps.posterize(photo, 1)))
 
 
 def test_half_of_two_drawn_operations_are_applied(photo: Image.Image) -> None:
     augment = RandAugment(9.0, 0.5, FILL)
-    untouched = sum(augment(photo, random.Random(seed)) is photo for seed in range(400))
+    image = np.asarray(photo)
+    untouched = sum(augment(image, random.Random(seed)) is image for seed in range(400))
     assert 70 <= untouched <= 130
 
 
 def test_the_generator_alone_decides(photo: Image.Image) -> None:
     augment = RandAugment(9.0, 0.5, FILL)
-    first, again = (np.asarray(augment(photo, random.Random(3))) for _ in range(2))
-    others = [np.asarray(augment(photo, random.Random(seed))) for seed in range(10)]
+    first, again = (augment(np.asarray(photo), random.Random(3)) for _ in range(2))
+    others = [augment(np.asarray(photo), random.Random(seed)) for seed in range(10)]
     assert np.array_equal(first, again)
     assert not all(np.array_equal(first, other) for other in others)
 

@@ -12,7 +12,7 @@ from dinobench.evaluators.finetuning import row_shift
 
 FILL = (124, 116, 104)
 Matrix = tuple[float, ...]
-CASES: dict[str, tuple[Callable[..., Image.Image], Callable[[float, tuple[int, int]], Matrix]]] = {
+CASES: dict[str, tuple[Callable[..., np.ndarray], Callable[[float, tuple[int, int]], Matrix]]] = {
     "shear_x": (row_shift.shear_x, lambda f, size: (1, f, 0, 0, 1, 0)),
     "shear_y": (row_shift.shear_y, lambda f, size: (1, 0, 0, f, 1, 0)),
     "translate_x": (row_shift.translate_x, lambda f, size: (1, 0, f * size[0], 0, 1, 0)),
@@ -40,13 +40,13 @@ def test_pixels_are_those_of_pillows_bicubic_affine(
     expected = image.transform(
         image.size, Image.Transform.AFFINE, matrix(factor, image.size), Image.Resampling.BICUBIC, fillcolor=FILL
     )
-    difference = np.abs(np.asarray(move(image, factor, FILL)).astype(int) - np.asarray(expected).astype(int))
+    difference = np.abs(move(np.asarray(image), factor, FILL).astype(int) - np.asarray(expected).astype(int))
     # float32 in place of float64: a place that lies on the image's very edge may fall on either side of it.
     assert (difference > 1).any(-1).mean() <= (0.5 if min(width, height) < 4 else 2 / min(width, height))
     assert (difference > 0).any(-1).mean() <= (0.5 if min(width, height) < 4 else 0.02 + 2 / min(width, height))
 
 
 def test_no_shift_changes_nothing_and_a_long_one_leaves_only_the_fill() -> None:
-    image = _image(17, 11, 0)
-    assert np.array_equal(np.asarray(row_shift.translate_x(image, 0.0, FILL)), np.asarray(image))
-    assert (np.asarray(row_shift.translate_y(image, 2.0, FILL)) == FILL).all()
+    image = np.asarray(_image(17, 11, 0))
+    assert np.array_equal(row_shift.translate_x(image, 0.0, FILL), image)
+    assert (row_shift.translate_y(image, 2.0, FILL) == FILL).all()

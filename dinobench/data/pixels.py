@@ -1,8 +1,8 @@
-"""Random views' operations on uint8 images, as Pillow defines them but several times faster.
+"""Operations of random augmentations on uint8 images, as Pillow defines them but several times faster.
 
 Every function takes and gives a contiguous (H, W, 3) RGB array. Flip and solarisation equal Pillow's; brightness,
 contrast, saturation and grayscale differ by at most one level, resizing by what weights of 16 bits round differently,
-hue and blur by less than a level on average (tests/training/test_pixels.py holds each against Pillow).
+hue and blur by less than a level on average (tests/data/test_pixels.py holds each against Pillow).
 """
 
 from __future__ import annotations
@@ -49,7 +49,12 @@ def contrast(image: Image, factor: float) -> Image:
 
 def saturation(image: Image, factor: float) -> Image:
     """Blend with the grayscale image."""
-    return cv2.addWeighted(image, factor, grayscale(image), 1 - factor, _DOWN)  # type: ignore[return-value]
+    return blend(grayscale(image), image, factor)
+
+
+def blend(first: Image, second: Image, factor: float) -> Image:
+    """From `first` at 0 to `second` at 1 and beyond; rounded down."""
+    return cv2.addWeighted(second, factor, first, 1 - factor, _DOWN)  # type: ignore[return-value]
 
 
 def hue(image: Image, shift: float) -> Image:

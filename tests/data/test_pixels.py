@@ -8,7 +8,7 @@ import torchvision.transforms.functional as pillow
 from PIL import Image, ImageFilter, ImageOps
 from torchvision.transforms import InterpolationMode
 
-from dinobench.training import pixels
+from dinobench.data import pixels
 from tests.conftest import shared_data
 
 
