@@ -100,9 +100,9 @@ def _load(name: str, split: str) -> tuple[Any, str]:
         if Path(name, _SAVED_SPLITS).is_file() or Path(name, "state.json").is_file():
             stored = datasets.load_from_disk(name)
             parts = stored if isinstance(stored, datasets.DatasetDict) else {split: stored}
-            picked = _pick(name, split, tuple(parts))
+            picked = pick_split(name, split, tuple(parts))
             return parts[picked], picked
-        picked = _pick(name, split, datasets.get_dataset_split_names(name))
+        picked = pick_split(name, split, datasets.get_dataset_split_names(name))
         return datasets.load_dataset(name, split=picked), picked
     except InputError:
         raise
@@ -111,7 +111,8 @@ def _load(name: str, split: str) -> tuple[Any, str]:
         raise InputError(f"cannot open hf:{name}: {reason}; check the name, the network or the hub's cache") from error
 
 
-def _pick(name: str, split: str, available: tuple[str, ...] | list[str]) -> str:
+def pick_split(name: str, split: str, available: tuple[str, ...] | list[str]) -> str:
+    """What the data set calls the split that we call `split`; InputError lists those it has."""
     for candidate in (split, *SPLIT_NAMES.get(split, ())):
         if candidate in available:
             return candidate

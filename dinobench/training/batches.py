@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dinobench.data.dataset import ImageSet
+from dinobench.data.decode import decode_rgb
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import world_size
 from dinobench.training.recipe import Recipe
@@ -27,10 +28,11 @@ _SAMPLE = 16
 
 @dataclass(frozen=True)
 class Request:
-    """One micro-batch: the images of these indices, as they look in this epoch."""
+    """One micro-batch: the images of these indices, as they look in this epoch; with their files where streamed."""
 
     epoch: int
     indices: tuple[int, ...]
+    encoded: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,17 +140,24 @@ class DecodedImages:
 
 
 class ViewBatches(Dataset[list[Tensor]]):
-    """Micro-batches of views by `Request`."""
+    """Micro-batches of views by `Request`; without `images`, of the files that come with each request."""
 
-    def __init__(self, images: DecodedImages, crops: MultiCrop, seed: int, in_channels: int = 3) -> None:
+    def __init__(self, images: DecodedImages | None, crops: MultiCrop, seed: int, in_channels: int = 3) -> None:
         self.images, self.crops, self.seed, self.in_channels = images, crops, seed, in_channels
 
     def __getitem__(self, request: Request) -> list[Tensor]:
         """uint8 views, one tensor (views * B, size, size, C) per size, view by view."""
-        drawn = [self.crops(self.images[index], self._generator(request, index)) for index in request.indices]
+        pixels = zip(self._pixels(request), request.indices, strict=True)
+        drawn = [self.crops(image, self._generator(request, index)) for image, index in pixels]
         by_view = list(zip(*drawn, strict=True))
         groups = [[view for views in part for view in views] for part in (by_view[:2], by_view[2:])]
         return [torch.from_numpy(self._channels(np.stack(group))) for group in groups if group]
+
+    def _pixels(self, request: Request) -> Iterator[NDArray[np.uint8]]:
+        if self.images is not None:
+            return (self.images[index] for index in request.indices)
+        names = (f"{number} of epoch {request.epoch} of the stream" for number in request.indices)
+        return (np.asarray(decode_rgb(*streamed)) for streamed in zip(request.encoded, names, strict=True))
 
     def _generator(self, request: Request, index: int) -> np.random.Generator:
         return generator_of(self.seed, request.epoch, index)

@@ -61,6 +61,9 @@ class Recipe:
         batch_size: images of one optimiser step, over all processes and micro-batches.
         accumulation: micro-batches per step and process.
         epochs, seed, precision: of the run.
+        streaming: read hf: data as a stream, without a copy on disk and without a probe.
+        shuffle_buffer: images of a stream among which the next is drawn; its shards are shuffled too.
+        epoch_images: images of an epoch of a stream; 0 for all, where it tells how many there are.
         workers: processes that draw views; -1 chooses by the machine.
         knn_every: epochs between k-NN probes of the teacher; 0 for none.
         knn_images: at most so many training images in the probe's bank, and half as many test images.
@@ -128,6 +131,9 @@ class Recipe:
     epochs: int = 100
     seed: int = 0
     precision: str = "fp32"
+    streaming: bool = False
+    shuffle_buffer: int = 10000
+    epoch_images: int = 0
     workers: int = -1
     knn_every: int = 1
     knn_images: int = 4000
@@ -237,6 +243,14 @@ def _contradictions(recipe: Recipe) -> list[tuple[bool, str]]:
     scales = [recipe.global_scale, *([recipe.local_scale] if recipe.local_crops else [])]
     return [
         (bool(low), f"{', '.join(low)} must be above 0"),
+        (
+            (recipe.epoch_images != 0 and not recipe.streaming) or recipe.epoch_images < 0,
+            "epoch_images belongs to streaming = true, and is 0 or more",
+        ),
+        (
+            recipe.streaming and recipe.in_channels not in (1, 3),
+            f"streams hold RGB images; in_channels = {recipe.in_channels} needs stored ones",
+        ),
         (recipe.local_crops < 0, "local_crops must be 0 or more"),
         (recipe.local_crops > 0 and recipe.local_size <= 0, "local_size must be above 0 where there are local views"),
         (

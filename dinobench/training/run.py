@@ -11,9 +11,6 @@ from typing import Any
 
 import torch
 
-from dinobench.data.dataset import ImageSet
-from dinobench.data.manifest import manifest_of
-from dinobench.data.open import open_dataset
 from dinobench.runtime.cpu import tune_cpu
 from dinobench.runtime.device import pick_device
 from dinobench.runtime.errors import InputError
@@ -22,16 +19,15 @@ from dinobench.runtime.processes import (
     max_over_processes,
     process_group,
     rank,
-    world_size,
 )
 from dinobench.training import checkpoints
-from dinobench.training.batches import DecodedImages, Normalise, Plan, ViewBatches, load_views, multi_crop, worker_count
+from dinobench.training.batches import Normalise, load_views, worker_count
 from dinobench.training.build import Schedules, build_learner
 from dinobench.training.diagnostics import Diagnosis, diagnose, diagnose_features
 from dinobench.training.journal import Journal
 from dinobench.training.means import Means
-from dinobench.training.probe import Probe
 from dinobench.training.recipe import Recipe, load_recipe
+from dinobench.training.source import open_source
 from dinobench.training.step import Learner
 
 
@@ -98,20 +94,13 @@ class Run:
 
     def __init__(self, recipe: Recipe, spec: str, folder: Path, device: torch.device) -> None:
         self.recipe, self.folder, self.device = recipe, folder, device
-        train_set = open_dataset(spec, "train")
-        self.plan = Plan(
-            len(train_set), recipe.batch_size, recipe.epochs, recipe.seed, recipe.accumulation, rank(), world_size()
-        )
-        self.data = {"spec": spec, "images": len(train_set), "manifest": manifest_of(train_set).sha256}
+        self.source = open_source(recipe, spec, device)
+        self.plan, self.data = self.source.plan, self.source.data
         self.schedules = Schedules(recipe, self.plan.steps_per_epoch)
         self.learner: Learner = build_learner(recipe, device)
         self.step, self.best = 0, -1.0
         self.untrained: float | None = None
         self._continue()
-        self.probe = self._make_probe(train_set, spec)
-        self.batches = ViewBatches(
-            DecodedImages(train_set, recipe.in_channels), multi_crop(recipe), recipe.seed, recipe.in_channels
-        )
         self.journal = Journal(self._made_folder(), self.plan.steps, self.step, speaking=rank() == 0)
         self.sick = False
 
@@ -139,15 +128,6 @@ class Run:
             checkpoints.restore(state, self.learner, self.recipe, self.data, path)
             self.step, self.best, self.untrained = state["iteration"], state["best"], state.get("untrained")
 
-    def _make_probe(self, train_set: ImageSet, spec: str) -> Probe | None:
-        if self.recipe.knn_every == 0 or not train_set.labelled or rank() != 0:
-            return None
-        try:
-            queries = open_dataset(spec, "val")
-        except InputError:
-            return None  # training needs no labels and no second split
-        return Probe(train_set, queries, self.recipe, self.device) if queries.labelled else None
-
     def _announce(self) -> None:
         begins = f"continues at step {self.step}" if self.step else "starts"
         self.journal.say(
@@ -157,15 +137,15 @@ class Run:
 
     def _measure_untrained(self) -> None:
         """What the features must pass: the k-NN accuracy before the first step."""
-        if self.probe is not None:
-            self.untrained = self.probe(self.learner.teacher.backbone)
+        if self.source.probe is not None:
+            self.untrained = self.source.probe(self.learner.teacher.backbone)
             self.journal.write({"step": 0, "epoch": 0, "kind": "epoch", "knn": self.untrained})
 
     def _train(self) -> None:
         per_epoch, share = self.plan.steps_per_epoch, self.recipe.accumulation
         workers = worker_count(self.recipe.workers, self.device)
         views = load_views(
-            self.batches, self.plan.requests(self.step), workers=workers, pin_memory=self.device.type == "cuda"
+            self.source.views, self.source.requests(self.step), workers=workers, pin_memory=self.device.type == "cuda"
         )
         normalise = Normalise(self.recipe.mean, self.recipe.std, self.device)
         saved = read = time.monotonic()
@@ -236,9 +216,9 @@ class Run:
 
     def _measure(self, epoch: int) -> float | None:
         last = epoch == self.recipe.epochs
-        if self.probe is None or not (last or epoch % self.recipe.knn_every == 0):
+        if self.source.probe is None or not (last or epoch % self.recipe.knn_every == 0):
             return None
-        return self.probe(self.learner.teacher.backbone)
+        return self.source.probe(self.learner.teacher.backbone)
 
     def _judge(self, epoch: int, means: Mapping[str, float], summary: dict[str, Any]) -> None:
         """Name what is wrong; a collapse stops the run before its checkpoint is written, or keeps the one before."""

@@ -10,7 +10,7 @@ import torch
 from dinobench.data.dataset import ImageSet, from_arrays
 from dinobench.models.load import load_backbone
 from dinobench.runtime.errors import InputError
-from dinobench.training import run
+from dinobench.training import run, source
 from dinobench.training.checkpoints import load
 from dinobench.training.recipe import load_recipe
 from dinobench.training.run import Run, train
@@ -43,7 +43,7 @@ def few_images(monkeypatch):
             spec, pixels.astype(np.uint8), labels, ["dark", "light"], [f"{index}" for index in range(16)]
         )
 
-    monkeypatch.setattr(run, "open_dataset", opened)
+    monkeypatch.setattr(source, "open_dataset", opened)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -190,7 +190,7 @@ def test_collapse_stops_before_the_checkpoint_is_overwritten(tmp_path, monkeypat
 
 
 def test_features_no_better_than_untrained_ones_are_named(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(run.Probe, "__call__", lambda *_: 50.0)
+    monkeypatch.setattr(source.Probe, "__call__", lambda *_: 50.0)
     folder = trained(tmp_path / "run", knn_every=1, objective="mse")
     epochs = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines() if '"epoch", ' in line]
     named = {line["epoch"]: line.get("diagnosis") for line in epochs if line["kind"] == "epoch"}

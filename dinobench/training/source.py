@@ -1,0 +1,124 @@
+"""Where a run's images come from: a stored data set, in an order of its own for every epoch, or a stream."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from dinobench.data.dataset import ImageSet
+from dinobench.data.manifest import manifest_of
+from dinobench.data.open import open_dataset
+from dinobench.data.stream import ImageStream, open_stream
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.processes import rank, world_size
+from dinobench.training.batches import DecodedImages, Plan, Request, ViewBatches, multi_crop
+from dinobench.training.probe import Probe
+from dinobench.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Source:
+    """Images of one run.
+
+    Attributes:
+        plan: which image belongs to which step.
+        data: what a checkpoint remembers of the data: {"spec", "images", "manifest"}.
+        views: from a request to views.
+        probe: the k-NN probe, in the first process, where there are labels.
+        stream: where the images come from if they are not stored.
+    """
+
+    plan: Plan
+    data: dict[str, Any]
+    views: ViewBatches
+    probe: Probe | None
+    stream: ImageStream | None = None
+    buffer: int = 0
+
+    def requests(self, first_step: int) -> Iterator[Request]:
+        """Micro-batches of this process from `first_step` to the end of the run."""
+        planned = self.plan.requests(first_step)
+        if self.stream is None:
+            return planned
+        return streamed(self.stream, self.plan, planned, first_step, self.buffer)
+
+
+def open_source(recipe: Recipe, spec: str, device: torch.device) -> Source:
+    """The data of a Data SPEC; a labelled "val" split feeds the probe.
+
+    Raises:
+        InputError: no such data, too few images for a batch, or a stream of unknown length.
+    """
+    if recipe.streaming:
+        return _streamed_source(recipe, spec)
+    images = open_dataset(spec, "train")
+    plan = _plan(recipe, len(images))
+    data = {"spec": spec, "images": len(images), "manifest": manifest_of(images).sha256}
+    probe = _probe(recipe, images, spec, device)
+    return Source(plan, data, _views(recipe, DecodedImages(images, recipe.in_channels)), probe)
+
+
+def _streamed_source(recipe: Recipe, spec: str) -> Source:
+    if not spec.startswith("hf:"):
+        raise InputError(f"streaming reads hf:NAME, not {spec}; set streaming=false, or give --data hf:NAME")
+    stream = open_stream(spec.removeprefix("hf:"), "train")
+    length = recipe.epoch_images or stream.length
+    if not length:
+        raise InputError(f"{stream.name} does not tell how many images it has; say --set epoch_images=NUMBER")
+    data = {"spec": spec, "images": length, "manifest": "streamed"}
+    return Source(_plan(recipe, length), data, _views(recipe, None), None, stream, recipe.shuffle_buffer)
+
+
+def streamed(
+    stream: ImageStream, plan: Plan, planned: Iterator[Request], first_step: int, buffer: int
+) -> Iterator[Request]:
+    """The planned micro-batches with the stream's images in the order in which they arrive.
+
+    An epoch that a resumed run enters midway is read from its start, undecoded, so that the same images follow. Where
+    a process's shards hold fewer images than its share of an epoch, they come once more.
+    """
+    share = plan.batch_size // plan.processes
+    place = first_step % plan.steps_per_epoch * share
+    for epoch, requests in itertools.groupby(planned, key=lambda request: request.epoch):
+        files = itertools.islice(_endless(stream, plan, epoch, buffer), place, None)
+        for request in requests:
+            count = len(request.indices)
+            # The plan's indices would repeat between processes that read the same shard: number them by process.
+            numbers = tuple((place + offset) * plan.processes + plan.rank for offset in range(count))
+            yield replace(request, indices=numbers, encoded=tuple(itertools.islice(files, count)))
+            place += count
+        place = 0
+
+
+def _endless(stream: ImageStream, plan: Plan, epoch: int, buffer: int) -> Iterator[bytes]:
+    while True:
+        empty = True
+        for image in stream.encoded(
+            seed=plan.seed, epoch=epoch, buffer=buffer, rank=plan.rank, processes=plan.processes
+        ):
+            empty = False
+            yield image
+        if empty:
+            raise InputError(f"{stream.name} has no image for process {plan.rank}; use fewer processes")
+
+
+def _plan(recipe: Recipe, images: int) -> Plan:
+    return Plan(images, recipe.batch_size, recipe.epochs, recipe.seed, recipe.accumulation, rank(), world_size())
+
+
+def _views(recipe: Recipe, images: DecodedImages | None) -> ViewBatches:
+    return ViewBatches(images, multi_crop(recipe), recipe.seed, recipe.in_channels)
+
+
+def _probe(recipe: Recipe, images: ImageSet, spec: str, device: torch.device) -> Probe | None:
+    if recipe.knn_every == 0 or not images.labelled or rank() != 0:
+        return None
+    try:
+        queries = open_dataset(spec, "val")
+    except InputError:
+        return None  # training needs no labels and no second split
+    return Probe(images, queries, recipe, device) if queries.labelled else None
