@@ -44,18 +44,16 @@ touched = sum(float(p.sum()) for p in loaded.backbone.parameters())
 """,
 }
 FRAME = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
+from dinobench.runtime.clock import resident_bytes
 path = Path(sys.argv[1])
-def memory():
-    fields = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
-    return int(fields["VmRSS"].split()[0]) / 1024
 def start():
     global began, before
-    before, began = memory(), time.perf_counter()
+    before, began = resident_bytes(), time.perf_counter()
 {program}
 seconds = time.perf_counter() - began
-print(json.dumps([seconds, memory() - before]))
+print(json.dumps([seconds, (resident_bytes() - before) / 2**20]))
 """
 
 

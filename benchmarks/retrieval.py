@@ -27,6 +27,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from dinobench.runtime.clock import peak_memory_bytes, resident_bytes
+
 DATABASE, IMAGES, QUERIES, DIM = 4_993, 1_005_000, 70, 384
 SHAPES = ((1024, 768), (768, 1024), (1024, 683), (1024, 768))
 SIZE = 512
@@ -104,17 +106,11 @@ def write_photographs(folder: Path, count: int) -> None:
 
 def measured(folder: Path, route: str, work: Callable[[], np.ndarray]) -> None:
     """Run `work`, keep its result, and print its seconds, its CPU seconds and by how many MiB the process grew."""
-    before, began, worked = memory("VmRSS"), time.perf_counter(), time.process_time()
+    before, began, worked = resident_bytes(), time.perf_counter(), time.process_time()
     result = work()
     seconds, busy = time.perf_counter() - began, time.process_time() - worked
-    print(json.dumps([seconds, busy, memory("VmHWM") - before]))
+    print(json.dumps([seconds, busy, (peak_memory_bytes() - before) / 2**20]))
     np.save(folder / f"{route}.npy", result)
-
-
-def memory(field: str) -> float:
-    """MiB of this process; VmHWM is the most it ever held (inputs are memory-mapped, so they count only as read)."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 
 def descriptors(folder: Path) -> tuple[np.ndarray, np.ndarray, list[dict[str, list[int]]]]:

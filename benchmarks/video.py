@@ -33,6 +33,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from dinobench.runtime.clock import peak_memory_bytes, resident_bytes
+
 GRID, DIM, CONTEXT, CHANNELS, PATCH, RADIUS = (60, 104), 384, 8, 4, 8, 12
 MASKS, SIZE = 10, (480, 854)
 ARCHITECTURE = f"vit_small/{PATCH}"
@@ -86,20 +88,14 @@ def run_route(given: argparse.Namespace) -> None:
     torch.set_num_threads(given.threads)
     clock = time.perf_counter if given.clock == "wall" else time.process_time
     work = ROUTES[given.route](given.folder)
-    before = memory("VmRSS")
+    before = resident_bytes()
     with torch.inference_mode():
         work()
         began = clock()
         result = work()
         seconds = clock() - began
     np.save(given.folder / f"{given.route}.npy", np.asarray(result))
-    print(json.dumps([seconds, memory("VmHWM") - before]))
-
-
-def memory(field: str) -> float:
-    """MiB of this process; VmHWM is the most it ever held."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
+    print(json.dumps([seconds, (peak_memory_bytes() - before) / 2**20]))
 
 
 def report(found: dict[str, list[list[float]]], folder: Path) -> None:
