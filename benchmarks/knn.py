@@ -1,6 +1,8 @@
 """k-NN beside the released classifier: time and memory, on the same made-up features.
 
     python benchmarks/knn.py --reference DIR [--train 100000 1280000] [--queries 500] [--repeats 5]
+    python benchmarks/knn.py --reference DIR --train 1280000 --ks 20            one k alone
+    python benchmarks/knn.py --train 10000 100000 1000000 --queries 1024        cost by the number of rows
     python benchmarks/knn.py --memory --train 1280000 --queries 50000
 
 DIR is a checkout of facebookresearch/dino. Four workers hold the same features and take turns: the released code as it
@@ -25,10 +27,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dinobench.evaluators.frozen.search import search
+from dinobench.evaluators.frozen.search import BANK_ROWS, search
 from dinobench.evaluators.knn import vote
 from dinobench.features.matrix import FeatureMatrix, Shard
 from dinobench.features.names import Column
+from dinobench.metrics.neighbours import QUERY_ROWS
+from dinobench.runtime.clock import peak_memory_bytes, resident_bytes
 from dinobench.runtime.cpu import tune_cpu
 
 CLASSES, DIM, KS, TEMPERATURE = 1000, 384, (10, 20, 100, 200), 0.07
@@ -98,13 +102,11 @@ def ours(folder: Path, reference: str, ks: tuple[int, ...]) -> Callable[[], list
 
 
 def bare(folder: Path, reference: str, ks: tuple[int, ...]) -> Callable[[], list[float]]:
-    from dinobench.evaluators.frozen.search import BANK_ROWS
-
     train, _, test, _ = load(folder)
 
     def run() -> list[float]:
         for block in train.split(BANK_ROWS):
-            for part in test.split(512):
+            for part in test.split(QUERY_ROWS):
                 part @ block.T
         return []
 
@@ -157,7 +159,7 @@ def measure(folder: Path, reference: str, ks: tuple[int, ...], repeats: int, thr
     return results
 
 
-def show(results: dict[str, list], queries: int) -> None:
+def show(results: dict[str, list], train: int, queries: int) -> None:
     first, baseline = {}, next(iter(results))
     for name, runs in results.items():
         wall, cpu = (statistics.median(run[place] for run in runs) for place in (0, 1))
@@ -167,7 +169,10 @@ def show(results: dict[str, list], queries: int) -> None:
         print(f"  {name:<28} {1e3 * wall / queries:8.3f} {1e3 * cpu / queries:8.3f} ms/query   {ratios}   {accuracies}")
     product = first["bare matrix product"]
     found = first["dinobench"]
-    print(f"  dinobench / bare product: {found[0] / product[0]:.2f} wall, {found[1] / product[1]:.2f} CPU")
+    print(
+        f"  dinobench / bare product: {found[0] / product[0]:.2f} wall, {found[1] / product[1]:.2f} CPU"
+        f"; {1e9 * found[0] / queries / train:.2f} ns per query and row"
+    )
 
 
 def write_shards(folder: Path) -> None:
@@ -175,12 +180,6 @@ def write_shards(folder: Path) -> None:
     train = np.load(folder / "train.npy", mmap_mode="r")
     for number, start in enumerate(range(0, len(train), SHARD_ROWS)):
         np.save(folder / f"{number}.npy", train[start : start + SHARD_ROWS])
-
-
-def peak_bytes() -> int:
-    """Largest resident size of this process since it started its program (getrusage would count the parent's too)."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def search_shards(folder: Path, queries: int) -> None:
@@ -191,12 +190,14 @@ def search_shards(folder: Path, queries: int) -> None:
     shards = tuple(Shard((folder / f"{n}.npy",), np.ones(count, bool)) for n, count in enumerate(counts))
     bank = FeatureMatrix((Column("cls"),), shards, np.arange(len(labels)), {})
     asked = torch.from_numpy(np.load(folder / "test.npy"))[:queries]
-    before, start = peak_bytes(), time.perf_counter()
+    before, start = peak_memory_bytes(), time.perf_counter()
     found = search(asked, bank, max(KS), "blocks", torch.device("cpu"))
     vote(found, labels, KS, TEMPERATURE, CLASSES)
+    kept = {field: (resident_bytes(field) or 0) / 2**30 for field in ("RssAnon", "RssFile")}
     print(
-        f"  bank on disk, {len(asked)} queries: peak {peak_bytes() / 2**30:.2f} GiB, "
-        f"of which {before / 2**30:.2f} before the search; {time.perf_counter() - start:.1f} s"
+        f"  bank on disk, {len(asked)} queries: peak {peak_memory_bytes() / 2**30:.2f} GiB, "
+        f"of which {before / 2**30:.2f} before the search; {time.perf_counter() - start:.1f} s; "
+        f"at the end {kept['RssAnon']:.2f} its own, {kept['RssFile']:.2f} pages of files"
     )
 
 
@@ -226,7 +227,7 @@ def main() -> None:
                 measure_memory(Path(folder), given.queries)
             else:
                 results = measure(Path(folder), given.reference, tuple(given.ks), given.repeats, given.threads)
-                show(results, given.queries)
+                show(results, train, given.queries)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,11 @@ from dinobench.evaluators.frozen.low_shot import chosen_rows
 from dinobench.evaluators.frozen.search import BANK_ROWS, RowsInMemory, search
 from dinobench.features.matrix import FeatureMatrix
 from dinobench.metrics.classification import accuracy
-from dinobench.metrics.neighbours import Neighbours, nearest
+from dinobench.metrics.neighbours import QUERY_ROWS, Neighbours, nearest
 from dinobench.runtime.errors import InputError
 
 TOP = 5
+_VOTES = 2**22  # in the table of one block of test images
 
 Array = Tensor | np.ndarray
 
@@ -53,7 +54,7 @@ def knn_classify(
     ks: Sequence[int] = (10, 20, 100, 200),
     temperature: float = 0.07,
     num_classes: int | None = None,
-    block: int = 512,
+    block: int = QUERY_ROWS,
     device: torch.device | str | None = None,
 ) -> KnnPredictions:
     """Classify by the k nearest training features, each voting exp(cosine / temperature); every k from one search.
@@ -93,7 +94,7 @@ def vote(
     """Turn neighbours (M, >= max(ks)) into predictions; `labels` (N,) are those of the bank."""
     classes = num_classes or int(labels.max()) + 1
     labels = labels.to(found.indices.device)
-    rows = max(1, 2**25 // classes)
+    rows = max(1, _VOTES // classes)
     pieces = [
         _vote(similarities, labels[indices], sorted(set(ks)), temperature, classes)
         for similarities, indices in zip(

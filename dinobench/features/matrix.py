@@ -29,11 +29,15 @@ class Shard:
     def __len__(self) -> int:
         return int(self.readable.sum())
 
-    def read(self) -> Tensor:
-        """(readable, D) float32, the columns side by side; a copy, so that no map stays open."""
+    def read(self, out: Tensor | None = None) -> Tensor:
+        """(readable, D) float32, the columns side by side, in `out` if given; a copy, so that no map stays open."""
         columns = [np.load(path, mmap_mode="r") for path in self.files]
-        whole = np.array(columns[0]) if len(columns) == 1 else np.concatenate(columns, axis=1)
-        return torch.from_numpy(whole if self.readable.all() else whole[self.readable])
+        whole = torch.empty(len(self), sum(column.shape[1] for column in columns)) if out is None else out
+        start = 0
+        for column in columns:
+            whole.numpy()[:, start : start + column.shape[1]] = column if self.readable.all() else column[self.readable]
+            start += column.shape[1]
+        return whole
 
 
 @dataclass(frozen=True)
@@ -76,21 +80,22 @@ class FeatureMatrix:
 
     def blocks(self, rows: int = 32768) -> Iterator[Tensor]:
         """(b, D) float32 in order; every block but the last has at least `rows` rows and at most a shard more."""
-        pending: list[Tensor] = []
-        for shard in self.shards:
-            pending.append(shard.read())
-            if sum(map(len, pending)) >= rows:
-                block, pending = torch.cat(pending), []  # the parts are let go before the block is used
-                yield block
-        if pending:
-            yield torch.cat(pending)
+        first, count = 0, 0
+        for number, shard in enumerate(self.shards, 1):
+            count += len(shard)
+            if count >= rows or number == len(self.shards):
+                yield self._read(self.shards[first:number])  # without a name, which would keep it until the next
+                first, count = number, 0
 
     def tensor(self) -> Tensor:
         """All rows in memory: (N, D) float32."""
-        whole = torch.empty(len(self), self.dim)
+        return self._read(self.shards)
+
+    def _read(self, shards: tuple[Shard, ...]) -> Tensor:
+        whole = torch.empty(sum(map(len, shards)), self.dim)
         start = 0
-        for shard in self.shards:
-            whole[start : start + len(shard)] = shard.read()
+        for shard in shards:
+            shard.read(whole[start : start + len(shard)])
             start += len(shard)
         return whole
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+QUERY_ROWS = 256  # queries per matrix product
 _GROUP = 32  # columns that share one maximum
 
 
@@ -32,7 +33,7 @@ class Neighbours:
         return Neighbours(self.similarities[~listed].view(shape), self.indices[~listed].view(shape))
 
 
-def nearest(queries: Tensor, bank: Iterable[Tensor], k: int, query_block: int = 512) -> Neighbours:
+def nearest(queries: Tensor, bank: Iterable[Tensor], k: int, query_block: int = QUERY_ROWS) -> Neighbours:
     """The `k` rows of `bank` with the largest inner product to each query; exact.
 
     Memory beyond the inputs: one similarity block of `query_block` times the longest bank block, and the answer.
@@ -45,15 +46,20 @@ def nearest(queries: Tensor, bank: Iterable[Tensor], k: int, query_block: int = 
     """
     parts = torch.split(queries, query_block)
     best = [_nobody(part) for part in parts]
-    start = 0
+    table, start = queries.new_empty(0), 0
     for block in bank:
         rows, gap = block.to(queries), -len(block) % _GROUP
         rows = F.pad(rows, (0, 0, 0, gap)) if gap else rows
+        table = _at_least_as_large(table, len(parts[0]) * len(rows))
         for number, part in enumerate(parts):
-            similarities = part @ rows.T
-            similarities[:, len(block) :] = -torch.inf
-            best[number] = merge(best[number], _promising(similarities, k, best[number], start), k)
+            similarities = torch.mm(part, rows.T, out=table[: len(part) * len(rows)].view(len(part), len(rows)))
+            if gap:
+                similarities[:, len(block) :] = -torch.inf
+            found = _promising(similarities, k, best[number], start)
+            best[number] = merge(best[number], found, k, in_order=False)
         start += len(block)
+    for number, answer in enumerate(best):  # one by one, so that few are there twice
+        best[number] = _in_order(answer)
     return concatenate(best)
 
 
@@ -63,17 +69,26 @@ def concatenate(parts: Iterable[Neighbours]) -> Neighbours:
     return Neighbours(torch.cat([part.similarities for part in listed]), torch.cat([part.indices for part in listed]))
 
 
-def merge(one: Neighbours, other: Neighbours, k: int) -> Neighbours:
-    """The k nearest of two answers to the same queries from disjoint parts of a bank."""
+def merge(one: Neighbours, other: Neighbours, k: int, *, in_order: bool = True) -> Neighbours:
+    """The k nearest of two answers to the same queries from disjoint parts of a bank, in any order if so asked."""
     similarities = torch.cat([one.similarities, other.similarities], 1)
     indices = torch.cat([one.indices, other.indices], 1)
-    values, places = similarities.topk(min(k, similarities.shape[1]))
+    values, places = similarities.topk(min(k, similarities.shape[1]), sorted=in_order)
     return Neighbours(values, indices.gather(1, places))
+
+
+def _in_order(answer: Neighbours) -> Neighbours:
+    values, places = answer.similarities.sort(dim=1, descending=True)
+    return Neighbours(values, answer.indices.gather(1, places))
 
 
 def _nobody(queries: Tensor) -> Neighbours:
     empty = queries.new_empty(len(queries), 0)
     return Neighbours(empty, empty.long())
+
+
+def _at_least_as_large(table: Tensor, size: int) -> Tensor:
+    return table if len(table) >= size else table.new_empty(size)
 
 
 def _promising(similarities: Tensor, k: int, best: Neighbours, start: int) -> Neighbours:
@@ -84,27 +99,27 @@ def _promising(similarities: Tensor, k: int, best: Neighbours, start: int) -> Ne
     """
     maxima = similarities.view(len(similarities), -1, _GROUP).amax(2)
     if best.indices.shape[1] == k:
-        passing = maxima > best.similarities[:, -1:]
-        floor = best.similarities[:, -1].nextafter(torch.tensor(torch.inf))
+        floor = best.similarities.amin(1).nextafter(maxima.new_tensor(torch.inf))
     elif maxima.shape[1] > k:
-        floor = maxima.topk(k).values[:, -1]
-        passing = maxima >= floor[:, None]
+        floor = maxima.topk(k, sorted=False).values.amin(1)
     else:
-        values, columns = similarities.topk(min(k, similarities.shape[1]))
+        values, columns = similarities.topk(min(k, similarities.shape[1]), sorted=False)
         return Neighbours(values, columns + start)
-    return _at_least(similarities, passing, floor, start)
+    return _not_below(floor, similarities, maxima, start)
 
 
-def _at_least(similarities: Tensor, passing: Tensor, floor: Tensor, start: int) -> Neighbours:
-    """Entries not below their row's `floor` (Q,) in the groups marked by `passing` (Q, groups), padded by -inf."""
-    query, group = passing.nonzero(as_tuple=True)
-    entries = similarities.view(len(similarities), -1, _GROUP)[query, group]
-    row, offset = (entries >= floor[query, None]).nonzero(as_tuple=True)
-    values, query, columns = entries[row, offset], query[row], group[row] * _GROUP + offset
+def _not_below(floor: Tensor, similarities: Tensor, maxima: Tensor, start: int) -> Neighbours:
+    """Entries (Q, n) not below their row's `floor` (Q,), found in the groups whose maximum is not, padded by -inf."""
+    group = (maxima >= floor[:, None]).flatten().nonzero()[:, 0]
+    entries = similarities.view(-1, _GROUP).index_select(0, group)
+    bound = floor.index_select(0, group // maxima.shape[1])
+    inside = (entries >= bound[:, None]).flatten().nonzero()[:, 0]
+    place = group.index_select(0, inside // _GROUP) * _GROUP + inside % _GROUP  # in the block, read row by row
+    query, column = place // similarities.shape[1], place % similarities.shape[1]
     counts = torch.bincount(query, minlength=len(similarities))
-    place = torch.arange(len(query), device=query.device) - (counts.cumsum(0) - counts)[query]
+    slot = torch.arange(len(query), device=query.device) - (counts.cumsum(0) - counts).index_select(0, query)
     shape = (len(similarities), int(counts.max()))
     padded = Neighbours(similarities.new_full(shape, -torch.inf), query.new_zeros(shape))
-    padded.similarities[query, place] = values
-    padded.indices[query, place] = columns + start
+    padded.similarities[query, slot] = entries.flatten().index_select(0, inside)
+    padded.indices[query, slot] = column + start
     return padded

@@ -16,7 +16,7 @@ from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
 
 METHODS = ("blocks", "faiss")
-BANK_ROWS = 32768  # bank rows per block
+BANK_ROWS = 65536  # bank rows per block
 
 
 class Bank(Protocol):
@@ -86,7 +86,12 @@ def merged_over_processes(mine: Neighbours, start: int, k: int) -> Neighbours:
 
 
 def _by_blocks(queries: Tensor, bank: Bank, k: int) -> Neighbours:
-    return nearest(queries, (normalize(block.to(queries), dim=1) for block in bank.blocks(BANK_ROWS)), k)
+    return nearest(queries, _normalised(bank, queries), k)
+
+
+def _normalised(bank: Bank, like: Tensor) -> Iterator[Tensor]:
+    for block in bank.blocks(BANK_ROWS):
+        yield normalize(block.to(like), dim=1)
 
 
 def _by_faiss(queries: Tensor, bank: Bank, k: int) -> Neighbours:
