@@ -11,14 +11,15 @@ import torch
 
 from dinobench.data.transforms import EvaluationTransform, evaluation_transform
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.evaluators.finetuning import checkpoint
 from dinobench.evaluators.finetuning.augmentation import TrainAugmentation
-from dinobench.evaluators.finetuning.batches import Normaliser, Order, hold_out, make_order
+from dinobench.evaluators.finetuning.batches import Normaliser, Order, make_order
 from dinobench.evaluators.finetuning.classifier import build_classifier
 from dinobench.evaluators.finetuning.loop import PRECISIONS, FineTuning, Machine, Progress, Sets
 from dinobench.evaluators.finetuning.randaugment import parse_rand_augment
 from dinobench.evaluators.finetuning.recipe import Recipe, recipe_of
-from dinobench.evaluators.frozen.accuracies import add_accuracy, save_predictions
+from dinobench.evaluators.shared import checkpoint
+from dinobench.evaluators.shared.accuracies import add_accuracy, save_predictions
+from dinobench.evaluators.shared.held_out import hold_out
 from dinobench.models.backbone import Preprocessing
 from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.evaluators.frozen.accuracies import add_accuracy, save_predictions
 from dinobench.evaluators.frozen.features import LabelledFeatures, labelled_features, require_same_classes
 from dinobench.evaluators.frozen.low_shot import chosen_rows
 from dinobench.evaluators.frozen.search import BANK_ROWS, RowsInMemory, search
+from dinobench.evaluators.shared.accuracies import add_accuracy, save_predictions
 from dinobench.features.matrix import FeatureMatrix
 from dinobench.metrics.classification import accuracy
 from dinobench.metrics.neighbours import QUERY_ROWS, Neighbours, nearest

@@ -14,8 +14,6 @@ from torch import Tensor
 
 from dinobench.data.dataset import ImageSet
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.evaluators.finetuning.batches import hold_out
-from dinobench.evaluators.frozen.accuracies import add_accuracy, save_predictions
 from dinobench.evaluators.frozen.features import (
     LabelledFeatures,
     labelled_features,
@@ -24,6 +22,8 @@ from dinobench.evaluators.frozen.features import (
 )
 from dinobench.evaluators.frozen.heads import LinearHead, load_head, save_head
 from dinobench.evaluators.frozen.probe import Epoch, LabelledRows, Probe, augmented_epochs, cached_epochs
+from dinobench.evaluators.shared.accuracies import add_accuracy, save_predictions
+from dinobench.evaluators.shared.held_out import hold_out
 from dinobench.features.extract import Extractor
 from dinobench.features.names import parse_feature
 from dinobench.metrics.bootstrap import accuracy_interval

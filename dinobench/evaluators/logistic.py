@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.evaluators.frozen.accuracies import add_accuracy, save_predictions
 from dinobench.evaluators.frozen.features import LabelledFeatures, labelled_features, require_same_classes
 from dinobench.evaluators.frozen.low_shot import chosen_rows
+from dinobench.evaluators.shared.accuracies import add_accuracy, save_predictions
 from dinobench.metrics.classification import top_classes
 from dinobench.runtime.errors import InputError
 

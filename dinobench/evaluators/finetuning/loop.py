@@ -22,13 +22,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 from dinobench.data.dataset import ImageSet
 from dinobench.data.transforms import EvaluationTransform
-from dinobench.evaluators.finetuning import checkpoint
 from dinobench.evaluators.finetuning.augmentation import TrainAugmentation
 from dinobench.evaluators.finetuning.batches import Batch, Normaliser, Order, training_batches
 from dinobench.evaluators.finetuning.classifier import Classifier
 from dinobench.evaluators.finetuning.optimisation import Schedule, build_optimiser
 from dinobench.evaluators.finetuning.recipe import Recipe
 from dinobench.evaluators.finetuning.scoring import Crops, predict
+from dinobench.evaluators.shared import checkpoint
 from dinobench.metrics.classification import accuracy
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from dinobench.data.crops import crop_box
 from dinobench.data.dataset import ImageSet
 from dinobench.data.transforms import resampling
-from dinobench.evaluators.finetuning import checkpoint
-from dinobench.evaluators.finetuning.augmentation import crop_box
 from dinobench.evaluators.frozen.heads import LinearHeads
+from dinobench.evaluators.shared import checkpoint
 from dinobench.features.extract import Extractor, feature_batches
 from dinobench.features.loading import in_chunks
 from dinobench.features.names import Column, parse_feature

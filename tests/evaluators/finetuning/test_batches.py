@@ -9,7 +9,7 @@ from torchvision.transforms import functional as F
 
 from dinobench.data.dataset import ImageSet, from_arrays
 from dinobench.evaluators.finetuning.augmentation import TrainAugmentation
-from dinobench.evaluators.finetuning.batches import Normaliser, Order, hold_out, make_order, training_batches
+from dinobench.evaluators.finetuning.batches import Normaliser, Order, make_order, training_batches
 from dinobench.models.backbone import Preprocessing
 from dinobench.runtime.errors import InputError
 
@@ -84,11 +84,3 @@ def test_normalisation_is_torchvisions(channels_last: bool) -> None:
     expected = F.normalize(pixels.permute(0, 3, 1, 2) / 255, list(how.mean), list(how.std))
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
     assert found.is_contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
-
-
-def test_the_held_out_share_is_drawn_by_class() -> None:
-    labels = np.array([0] * 50 + [1] * 10 + [2])
-    kept, held = hold_out(labels, 0.2, seed=0)
-    assert sorted([*kept, *held]) == list(range(61))
-    assert np.bincount(labels[held], minlength=3).tolist() == [10, 2, 0]
-    assert held.tolist() == hold_out(labels, 0.2, seed=0)[1].tolist() != hold_out(labels, 0.2, seed=1)[1].tolist()

@@ -1,4 +1,4 @@
-"""The state of a fine-tuning run on disk: written whole or not at all, resumed only by the run that wrote it."""
+"""The state of an evaluator's training on disk: written whole or not at all, resumed only by the run that wrote it."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dinobench.evaluators.finetuning import checkpoint
+from dinobench.evaluators.shared import checkpoint
 from dinobench.runtime.errors import InputError
 
 
