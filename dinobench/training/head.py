@@ -4,10 +4,39 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+
+class _ScaledProduct(torch.autograd.Function):
+    """x -> s (v x) with s = g / |v|, row by row of v.
+
+    The K outputs are scaled instead of the K rows, so that no normalised copy of v is made, neither for the product
+    nor for its gradients: with G = dL/d(s v), dL/dg = v.G / |v| and dL/dv = s (G - (v.G / |v|^2) v).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, direction: Tensor, gain: Tensor) -> Tensor:
+        lengths = direction.norm(dim=1, keepdim=True)
+        outputs = F.linear(inputs, direction)  # in bfloat16 under autocast
+        ctx.save_for_backward(inputs, direction, gain, lengths)
+        return outputs.mul_((gain / lengths).flatten())
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        inputs, direction, gain, lengths = ctx.saved_tensors
+        scale, dtype = gain / lengths, gradient.dtype
+        of_inputs = (gradient * scale.flatten().to(dtype)) @ direction.to(dtype)
+        if not any(ctx.needs_input_grad[1:]):
+            return of_inputs.to(inputs.dtype), None, None
+        of_rows = (gradient.flatten(0, -2).T @ inputs.flatten(0, -2).to(dtype)).to(direction.dtype)
+        along = torch.linalg.vecdot(direction, of_rows).unsqueeze(1)
+        of_direction = of_rows.mul_(scale).addcmul_(direction, along * scale / lengths.square(), value=-1)
+        return of_inputs.to(inputs.dtype), of_direction, along / lengths
 
 
 class WeightNormLinear(nn.Module):
@@ -26,8 +55,8 @@ class WeightNormLinear(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Cosines with the rows of `weight_v`, scaled by the gains, where the inputs are unit vectors."""
-        scale = self.weight_g / self.weight_v.norm(dim=1, keepdim=True)
-        return F.linear(inputs, self.weight_v * scale)
+        outputs: Tensor = _ScaledProduct.apply(inputs, self.weight_v, self.weight_g)
+        return outputs
 
 
 class DinoHead(nn.Module):

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 GLOBAL_VIEWS = 2
+
+
+@dataclass(frozen=True)
+class Part:
+    """Student views that are learnt from together; the loss is the sum over the parts.
+
+    Attributes:
+        first: number of the first of them, the two global views being 0 and 1.
+        total: views of an image.
+    """
+
+    first: int
+    total: int
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of a student view and another teacher view, over all parts."""
+        return GLOBAL_VIEWS * (self.total - 1)
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -19,42 +38,49 @@ class _CrossEntropy(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, student: Tensor, targets: Tensor, temperature: float) -> Tensor:
+    def forward(ctx: Any, student: Tensor, targets: Tensor, temperature: float, part: Part) -> Tensor:
         teacher = targets.view(GLOBAL_VIEWS, -1, targets.shape[-1])
         views = student.view(-1, teacher.shape[1], student.shape[-1])
         gradient = torch.empty_like(views)
         loss = targets.new_zeros(())
-        for view, (logits, into) in enumerate(zip(views, gradient, strict=True)):
+        for view, (logits, into) in enumerate(zip(views, gradient, strict=True), start=part.first):
             target, weight = _target(teacher, view)
             log_probabilities = (logits.to(targets.dtype) / temperature).log_softmax(dim=-1)
             loss -= torch.dot(target.flatten(), log_probabilities.flatten())
             into.copy_(log_probabilities.exp_().mul_(weight).sub_(target))
-        terms = GLOBAL_VIEWS * (len(views) - 1) * views.shape[1]
+        terms = part.pairs * views.shape[1]
         ctx.save_for_backward(gradient.view_as(student))
         ctx.scale = 1 / (terms * temperature)
         return loss / terms
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        (of_student,) = ctx.saved_tensors
-        return of_student * (gradient * ctx.scale).to(of_student.dtype), None, None
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        (of_student,) = ctx.saved_tensors  # ours alone, so it is scaled where it lies
+        return of_student.mul_((gradient * ctx.scale).to(of_student.dtype)), None, None, None
+
+
+def others(view: int) -> list[int]:
+    """The teacher views that a student view is held against: all but itself."""
+    return [index for index in range(GLOBAL_VIEWS) if index != view]
 
 
 def _target(teacher: Tensor, view: int) -> tuple[Tensor, int]:
-    """Sum and number of the teacher views that student view `view` is held against: all but itself."""
-    others = [index for index in range(GLOBAL_VIEWS) if index != view]
-    return (teacher[others[0]] if len(others) == 1 else teacher.sum(0)), len(others)
+    """Sum and number of the teacher views that student view `view` is held against."""
+    against = others(view)
+    return (teacher[against[0]] if len(against) == 1 else teacher.sum(0)), len(against)
 
 
-def cross_entropy(student: Tensor, targets: Tensor, temperature: float) -> Tensor:
-    """Mean cross-entropy over all pairs of different views; differentiable in `student`.
+def cross_entropy(student: Tensor, targets: Tensor, temperature: float, part: Part) -> Tensor:
+    """What some views add to the mean cross-entropy over all pairs of different views; differentiable in `student`.
 
     Args:
-        student: (V * B, K) logits, view by view, the two global views first.
+        student: (v * B, K) logits of these views, view by view.
         targets: (2 * B, K) teacher probabilities of the two global views.
         temperature: of the student's softmax.
+        part: which views these are.
     """
-    loss: Tensor = _CrossEntropy.apply(student, targets, temperature)
+    loss: Tensor = _CrossEntropy.apply(student, targets, temperature, part)
     return loss
 
 

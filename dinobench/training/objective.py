@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dinobench.runtime.processes import gather_from_processes
-from dinobench.training.loss import GLOBAL_VIEWS, cross_entropy, entropy
+from dinobench.training.loss import GLOBAL_VIEWS, Part, cross_entropy, entropy, others
 from dinobench.training.targets import Targets
 
 
@@ -26,12 +26,35 @@ class Terms:
     entropy: Tensor
 
 
+@dataclass(frozen=True)
+class Aims:
+    """What the student's views of one micro-batch are held against.
+
+    Attributes:
+        values: (2 * B, K), of the two global views.
+        entropy: mean entropy of the teacher's targets in nats, a scalar without gradient.
+    """
+
+    values: Tensor
+    entropy: Tensor
+
+
 class Objective(nn.Module):
     """Compares student and teacher logits; its buffers are part of a checkpoint."""
 
-    def forward(self, student: Tensor, teacher: Tensor, temperature: float) -> Terms:
-        """Loss of one micro-batch: student (V * B, K), teacher (2 * B, K), view by view; teacher temperature."""
+    def aims(self, teacher: Tensor, temperature: float) -> Aims:
+        """From the teacher's logits (2 * B, K) of one micro-batch, view by view, and its temperature."""
         raise NotImplementedError
+
+    def loss(self, student: Tensor, aims: Tensor, part: Part) -> Tensor:
+        """What the student's logits (v * B, K) of some views add to the loss of the micro-batch."""
+        raise NotImplementedError
+
+    def forward(self, student: Tensor, teacher: Tensor, temperature: float) -> Terms:
+        """All views of one micro-batch at once: student (V * B, K), teacher (2 * B, K), view by view."""
+        aims = self.aims(teacher, temperature)
+        views = GLOBAL_VIEWS * len(student) // len(teacher)
+        return Terms(self.loss(student, aims.values, Part(0, views)), aims.entropy)
 
     def after_step(self) -> None:
         """Called once per optimiser step, however many micro-batches it took."""
@@ -50,10 +73,14 @@ class CrossEntropy(Objective):
         self.targets = targets
         self.student_temperature = student_temperature
 
-    def forward(self, student: Tensor, teacher: Tensor, temperature: float) -> Terms:
-        """See `Objective`."""
+    def aims(self, teacher: Tensor, temperature: float) -> Aims:
+        """Target probabilities."""
         targets = self.targets(teacher, temperature)
-        return Terms(cross_entropy(student, targets, self.student_temperature), entropy(targets))
+        return Aims(targets, entropy(targets))
+
+    def loss(self, student: Tensor, aims: Tensor, part: Part) -> Tensor:
+        """See `Objective`."""
+        return cross_entropy(student, aims, self.student_temperature, part)
 
     def after_step(self) -> None:
         """Let the center follow."""
@@ -63,10 +90,14 @@ class CrossEntropy(Objective):
 class MeanSquaredError(Objective):
     """BYOL's loss: squared distance between unit vectors, 2 - 2 cos, over all pairs of different views."""
 
-    def forward(self, student: Tensor, teacher: Tensor, temperature: float) -> Terms:
-        """See `Objective`; the temperature serves the reported entropy alone."""
-        cosines = _pairwise_cosines(*_unit_views(student, teacher))
-        return Terms((2 - 2 * cosines).mean(), entropy((teacher / temperature).softmax(-1)))
+    def aims(self, teacher: Tensor, temperature: float) -> Aims:
+        """Unit vectors; the temperature serves the reported entropy alone."""
+        return _unit_aims(teacher, temperature)
+
+    def loss(self, student: Tensor, aims: Tensor, part: Part) -> Tensor:
+        """See `Objective`."""
+        cosines = _pairwise_cosines(*_by_view(student, aims), part)
+        return (2 - 2 * cosines).mean(1).sum() / part.pairs
 
 
 class InfoNce(Objective):
@@ -88,15 +119,19 @@ class InfoNce(Objective):
         self.softmax_temperature = softmax_temperature
         self._seen: list[Tensor] = []
 
-    def forward(self, student: Tensor, teacher: Tensor, temperature: float) -> Terms:
-        """See `Objective`; `temperature` serves the reported entropy alone."""
-        views, keys = _unit_views(student, teacher)
-        self._seen.append(keys.flatten(0, 1))
+    def aims(self, teacher: Tensor, temperature: float) -> Aims:
+        """Unit vectors, remembered until `after_step`; `temperature` serves the reported entropy alone."""
+        aims = _unit_aims(teacher, temperature)
+        self._seen.append(aims.values)
+        return aims
+
+    def loss(self, student: Tensor, aims: Tensor, part: Part) -> Tensor:
+        """See `Objective`."""
+        views, keys = _by_view(student, aims)
         against = (views @ self.queue.T / self.softmax_temperature).logsumexp(-1)
-        positives = _pairwise_cosines(views, keys) / self.softmax_temperature
-        against = torch.stack([against[index] for index in range(len(views)) for _ in _others(index)])
-        loss = (torch.logaddexp(positives, against) - positives).mean()
-        return Terms(loss, entropy((teacher / temperature).softmax(-1)))
+        positives = _pairwise_cosines(views, keys, part) / self.softmax_temperature
+        against = torch.stack([row for view, row in enumerate(against, start=part.first) for _ in others(view)])
+        return (torch.logaddexp(positives, against) - positives).mean(1).sum() / part.pairs
 
     @torch.no_grad()
     def after_step(self) -> None:
@@ -108,19 +143,17 @@ class InfoNce(Objective):
         self.place.copy_((self.place + len(keys)) % len(self.queue))
 
 
-def _unit_views(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
-    """Unit vectors (V, B, K) and (2, B, K)."""
-    dim = teacher.shape[1]
-    keys = F.normalize(teacher, dim=-1).reshape(GLOBAL_VIEWS, -1, dim)
-    views = F.normalize(student.to(keys.dtype), dim=-1).reshape(-1, keys.shape[1], dim)
-    return views, keys
+def _unit_aims(teacher: Tensor, temperature: float) -> Aims:
+    return Aims(F.normalize(teacher, dim=-1), entropy((teacher / temperature).softmax(-1)))
 
 
-def _others(view: int) -> list[int]:
-    """The teacher views that a student view is held against: all but itself."""
-    return [index for index in range(GLOBAL_VIEWS) if index != view]
+def _by_view(student: Tensor, aims: Tensor) -> tuple[Tensor, Tensor]:
+    """Unit vectors (v, B, K) of the student and (2, B, K) of the teacher."""
+    keys = aims.reshape(GLOBAL_VIEWS, -1, aims.shape[-1])
+    return F.normalize(student.to(keys.dtype), dim=-1).reshape(-1, *keys.shape[1:]), keys
 
 
-def _pairwise_cosines(views: Tensor, keys: Tensor) -> Tensor:
-    """(pairs, B) cosines of each unit student view (V, B, K) with the other teacher views (2, B, K)."""
-    return torch.stack([(view * keys[other]).sum(-1) for index, view in enumerate(views) for other in _others(index)])
+def _pairwise_cosines(views: Tensor, keys: Tensor, part: Part) -> Tensor:
+    """(pairs, B) cosines of each unit student view (v, B, K) with the other teacher views (2, B, K)."""
+    numbered = enumerate(views, start=part.first)
+    return torch.stack([(view * keys[other]).sum(-1) for number, view in numbered for other in others(number)])

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from dinobench.runtime.processes import world_size
+from dinobench.training.loss import GLOBAL_VIEWS, Part
 from dinobench.training.objective import Objective
 from dinobench.training.optimisers import clip_each, set_schedules
 from dinobench.training.student_teacher import Network, follow
@@ -89,8 +92,8 @@ class Learner:
         self.optimiser.zero_grad()
         terms = []
         for number, views in enumerate(micro_batches, start=1):
-            with self._without_exchange(number < len(micro_batches)):
-                terms.append(self._learn(views, settings.temperature, share=1 / len(micro_batches)))
+            last = number == len(micro_batches)
+            terms.append(self._learn(views, settings.temperature, share=1 / len(micro_batches), last=last))
         norms = clip_each(self.student.parameters(), self.clip)
         if self.teacher_from == "previous_iteration":
             follow(self.teacher, self.student, 0.0)
@@ -105,17 +108,45 @@ class Learner:
         if self.teacher_from == "previous_epoch":
             follow(self.teacher, self.student, 0.0)
 
-    def _learn(self, views: Views, temperature: float, share: float) -> tuple[Tensor, Tensor]:
-        """Add `share` of this micro-batch's gradient; gives its loss and entropy."""
-        with torch.autocast(views[0].device.type, dtype=torch.bfloat16, enabled=self.bf16):
-            with torch.no_grad():
+    def _learn(self, views: Views, temperature: float, share: float, last: bool) -> tuple[Tensor, Tensor]:
+        """Add `share` of this micro-batch's gradient; gives its loss and entropy.
+
+        The loss is a sum over the student's views, so the views of one size are done with, backward too, before those
+        of the next: their activations never lie in memory together. A batch norm in the head wants all at once.
+        """
+        with torch.no_grad():
+            with self._autocast(views):
                 targets = self.teacher(views[:1])
-            logits = (self._parallel or self.student)(views)
-        if self.bf16:
-            targets = targets.float()
-        terms = self.objective(logits, targets, temperature)
-        (terms.loss * share).backward()
-        return terms.loss.detach(), terms.entropy
+            aims = self.objective.aims(targets.float() if self.bf16 else targets, temperature)
+        batch = len(views[0]) // GLOBAL_VIEWS
+        counts = [len(group) // batch for group in views]
+        loss, first = aims.entropy.new_zeros(()), 0
+        parts = self._parts(views, batch)
+        for groups in parts:
+            with self._without_exchange(not last or groups is not parts[-1]):
+                with self._autocast(views):
+                    logits = (self._parallel or self.student)(groups)
+                part = self.objective.loss(logits, aims.values, Part(first, sum(counts)))
+                torch.autograd.backward(part * share)
+            loss += part.detach()
+            first += len(logits) // batch
+        return loss, aims.entropy
+
+    def _parts(self, views: Views, batch: int) -> list[Views]:
+        """Views that are learnt from together: as many as have the pixels of a global one.
+
+        Batch norms tell more apart: one in the backbone takes all views of a size, one in the head all views.
+        """
+        if _has_batch_norm(self.student.head):
+            return [views]
+        if _has_batch_norm(self.student):
+            return [[group] for group in views]
+        side = views[0].shape[-1]
+        most = [max(1, side * side // group.shape[-1] ** 2) for group in views]
+        return [[part] for group, few in zip(views, most, strict=True) for part in _evenly(group, batch, few)]
+
+    def _autocast(self, views: Views) -> torch.autocast:
+        return torch.autocast(views[0].device.type, dtype=torch.bfloat16, enabled=self.bf16)
 
     def _follow(self, momentum: float) -> None:
         if self.teacher_from == "momentum":
@@ -137,3 +168,13 @@ class Learner:
         if wait and isinstance(self._parallel, DistributedDataParallel):
             return self._parallel.no_sync()
         return contextlib.nullcontext()
+
+
+def _evenly(group: Tensor, batch: int, few: int) -> Sequence[Tensor]:
+    """Runs of at most `few` views, of nearly equal length."""
+    views = group.reshape(-1, batch, *group.shape[1:])
+    return [run.flatten(0, 1) for run in views.chunk(math.ceil(len(views) / few))]
+
+
+def _has_batch_norm(network: nn.Module) -> bool:
+    return any(isinstance(module, _BatchNorm) for module in network.modules())
