@@ -19,6 +19,16 @@ def test_the_fused_way_equals_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> 
     assert not torch.equal(plain, fused)
 
 
+def test_pieces_equal_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    query, key, value = torch.randn(3, 2, 40, 3, 16).bfloat16().transpose(2, 3).unbind(0)
+    with torch.no_grad():
+        whole = attend(query, key, value)
+        monkeypatch.setattr(attention, "FUSED_CPU_TOKENS", 1)
+        monkeypatch.setattr(attention, "_QUERIES", 16)
+        pieces = attend(query, key, value)
+    torch.testing.assert_close(pieces, whole)
+
+
 def test_training_on_cpu_takes_the_plain_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention, "FUSED_CPU_TOKENS", 1)
     monkeypatch.setattr(attention.F, "scaled_dot_product_attention", lambda *_: pytest.fail("fused kernel used"))
