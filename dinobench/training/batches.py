@@ -67,6 +67,11 @@ class Plan:
             )
 
     @property
+    def micro_batch(self) -> int:
+        """Images that one process takes at once."""
+        return self.batch_size // (self.processes * self.accumulation)
+
+    @property
     def steps_per_epoch(self) -> int:
         """Whole batches in an epoch; the rest of the images wait for another epoch's order."""
         return self.images // self.batch_size

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dinobench.runtime.errors import InputError
 
 _NEAR = 0.01
+_FEW = 0.05
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,8 @@ class Diagnosis:
     """A named trouble and its remedy, in one line each.
 
     Attributes:
-        name: "collapse to one dimension", "collapse to uniform", "plateau" or "does not learn".
+        name: "collapse to one dimension", "collapse to few dimensions", "collapse to uniform", "plateau"
+            or "does not learn".
         fatal: whether the features are lost, so that going on makes no sense.
     """
 
@@ -59,6 +61,23 @@ def diagnose(entropy: float, divergence: float, out_dim: int, *, past_warmup: bo
             fatal=False,
         )
     return None
+
+
+def diagnose_use(used: float, samples: int, out_dim: int) -> Diagnosis | None:
+    """Name targets that tell hardly anything about the image: a collapse that stops short of one dimension.
+
+    Args:
+        used: over how many outputs the targets of a micro-batch spread.
+        samples: targets of a micro-batch, which is as many as could differ.
+        out_dim: K.
+    """
+    if used > _FEW * min(samples, out_dim):
+        return None
+    return Diagnosis(
+        "collapse to few dimensions",
+        f"all images share {used:.1f} of {out_dim} answers; keep centering on, lower base_lr or raise momentum_teacher",
+        fatal=False,
+    )
 
 
 def diagnose_features(accuracy: float, untrained: float) -> Diagnosis | None:

@@ -26,11 +26,17 @@ class Means:
         """
         if not self.measured:
             return {}
-        losses = mean_over_processes(torch.stack([step.loss.double() for step in self.measured]))
-        entropies = mean_over_processes(torch.stack([step.entropy.double() for step in self.measured]))
+        rows = [torch.stack([step.loss, step.entropy, step.used]).double() for step in self.measured]
+        losses, entropies, used = mean_over_processes(torch.stack(rows, 1))
         norms = torch.stack([torch.stack(torch._foreach_pow(list(step.norms), 2)).sum() for step in self.measured])
         self.measured.clear()
         for offset, loss in enumerate(losses.tolist()):
             check_finite(loss, first_step + offset)
         loss, entropy = losses.mean().item(), entropies.mean().item()
-        return {"loss": loss, "entropy": entropy, "kl": loss - entropy, "grad_norm": math.sqrt(norms.mean().item())}
+        return {
+            "loss": loss,
+            "entropy": entropy,
+            "kl": loss - entropy,
+            "used": used.mean().item(),
+            "grad_norm": math.sqrt(norms.mean().item()),
+        }

@@ -33,10 +33,12 @@ class Aims:
     Attributes:
         values: (2 * B, K), of the two global views.
         entropy: mean entropy of the teacher's targets in nats, a scalar without gradient.
+        used: over how many outputs the mean target spreads, exp of its entropy: 1 where all images have one answer.
     """
 
     values: Tensor
     entropy: Tensor
+    used: Tensor
 
 
 class Objective(nn.Module):
@@ -76,7 +78,7 @@ class CrossEntropy(Objective):
     def aims(self, teacher: Tensor, temperature: float) -> Aims:
         """Target probabilities."""
         targets = self.targets(teacher, temperature)
-        return Aims(targets, entropy(targets))
+        return _aims(targets, targets)
 
     def loss(self, student: Tensor, aims: Tensor, part: Part) -> Tensor:
         """See `Objective`."""
@@ -144,7 +146,11 @@ class InfoNce(Objective):
 
 
 def _unit_aims(teacher: Tensor, temperature: float) -> Aims:
-    return Aims(F.normalize(teacher, dim=-1), entropy((teacher / temperature).softmax(-1)))
+    return _aims(F.normalize(teacher, dim=-1), (teacher / temperature).softmax(-1))
+
+
+def _aims(values: Tensor, probabilities: Tensor) -> Aims:
+    return Aims(values, entropy(probabilities), entropy(probabilities.mean(0)).exp())
 
 
 def _by_view(student: Tensor, aims: Tensor) -> tuple[Tensor, Tensor]:

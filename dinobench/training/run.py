@@ -23,8 +23,9 @@ from dinobench.runtime.processes import (
 from dinobench.training import checkpoints
 from dinobench.training.batches import Normalise, load_views, worker_count
 from dinobench.training.build import Schedules, build_learner
-from dinobench.training.diagnostics import Diagnosis, diagnose, diagnose_features
+from dinobench.training.diagnostics import Diagnosis, diagnose, diagnose_features, diagnose_use
 from dinobench.training.journal import Journal
+from dinobench.training.loss import GLOBAL_VIEWS
 from dinobench.training.means import Means
 from dinobench.training.recipe import Recipe, load_recipe
 from dinobench.training.source import open_source
@@ -199,7 +200,7 @@ class Run:
     def _end_epoch(self, lines: list[dict[str, Any]]) -> None:
         epoch = self.step // self.plan.steps_per_epoch
         weight = sum(line["steps"] for line in lines)
-        kinds = [kind for kind in ("loss", "entropy", "kl") if kind in lines[0]]
+        kinds = [kind for kind in ("loss", "entropy", "kl", "used") if kind in lines[0]]
         means: dict[str, float] = {kind: sum(line[kind] * line["steps"] for line in lines) / weight for kind in kinds}
         summary: dict[str, Any] = {"step": self.step, "epoch": epoch, "kind": "epoch", **means}
         accuracy = self._measure(epoch)
@@ -239,6 +240,8 @@ class Run:
         found = None
         if self.recipe.objective == "cross_entropy":
             found = diagnose(means["entropy"], means["kl"], self.recipe.out_dim, past_warmup=past_warmup)
+            if found is None and past_warmup:
+                found = diagnose_use(means["used"], self.plan.micro_batch * GLOBAL_VIEWS, self.recipe.out_dim)
         if found is None and past_warmup and accuracy is not None and self.untrained is not None:
             found = diagnose_features(accuracy, self.untrained)
         return found

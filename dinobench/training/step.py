@@ -48,11 +48,13 @@ class Measured:
     Attributes:
         loss: mean over the step's micro-batches, of this process.
         entropy: mean entropy of the teacher's targets in nats.
+        used: over how many outputs the targets of a micro-batch spread.
         norms: of the student's gradient tensors before clipping.
     """
 
     loss: Tensor
     entropy: Tensor
+    used: Tensor
     norms: Sequence[Tensor]
 
 
@@ -100,16 +102,16 @@ class Learner:
         self.optimiser.step()
         self.objective.after_step()
         self._follow(settings.momentum)
-        losses, entropies = zip(*terms, strict=True)
-        return Measured(torch.stack(losses).mean(), torch.stack(entropies).mean(), norms)
+        loss, entropy, used = (torch.stack(figures).mean() for figures in zip(*terms, strict=True))
+        return Measured(loss, entropy, used, norms)
 
     def end_epoch(self) -> None:
         """Called after the last step of each epoch."""
         if self.teacher_from == "previous_epoch":
             follow(self.teacher, self.student, 0.0)
 
-    def _learn(self, views: Views, temperature: float, share: float, last: bool) -> tuple[Tensor, Tensor]:
-        """Add `share` of this micro-batch's gradient; gives its loss and entropy.
+    def _learn(self, views: Views, temperature: float, share: float, last: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Add `share` of this micro-batch's gradient; gives its loss, entropy and outputs in use.
 
         The loss is a sum over the student's views, so the views of one size are done with, backward too, before those
         of the next: their activations never lie in memory together. A batch norm in the head wants all at once.
@@ -130,7 +132,7 @@ class Learner:
                 torch.autograd.backward(part * share)
             loss += part.detach()
             first += len(logits) // batch
-        return loss, aims.entropy
+        return loss, aims.entropy, aims.used
 
     def _parts(self, views: Views, batch: int) -> list[Views]:
         """Views that are learnt from together: as many as have the pixels of a global one.

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from dinobench.training.diagnostics import diagnose, diagnose_features, diagnose_use
+
+LN = math.log(1024)
+
+
+@pytest.mark.parametrize(
+    ("entropy", "divergence", "past_warmup", "name"),
+    [
+        (0.001, 0.001, False, "collapse to one dimension"),
+        (LN, 1e-5, True, "collapse to uniform"),
+        (LN, 0.5, True, "plateau"),
+        (LN, 1e-5, False, None),  # a network before its warm-up ends
+        (4.6, 0.65, True, None),
+        (0.001, 0.5, True, None),
+    ],
+)
+def test_entropy_and_divergence_name_the_collapse(entropy, divergence, past_warmup, name):
+    found = diagnose(entropy, divergence, 1024, past_warmup=past_warmup)
+    assert (found and found.name) == name
+    if found:
+        assert "\n" not in str(found)
+
+
+def test_few_outputs_in_use_are_named_whatever_their_number():
+    assert diagnose_use(2.0, 64, 1024).name == "collapse to few dimensions"
+    assert diagnose_use(2.0, 64, 1024).fatal is False
+    assert "2.0 of 1024" in str(diagnose_use(2.0, 64, 1024))
+    assert diagnose_use(30.0, 64, 1024) is None
+    assert diagnose_use(2.0, 64, 16) is None  # an eighth of all there are
+
+
+def test_features_must_pass_the_untrained_ones():
+    assert diagnose_features(27.9, 27.9).name == "does not learn"
+    assert diagnose_features(28.0, 27.9) is None
