@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dinobench.data.dataset import ImageSet
 from dinobench.evaluators.base import EvaluationContext, Scores
+from dinobench.evaluators.frozen.epochs import Epoch, augmented_epochs, cached_epochs
 from dinobench.evaluators.frozen.features import (
     LabelledFeatures,
     labelled_features,
@@ -21,7 +22,7 @@ from dinobench.evaluators.frozen.features import (
     stored_matrix,
 )
 from dinobench.evaluators.frozen.heads import LinearHead, load_head, save_head
-from dinobench.evaluators.frozen.probe import Epoch, LabelledRows, Probe, augmented_epochs, cached_epochs
+from dinobench.evaluators.frozen.probe import LabelledRows, Probe
 from dinobench.evaluators.shared.accuracies import add_accuracy, save_predictions
 from dinobench.evaluators.shared.held_out import hold_out
 from dinobench.features.extract import Extractor
@@ -95,8 +96,8 @@ def _cached_sets(context: EvaluationContext, settings: Mapping[str, Any], val: L
     require_same_classes(train, val)
     kept, held = _split(train.labels.numpy(), settings["held_out"], context.seed)
     names = settings["features"]
-    rows = {name: train.matrix.only(name).take(kept) for name in names}
-    epochs = cached_epochs(rows, train.labels[torch.from_numpy(kept)], settings["batch"], context.seed)
+    labels = train.labels[torch.from_numpy(kept)]
+    epochs = cached_epochs(train.matrix, kept, labels, names, settings["batch"], context.seed)
     held_rows = _labelled(train, names, held) if len(held) else None
     images = {"train": len(train.labels), "val": len(val.labels)}
     return _Sets(epochs, _labelled(val, names), held_rows, images, [s for s in (train.skipped, val.skipped) if s])

@@ -29,15 +29,20 @@ class Shard:
     def __len__(self) -> int:
         return int(self.readable.sum())
 
-    def read(self, out: Tensor | None = None) -> Tensor:
-        """(readable, D) float32, the columns side by side, in `out` if given; a copy, so that no map stays open."""
-        columns = [np.load(path, mmap_mode="r") for path in self.files]
-        whole = torch.empty(len(self), sum(column.shape[1] for column in columns)) if out is None else out
+    def read(self, out: Tensor, rows: NDArray[np.int64] | None = None) -> None:
+        """Copy rows into `out` (n, D) float32, the columns side by side, and leave no map open.
+
+        Args:
+            out: as many rows as are asked for.
+            rows: places among the readable rows, all of them by default; only their pages are read.
+        """
+        places = np.flatnonzero(self.readable) if rows is None else np.flatnonzero(self.readable)[rows]
+        chosen: slice | NDArray[np.int64] = slice(None) if len(places) == len(self.readable) else places
         start = 0
-        for column in columns:
-            whole.numpy()[:, start : start + column.shape[1]] = column if self.readable.all() else column[self.readable]
+        for path in self.files:
+            column = np.load(path, mmap_mode="r")
+            out.numpy()[:, start : start + column.shape[1]] = column[chosen]
             start += column.shape[1]
-        return whole
 
 
 @dataclass(frozen=True)
@@ -100,11 +105,12 @@ class FeatureMatrix:
         return whole
 
     def take(self, rows: NDArray[np.int64]) -> Tensor:
-        """Some rows in memory: (n, D) float32 of `rows` (n,), which are sorted."""
-        parts, start = [], 0
+        """Some rows in memory: (n, D) float32 of `rows` (n,), which are sorted and distinct."""
+        chosen = torch.empty(len(rows), self.dim)
+        start = 0
         for shard in self.shards:
-            inside = rows[np.searchsorted(rows, start) : np.searchsorted(rows, start + len(shard))]
-            if len(inside):
-                parts.append(shard.read()[inside - start])
+            first, last = np.searchsorted(rows, (start, start + len(shard)))
+            if first < last:
+                shard.read(chosen[first:last], rows[first:last] - start)
             start += len(shard)
-        return torch.cat(parts)
+        return chosen

@@ -41,6 +41,8 @@ def test_take_and_only(matrix):
     stored, values = matrix
     rows = np.array([0, 4, 5, 8])
     assert torch.equal(stored.take(rows), values[rows])
+    assert torch.equal(stored.take(np.arange(9)), values)
+    assert stored.take(rows[:0]).shape == (0, 5)
     assert torch.equal(stored.only("mean").tensor(), values[:, 2:])
     assert torch.equal(stored.only("mean+cls").tensor(), torch.cat([values[:, 2:], values[:, :2]], 1))
 

@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
-from dinobench.data.crops import crop_box
-from dinobench.data.dataset import ImageSet
-from dinobench.data.transforms import resampling
+from dinobench.evaluators.frozen.epochs import Epoch
 from dinobench.evaluators.frozen.heads import LinearHeads
 from dinobench.evaluators.shared import checkpoint
-from dinobench.features.extract import Extractor, feature_batches
-from dinobench.features.loading import in_chunks
-from dinobench.features.names import Column, parse_feature
 from dinobench.runtime.console import progress
-from dinobench.runtime.errors import InputError
-
-_SCALE, _RATIO, _FLIP = (0.08, 1.0), (3 / 4, 4 / 3), 0.5  # torchvision's RandomResizedCrop, which the paper uses
-
-# Features of the training images in the order of an epoch: by feature name (B, D), and labels (B,).
-Batches = Iterator[tuple[dict[str, Tensor], Tensor]]
-Epoch = Callable[[int], Batches]
 
 
 @dataclass(frozen=True)
@@ -149,81 +133,3 @@ class Probe:
 
 def _percent(right: Tensor) -> Tensor:
     return 100 * right.float().mean(1)
-
-
-def cached_epochs(features: Mapping[str, Tensor], labels: Tensor, batch: int, seed: int) -> Epoch:
-    """Epochs over stored features (N, D), shuffled anew each time."""
-
-    def batches(epoch: int) -> Batches:
-        order = torch.from_numpy(_order(len(labels), seed, epoch))
-        for rows in torch.split(order, batch):
-            yield {name: matrix[rows] for name, matrix in features.items()}, labels[rows]
-
-    return batches
-
-
-def augmented_epochs(
-    network: Extractor,
-    images: ImageSet,
-    features: Sequence[str],
-    batch: int,
-    seed: int,
-    *,
-    forward_batch: int,
-    workers: int,
-    skip_unreadable: bool,
-) -> Epoch:
-    """Epochs over random crops and flips of the images, through the network: one pass for all features and heads.
-
-    Args:
-        network: extracts every column of `features`.
-        images: labelled.
-        features: names.
-        batch: images per step of the heads.
-        seed: with the epoch and the image's index it fixes a crop, whatever the number of threads.
-        forward_batch: images per forward pass.
-        workers: decoding threads.
-        skip_unreadable: leave images out that cannot be decoded, where the alternative is InputError.
-    """
-    labels = torch.tensor(images.labels)
-
-    def batches(epoch: int) -> Batches:
-        def crop(image: Image.Image, index: int) -> Image.Image:
-            return training_crop(image, network.transform.size, random.Random(f"{seed}/{epoch}/{index}"))
-
-        chunks = _stepwise(_order(len(images), seed, epoch), batch, forward_batch)
-        parts: list[dict[str, Tensor]] = []
-        indices: list[NDArray[np.int64]] = []
-        seen = 0
-        for found in feature_batches(network, images, chunks, workers, crop):
-            if found.unreadable and not skip_unreadable:
-                raise InputError(next(iter(found.unreadable.values())))
-            seen += len(found.indices) + len(found.unreadable)
-            if len(found.indices):
-                parts.append({name: _joined(found.columns, name) for name in features})
-                indices.append(found.indices)
-            if parts and (seen % batch == 0 or seen == len(images)):
-                whole = {name: torch.cat([part[name] for part in parts]) for name in features}
-                yield whole, labels[torch.from_numpy(np.concatenate(indices))]
-                parts, indices = [], []
-
-    return batches
-
-
-def training_crop(image: Image.Image, size: int, rng: random.Random) -> Image.Image:
-    """A random crop resized to size x size (bilinear, antialiased), flipped half of the time."""
-    crop = image.crop(crop_box(image.size, _SCALE, _RATIO, rng)).resize((size, size), resampling("bilinear"))
-    return crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < _FLIP else crop
-
-
-def _joined(columns: Mapping[Column, Tensor], name: str) -> Tensor:
-    return torch.cat([columns[column] for column in parse_feature(name)], 1)
-
-
-def _order(images: int, seed: int, epoch: int) -> NDArray[np.int64]:
-    return np.random.default_rng([seed, epoch]).permutation(images)
-
-
-def _stepwise(order: NDArray[np.int64], batch: int, forward_batch: int) -> list[NDArray[np.int64]]:
-    """Chunks for the network such that none reaches over the end of a step's batch."""
-    return [chunk for step in in_chunks(order, batch) for chunk in in_chunks(step, forward_batch)]

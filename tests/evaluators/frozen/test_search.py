@@ -9,9 +9,8 @@ import torch
 import torch.distributed as dist
 
 from dinobench.evaluators.frozen.search import RowsInMemory, search
-from dinobench.features.matrix import FeatureMatrix, Shard
-from dinobench.features.names import Column
 from dinobench.runtime.errors import InputError
+from tests.features.stored import stored
 
 CPU = torch.device("cpu")
 QUERIES = torch.randn(9, 16, generator=torch.Generator().manual_seed(1))
@@ -19,12 +18,8 @@ BANK = 3 * torch.randn(230, 16, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture
-def stored(tmp_path):
-    shards = []
-    for number, part in enumerate(BANK.split(50)):
-        np.save(tmp_path / f"{number}.npy", part.numpy())
-        shards.append(Shard((tmp_path / f"{number}.npy",), np.ones(len(part), bool)))
-    return FeatureMatrix((Column("cls"),), tuple(shards), np.arange(len(BANK)), {})
+def bank(tmp_path):
+    return stored(tmp_path, {"cls": BANK}, 50)
 
 
 def _wanted(k):
@@ -35,31 +30,31 @@ def _wanted(k):
 @pytest.mark.parametrize("k", [1, 7, 230])
 @pytest.mark.parametrize("method", ["blocks", "faiss"])
 @pytest.mark.parametrize("where", ["memory", "disk"])
-def test_every_way_finds_the_same(stored, k, method, where):
+def test_every_way_finds_the_same(bank, k, method, where):
     if method == "faiss":
         pytest.importorskip("faiss")
-    found = search(QUERIES, RowsInMemory(BANK) if where == "memory" else stored, k, method, CPU)
+    found = search(QUERIES, RowsInMemory(BANK) if where == "memory" else bank, k, method, CPU)
     torch.testing.assert_close(found.similarities, _wanted(k).values)
     assert torch.equal(found.indices, _wanted(k).indices)
 
 
-def _one_of_many(rank, processes, port, stored, k, answers):
+def _one_of_many(rank, processes, port, bank, k, answers):
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=processes)
-    answers.put(search(QUERIES, stored, k, "blocks", CPU).indices.numpy())
+    answers.put(search(QUERIES, bank, k, "blocks", CPU).indices.numpy())
     dist.barrier()
     dist.destroy_process_group()
 
 
 @pytest.mark.parametrize(("processes", "k"), [(2, 7), (3, 60), (7, 5)])
-def test_processes_merge_exactly(stored, processes, k):
+def test_processes_merge_exactly(bank, processes, k):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     context = multiprocessing.get_context("fork")
     answers = context.Queue()
     started = [
-        context.Process(target=_one_of_many, args=(rank, processes, port, stored, k, answers))
+        context.Process(target=_one_of_many, args=(rank, processes, port, bank, k, answers))
         for rank in range(processes)
     ]
     for process in started:
