@@ -67,7 +67,7 @@ def show(cards: Mapping[str, ModelCard], name: str) -> None:
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for the file (default $DINOBENCH_WEIGHTS, else ~/.cache/dinobench/weights).",
+    help="Folder for the file (default $DINOBENCH_CACHE/weights).",
 )
 @click.pass_obj
 def fetch(cards: Mapping[str, ModelCard], name: str, output: Path | None) -> None:

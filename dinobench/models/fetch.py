@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
+from dinobench.runtime.cache import cache_folder
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import sha256_file, write_text_atomically
 
@@ -43,8 +44,8 @@ class Fetched:
 
 
 def weights_folder() -> Path:
-    """Where weights are kept: $DINOBENCH_WEIGHTS, else ~/.cache/dinobench/weights."""
-    return Path(os.environ.get("DINOBENCH_WEIGHTS") or "~/.cache/dinobench/weights").expanduser()
+    """Where weights are kept, beside the other files of the cache."""
+    return cache_folder("weights")
 
 
 def cached_weights(name: str, url: str, folder: Path | None = None) -> Path | None:

@@ -81,10 +81,10 @@ def test_fetch_puts_the_file_into_the_folder(address: str, tmp_path: Path) -> No
 def test_fetch_prints_the_digest_where_none_is_published(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DINOBENCH_WEIGHTS", str(tmp_path / "kept"))
+    monkeypatch.setenv("DINOBENCH_CACHE", str(tmp_path / "kept"))
     result = run(cards(tmp_path, f"{address}/net.pth"), "fetch", "mine")
     assert f"sha256 {hashlib.sha256(b'weights').hexdigest()} (no known digest" in result.output
-    assert (tmp_path / "kept" / "mine.pth").is_file()
+    assert (tmp_path / "kept" / "weights" / "mine.pth").is_file()
 
 
 @pytest.mark.parametrize(

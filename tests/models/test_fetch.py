@@ -176,11 +176,13 @@ def test_only_http_is_fetched(tmp_path: Path) -> None:
 
 
 def test_the_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DINOBENCH_WEIGHTS", str(tmp_path))
-    assert weights_folder() == tmp_path
+    monkeypatch.setenv("DINOBENCH_CACHE", str(tmp_path))
+    folder = tmp_path / "weights"
+    assert weights_folder() == folder
     assert cached_weights("net", "https://example.org/net.pth") is None
-    (tmp_path / "net.pth").write_bytes(b"copied by hand")
-    assert cached_weights("net", "https://example.org/net.pth") == tmp_path / "net.pth"
+    folder.mkdir()
+    (folder / "net.pth").write_bytes(b"copied by hand")
+    assert cached_weights("net", "https://example.org/net.pth") == folder / "net.pth"
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(server: Server, tmp_path: Path) -> None:
