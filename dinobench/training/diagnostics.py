@@ -18,7 +18,7 @@ class Diagnosis:
     Attributes:
         name: "collapse to one dimension", "collapse to few dimensions", "collapse to uniform", "plateau"
             or "does not learn".
-        fatal: whether the features are lost, so that going on makes no sense.
+        fatal: whether the targets say nothing any more, so that going on makes no sense.
     """
 
     name: str
@@ -46,14 +46,14 @@ def diagnose(entropy: float, divergence: float, out_dim: int, *, past_warmup: bo
             "keep centering on, lower base_lr or raise momentum_teacher",
             fatal=True,
         )
+    if share > 1 - _NEAR and divergence < _NEAR * math.log(out_dim) and past_warmup:
+        return Diagnosis(
+            "collapse to uniform",
+            f"the teacher's entropy is {entropy:.3f}, ln {out_dim} = {math.log(out_dim):.3f}: no image has an "
+            "answer; keep sharpening on: lower teacher_temp",
+            fatal=share > 1 - _NEAR / 10 and divergence < _NEAR / 10,
+        )
     if share > 1 - _NEAR / 10 and past_warmup:
-        if divergence < _NEAR / 10:
-            return Diagnosis(
-                "collapse to uniform",
-                f"the teacher's entropy is {entropy:.3f}, ln {out_dim} = {math.log(out_dim):.3f}: no image has an "
-                "answer; keep sharpening on: lower teacher_temp",
-                fatal=True,
-            )
         return Diagnosis(
             "plateau",
             f"the loss stays near ln {out_dim} = {math.log(out_dim):.3f}; raise base_lr, "

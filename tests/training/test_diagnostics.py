@@ -15,6 +15,8 @@ LN = math.log(1024)
         (0.001, 0.001, False, "collapse to one dimension"),
         (LN, 1e-5, True, "collapse to uniform"),
         (LN, 0.5, True, "plateau"),
+        (0.994 * LN, 0.02, True, "collapse to uniform"),
+        (0.994 * LN, 0.5, True, None),
         (LN, 1e-5, False, None),  # a network before its warm-up ends
         (4.6, 0.65, True, None),
         (0.001, 0.5, True, None),
@@ -25,6 +27,7 @@ def test_entropy_and_divergence_name_the_collapse(entropy, divergence, past_warm
     assert (found and found.name) == name
     if found:
         assert "\n" not in str(found)
+        assert found.fatal == (divergence < 0.01)  # near its end, nothing but a warning
 
 
 def test_few_outputs_in_use_are_named_whatever_their_number():
