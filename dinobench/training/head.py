@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -19,24 +21,22 @@ class _ScaledProduct(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, direction: Tensor, gain: Tensor) -> Tensor:
-        lengths = direction.norm(dim=1, keepdim=True)
-        outputs = F.linear(inputs, direction)  # in bfloat16 under autocast
-        ctx.save_for_backward(inputs, direction, gain, lengths)
-        return outputs.mul_((gain / lengths).flatten())
+    def forward(ctx: Any, inputs: Tensor, direction: Tensor, gain: Tensor, rows: Tensor, lengths: Tensor) -> Tensor:
+        ctx.save_for_backward(inputs, direction, gain, rows, lengths)
+        return F.linear(inputs.to(rows.dtype), rows).mul_((gain / lengths).flatten())
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        inputs, direction, gain, lengths = ctx.saved_tensors
-        scale, dtype = gain / lengths, gradient.dtype
-        of_inputs = (gradient * scale.flatten().to(dtype)) @ direction.to(dtype)
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, direction, gain, rows, lengths = ctx.saved_tensors
+        scale = gain / lengths
+        of_inputs = ((gradient * scale.flatten().to(gradient.dtype)) @ rows).to(inputs.dtype)
         if not any(ctx.needs_input_grad[1:]):
-            return of_inputs.to(inputs.dtype), None, None
-        of_rows = (gradient.flatten(0, -2).T @ inputs.flatten(0, -2).to(dtype)).to(direction.dtype)
+            return of_inputs, None, None, None, None
+        of_rows = (gradient.flatten(0, -2).T @ inputs.flatten(0, -2).to(gradient.dtype)).to(direction.dtype)
         along = torch.linalg.vecdot(direction, of_rows).unsqueeze(1)
         of_direction = of_rows.mul_(scale).addcmul_(direction, along * scale / lengths.square(), value=-1)
-        return of_inputs.to(inputs.dtype), of_direction, along / lengths
+        return of_inputs, of_direction, along / lengths, None, None
 
 
 class WeightNormLinear(nn.Module):
@@ -52,11 +52,36 @@ class WeightNormLinear(nn.Module):
         self.weight_v = nn.Parameter(torch.empty(out_dim, in_dim))
         bound = 1 / math.sqrt(in_dim)
         nn.init.uniform_(self.weight_v, -bound, bound)
+        self._kept: tuple[Tensor, Tensor] | None = None
+        self._holding = False
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Cosines with the rows of `weight_v`, scaled by the gains, where the inputs are unit vectors."""
-        outputs: Tensor = _ScaledProduct.apply(inputs, self.weight_v, self.weight_g)
+        rows, lengths = self._prepared(_product_type(inputs))
+        outputs: Tensor = _ScaledProduct.apply(inputs, self.weight_v, self.weight_g, rows, lengths)
         return outputs
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Within, `weight_v` must not change: what every pass derives from it is derived once."""
+        self._holding = True
+        try:
+            yield
+        finally:
+            self._holding, self._kept = False, None
+
+    @torch.no_grad()
+    def _prepared(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """`weight_v` in the type of the product, and the lengths of its rows."""
+        kept = self._kept or (self.weight_v.detach().to(dtype), self.weight_v.norm(dim=1, keepdim=True))
+        self._kept = kept if self._holding else None
+        return kept
+
+
+def _product_type(inputs: Tensor) -> torch.dtype:
+    """What F.linear would compute in here."""
+    kind = inputs.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else inputs.dtype
 
 
 class DinoHead(nn.Module):

@@ -124,14 +124,15 @@ class Learner:
         counts = [len(group) // batch for group in views]
         loss, first = aims.entropy.new_zeros(()), 0
         parts = self._parts(views, batch)
-        for groups in parts:
-            with self._without_exchange(not last or groups is not parts[-1]):
-                with self._autocast(views):
+        with self.student.head.last_layer.held(), self._autocast(views):  # whose cast weights serve all parts
+            for groups in parts:
+                with self._without_exchange(not last or groups is not parts[-1]):
                     logits = (self._parallel or self.student)(groups)
-                part = self.objective.loss(logits, aims.values, Part(first, sum(counts)))
-                torch.autograd.backward(part * share)
-            loss += part.detach()
-            first += len(logits) // batch
+                    with torch.autocast(logits.device.type, enabled=False):
+                        part = self.objective.loss(logits, aims.values, Part(first, sum(counts)))
+                        torch.autograd.backward(part * share)
+                loss += part.detach()
+                first += len(logits) // batch
         return loss, aims.entropy, aims.used
 
     def _parts(self, views: Views, batch: int) -> list[Views]:
