@@ -49,11 +49,19 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Cell:
-    """Where a task's metric stands in the paper: table number, column of results/published, metric of the record."""
+    """Where a task's metric stands in the paper.
+
+    Attributes:
+        table: number.
+        column: of results/published.
+        metric: of the record.
+        row: values that single out the task's rows, where a model has several in the table.
+    """
 
     table: str
     column: str
     metric: str
+    row: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -102,7 +110,7 @@ class ModelCard:
     """One published model.
 
     Attributes:
-        weights: a URL, or "not released".
+        weights: a URL, "not released", or "random:ARCHITECTURE".
         because: why the weights are not to be had, where they are not.
         sha256: digest of the published file or its first digits (as torch.hub names carry), empty where none is known.
         figures: published figures outside the paper's tables, each {"value": ..., "source": ...}.
@@ -126,6 +134,11 @@ class ModelCard:
     def released(self) -> bool:
         """Whether anyone can download the weights."""
         return self.weights != "not released"
+
+    @property
+    def random(self) -> bool:
+        """Whether the weights are drawn at random, so that there is nothing to download."""
+        return self.weights.startswith("random:")
 
 
 def load_tasks(extra: Path | None = None) -> dict[str, TaskCard]:

@@ -10,7 +10,7 @@ from dinobench.cli.options import MODELS_DIR, RESULTS, TASKS_DIR
 
 
 @click.command()
-@click.option("--table", "name", default="all", show_default=True, help="2 to 9, 1, 12, figure4, figure6 or all.")
+@click.option("--table", "name", default="all", show_default=True, help="1 to 10, 12, figure4, figure6; all: 2 to 9.")
 @click.option(
     "--format",
     "style",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from torch.nn import functional as F
 
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.frozen.features import LabelledFeatures, labelled_features, require_same_classes
-from dinobench.evaluators.frozen.low_shot import chosen_rows
+from dinobench.evaluators.frozen.low_shot import chosen_rows, list_path
 from dinobench.evaluators.shared.accuracies import add_accuracy, save_predictions
 from dinobench.metrics.classification import top_classes
 from dinobench.runtime.errors import InputError
@@ -166,22 +165,9 @@ def _training_set(context: EvaluationContext, train: LabelledFeatures, draw: int
         train.names,
         shots=settings["shots"],
         percent=settings["percent"],
-        list_file=_list_file(settings["subset"], settings["lists"]),
+        list_file=list_path(settings["subset"], settings["lists"]),
         seed=context.seed + draw,
     )
     if rows is None:
         return train.matrix.tensor(), train.labels
     return train.matrix.take(rows), train.labels[torch.from_numpy(rows)]
-
-
-def _list_file(subset: str, folder: str) -> str:
-    """Path of the protocol's list of training images: in the folder `lists`, else as given."""
-    if not subset:
-        return ""
-    path = Path(folder) / subset
-    if not path.is_file():
-        raise InputError(
-            f"the protocol trains on the images listed in {subset}, which is not at {path}; get it (for 1% and 10%: "
-            "google-research/simclr, imagenet_subsets) and name its folder with --set lists=FOLDER"
-        )
-    return str(path)

@@ -87,6 +87,7 @@ SETTINGS = {
     "shots": 0,
     "percent": 100.0,
     "subset": "",
+    "lists": "",
     "draws": 1,
     "leave_one_out": False,
     "search": "blocks",

@@ -71,5 +71,22 @@ def chosen_rows(
     return percentage(labels, percent, seed) if percent < 100 else None
 
 
+def list_path(subset: str, folder: str) -> str:
+    """Path of the protocol's list of training images, which lies in `folder`; empty where it has none.
+
+    Raises:
+        InputError: it is not there.
+    """
+    if not subset:
+        return ""
+    path = Path(folder) / subset
+    if not path.is_file():
+        raise InputError(
+            f"the protocol trains on the images listed in {subset}, which is not at {path}; get it (for 1% and 10%: "
+            "google-research/simclr, imagenet_subsets) and name its folder with --set lists=FOLDER"
+        )
+    return str(path)
+
+
 def _draw(rng: np.random.Generator, rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     return rng.choice(rows, min(count, len(rows)), replace=False)

@@ -41,6 +41,7 @@ class OwnRow:
     protocol: str
     data: str
     parameters: float
+    texts: Mapping[str, str]
     figures: dict[str, RunRecord] = field(default_factory=dict)
     metrics: dict[str, str] = field(default_factory=dict)
 
@@ -85,7 +86,7 @@ def build_table(
     placed: dict[tuple[int, str], tuple[RunRecord, str]] = {}
     own: dict[tuple[str, ...], OwnRow] = {}
     for record, cell in _bearing_on(spec, records, tasks):
-        index = _published_row(spec, published, record, models) if record.comparable else None
+        index = _published_row(spec, published, record, cell, models) if record.comparable else None
         if index is None:
             _add_own(own, record, cell)
         else:
@@ -104,13 +105,17 @@ def _bearing_on(
 
 
 def _published_row(
-    spec: TableSpec, published: Sequence[Mapping[str, str]], record: RunRecord, models: Mapping[str, ModelCard]
+    spec: TableSpec,
+    published: Sequence[Mapping[str, str]],
+    record: RunRecord,
+    cell: Cell,
+    models: Mapping[str, ModelCard],
 ) -> int | None:
     card = models.get(str(record.model.get("card", "")))
     for row in card.rows if card else ():
         if row.table == spec.name:
             for index, values in enumerate(published):
-                if all(values.get(name) == wanted for name, wanted in row.key.items()):
+                if row.key.items() | cell.row.items() <= values.items():
                     return index
     return None
 
@@ -118,9 +123,9 @@ def _published_row(
 def _add_own(own: dict[tuple[str, ...], OwnRow], record: RunRecord, cell: Cell) -> None:
     protocol, name = str(record.protocol["name"]), str(record.model["name"])
     data = Path(str(record.data.get("spec", ""))).name
-    key = (name, str(record.model["sha256"]), data, protocol)
+    key = (name, str(record.model["sha256"]), data, protocol, *cell.row.values())
     parameters = float(record.model.get("parameters", 0)) / 1e6
-    row = own.setdefault(key, OwnRow(name, str(record.model["architecture"]), protocol, data, parameters))
+    row = own.setdefault(key, OwnRow(name, str(record.model["architecture"]), protocol, data, parameters, cell.row))
     row.figures[cell.column], row.metrics[cell.column] = record, cell.metric
 
 
@@ -178,7 +183,7 @@ def _ours_and_difference(found: tuple[RunRecord, str] | None, theirs: str, figur
 
 def _own_cells(spec: TableSpec, row: OwnRow, filled: set[str], notes: Footnotes) -> tuple[str, ...]:
     reasons = "; ".join(dict.fromkeys(reason for record in row.figures.values() for reason in record.because))
-    known = {"arch": row.arch, "method": row.label, "data": row.data, "pretrain_data": ""}
+    known = {"arch": row.arch, "method": row.label, "data": row.data, "pretrain_data": "", **row.texts}
     mark = notes.mark(f"{row.data}, protocol {row.protocol}: {reasons or 'no published row for this model'}")
     texts = [known.get(column.name, "") for column in spec.text]
     if "method" not in {column.name for column in spec.text}:

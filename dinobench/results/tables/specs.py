@@ -134,8 +134,16 @@ _ALL = (
         "10",
         "Logistic regression and k-NN on frozen features (%)",
         "table10_logistic.csv",
-        (TextColumn("dataset", "Data"),),
-        _figures(log_rn50="Logistic RN50", log_vits="Logistic ViT-S", knn_rn50="k-NN RN50", knn_vits="k-NN ViT-S"),
+        (TextColumn("classifier", "Classifier"), *_METHOD),
+        _figures(
+            imagenet="ImageNet",
+            imagenet_10pct="ImageNet 10%",
+            imagenet_1pct="ImageNet 1%",
+            places_10pct="Places 10%",
+            places_1pct="Places 1%",
+            voc07="VOC07",
+            flowers="Flowers",
+        ),
     ),
     TableSpec(
         "12",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dinobench.cards import ModelCard, Row, load_tasks, packaged
+from dinobench.cards import ModelCard, Row, load_models, load_tasks, packaged
 from dinobench.results.records import RunRecord
 from dinobench.results.tables.build import MISSING, Footnotes, Table, build_table, format_figure, read_published
 from dinobench.results.tables.specs import SPECS
@@ -60,6 +60,26 @@ def test_records_of_two_protocols_never_share_a_row() -> None:
     other = make_record(comparable=False, protocol={"name": "other", "version": 1, "hash": ""})
     table = table2(make_record(comparable=False), other)
     assert len(table.sections[-1][1]) == 2
+
+
+@pytest.mark.parametrize(
+    ("task", "classifier", "column", "published"),
+    [
+        ("knn", "k-NN", "ImageNet", "74.5"),
+        ("knn-1pct", "k-NN", "ImageNet 1%", "61.3"),
+        ("logistic", "Logistic", "ImageNet", "75.7"),
+        ("logistic-10pct", "Logistic", "ImageNet 10%", "72.2"),
+    ],
+)
+def test_a_model_with_several_rows_fills_the_tasks_own(task: str, classifier: str, column: str, published: str) -> None:
+    spec, model = SPECS["10"], "dino_vits16"
+    figures = read_published(packaged("results/published") / spec.csv)
+    records = [make_record(task=task), make_record(task=task, comparable=False)]
+    table = build_table(spec, figures, records, load_tasks(), {model: load_models()[model]})
+    cells = row(table, "k-NN [a]" if classifier == "k-NN" else classifier, "DINO", "ViT-S/16")
+    assert (cells[column], cells[f"{column} ours"]) == (published, "74.5")
+    _, ours = table.sections[-1]
+    assert [cells[0] for cells in ours] == [classifier]  # the record that is not comparable
 
 
 def test_a_failed_record_fills_nothing() -> None:
