@@ -27,7 +27,7 @@ def _list(cards: Sequence[ModelCard]) -> None:
     name_width = max((len(card.name) for card in cards), default=0)
     architecture_width = max((len(card.architecture) for card in cards), default=0)
     for card in cards:
-        state = "released" if card.released else "not released"
+        state = "random" if card.random else "released" if card.released else "not released"
         click.echo(f"{card.name:<{name_width}}  {card.architecture:<{architecture_width}}  {state:<12}  {card.title}")
 
 
@@ -77,6 +77,8 @@ def fetch(cards: Mapping[str, ModelCard], name: str, output: Path | None) -> Non
     card = _find(cards, name)
     if not card.released:
         raise InputError(f"the weights of {card.name} are not released: {card.because}")
+    if card.random:
+        raise InputError(f"the weights of {card.name} are drawn at random; there is nothing to fetch")
     got = fetch_weights(card.name, card.weights, sha256=card.sha256, folder=output)
     click.echo(f"{'fetched' if got.downloaded else 'already here'}: {got.path}")
     click.echo(f"sha256 {got.sha256} ({'as the card says' if got.verified else 'no known digest to compare with'})")

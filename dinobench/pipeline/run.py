@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,9 +80,11 @@ def load_model(plan: Plan, models_dir: Path | None = None) -> tuple[LoadedBackbo
     from dinobench.runtime.cpu import tune_cpu
 
     tune_cpu()
-    card = load_models(models_dir).get(plan.model)
-    if card is None:
-        return load_backbone(plan.model, settings=plan.model_settings), None
+    cards = load_models(models_dir)
+    card = cards.get(plan.model)
+    if card is None or card.random:
+        loaded = load_backbone(card.weights if card else plan.model, settings=plan.model_settings)
+        return loaded, card or _card_of_random(loaded, cards.values())
     if not card.released:
         raise InputError(f"the weights of {card.name} are not released: {card.because}")
     path = cached_weights(card.name, card.weights)
@@ -91,6 +93,12 @@ def load_model(plan: Plan, models_dir: Path | None = None) -> tuple[LoadedBackbo
     asked = {key: value for key, value in plan.model_settings.items() if value != MODEL_SETTINGS[key]}
     loaded = load_backbone(str(path), settings={**card.settings, **asked})
     return dataclasses.replace(loaded, name=card.name, spec=card.name), card
+
+
+def _card_of_random(loaded: LoadedBackbone, cards: Iterable[ModelCard]) -> ModelCard | None:
+    """The card of random weights in the architecture of a `random:` model."""
+    drawn = (card for card in cards if card.random and card.architecture == loaded.architecture)
+    return next(drawn, None) if loaded.family == "random" else None
 
 
 def _attempt(plan: Plan, job: Job, context: EvaluationContext, card: ModelCard | None, output: Path) -> RunRecord:

@@ -107,6 +107,13 @@ def test_offline_is_one_line_and_exit_2(tmp_path: Path) -> None:
     assert len(result.output.splitlines()) == 1
 
 
+def test_random_weights_are_not_fetched() -> None:
+    assert " random " in next(line for line in run().output.splitlines() if line.startswith("random_vits16"))
+    result = run("fetch", "random_vits16")
+    assert (result.exit_code, len(result.output.splitlines())) == (2, 1)
+    assert "nothing to fetch" in result.output
+
+
 def test_weights_that_nobody_released_say_why() -> None:
     result = run("fetch", "dinov3_vits16")
     assert result.exit_code == 2
