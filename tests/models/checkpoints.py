@@ -7,7 +7,7 @@ torchvision, timm and transformers, with random weights; containers and prefixes
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -205,8 +205,16 @@ def dinov3() -> Case:
     renamed = {key.replace("gamma_1", "ls1.gamma").replace("gamma_2", "ls2.gamma"): state[key] for key in state}
     renamed["storage_tokens"] = renamed.pop("reg_token")
     renamed["rope_embed.periods"] = 100.0 ** (torch.arange(16) / 16)
-    extra = {"mask_token": torch.zeros(1, 192), "local_cls_norm.weight": torch.ones(192)}
-    return Case(renamed | extra, "dinov3", case.images, case.cls, case.patches)
+    renamed["mask_token"] = torch.zeros(1, 192)
+    return Case(renamed, "dinov3", case.images, case.cls, case.patches)
+
+
+@case
+def dinov3_satellite() -> Case:
+    """As released for ViT-L: the norm of local crops is still there."""
+    case = dinov3()
+    norm = {"local_cls_norm.weight": torch.ones(192), "local_cls_norm.bias": torch.ones(192)}
+    return replace(case, content={**case.content, **norm}, family="dinov3_satellite")
 
 
 @case

@@ -110,6 +110,17 @@ def test_jax_arrays_equal_timms_reading_of_them(big_vision: bool, tmp_path: Path
         torch.testing.assert_close(loaded.backbone(images()).cls, expected, rtol=1e-5, atol=1e-5)
 
 
+def test_satellite_images_are_normalised_by_their_own_figures(tmp_path: Path) -> None:
+    means = {}
+    for name in ("dinov3", "dinov3_satellite"):
+        torch.save(dict(CASES[name]().content), tmp_path / name)
+        means[name] = load_backbone(str(tmp_path / name)).preprocessing.mean
+    assert means == {"dinov3": (0.485, 0.456, 0.406), "dinov3_satellite": (0.430, 0.411, 0.296)}
+    # Nothing in the tensors of the larger network tells: by name.
+    named = load_backbone(str(tmp_path / "dinov3"), settings={"family": "dinov3_satellite_7b"})
+    assert named.preprocessing.std == (0.213, 0.156, 0.143)
+
+
 SIZES = {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 32, "patch_size": 8}
 TRANSFORMERS = {
     "ViT": ("transformers", {"intermediate_size": 256}),
