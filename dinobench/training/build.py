@@ -58,23 +58,29 @@ def build_head(recipe: Recipe, dim: int) -> DinoHead:
 
 
 def build_predictor(recipe: Recipe) -> nn.Module | None:
-    """The student's predictor: one hidden layer, as wide as the head's."""
-    return mlp([recipe.out_dim, recipe.head_hidden, recipe.out_dim]) if recipe.predictor else None
+    """The student's predictor: one hidden layer, as wide as the head's, and with batch norms where that has them."""
+    widths = [recipe.out_dim, recipe.head_hidden, recipe.out_dim]
+    return mlp(widths, batch_norm=recipe.head_batch_norm) if recipe.predictor else None
 
 
 def build_objective(recipe: Recipe) -> Objective:
     """What the student minimises."""
     if recipe.objective == "mse":
-        return MeanSquaredError()
+        return MeanSquaredError(build_center(recipe) if recipe.centering == "ema" else None)
     if recipe.objective == "infonce":
         return InfoNce(recipe.out_dim, recipe.queue, recipe.infonce_temperature)
     return CrossEntropy(build_targets(recipe), recipe.student_temp)
 
 
+def build_center(recipe: Recipe) -> Centered:
+    """The running mean of the teacher's outputs."""
+    return Centered(recipe.out_dim, recipe.center_momentum)
+
+
 def build_targets(recipe: Recipe) -> Targets:
     """How teacher outputs become targets."""
     if recipe.centering == "ema":
-        return Centered(recipe.out_dim, recipe.center_momentum)
+        return build_center(recipe)
     if recipe.centering == "none":
         return Targets()
     return Sinkhorn(recipe.sinkhorn_iterations if recipe.centering == "sinkhorn" else 1)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from dinobench.runtime.processes import gather_from_processes
 from dinobench.training.loss import GLOBAL_VIEWS, Part, cross_entropy, entropy, others
-from dinobench.training.targets import Targets
+from dinobench.training.targets import Centered, Targets
 
 
 @dataclass(frozen=True)
@@ -90,16 +90,29 @@ class CrossEntropy(Objective):
 
 
 class MeanSquaredError(Objective):
-    """BYOL's loss: squared distance between unit vectors, 2 - 2 cos, over all pairs of different views."""
+    """BYOL's loss: squared distance between unit vectors, 2 - 2 cos, over all pairs of different views.
+
+    Args:
+        centered: takes the center off the teacher's outputs, as in the paper's Table 7, row 5; BYOL has none.
+    """
+
+    def __init__(self, centered: Centered | None = None) -> None:
+        super().__init__()
+        self.centered = centered
 
     def aims(self, teacher: Tensor, temperature: float) -> Aims:
         """Unit vectors; the temperature serves the reported entropy alone."""
-        return _unit_aims(teacher, temperature)
+        return _unit_aims(teacher if self.centered is None else self.centered.centred(teacher), temperature)
 
     def loss(self, student: Tensor, aims: Tensor, part: Part) -> Tensor:
         """See `Objective`."""
         cosines = _pairwise_cosines(*_by_view(student, aims), part)
         return (2 - 2 * cosines).mean(1).sum() / part.pairs
+
+    def after_step(self) -> None:
+        """Let the center follow."""
+        if self.centered is not None:
+            self.centered.after_step()
 
 
 class InfoNce(Objective):

@@ -46,9 +46,9 @@ class Recipe:
         blur_probability: of the first global, the second global and the local views.
         solarize_probability: of the second global view.
         mean, std: of the normalisation, per channel.
-        objective: what compares student and teacher; `centering` and the temperatures belong to cross_entropy.
+        objective: what compares student and teacher; the temperatures belong to cross_entropy.
         teacher: where the teacher's weights come from.
-        centering: how the teacher's outputs are kept from one dimension.
+        centering: how the teacher's outputs are kept from one dimension; not of infonce, "ema" or "none" of mse.
         sharpening: a teacher temperature of its own; without it the student's.
         sinkhorn_iterations: of centering "sinkhorn".
         queue, infonce_temperature: negatives kept by objective "infonce", and its temperature.
@@ -250,6 +250,10 @@ def _contradictions(recipe: Recipe) -> list[tuple[bool, str]]:
         (
             recipe.streaming and recipe.in_channels not in (1, 3),
             f"streams hold RGB images; in_channels = {recipe.in_channels} needs stored ones",
+        ),
+        (
+            recipe.objective == "mse" and recipe.centering not in ("ema", "none"),
+            f"centering = {recipe.centering} makes probabilities; with objective = mse set it to ema or none",
         ),
         (recipe.local_crops < 0, "local_crops must be 0 or more"),
         (recipe.local_crops > 0 and recipe.local_size <= 0, "local_size must be above 0 where there are local views"),

@@ -39,9 +39,13 @@ class Centered(Targets):
         self._seen: list[Tensor] = []
 
     def forward(self, logits: Tensor, temperature: float) -> Tensor:
-        """Softmax of the centred logits; remembers their mean until `after_step`."""
+        """Softmax of the centred logits."""
+        return (self.centred(logits) / temperature).softmax(dim=-1)
+
+    def centred(self, logits: Tensor) -> Tensor:
+        """The logits less the center; remembers their mean until `after_step`."""
         self._seen.append(logits.mean(0, keepdim=True))
-        return ((logits - self.center) / temperature).softmax(dim=-1)
+        return logits - self.center
 
     def after_step(self) -> None:
         """Move the center towards the mean of this step."""

@@ -4,6 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from dinobench.training.objective import InfoNce, MeanSquaredError
+from dinobench.training.targets import Centered
 
 GENERATOR = torch.Generator().manual_seed(0)
 STUDENT = torch.randn(4 * 3, 5, generator=GENERATOR)  # 4 views of 3 images
@@ -44,3 +45,13 @@ def test_the_queue_keeps_the_latest_teacher_outputs():
     expected = F.normalize(-TEACHER, dim=-1)
     torch.testing.assert_close(objective.queue[[6, 7, 0, 1, 2, 3]], expected)
     assert int(objective.place) == 4
+
+
+def test_mean_squared_error_may_take_the_center_off():
+    objective = MeanSquaredError(Centered(5, momentum=0.5))
+    plain = MeanSquaredError()
+    torch.testing.assert_close(objective(STUDENT, TEACHER, 0.04).loss, plain(STUDENT, TEACHER, 0.04).loss)
+    objective.after_step()
+    center = TEACHER.mean(0) / 2
+    torch.testing.assert_close(objective(STUDENT, TEACHER, 0.04).loss, plain(STUDENT, TEACHER - center, 0.04).loss)
+    assert "centered.center" in objective.state_dict()
