@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from dinobench.training.diagnostics import diagnose, diagnose_features, diagnose_use
+from dinobench.runtime.errors import InputError
+from dinobench.training.diagnostics import check_finite, diagnose, diagnose_features, diagnose_use
 
 LN = math.log(1024)
 
@@ -41,3 +42,10 @@ def test_few_outputs_in_use_are_named_whatever_their_number():
 def test_features_must_pass_the_untrained_ones():
     assert diagnose_features(27.9, 27.9).name == "does not learn"
     assert diagnose_features(28.0, 27.9) is None
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite(loss):
+    check_finite(3.0, 1)
+    with pytest.raises(InputError, match="at step 7"):
+        check_finite(loss, 7)

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import pytest
 
 from dinobench.runtime.errors import InputError
-from dinobench.training.diagnostics import check_finite, diagnose
 from dinobench.training.recipe import Recipe, load_recipe, recipe_names
 
 
@@ -72,19 +70,3 @@ def test_contradictions_are_refused(changes, words):
 def test_a_hot_teacher_is_warned_of(capsys):
     load_recipe("mini", {"teacher_temp": 0.1})
     assert "above 0.07" in capsys.readouterr().err
-
-
-def test_troubles_are_named():
-    uniform = math.log(1024)
-    assert diagnose(0.001, 0.0001, 1024, past_warmup=True).name == "collapse to one dimension"
-    assert diagnose(uniform, 1e-5, 1024, past_warmup=True).name == "collapse to uniform"
-    assert diagnose(uniform, 0.05, 1024, past_warmup=True).name == "plateau"
-    assert diagnose(uniform, 1e-5, 1024, past_warmup=False) is None
-    assert diagnose(4.0, 0.5, 1024, past_warmup=True) is None
-
-
-@pytest.mark.parametrize("loss", [math.nan, math.inf])
-def test_a_loss_that_is_not_finite(loss):
-    check_finite(3.0, 1)
-    with pytest.raises(InputError, match="at step 7"):
-        check_finite(loss, 7)
