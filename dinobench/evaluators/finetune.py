@@ -21,6 +21,7 @@ from dinobench.evaluators.shared import checkpoint
 from dinobench.evaluators.shared.accuracies import add_accuracy, save_predictions
 from dinobench.evaluators.shared.held_out import hold_out
 from dinobench.models.backbone import Preprocessing
+from dinobench.models.plan import describe
 from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import atomic_path
@@ -55,7 +56,7 @@ def evaluate(context: EvaluationContext) -> Scores:
         scores = _scores(context, recipe, run, done)
         if rank() == 0:
             if context.settings.get("save_weights", False):
-                scores.files.append(str(_save_weights(context.output / WEIGHTS, run.scored_model())))
+                scores.files.append(str(_save_weights(context, preprocessing, run.scored_model())))
             path.unlink(missing_ok=True)
         return scores
 
@@ -172,7 +173,10 @@ def _train_images(sets: Sets) -> int:
     return len(sets.train) + (0 if sets.held_out is None else len(sets.held_out))
 
 
-def _save_weights(path: Path, model: torch.nn.Module) -> Path:
+def _save_weights(context: EvaluationContext, preprocessing: Preprocessing, model: torch.nn.Module) -> Path:
+    """The scored network and its head, with what loading it takes, so that the file serves as a model SPEC."""
+    path, start = context.output / WEIGHTS, context.model
+    arguments = describe(start.architecture, start.family, start.backbone, preprocessing)
     with atomic_path(path) as temporary:
-        torch.save({"model": model.state_dict()}, temporary)
+        torch.save({"model": model.state_dict(), "args": arguments}, temporary)
     return path

@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import timm
 import torch
+import torchvision
 from torch import Tensor
 
 from dinobench.models.backbone import Backbone
-from dinobench.models.containers import open_container
+from dinobench.models.containers import Contents, open_container
 from dinobench.models.family import Family, family_called, family_from_file
-from dinobench.models.layouts.timm_any import timm_family
+from dinobench.models.layouts.timm_any import built_family, timm_family
 from dinobench.models.loaded import MODEL_SETTINGS, LoadedBackbone
 from dinobench.models.plan import LoadPlan, checkpoint_arguments, make_plan
 from dinobench.models.report import some
@@ -61,19 +63,43 @@ def plan_file(path: Path, settings: Mapping[str, Any] = MODEL_SETTINGS) -> LoadP
     """
     contents = open_container(path)
     beside = _configuration(path.parent / "config.json")
+    arguments = checkpoint_arguments(contents.content)
     try:
-        return make_plan(contents, settings, _family(settings, beside), beside)
+        family = _family(settings, beside, arguments)
+        plan = _plan_or_reason(contents, settings, family, beside)
+        if family is None and (isinstance(plan, InputError) or plan.report.refusal) and _is_built(arguments):
+            plan = _plan_or_reason(contents, settings, built_family(str(arguments["architecture"])), beside)
+        if isinstance(plan, InputError):
+            raise plan
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+    return plan
 
 
-def _family(settings: Mapping[str, Any], beside: Mapping[str, Any]) -> Family | None:
-    """The one family that the user, or a hub's configuration, named."""
+def _plan_or_reason(
+    contents: Contents, settings: Mapping[str, Any], family: Family | None, beside: Mapping[str, Any]
+) -> LoadPlan | InputError:
+    try:
+        return make_plan(contents, settings, family, beside)
+    except InputError as error:
+        return error
+
+
+def _is_built(arguments: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint of ours names a torchvision or timm network."""
+    name = str(arguments.get("architecture", ""))
+    return bool(name) and (timm.is_model(name) or name in torchvision.models.list_models(module=torchvision.models))
+
+
+def _family(settings: Mapping[str, Any], beside: Mapping[str, Any], arguments: Mapping[str, Any]) -> Family | None:
+    """The one family that the user, a hub's configuration or the checkpoint itself named."""
     if settings.get("family_file"):
         return family_from_file(Path(settings["family_file"]).expanduser())
     if settings.get("family"):
         return family_called(settings["family"])
     architecture = settings.get("architecture") or beside.get("architecture")
+    if not architecture and arguments.get("family") == "timm":
+        architecture = arguments.get("architecture")
     return timm_family(str(architecture)) if architecture else None
 
 

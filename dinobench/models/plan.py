@@ -9,13 +9,15 @@ from typing import Any
 
 import torch
 
-from dinobench.models.backbone import Preprocessing
+from dinobench.models.backbone import Backbone, Preprocessing
 from dinobench.models.build import VIT_NAME, VIT_SIZES, canonical_architecture
 from dinobench.models.containers import Contents
 from dinobench.models.family import Facts, Family, Layout, Network, all_families
+from dinobench.models.position import RESIZE_WAYS
 from dinobench.models.report import LoadReport, outside, role, settle, some
 from dinobench.models.rewriting import Rewriting
 from dinobench.models.state import State, flatten, scopes, unchunk
+from dinobench.models.vit import VisionTransformer
 from dinobench.runtime.errors import InputError
 
 
@@ -164,14 +166,19 @@ def _plain(value: object) -> bool:
 
 
 def _facts_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Heads, depth and native size, as far as the training arguments name them."""
+    """Heads, depth, native size and what `describe` adds, as far as the training arguments name them."""
     architecture, patch = str(arguments.get("arch", "")), arguments.get("patch_size", 16)
     name = architecture if "/" in architecture else f"{architecture}/{patch}"
     match = VIT_NAME.fullmatch(canonical_architecture(name))
-    facts = {"image_size": _whole(arguments.get("image_size")), "heads": _whole(arguments.get("num_heads"))}
+    names = {"image_size": "image_size", "heads": "num_heads", "depth": "depth", "input_size": "input_size"}
+    facts: dict[str, Any] = {ours: _whole(arguments.get(theirs)) for ours, theirs in names.items()}
     if match is not None:
         size = VIT_SIZES[match[1]]
-        facts = {**facts, "heads": facts["heads"] or size.heads, "depth": size.depth}
+        facts |= {"heads": facts["heads"] or size.heads, "depth": facts["depth"] or size.depth}
+    if arguments.get("position_resize") in RESIZE_WAYS:
+        facts["resize"] = arguments["position_resize"]
+    if isinstance(arguments.get("norm_eps"), float):
+        facts["norm_eps"] = arguments["norm_eps"]
     return facts
 
 
@@ -187,11 +194,40 @@ def _triple(value: object) -> tuple[float, ...] | None:
 def _preprocessing(
     family: Family, network: Network, facts: Facts, arguments: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> Preprocessing:
-    """The family's normalisation, or the checkpoint's own, at the size that the weights are meant for."""
+    """The family's preprocessing, or the checkpoint's own, at the size that the weights are meant for."""
     base, wanted = family.preprocessing, int(settings.get("image_size") or 0)
     size = wanted or int(facts.get("input_size", network.size, "the network's own"))
     mean, std = _triple(arguments.get("mean")) or base.mean, _triple(arguments.get("std")) or base.std
-    return replace(base, mean=mean, std=std).at(size)
+    result = replace(base, mean=mean, std=std).at(size)
+    if size != _whole(arguments.get("input_size")):
+        return result
+    interpolation = "bilinear" if arguments.get("interpolation") == "bilinear" else "bicubic"
+    return replace(result, resize=_whole(arguments.get("resize")) or result.resize, interpolation=interpolation)
+
+
+def describe(architecture: str, family: str, backbone: Backbone, preprocessing: Preprocessing) -> dict[str, Any]:
+    """What a file must say in `args`, beside a backbone's tensors, to be loaded without settings.
+
+    Args:
+        architecture: as the network was loaded.
+        family: whose weights it began with; networks of "timm" and "torchvision" are built by their names again.
+        backbone: any.
+        preprocessing: what its weights expect now.
+    """
+    arguments: dict[str, Any] = {
+        "architecture": architecture,
+        "family": family,
+        "input_size": preprocessing.size,
+        "resize": preprocessing.resize,
+        "interpolation": preprocessing.interpolation,
+        "mean": list(preprocessing.mean),
+        "std": list(preprocessing.std),
+    }
+    if isinstance(backbone, VisionTransformer):
+        shape = backbone.shape
+        arguments |= {"image_size": shape.image_size, "num_heads": shape.heads, "depth": shape.depth}
+        arguments |= {"norm_eps": shape.norm_eps, "position_resize": shape.resize}
+    return arguments
 
 
 def default_resize(size: int) -> int:
