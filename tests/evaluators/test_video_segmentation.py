@@ -106,6 +106,17 @@ def test_portrait_video_and_vanishing_objects(tmp_path: Path) -> None:
     assert scores.details["objects"]["one_1"]["j_mean"] > 30
 
 
+def test_many_vanishing_objects_are_one_warning(tmp_path: Path) -> None:
+    data = write_davis(tmp_path / "data", ["one"])
+    mask = data / "Annotations/480p/one/00000.png"
+    labels = read_labels(mask).copy()
+    labels[63, 100:120] = np.arange(2, 22)
+    write_labels(mask, labels)
+    (line,) = (line for line in scored(data, tmp_path / "out").warnings if "vanish" in line)
+    assert "objects 2 (1 pixels), 3 (1 pixels)" in line
+    assert "more vanish" in line
+
+
 def test_davis2016_has_one_object_per_sequence(tmp_path: Path) -> None:
     scores = scored(write_davis(tmp_path / "data"), tmp_path / "out", task="davis2016")
     assert sorted(scores.details["objects"]) == ["one_1", "two_1"]

@@ -24,6 +24,7 @@ from dinobench.models.backbone import Preprocessing
 from dinobench.runtime.errors import InputError
 
 IMAGENET_RED_STD, RELEASED_RED_STD = 0.229, 0.228
+_NAMED = 5  # objects that one warning names
 
 
 @dataclass(frozen=True)
@@ -144,11 +145,19 @@ def _features(
 
 
 def _vanished(name: str, first: Labels, one_hot: Tensor) -> list[str]:
-    """A warning for every object of the first mask that no token kept."""
+    """A warning that names the objects of the first mask that no token kept, where there are any."""
     height, width, channels = one_hot.shape
-    return [
-        f"sequence {name}: object {number} ({int((first == number).sum())} pixels) vanishes when its first mask is "
-        f"reduced to {height} x {width} tokens; it cannot be followed"
-        for number in np.unique(first[first > 0]).tolist()
+    numbers, pixels = np.unique(first[first > 0], return_counts=True)
+    gone = [
+        f"{number} ({count} pixels)"
+        for number, count in zip(numbers.tolist(), pixels.tolist(), strict=True)
         if number >= channels or not bool(one_hot[..., number].any())
+    ]
+    if not gone:
+        return []
+    named = ", ".join(gone[:_NAMED]) + (f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else "")
+    subject = f"object {named} vanishes" if len(gone) == 1 else f"objects {named} vanish"
+    return [
+        f"sequence {name}: {subject} when its first mask is reduced to {height} x {width} tokens; what has no token "
+        "cannot be followed"
     ]
