@@ -89,7 +89,7 @@ def cells(row: str, log: Sequence[dict[str, Any]], outputs: int) -> tuple[str, .
         f"{last['knn']:.1f}",
         f"{last['entropy'] / math.log(outputs):.3f}",
         f"{last['kl']:.3f}" if "kl" in last else "-",
-        f"{last['used']:.0f}",
+        f"{last['used']:.0f}" if "used" in last else "-",
         named(epochs),
         published().get(row, "-"),
     )
