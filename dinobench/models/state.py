@@ -40,8 +40,9 @@ def scopes(keys: Iterable[str], anchors: tuple[str, ...]) -> list[str]:
 
 
 def unchunk(state: Mapping[str, Tensor]) -> State:
-    """Blocks that were saved in chunks, under plain block numbers."""
-    return {CHUNKED.sub(r"\1.\2.", key): tensor for key, tensor in state.items()}
+    """Blocks that were saved in chunks, under plain block numbers; numbers that repeat are of stages, and stay."""
+    plain = {CHUNKED.sub(r"\1.\2.", key): tensor for key, tensor in state.items()}
+    return plain if len(plain) == len(state) else dict(state)
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:

@@ -12,7 +12,14 @@ from dinobench.models.plan import describe
 
 
 @pytest.mark.parametrize(
-    "spec", ["random:vit_mini/4", "random:resnet18", "random:convnext_atto", "timm:vit_tiny_patch16_224"]
+    "spec",
+    [
+        "random:vit_mini/4",
+        "random:resnet18",
+        "random:convnext_atto",
+        "timm:mobilenetv3_small_050",
+        "timm:vit_tiny_patch16_224",
+    ],
 )
 def test_what_is_described_loads_as_it_was(spec: str, tmp_path: Path) -> None:
     start = load_backbone(spec, settings={"pretrained": False})

@@ -72,6 +72,11 @@ def test_prefixes_are_removed_as_prefixes() -> None:
     assert scopes(names, ("module.w",)) == ["a.", "module.a."]
 
 
+def test_blocks_of_stages_are_no_chunks() -> None:
+    stages = {f"blocks.{stage}.{block}.conv.weight": torch.zeros(1) for stage in range(2) for block in range(2)}
+    assert unchunk(stages) == stages
+
+
 def test_flatten_and_unchunk() -> None:
     content = {"model": {"blocks.1.7.w": torch.ones(1)}, "optimizer": {0: {"m": torch.ones(1)}}, "epoch": 3}
     assert list(unchunk(flatten(content))) == ["model.blocks.7.w", "optimizer.0.m"]
