@@ -72,12 +72,14 @@ def epochs_of(log: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def named(epochs: Sequence[dict[str, Any]]) -> str:
-    """The last diagnosis and the epochs that it was given in."""
-    found = [entry for entry in epochs if "diagnosis" in entry]
-    if not found:
-        return "none"
-    same = [str(entry["epoch"]) for entry in found if entry["diagnosis"] == found[-1]["diagnosis"]]
-    return f"**{found[-1]['diagnosis']}** (epoch {', '.join(same)})"
+    """Every diagnosis and its epochs, the one that holds at the end in bold."""
+    found: dict[str, list[str]] = {}
+    for entry in epochs:
+        if "diagnosis" in entry:
+            found.setdefault(entry["diagnosis"], []).append(str(entry["epoch"]))
+    last = epochs[-1].get("diagnosis")
+    words = (f"{f'**{name}**' if name == last else name} (epoch {', '.join(when)})" for name, when in found.items())
+    return "; ".join(words) or "none"
 
 
 def cells(row: str, log: Sequence[dict[str, Any]], outputs: int) -> tuple[str, ...]:
