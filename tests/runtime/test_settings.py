@@ -24,7 +24,9 @@ def test_a_mistyped_key_is_refused_with_a_suggestion() -> None:
         override(DEFAULTS, {"temprature": 1.0}, "knn@paper")
 
 
-@pytest.mark.parametrize(("key", "value"), [("k", "many"), ("crop", 1), ("k", True), ("search", 3), ("k", 2.5), ("ks", "[.5]")])
+@pytest.mark.parametrize(
+    ("key", "value"), [("k", "many"), ("crop", 1), ("k", True), ("search", 3), ("k", 2.5), ("ks", "[.5]")]
+)
 def test_a_value_of_another_type_is_refused(key: str, value: object) -> None:
     with pytest.raises(InputError, match=f"{key} of knn@paper"):
         override(DEFAULTS, {key: value}, "knn@paper")
