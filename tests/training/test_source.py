@@ -22,6 +22,12 @@ TINY = {"architecture": "vit_mini/8", "global_size": 16, "local_size": 8, "local
         "streaming": True, "shuffle_buffer": 5, "epoch_images": 14, "save_minutes": 1e-9, "log_every": 1}  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def without_the_pause_of_datasets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`datasets` waits five seconds after every pass over a stream, for its threads at the interpreter's end."""
+    monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0)
+
+
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hub") / "tiny"
