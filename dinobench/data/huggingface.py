@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,17 +62,10 @@ def open_hub(spec: str, split: str) -> ImageSet:
     Raises:
         InputError: `datasets` is not installed, the name or split is unknown, offline, or there is no image column.
     """
-    try:
-        import datasets
-    except ImportError as error:
-        raise InputError("hf: data need the `datasets` library; install dinobench[hf]") from error
+    datasets = import_datasets()
     name, chosen = split_spec(spec, split)
     table, chosen = _load(name, chosen)
-    column = next((key for key, feature in table.features.items() if isinstance(feature, datasets.Image)), None)
-    if column is None:
-        raise InputError(
-            f"hf:{name} has no image column (columns: {', '.join(table.column_names)}); choose another dataset"
-        )
+    column = image_column(name, table.features)
     labels, classes = _labels(table)
     table = table.cast_column(column, datasets.Image(decode=False))
     identity = Path(name).name if Path(name).exists() else name  # a moved folder stays the same data
@@ -79,6 +73,24 @@ def open_hub(spec: str, split: str) -> ImageSet:
     return ImageSet(
         f"{Path(name).name}/{chosen}", None, classes, labels, names, TableSource(table, column, f"hf:{name}")
     )
+
+
+def import_datasets() -> Any:
+    """The `datasets` library; InputError says how to install it."""
+    try:
+        import datasets
+    except ImportError as error:
+        raise InputError("hf: data need the `datasets` library; install dinobench[hf]") from error
+    return datasets
+
+
+def image_column(name: str, features: Mapping[str, Any]) -> str:
+    """The first column of images; InputError lists the columns there are."""
+    images = import_datasets().Image
+    for key, feature in features.items():
+        if isinstance(feature, images):
+            return key
+    raise InputError(f"hf:{name} has no image column (columns: {', '.join(features)}); choose another dataset")
 
 
 def split_spec(spec: str, split: str) -> tuple[str, str]:

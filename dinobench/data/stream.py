@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dinobench.data.huggingface import pick_split, split_spec
+from dinobench.data.huggingface import image_column, import_datasets, pick_split, split_spec
 from dinobench.runtime.errors import InputError
 
 
@@ -46,10 +46,7 @@ def open_stream(spec: str, split: str) -> ImageStream:
     Raises:
         InputError: `datasets` is not installed, the name or split is unknown, offline, or there is no image column.
     """
-    try:
-        import datasets
-    except ImportError as error:
-        raise InputError("hf: data need the `datasets` library; install dinobench[hf]") from error
+    datasets = import_datasets()
     name, chosen = split_spec(spec, split)
     try:
         chosen = pick_split(name, chosen, datasets.get_dataset_split_names(name))
@@ -60,9 +57,7 @@ def open_stream(spec: str, split: str) -> ImageStream:
     except Exception as error:  # the hub client raises its own, httpx's and OS errors
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"cannot stream hf:{name}: {reason}; check the name and the network") from error
-    column = next((key for key, feature in features.items() if isinstance(feature, datasets.Image)), None)
-    if column is None:
-        raise InputError(f"hf:{name} has no image column (columns: {', '.join(features)}); choose another dataset")
+    column = image_column(name, features)
     known = (rows.info.splits or {}).get(chosen)
     rows = rows.select_columns([column]).cast_column(column, datasets.Image(decode=False))
     return ImageStream(f"hf:{name}/{chosen}", known.num_examples if known else None, rows, column)
