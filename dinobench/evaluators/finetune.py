@@ -25,6 +25,7 @@ from dinobench.models.plan import describe
 from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import atomic_path
+from dinobench.runtime.precision import check_precision
 from dinobench.runtime.processes import process_group, rank, world_size
 from dinobench.runtime.seeds import seed_everything
 
@@ -85,8 +86,7 @@ def _sets(context: EvaluationContext, recipe: Recipe) -> Sets:
 def _prepare(
     context: EvaluationContext, recipe: Recipe, sets: Sets, preprocessing: Preprocessing, device: torch.device
 ) -> FineTuning:
-    if context.precision not in PRECISIONS:
-        raise InputError(f"precision {context.precision!r} is unknown; choose {', '.join(PRECISIONS)}")
+    check_precision(context.precision, PRECISIONS)
     order = make_order(
         len(sets.train),
         recipe.train_batch_size,

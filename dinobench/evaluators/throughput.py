@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import statistics
 import time
 
@@ -13,6 +12,7 @@ from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.models.backbone import Backbone
 from dinobench.runtime.device import device_name
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.precision import autocast
 
 PAPER_DEVICE = "V100"
 PAPER_SIZE = 224
@@ -20,9 +20,8 @@ PAPER_SIZE = 224
 
 def forward_seconds(backbone: Backbone, images: Tensor, repeats: int, warm_up: int, precision: str) -> list[float]:
     """Wall seconds of each of `repeats` forward passes of `images` (B, 3, H, W), after `warm_up` passes."""
-    bf16 = torch.autocast(images.device.type, torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
     seconds = []
-    with torch.inference_mode(), bf16:
+    with torch.inference_mode(), autocast(images.device, precision):
         for _ in range(warm_up + repeats):
             start = time.perf_counter()
             backbone.class_token(images)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,8 +19,7 @@ from dinobench.features.names import Column, depth_of, parse_feature
 from dinobench.models.backbone import Backbone, Preprocessing
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
-
-PRECISIONS = ("fp32", "bf16")
+from dinobench.runtime.precision import autocast, check_precision
 
 
 @dataclass(frozen=True)
@@ -117,8 +115,7 @@ class Extractor:
         precision: str = "fp32",
         compiled: bool = False,
     ) -> None:
-        if precision not in PRECISIONS:
-            raise InputError(f"unknown precision {precision!r}; use {' or '.join(PRECISIONS)}")
+        check_precision(precision)
         depth = depth_of(columns)
         if depth > backbone.depth:
             raise InputError(f"a feature asks for the {depth} last blocks, but the model has {backbone.depth}")
@@ -136,7 +133,7 @@ class Extractor:
 
     def of_images(self, images: Tensor) -> dict[Column, Tensor]:
         """Columns (B, D) float32 of normalised images (B, 3, H, W) on the device."""
-        with self._autocast():
+        with autocast(self.device, self.precision):
             return dict(zip(self.columns, self._forward(images), strict=True))
 
     def normalised(self, pixels: Tensor) -> Tensor:
@@ -147,11 +144,6 @@ class Extractor:
         )
         images = pixels.to(self.device).permute(0, 3, 1, 2).contiguous().float()
         return images.div_(255).sub_(mean).div_(std)
-
-    def _autocast(self) -> contextlib.AbstractContextManager[object]:
-        if self.precision == "fp32":
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, torch.bfloat16)
 
 
 def _columns_of(backbone: Backbone, columns: tuple[Column, ...]) -> Forward:

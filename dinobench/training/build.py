@@ -35,7 +35,7 @@ def build_learner(recipe: Recipe, device: torch.device) -> Learner:
         build_optimiser(recipe.optimizer, student),
         clip=recipe.clip_grad,
         teacher_from=recipe.teacher,
-        bf16=recipe.precision == "bf16",
+        precision=recipe.precision,
     )
 
 

@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
+from dinobench.runtime.precision import autocast
 from dinobench.runtime.processes import world_size
 from dinobench.training.loss import GLOBAL_VIEWS, Part
 from dinobench.training.objective import Objective
@@ -68,7 +69,7 @@ class Learner:
         clip: largest norm of a gradient tensor, 0 for none.
         teacher_from: "momentum" average of the student, its "previous_iteration", "previous_epoch", or the present
             "student" itself (Figure 6).
-        bf16: run the networks under bfloat16 autocast; losses and weights stay in float32.
+        precision: "bf16" runs the networks under autocast; losses and weights stay in float32.
     """
 
     def __init__(
@@ -80,10 +81,10 @@ class Learner:
         *,
         clip: float,
         teacher_from: str = "momentum",
-        bf16: bool = False,
+        precision: str = "fp32",
     ) -> None:
         self.student, self.teacher, self.objective, self.optimiser = student, teacher, objective, optimiser
-        self.clip, self.teacher_from, self.bf16 = clip, teacher_from, bf16
+        self.clip, self.teacher_from, self.precision = clip, teacher_from, precision
         self._parallel: nn.Module | None = None
         self._frozen: bool | None = None
 
@@ -119,7 +120,7 @@ class Learner:
         with torch.no_grad():
             with self._autocast(views):
                 targets = self.teacher(views[:1])
-            aims = self.objective.aims(targets.float() if self.bf16 else targets, temperature)
+            aims = self.objective.aims(targets.float() if self.precision == "bf16" else targets, temperature)
         batch = len(views[0]) // GLOBAL_VIEWS
         counts = [len(group) // batch for group in views]
         loss, first = aims.entropy.new_zeros(()), 0
@@ -149,7 +150,7 @@ class Learner:
         return [[part] for group, few in zip(views, most, strict=True) for part in _evenly(group, batch, few)]
 
     def _autocast(self, views: Views) -> torch.autocast:
-        return torch.autocast(views[0].device.type, dtype=torch.bfloat16, enabled=self.bf16)
+        return autocast(views[0].device, self.precision)
 
     def _follow(self, momentum: float) -> None:
         if self.teacher_from == "momentum":

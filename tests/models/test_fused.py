@@ -55,3 +55,19 @@ def test_a_build_without_the_kernel_uses_the_two_layers(layer: nn.Linear, monkey
     with torch.no_grad():
         torch.testing.assert_close(linear_gelu(layer, tokens), F.gelu(layer(tokens)), rtol=0, atol=0)
     fused._one_kernel_works.cache_clear()
+
+
+def test_a_cpu_without_the_bf16_kernel_uses_the_two_layers(layer: nn.Linear, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel = fused._one_kernel
+
+    def only_float32(tokens: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        if tokens.dtype != torch.float32:
+            raise RuntimeError("could not create a primitive descriptor")
+        return kernel(tokens, *rest)
+
+    monkeypatch.setattr(fused, "_one_kernel", only_float32)
+    fused._one_kernel_works.cache_clear()
+    tokens = torch.randn(3, 24)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(linear_gelu(layer, tokens), F.gelu(layer(tokens)), rtol=0, atol=0)
+    fused._one_kernel_works.cache_clear()

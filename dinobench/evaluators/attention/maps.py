@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from dinobench.metrics.attention_mask import attention_masks
 from dinobench.metrics.boundary import BoolArray
 from dinobench.models.loaded import LoadedBackbone
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.precision import autocast
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,7 @@ def attention_maps(
     pixels = np.asarray(whole_patches(image, size, patch))
     mean, std = (torch.tensor(values) for values in (model.preprocessing.mean, model.preprocessing.std))
     frame = ((torch.from_numpy(pixels.copy()).float() / 255 - mean) / std).permute(2, 0, 1)[None].to(device)
-    with _autocast(device, precision):
+    with autocast(device, precision):
         row = model.backbone.class_attention(frame)[0].float().cpu().numpy()
     height, width = pixels.shape[0] // patch, pixels.shape[1] // patch
     return AttentionMaps(pixels, row[:, -height * width :].reshape(-1, height, width))
-
-
-def _autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:
-    if precision == "fp32":
-        return contextlib.nullcontext()
-    return torch.autocast(device.type, torch.bfloat16)

@@ -32,11 +32,12 @@ from dinobench.evaluators.shared import checkpoint
 from dinobench.metrics.classification import accuracy
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.precision import INFERENCE, autocast
 from dinobench.runtime.processes import barrier, rank, sum_over_processes, world_size
 from dinobench.runtime.seeds import seed_everything
 
 SAVE_SECONDS = 300.0  # between checkpoints within an epoch
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS = (*INFERENCE, "fp16")
 
 
 @dataclass(frozen=True)
@@ -251,8 +252,7 @@ class FineTuning:
         return contextlib.nullcontext()
 
     def _autocast(self) -> torch.autocast:
-        precision = self.machine.precision
-        return torch.autocast(self.machine.device.type, PRECISIONS[precision], enabled=precision != "fp32")
+        return autocast(self.machine.device, self.machine.precision, PRECISIONS)
 
 
 def _labels(images: ImageSet) -> Tensor:

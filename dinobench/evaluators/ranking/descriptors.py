@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -26,6 +25,7 @@ from dinobench.features.matrix import FeatureMatrix
 from dinobench.features.names import parse_feature
 from dinobench.models.multi_scale import multi_scale
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.precision import autocast
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Describer:
     def __call__(self, pixels: Tensor) -> Tensor:
         """(b, D) of images (b, H, W, 3) uint8."""
         images = self._extractor.normalised(pixels)
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.context.precision == "bf16"):
+        with autocast(images.device, self.context.precision):
             return multi_scale(self._describe, images, scales=self.scales) if self.scales else self._describe(images)
 
     def describe(self, images: ImageSet, preparation: Preparation) -> FeatureMatrix:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from dinobench.evaluators.video.propagation import LabelPropagator, Propagation
 from dinobench.features.loading import ahead
 from dinobench.models.backbone import Preprocessing
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.precision import autocast, check_precision
 
 IMAGENET_RED_STD, RELEASED_RED_STD = 0.229, 0.228
 _NAMED = 5  # objects that one warning names
@@ -43,6 +43,7 @@ class PatchNetwork:
     """A frozen backbone as a function from a frame to the l2-normalised patch features of its last blocks."""
 
     def __init__(self, context: EvaluationContext, layers: int) -> None:
+        check_precision(context.precision)
         self.backbone = context.model.backbone.to(context.device).eval()
         if not 1 <= layers <= self.backbone.depth:
             raise InputError(f"layer {layers} from the end of a model with {self.backbone.depth}; ask for fewer")
@@ -56,14 +57,9 @@ class PatchNetwork:
 
         Whatever computed them, features are compared in float32: rounding them further changes neighbours.
         """
-        with self._autocast():
+        with autocast(self.device, self.precision):
             layers = self.backbone.intermediate_layers(frame[None].to(self.device), self.layers)
         return [functional.normalize(layer.patches[0].float(), dim=-1) for layer in reversed(layers)]
-
-    def _autocast(self) -> contextlib.AbstractContextManager[object]:
-        if self.precision == "fp32":
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, torch.bfloat16)
 
 
 def normalisation(preprocessing: Preprocessing, rule: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
