@@ -34,12 +34,12 @@ def command(
     """  # noqa: D301  (click reads the backspace as "do not wrap")
     from dinobench.data.decode import read_rgb
     from dinobench.data.overlays import save_moving
-    from dinobench.evaluators.attention.maps import attention_maps
+    from dinobench.evaluators.attention.maps import NOT_COMPILED, attention_maps
     from dinobench.evaluators.attention.pictures import blend, draw_attention
     from dinobench.metrics.attention_mask import enlarge
     from dinobench.pipeline.plan import make_plan
     from dinobench.pipeline.run import load_model
-    from dinobench.runtime.console import progress
+    from dinobench.runtime.console import notice, progress
     from dinobench.runtime.device import pick_device
     from dinobench.runtime.errors import InputError
     from dinobench.runtime.settings import parse_pairs
@@ -50,6 +50,8 @@ def command(
     loaded, _ = load_model(plan)
     device = pick_device(plan.run["device"])
     loaded.backbone.to(device).eval()
+    if plan.run["compile"]:
+        notice(f"warning: {NOT_COMPILED}")
     strip = []
     names = [path.stem for path in images]
     for index, path in enumerate(progress(images, "attention", len(images))):

@@ -14,7 +14,7 @@ from dinobench.data.layouts.voc12 import object_labels
 from dinobench.data.masks import Labels
 from dinobench.data.overlays import overlay, save_picture, sheet, shrink
 from dinobench.data.transforms import shorter_side_size
-from dinobench.evaluators.attention.maps import AttentionMaps, attention_maps
+from dinobench.evaluators.attention.maps import NOT_COMPILED, AttentionMaps, attention_maps
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.ranking.per_query import save_per_query
 from dinobench.metrics.attention_mask import best_head_jaccard, enlarge, head_jaccard, object_numbers
@@ -110,6 +110,8 @@ def _scores(
     scores = Scores(metrics, intervals, images={"val": len(images)})
     if len(names) < len(images):
         scores.warnings.append(f"{len(images) - len(names)} of {len(images)} images hold no object and were left out")
+    if context.compiled:
+        scores.warnings.append(NOT_COMPILED)
     main = values[_metric(context.settings["shares"][0])]
     save_per_query(scores, context.output / "predictions.csv", names, main)
     picture = context.output / "attention.png"

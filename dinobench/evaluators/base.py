@@ -33,7 +33,7 @@ class EvaluationContext:
         batch_size: images per forward pass.
         workers: processes that decode images, 0 for none.
         precision: "fp32" or "bf16".
-        compiled: whether batches of one shape go through torch.compile.
+        compiled: whether a frozen network's batches of one shape go through torch.compile.
         seed: of every random choice.
     """
 

@@ -55,6 +55,8 @@ def evaluate(context: EvaluationContext) -> Scores:
             path, resume = context.output / checkpoint.NAME, bool(context.settings.get("resume", True))
             done = run.run(path, _identity(context, recipe, sets), resume=resume)
         scores = _scores(context, recipe, run, done)
+        if context.compiled:
+            scores.warnings.append("compile=true changes nothing here: it is for frozen networks")
         if rank() == 0:
             if context.settings.get("save_weights", False):
                 scores.files.append(str(_save_weights(context, preprocessing, run.scored_model())))

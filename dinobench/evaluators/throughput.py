@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.models.backbone import Backbone
+from dinobench.features.compiled import compiled_if
 from dinobench.runtime.device import device_name
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.precision import autocast
@@ -18,13 +19,15 @@ PAPER_DEVICE = "V100"
 PAPER_SIZE = 224
 
 
-def forward_seconds(backbone: Backbone, images: Tensor, repeats: int, warm_up: int, precision: str) -> list[float]:
+def forward_seconds(
+    forward: Callable[[Tensor], Tensor], images: Tensor, repeats: int, warm_up: int, precision: str
+) -> list[float]:
     """Wall seconds of each of `repeats` forward passes of `images` (B, 3, H, W), after `warm_up` passes."""
     seconds = []
     with torch.inference_mode(), autocast(images.device, precision):
         for _ in range(warm_up + repeats):
             start = time.perf_counter()
-            backbone.class_token(images)
+            forward(images)
             if images.device.type == "cuda":
                 torch.cuda.synchronize(images.device)
             seconds.append(time.perf_counter() - start)
@@ -40,7 +43,8 @@ def evaluate(context: EvaluationContext) -> Scores:
     images = torch.randn(settings["batch"], 3, size, size, device=context.device)
     backbone = context.model.backbone.to(context.device).eval()
     with context.clock.phase("forward"):
-        seconds = forward_seconds(backbone, images, settings["repeats"], settings["warm_up"], context.precision)
+        forward = compiled_if(context.compiled, backbone.class_token)
+        seconds = forward_seconds(forward, images, settings["repeats"], settings["warm_up"], context.precision)
     metrics = {
         "images_per_second": settings["batch"] / statistics.median(seconds),
         "parameters_m": context.model.parameters / 1e6,

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from dinobench.runtime.errors import InputError
 
-Forward = Callable[[Tensor], tuple[Tensor, ...]]
+Result = TypeVar("Result")
 
 
-class Compiled:
+def compiled_if(wanted: bool, forward: Callable[[Tensor], Result]) -> Callable[[Tensor], Result]:
+    """`forward`, as `Compiled` where that is wanted."""
+    return Compiled(forward) if wanted else forward
+
+
+class Compiled(Generic[Result]):
     """`forward`, compiled for the shape of the first images it sees; other shapes run as they are.
 
     Every new shape would cost another compilation, half a minute on two cores, and in a pass over a data set only the
@@ -25,19 +31,19 @@ class Compiled:
         InputError: on the first call, where there is no compiler.
     """
 
-    def __init__(self, forward: Forward) -> None:
+    def __init__(self, forward: Callable[[Tensor], Result]) -> None:
         self._plain = forward
-        self._compiled: Forward = torch.compile(forward, dynamic=False)
+        self._compiled: Callable[[Tensor], Result] = torch.compile(forward, dynamic=False)
         self._shape: torch.Size | None = None
 
-    def __call__(self, images: Tensor) -> tuple[Tensor, ...]:
+    def __call__(self, images: Tensor) -> Result:
         """What `forward` gives, to rounding."""
         if self._shape is None:
             self._shape = images.shape
             return self._first(images)
         return self._compiled(images) if images.shape == self._shape else self._plain(images)
 
-    def _first(self, images: Tensor) -> tuple[Tensor, ...]:
+    def _first(self, images: Tensor) -> Result:
         import torch._inductor.config as inductor
 
         try:

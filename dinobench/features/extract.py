@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dinobench.data.dataset import ImageSet
 from dinobench.data.transforms import EvaluationTransform, evaluation_transform
-from dinobench.features.compiled import Compiled, Forward
+from dinobench.features.compiled import Compiled
 from dinobench.features.loading import Crop, in_chunks, pixel_batches
 from dinobench.features.names import Column, depth_of, parse_feature
 from dinobench.models.backbone import Backbone, Preprocessing
@@ -146,7 +146,7 @@ class Extractor:
         return images.div_(255).sub_(mean).div_(std)
 
 
-def _columns_of(backbone: Backbone, columns: tuple[Column, ...]) -> Forward:
+def _columns_of(backbone: Backbone, columns: tuple[Column, ...]) -> Callable[[Tensor], tuple[Tensor, ...]]:
     """From images (B, 3, H, W) to one (B, D) float32 per column."""
     if columns == (Column("cls"),):  # spares the last block what only its patches need
         return lambda images: (backbone.class_token(images).float(),)
@@ -160,7 +160,7 @@ def _columns_of(backbone: Backbone, columns: tuple[Column, ...]) -> Forward:
 
 
 @functools.lru_cache(maxsize=1)
-def _compiled_columns(backbone: Backbone, columns: tuple[Column, ...]) -> Forward:
+def _compiled_columns(backbone: Backbone, columns: tuple[Column, ...]) -> Callable[[Tensor], tuple[Tensor, ...]]:
     """The same compiled, kept for the model's next split."""
     return Compiled(_columns_of(backbone, columns))
 

@@ -16,6 +16,8 @@ from dinobench.models.loaded import LoadedBackbone
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.precision import autocast
 
+NOT_COMPILED = "compile=true changes nothing here: every image has a shape of its own"
+
 
 @dataclass(frozen=True)
 class AttentionMaps:

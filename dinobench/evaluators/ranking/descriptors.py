@@ -19,6 +19,7 @@ from dinobench.data.open import open_dataset
 from dinobench.evaluators.base import EvaluationContext
 from dinobench.evaluators.ranking.pooling import find_pooling
 from dinobench.features.buckets import described
+from dinobench.features.compiled import compiled_if
 from dinobench.features.descriptors import stored_descriptors
 from dinobench.features.extract import Extractor
 from dinobench.features.matrix import FeatureMatrix
@@ -82,6 +83,7 @@ class Describer:
         self.pooling, self.gem_power, self.scales = pooling, gem_power, tuple(scales)
         self._backbone = context.model.backbone
         self._pool = find_pooling(pooling, gem_power)
+        self._forward = compiled_if(context.compiled, self._described)
         self._extractor = Extractor(
             self._backbone, context.model.preprocessing, parse_feature("cls"), context.device, context.precision
         )
@@ -90,7 +92,7 @@ class Describer:
         """(b, D) of images (b, H, W, 3) uint8."""
         images = self._extractor.normalised(pixels)
         with autocast(images.device, self.context.precision):
-            return multi_scale(self._describe, images, scales=self.scales) if self.scales else self._describe(images)
+            return self._forward(images)
 
     def describe(self, images: ImageSet, preparation: Preparation) -> FeatureMatrix:
         """(N, D) of every image after its preparation, kept in the feature store.
@@ -122,6 +124,9 @@ class Describer:
             "manifest": manifest_of(images).sha256,
             "descriptor": {"pooling": self.pooling, "gem_power": self.gem_power, "scales": list(self.scales)},
         }
+
+    def _described(self, images: Tensor) -> Tensor:
+        return multi_scale(self._describe, images, scales=self.scales) if self.scales else self._describe(images)
 
     def _describe(self, images: Tensor) -> Tensor:
         if self.pooling == "cls":  # spares the last block what only its patches need

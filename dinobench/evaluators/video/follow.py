@@ -18,6 +18,7 @@ from dinobench.data.masks import Labels
 from dinobench.evaluators.base import EvaluationContext
 from dinobench.evaluators.video.frames import frame_size, label_map, one_hot_labels, read_frame_tensor
 from dinobench.evaluators.video.propagation import LabelPropagator, Propagation
+from dinobench.features.compiled import compiled_if
 from dinobench.features.loading import ahead
 from dinobench.models.backbone import Preprocessing
 from dinobench.runtime.errors import InputError
@@ -50,6 +51,7 @@ class PatchNetwork:
         self.layers = layers
         self.device = context.device
         self.precision = context.precision
+        self._forward = compiled_if(context.compiled, self._patches)
 
     @torch.inference_mode()
     def __call__(self, frame: Tensor) -> list[Tensor]:
@@ -58,8 +60,11 @@ class PatchNetwork:
         Whatever computed them, features are compared in float32: rounding them further changes neighbours.
         """
         with autocast(self.device, self.precision):
-            layers = self.backbone.intermediate_layers(frame[None].to(self.device), self.layers)
-        return [functional.normalize(layer.patches[0].float(), dim=-1) for layer in reversed(layers)]
+            layers = self._forward(frame[None].to(self.device))
+        return [functional.normalize(patches[0].float(), dim=-1) for patches in reversed(layers)]
+
+    def _patches(self, frames: Tensor) -> tuple[Tensor, ...]:
+        return tuple(layer.patches for layer in self.backbone.intermediate_layers(frames, self.layers))
 
 
 def normalisation(preprocessing: Preprocessing, rule: str) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -1,0 +1,61 @@
+"""`compile=true`, where a frozen network can be compiled and where it cannot."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dinobench.data.registry import get_twin
+from dinobench.evaluators.base import EvaluationContext, find_evaluator
+from tests.evaluators.toys import context, write_copydays, write_revisitop
+from tests.evaluators.videos import write_davis
+
+MODEL = "random:vit_mini/4"
+TASKS: dict[str, tuple[Callable[[Path], Path], str, str, dict[str, Any]]] = {
+    "roxford": (write_revisitop, "dino", "retrieval", {"size": 32}),
+    "copydays": (write_copydays, "paper", "copy_detection", {"size": 32}),
+    "davis": (write_davis, "quick", "video_segmentation", {"short_side": 64}),
+    "throughput": (lambda root: root, "paper", "throughput", {"batch": 2, "size": 32, "repeats": 1, "warm_up": 0}),
+}
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Callable[..., Any]]:
+    """What was given to torch.compile, which compiles nothing here: that takes half a minute."""
+    given: list[Callable[..., Any]] = []
+
+    def note(forward: Callable[..., Any], **_: Any) -> Callable[..., Any]:
+        given.append(forward)
+        return forward
+
+    monkeypatch.setattr(torch, "compile", note)
+    monkeypatch.setenv("DINOBENCH_CACHE", str(tmp_path / "cache"))
+    return given
+
+
+def _context(task: str, root: Path, *, compile_it: bool) -> EvaluationContext:
+    write, protocol, _, settings = TASKS[task]
+    plain = context(task, protocol, write(root), root / "output", model=MODEL, **settings)
+    return dataclasses.replace(plain, compiled=compile_it)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_frozen_network_is_compiled_once_if_asked(task: str, tmp_path: Path, compiled: list[Any]) -> None:
+    evaluate = find_evaluator(TASKS[task][2])
+    evaluate(_context(task, tmp_path / "plain", compile_it=False))
+    assert not compiled
+    evaluate(_context(task, tmp_path / "compiled", compile_it=True))
+    assert len(compiled) == 1
+
+
+def test_a_task_that_cannot_compile_says_so(tmp_path: Path, compiled: list[Any]) -> None:
+    get_twin("voc12").write(tmp_path / "voc12")
+    plain = context("voc-attention", "paper", tmp_path / "voc12", tmp_path / "output", model=MODEL, size=48)
+    scores = find_evaluator("attention_segmentation")(dataclasses.replace(plain, compiled=True))
+    assert not compiled
+    assert "compile=true changes nothing here: every image has a shape of its own" in scores.warnings
