@@ -16,13 +16,14 @@ import functools
 import json
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from turns import in_fresh_process
 
 SIDES = ("released", "ours")
 
@@ -161,21 +162,8 @@ def compare(given: argparse.Namespace) -> None:
     for seed in range(given.seeds):
         for side in SIDES:
             with tempfile.TemporaryDirectory() as place:
-                command = [
-                    sys.executable,
-                    __file__,
-                    *sys.argv[1:],
-                    "--side",
-                    side,
-                    "--seed",
-                    str(seed),
-                    "--folder",
-                    place,
-                ]
-                done = subprocess.run(command, capture_output=True, text=True)
-                if done.returncode:
-                    sys.exit(f"{side} failed: {done.stderr[-2000:]}")
-                saved = json.loads(done.stdout.splitlines()[-1])
+                arguments = [*sys.argv[1:], "--side", side, "--seed", str(seed), "--folder", place]
+                saved = in_fresh_process(__file__, arguments)
                 curve = accuracies(given, Path(place))
             seconds = seconds_per_epoch(saved, given.epochs)
             passed = [second for second, top1 in zip(seconds, curve, strict=True) if top1 >= given.target]

@@ -11,15 +11,16 @@ Variants take turns in one process each; wall and CPU seconds are printed, the l
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
+from turns import medians, take_turns
 
 PATCH, SIZE = 16, 224
 
@@ -65,7 +66,7 @@ VARIANTS: dict[str, tuple[Callable[[str, str], Callable[[Tensor], Tensor]], bool
 }
 
 
-def work(pipe, name: str, architecture: str, reference: str, batch: int, threads: int) -> None:
+def prepared(name: str, architecture: str, reference: str, batch: int, threads: int) -> Callable[[], Tensor]:
     make, tuned = VARIANTS[name]
     if threads:
         torch.set_num_threads(threads)
@@ -75,42 +76,22 @@ def work(pipe, name: str, architecture: str, reference: str, batch: int, threads
         tune_cpu()
     run = make(architecture, reference)
     images = torch.randn(batch, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
-    pipe.send(run(images))
-    while pipe.recv():
-        wall, cpu = time.perf_counter(), time.process_time()
-        run(images)
-        pipe.send((batch / (time.perf_counter() - wall), batch / (time.process_time() - cpu)))
+    run(images)
+    return lambda: run(images)
 
 
 def forward(given: argparse.Namespace) -> None:
     """Images per second of the forward pass, variant by variant, and how far the features are apart."""
-    context = multiprocessing.get_context("spawn")
-    pipes, features, processes = {}, {}, []
-    for name in VARIANTS:
-        if name.startswith("released") and not given.reference:
-            continue
-        pipes[name], theirs = context.Pipe()
-        arguments = (theirs, name, given.architecture, given.reference, given.batch, given.threads)
-        processes.append(context.Process(target=work, args=arguments, daemon=True))
-        processes[-1].start()
-        features[name] = pipes[name].recv()
-    rates: dict[str, list[tuple[float, float]]] = {name: [] for name in pipes}
-    for _ in range(given.repeats):
-        for name, pipe in pipes.items():
-            pipe.send(True)
-            rates[name].append(pipe.recv())
-    for pipe in pipes.values():
-        pipe.send(False)
-    for process in processes:
-        process.join()
-    baseline = next(iter(rates))
-    for name, runs in rates.items():
-        wall, cpu = (statistics.median(run[place] for run in runs) for place in (0, 1))
-        first = [statistics.median(run[place] for run in rates[baseline]) for place in (0, 1)]
-        apart = (features[name] - features[baseline]).abs().max().item()
+    names = [name for name in VARIANTS if given.reference or not name.startswith("released")]
+    shared = (given.architecture, given.reference, given.batch, given.threads)
+    turns = take_turns({name: partial(prepared, name, *shared) for name in names}, given.repeats)
+    first = medians(turns[names[0]])
+    for name, runs in turns.items():
+        wall, cpu = medians(runs)
+        apart = (runs[0].result - turns[names[0]][0].result).abs().max().item()
         print(
-            f"  {name:<28} {wall:7.1f} im/s  {cpu:7.1f} im per CPU second   {wall / first[0]:4.2f}x  "
-            f"{cpu / first[1]:4.2f}x   largest difference {apart:.1e}"
+            f"  {name:<28} {given.batch / wall:7.1f} im/s  {given.batch / cpu:7.1f} im per CPU second   "
+            f"{first[0] / wall:4.2f}x  {first[1] / cpu:4.2f}x   largest difference {apart:.1e}"
         )
 
 

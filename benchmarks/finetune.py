@@ -18,16 +18,16 @@ import json
 import os
 import random
 import statistics
-import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from turns import medians, take_turns
 
 SPEC = "rand-m9-mstd0.5-inc1"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -161,49 +161,20 @@ def our_step(architecture: str, batch: int) -> Callable[[], float]:
     return step
 
 
-def serve(side: str, architecture: str, batch: int, clock: str) -> None:
-    """Take a step for every line on stdin and answer with its seconds."""
+def prepared(side: str, architecture: str, batch: int) -> Callable[[], float]:
     if side != "timm":
         from dinobench.runtime.cpu import tune_cpu
 
         tune_cpu()
     step = (our_step if side == "dinobench" else timm_step)(architecture, batch)
     step()
-    for _ in sys.stdin:
-        start = CLOCKS[clock]()
-        step()
-        print(CLOCKS[clock]() - start, flush=True)
+    return step
 
 
 def time_steps(architecture: str, batch: int, repeats: int, clock: str) -> dict[str, float]:
     """Median seconds per training step of each side, their steps interleaved."""
-    here = [
-        sys.executable,
-        str(Path(__file__).resolve()),
-        "--architecture",
-        architecture,
-        "--batch",
-        str(batch),
-        "--clock",
-        clock,
-    ]
-    servers = {
-        side: subprocess.Popen([*here, "--serve", side], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for side in SIDES
-    }
-    seconds: dict[str, list[float]] = {side: [] for side in SIDES}
-    for repeat in range(repeats + 1):
-        for side, server in servers.items():
-            assert server.stdin is not None
-            assert server.stdout is not None
-            server.stdin.write("\n")
-            server.stdin.flush()
-            taken = float(server.stdout.readline())
-            if repeat:  # the first warms up
-                seconds[side].append(taken)
-    for server in servers.values():
-        server.communicate()
-    return {side: statistics.median(times) for side, times in seconds.items()}
+    turns = take_turns({side: partial(prepared, side, architecture, batch) for side in SIDES}, repeats)
+    return {side: medians(runs)[list(CLOCKS).index(clock)] for side, runs in turns.items()}
 
 
 def main() -> None:
@@ -213,12 +184,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--json", type=Path, help="also write the figures here")
-    parser.add_argument("--serve", choices=SIDES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    if arguments.serve:
-        serve(arguments.serve, arguments.architecture, arguments.batch, arguments.clock)
-        return
     figures: dict[str, dict[str, float]] = {}
     title = f"training step, {arguments.architecture}, batch {arguments.batch}, fp32, s"
     figures[title] = time_steps(arguments.architecture, arguments.batch, arguments.repeats, arguments.clock)

@@ -16,16 +16,17 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+from turns import Turn, medians, take_turns
 
 from dinobench.evaluators.frozen.search import BANK_ROWS, search
 from dinobench.evaluators.knn import vote
@@ -122,50 +123,27 @@ VARIANTS = {
 }
 
 
-def work(pipe, name: str, folder: Path, reference: str, ks: tuple[int, ...], threads: int) -> None:
+def prepared(name: str, folder: Path, reference: str, ks: tuple[int, ...], threads: int) -> Callable[[], list[float]]:
     make, tuned = VARIANTS[name]
     if threads:
         torch.set_num_threads(threads)
     if tuned:
         tune_cpu()
-    run = make(folder, reference, ks)
-    pipe.send("ready")
-    while pipe.recv():
-        wall, cpu = time.perf_counter(), time.process_time()
-        figures = run()
-        pipe.send((time.perf_counter() - wall, time.process_time() - cpu, figures))
+    return make(folder, reference, ks)
 
 
-def measure(folder: Path, reference: str, ks: tuple[int, ...], repeats: int, threads: int) -> dict[str, list]:
-    """(wall, CPU, accuracies) of each variant, taking turns."""
-    context = multiprocessing.get_context("spawn")
-    pipes, processes = {}, []
-    for name in VARIANTS:
-        if name.startswith("released") and not reference:
-            continue
-        pipes[name], theirs = context.Pipe()
-        processes.append(context.Process(target=work, args=(theirs, name, folder, reference, ks, threads), daemon=True))
-        processes[-1].start()
-        pipes[name].recv()
-    results: dict[str, list] = {name: [] for name in pipes}
-    for _ in range(repeats):
-        for name, pipe in pipes.items():
-            pipe.send(True)
-            results[name].append(pipe.recv())
-    for pipe in pipes.values():
-        pipe.send(False)
-    for process in processes:
-        process.join()
-    return results
+def measure(folder: Path, reference: str, ks: tuple[int, ...], repeats: int, threads: int) -> dict[str, list[Turn]]:
+    """Accuracies of each variant, taking turns."""
+    names = [name for name in VARIANTS if reference or not name.startswith("released")]
+    return take_turns({name: partial(prepared, name, folder, reference, ks, threads) for name in names}, repeats)
 
 
-def show(results: dict[str, list], train: int, queries: int) -> None:
+def show(results: dict[str, list[Turn]], train: int, queries: int) -> None:
     first, baseline = {}, next(iter(results))
     for name, runs in results.items():
-        wall, cpu = (statistics.median(run[place] for run in runs) for place in (0, 1))
-        first[name] = (wall, cpu)
+        wall, cpu = first[name] = medians(runs)
         ratios = "  ".join(f"{then / now:5.1f}x" for then, now in zip(first[baseline], (wall, cpu), strict=True))
-        accuracies = " ".join(f"{value:.2f}" for value in runs[0][2])
+        accuracies = " ".join(f"{value:.2f}" for value in runs[0].result)
         print(f"  {name:<28} {1e3 * wall / queries:8.3f} {1e3 * cpu / queries:8.3f} ms/query   {ratios}   {accuracies}")
     product = first["bare matrix product"]
     found = first["dinobench"]

@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from turns import in_fresh_process
 
 from dinobench.runtime.clock import peak_memory_bytes, resident_bytes
 
@@ -63,9 +63,8 @@ def main() -> None:
 
 def run(route: str, released: Path, folder: Path) -> list[float]:
     """Seconds, CPU seconds and MiB of one route in a fresh process."""
-    command = [sys.executable, __file__, "--released", str(released), "--route", route, "--folder", str(folder)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return list(json.loads(done.stdout.splitlines()[-1]))
+    arguments = ["--released", str(released), "--route", route, "--folder", str(folder)]
+    return list(in_fresh_process(__file__, arguments))
 
 
 def report(found: dict[str, list[list[float]]], folder: Path) -> None:

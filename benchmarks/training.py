@@ -1,20 +1,22 @@
 """Seconds and memory of a training step, ours and the released code's in turn, from equal weights on equal views.
 
     python benchmarks/training.py --reference DINO_CHECKOUT [--architecture vit_tiny/16] [--batch 16] [--rounds 3]
+    python benchmarks/training.py --reference DINO_CHECKOUT --data IMAGENETTE     end to end: photographs, read by each
 
 Sides: the released step; the released step with our two process settings (allocator, oneDNN), so that settings
 are not sold as code; ours in float32; ours in bf16. Each side runs in a process of its own, in turn, several rounds.
 Without drop path, so that the losses can be compared. `--clock cpu` with `--threads 1` counts the process's own
-seconds, which a busy machine disturbs little.
+seconds, which a busy machine disturbs little. With `--data`, a folder with `train/CLASS/*.jpg`, a step begins with
+reading its images and drawing their views, each side by its own code in the process that trains; losses then differ.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +24,9 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from turns import in_fresh_process
+
+from dinobench.training.recipe import Recipe
 
 SIDES = ("released", "released, tuned", "ours", "ours, bf16")
 LR, DECAY, MOMENTUM, TEMPERATURE = 1e-4, 0.04, 0.996, 0.04
@@ -32,6 +37,38 @@ def views_of(step: int, options: argparse.Namespace) -> list[Tensor]:
     generator = torch.Generator().manual_seed(step)
     sizes = [224] * 2 + [96] * options.local_crops
     return [torch.randn(options.batch, 3, size, size, generator=generator) for size in sizes]
+
+
+def noise(options: argparse.Namespace) -> Iterator[list[Tensor]]:
+    """The same views for all sides."""
+    return (views_of(number, options) for number in itertools.count())
+
+
+def released_views(options: argparse.Namespace) -> Iterator[list[Tensor]]:
+    """Photographs through the released transform and the loader that the released script makes."""
+    sys.path.insert(0, str(options.reference))
+    torch.hub.list = lambda *_, **__: []
+    import main_dino
+    from torchvision.datasets import ImageFolder
+
+    transform = main_dino.DataAugmentationDINO((0.4, 1.0), (0.05, 0.4), options.local_crops)
+    images = ImageFolder(str(options.data / "train"), transform=transform)
+    loader = torch.utils.data.DataLoader(images, options.batch, shuffle=True, drop_last=True, num_workers=0)
+    return (views for _ in itertools.count() for views, _ in loader)
+
+
+def our_views(options: argparse.Namespace) -> Iterator[list[Tensor]]:
+    """Photographs as a run of dinobench reads them: every file anew, as ImageNet's do not fit into memory."""
+    from dinobench.data.open import open_dataset
+    from dinobench.training import batches
+
+    recipe = our_recipe(options)
+    images = batches.DecodedImages(open_dataset(str(options.data), "train"), memory=0)
+    drawn = batches.ViewBatches(images, batches.multi_crop(recipe), seed=0)
+    plan = batches.Plan(len(images), options.batch, epochs=1000, seed=0)
+    normalise = batches.Normalise(recipe.mean, recipe.std, torch.device("cpu"))
+    for groups in batches.load_views(drawn, plan.requests(), workers=0, pin_memory=False):
+        yield [normalise(group) for group in groups]
 
 
 def released_step(options: argparse.Namespace) -> Callable[[list[Tensor]], float]:
@@ -81,27 +118,29 @@ def released_step(options: argparse.Namespace) -> Callable[[list[Tensor]], float
 def our_step(options: argparse.Namespace) -> Callable[[list[Tensor]], float]:
     """The same through dinobench, from the weights that the released side left."""
     from dinobench.training.build import build_learner
-    from dinobench.training.recipe import Recipe
     from dinobench.training.step import Settings
 
-    recipe = Recipe(
-        architecture=options.architecture,
-        drop_path=0.0,
-        out_dim=options.out_dim,
-        local_crops=options.local_crops,
-        precision="bf16" if options.side.endswith("bf16") else "fp32",
-    )
-    learner = build_learner(recipe, torch.device("cpu"))
+    learner = build_learner(our_recipe(options), torch.device("cpu"))
     state = torch.load(options.weights, weights_only=True)
     for network in (learner.student, learner.teacher):
         network.load_state_dict(state)
     settings = Settings(LR, DECAY, MOMENTUM, TEMPERATURE, frozen=True)
 
     def step(views: list[Tensor]) -> float:
-        groups = [torch.cat(group) for group in (views[:2], views[2:]) if group]
+        groups = views if options.data else [torch.cat(group) for group in (views[:2], views[2:]) if group]
         return learner.step([groups], settings).loss.item()
 
     return step
+
+
+def our_recipe(options: argparse.Namespace) -> Recipe:
+    return Recipe(
+        architecture=options.architecture,
+        drop_path=0.0,
+        out_dim=options.out_dim,
+        local_crops=options.local_crops,
+        precision="bf16" if options.side.endswith("bf16") else "fp32",
+    )
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -113,11 +152,15 @@ def measure(options: argparse.Namespace) -> None:
         tune_cpu()
     torch.set_num_threads(options.threads)
     clock = time.process_time if options.clock == "cpu" else time.perf_counter
-    step = (released_step if options.side.startswith("released") else our_step)(options)
-    before, seconds, losses = peak_memory_bytes(), [], []
-    for number in range(options.steps + 1):
-        views = views_of(number, options)
+    released = options.side.startswith("released")
+    step = (released_step if released else our_step)(options)
+    read = (released_views if released else our_views) if options.data else noise
+    batches, before, seconds, losses = read(options), peak_memory_bytes(), [], []
+    for _ in range(options.steps + 1):
         start = clock()
+        views = next(batches)
+        if not options.data:
+            start = clock()  # noise is no part of a step
         losses.append(step(views))
         seconds.append(clock() - start)
     result = {"seconds": seconds[1:], "losses": losses, "peak": peak_memory_bytes(), "before": before}
@@ -128,9 +171,7 @@ def rounds(arguments: list[str], options: argparse.Namespace) -> Iterator[tuple[
     """Every side in a fresh process, in turn."""
     for _ in range(options.rounds):
         for side in options.sides.split(";"):
-            command = [sys.executable, __file__, *arguments, "--side", side]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            yield side, json.loads(done.stdout.splitlines()[-1])
+            yield side, in_fresh_process(__file__, [*arguments, "--side", side])
 
 
 def main() -> None:
@@ -146,6 +187,7 @@ def main() -> None:
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     parser.add_argument("--sides", default=";".join(SIDES))
     parser.add_argument("--weights", type=Path, default=Path("/tmp/dinobench-benchmark-weights.pth"))
+    parser.add_argument("--data", type=Path, help="photographs, for steps end to end")
     parser.add_argument("--side", choices=SIDES)
     options = parser.parse_args()
     if options.side:
@@ -154,10 +196,10 @@ def main() -> None:
     runs: dict[str, list[dict[str, list[float]]]] = {}
     for side, result in rounds(sys.argv[1:], options):
         runs.setdefault(side, []).append(result)
-    report(runs)
+    report(runs, comparable=not options.data)
 
 
-def report(runs: dict[str, list[dict[str, list[float]]]]) -> None:
+def report(runs: dict[str, list[dict[str, list[float]]]], *, comparable: bool) -> None:
     """A table of medians and ratios to the first side."""
     median = {side: statistics.median(s for run in of for s in run["seconds"]) for side, of in runs.items()}
     peak = {side: statistics.median(run["peak"] for run in of) for side, of in runs.items()}
@@ -167,7 +209,7 @@ def report(runs: dict[str, list[dict[str, list[float]]]]) -> None:
         apart = max(abs(a - b) for a, b in zip(of[0]["losses"], runs[first][0]["losses"], strict=True))
         print(
             f"{side:<18}{median[side]:>8.2f}{median[first] / median[side]:>7.2f}"
-            f"{peak[side] / 2**30:>10.2f}{peak[side] / peak[first]:>7.2f}{apart:>25.1e}"
+            f"{peak[side] / 2**30:>10.2f}{peak[side] / peak[first]:>7.2f}{f'{apart:.1e}' if comparable else '-':>25}"
         )
 
 

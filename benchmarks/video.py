@@ -19,7 +19,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -32,6 +31,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn import functional
+from turns import in_fresh_process
 
 from dinobench.runtime.clock import peak_memory_bytes, resident_bytes
 
@@ -63,17 +63,16 @@ def main() -> None:
         found: dict[str, list[list[float]]] = {route: [] for route in routes}
         for _ in range(given.repeats):
             for route in routes:
-                found[route].append(in_fresh_process(route, given, Path(name)))
+                found[route].append(run(route, given, Path(name)))
         report(found, Path(name))
 
 
-def in_fresh_process(route: str, given: argparse.Namespace, folder: Path) -> list[float]:
-    """Seconds and MiB of one route."""
-    command = [sys.executable, __file__, "--reference", str(given.reference), "--route", route, "--folder", str(folder)]
-    command += ["--threads", str(given.threads), "--clock", given.clock]
-    command += ["--kit", str(given.kit)] if given.kit else []
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return list(json.loads(done.stdout.splitlines()[-1]))
+def run(route: str, given: argparse.Namespace, folder: Path) -> list[float]:
+    """Seconds and MiB of one route in a fresh process."""
+    arguments = ["--reference", str(given.reference), "--route", route, "--folder", str(folder)]
+    arguments += ["--threads", str(given.threads), "--clock", given.clock]
+    arguments += ["--kit", str(given.kit)] if given.kit else []
+    return list(in_fresh_process(__file__, arguments))
 
 
 def run_route(given: argparse.Namespace) -> None:

@@ -22,7 +22,7 @@ from dinobench.runtime.processes import world_size
 from dinobench.training.recipe import Recipe
 from dinobench.training.views import Colours, MultiCrop, ViewKind, generator_of
 
-_MEMORY = 2 << 30  # bytes of decoded images that are kept
+_MEMORY = 2 << 30
 _SAMPLE = 16
 
 
@@ -121,20 +121,22 @@ class DecodedImages:
     Args:
         images: the training images.
         channels: of the views; luminance, 1, is drawn from the colours of the views and asks for RGB.
+        memory: bytes that the pixels may take; where they would take more, files are decoded as they are asked for.
     """
 
-    def __init__(self, images: ImageSet, channels: int = 3) -> None:
+    def __init__(self, images: ImageSet, channels: int = 3, memory: int = _MEMORY) -> None:
         self.images, self.channels = images, 3 if channels == 1 else channels
         self._kept: Sequence[NDArray[np.uint8]] | NDArray[np.uint8] | None = None
         if self.channels == 3:
             self._kept = images.arrays()
-        if self._kept is None and self._fits():
+        if self._kept is None and self._bytes() <= memory:
             self._kept = [images.pixels(index, self.channels) for index in range(len(images))]
 
-    def _fits(self) -> bool:
+    def _bytes(self) -> float:
+        """Of all decoded images, judged by a few."""
         spread = np.linspace(0, len(self.images) - 1, min(_SAMPLE, len(self.images))).astype(int)
         sizes = [self.images.pixels(int(index), self.channels).nbytes for index in spread]
-        return bool(np.mean(sizes) * len(self.images) <= _MEMORY)
+        return float(np.mean(sizes)) * len(self.images)
 
     def __len__(self) -> int:
         return len(self.images)
