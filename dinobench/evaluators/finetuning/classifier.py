@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from timm.layers import DropPath
@@ -14,6 +15,9 @@ from dinobench.models.backbone import Backbone
 from dinobench.runtime.errors import InputError
 
 _HEAD_STD = 0.02
+# Where a parameter's name says how deep it lies: transformer blocks, and the stages of convnets and hierarchical
+# transformers, of which the outermost number counts. What embeds the patches may have stages of its own.
+_LEVEL = re.compile(r"^(?!.*\bpatch_embed\b)(?:\D*\.)?(?:blocks\.|stages\.|features\.|layers?\.?|s)(\d+)\.")
 
 
 class Classifier(nn.Module):
@@ -33,12 +37,14 @@ class Classifier(nn.Module):
         scores: Tensor = self.head(self.backbone.class_token(images))
         return scores
 
-    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """How timm finds a parameter's depth, for layer decay: embedding, each block, then final norm with head."""
-        return {
-            "embedding": r"^backbone\.(?!(?:.*\.)?(?:blocks|norm)\.)",
-            "blocks": r"^backbone\.(?:.*\.)?blocks\.(\d+)",
-        }
+    def group_matcher(self, coarse: bool = False) -> Callable[[str], float]:
+        """How timm finds a parameter's depth, for layer decay: embedding or stem, blocks or stages, then the rest."""
+        depths: dict[str, float] = {}
+        for name, _ in self.named_parameters():  # in the order in which a network is built
+            level = _LEVEL.match(name)
+            beyond = math.inf if any(depth >= 0 for depth in depths.values()) else -1
+            depths[name] = int(level[1]) if level else beyond
+        return depths.__getitem__
 
 
 def build_classifier(backbone: Backbone, classes: int, recipe: Recipe) -> Classifier:
@@ -49,9 +55,8 @@ def build_classifier(backbone: Backbone, classes: int, recipe: Recipe) -> Classi
     """
     set_drop_path(backbone, recipe.drop_path)
     model = Classifier(backbone, classes, recipe.head_scale)
-    has_blocks = any(re.search(r"\bblocks\.\d+", name) for name, _ in model.named_parameters())
-    if recipe.layer_decay < 1 and not has_blocks:
-        raise InputError("this backbone has no numbered blocks for layer_decay; use --set layer_decay=1.0")
+    if recipe.layer_decay < 1 and not any(_LEVEL.match(name) for name, _ in model.named_parameters()):
+        raise InputError("this backbone has no numbered blocks or stages for layer_decay; use --set layer_decay=1.0")
     model.requires_grad_(True)
     return model.to(memory_format=torch.channels_last) if recipe.channels_last else model
 

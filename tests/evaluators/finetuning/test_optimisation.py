@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dinobench.cards import load_tasks
-from dinobench.evaluators.finetuning.classifier import Classifier
+from dinobench.evaluators.finetuning.classifier import Classifier, build_classifier
 from dinobench.evaluators.finetuning.optimisation import Schedule, build_optimiser
 from dinobench.evaluators.finetuning.recipe import Recipe, recipe_of
 from dinobench.models.build import build_backbone
@@ -44,6 +44,30 @@ def test_layer_decay_shrinks_the_rate_towards_the_input() -> None:
     assert rates == [0.5**4, 0.5**3, 0.5**2, 0.5]
     assert _of(optimiser, model.head.weight, "lr") == 1.0
     assert _of(optimiser, model.backbone.patch_embed.proj.weight, "lr") == 0.5**5  # type: ignore[union-attr, arg-type]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "levels", "first", "last"),
+    [
+        ("resnet18", 4, "network.conv1.weight", "network.layer4.1.conv2.weight"),
+        ("regnetx_002", 4, "network.stem.conv.weight", "network.s4.b1.conv1.conv.weight"),
+        ("convnext_atto", 4, "network.stem.0.weight", "network.stages.3.blocks.1.mlp.fc1.weight"),
+        (
+            "swin_tiny_patch4_window7_224",
+            4,
+            "network.patch_embed.proj.weight",
+            "network.layers.3.blocks.1.mlp.fc1.weight",
+        ),
+    ],
+)
+def test_layer_decay_goes_by_stages_where_there_are_no_blocks(
+    architecture: str, levels: int, first: str, last: str
+) -> None:
+    model = build_classifier(build_backbone(architecture), 5, _recipe(drop_path=0.0))
+    optimiser = build_optimiser(model, _recipe(layer_decay=0.5, lr=1.0, warmup_epochs=0))
+    scales = {scale: _of(optimiser, model.get_parameter(f"backbone.{scale}"), "lr_scale") for scale in (first, last)}
+    assert scales == {first: 0.5 ** (levels + 1), last: 0.5}
+    assert _of(optimiser, model.head.weight, "lr_scale") == 1.0
 
 
 @pytest.mark.parametrize("schedule", ["epoch", "update"])
