@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.frozen.features import LabelledFeatures, labelled_features, require_same_classes
-from dinobench.evaluators.frozen.low_shot import chosen_rows, list_path
+from dinobench.evaluators.frozen.low_shot import chosen_rows
 from dinobench.evaluators.frozen.search import BANK_ROWS, RowsInMemory, search
 from dinobench.evaluators.shared.accuracies import add_accuracy, save_predictions
 from dinobench.features.matrix import FeatureMatrix
@@ -177,14 +177,7 @@ def _bank(
     context: EvaluationContext, train: LabelledFeatures, feature: str, draw: int
 ) -> tuple[FeatureMatrix | RowsInMemory, Tensor]:
     settings = context.settings
-    rows = chosen_rows(
-        train.labels.numpy(),
-        train.names,
-        shots=settings["shots"],
-        percent=settings["percent"],
-        list_file=list_path(settings["subset"], settings["lists"]),
-        seed=context.seed + draw,
-    )
+    rows = chosen_rows(train.labels.numpy(), train.names, settings, context.seed + draw)
     matrix = train.matrix.only(feature)
     if rows is None:
         return matrix, train.labels

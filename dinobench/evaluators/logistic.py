@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.frozen.features import LabelledFeatures, labelled_features, require_same_classes
-from dinobench.evaluators.frozen.low_shot import chosen_rows, list_path
+from dinobench.evaluators.frozen.low_shot import chosen_rows
 from dinobench.evaluators.shared.accuracies import add_accuracy, save_predictions
 from dinobench.metrics.classification import top_classes
 from dinobench.runtime.errors import InputError
@@ -160,14 +160,7 @@ def _training_set(context: EvaluationContext, train: LabelledFeatures, draw: int
     settings = context.settings
     if settings["penalty"] <= 0:
         raise InputError(f"logistic regression needs a penalty above 0, not {settings['penalty']:g}")
-    rows = chosen_rows(
-        train.labels.numpy(),
-        train.names,
-        shots=settings["shots"],
-        percent=settings["percent"],
-        list_file=list_path(settings["subset"], settings["lists"]),
-        seed=context.seed + draw,
-    )
+    rows = chosen_rows(train.labels.numpy(), train.names, settings, context.seed + draw)
     if rows is None:
         return train.matrix.tensor(), train.labels
     return train.matrix.take(rows), train.labels[torch.from_numpy(rows)]

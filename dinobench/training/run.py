@@ -236,13 +236,15 @@ class Run:
             self._keep_last_good()
 
     def _trouble(self, epoch: int, means: Mapping[str, float], accuracy: float | None) -> Diagnosis | None:
-        past_warmup = epoch > max(self.recipe.warmup_epochs, self.recipe.warmup_teacher_temp_epochs)
+        warmup = max(self.recipe.warmup_epochs, self.recipe.warmup_teacher_temp_epochs)
+        past_warmup = epoch > warmup
         found = None
         if self.recipe.objective == "cross_entropy":
             found = diagnose(means["entropy"], means["kl"], self.recipe.out_dim, past_warmup=past_warmup)
             if found is None and past_warmup:
                 found = diagnose_use(means["used"], self.plan.micro_batch * GLOBAL_VIEWS, self.recipe.out_dim)
-        if found is None and past_warmup and accuracy is not None and self.untrained is not None:
+        settled = epoch > 2 * warmup  # features often dip below the untrained ones while the rate is at its peak
+        if found is None and settled and accuracy is not None and self.untrained is not None:
             found = diagnose_features(accuracy, self.untrained)
         return found
 

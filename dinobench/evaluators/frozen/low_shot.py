@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,21 +46,22 @@ def listed(names: Sequence[str], list_file: Path) -> NDArray[np.int64]:
 
 
 def chosen_rows(
-    labels: NDArray[np.int64], names: Sequence[str], *, shots: int, percent: float, list_file: str, seed: int
+    labels: NDArray[np.int64], names: Sequence[str], settings: Mapping[str, Any], seed: int
 ) -> NDArray[np.int64] | None:
     """Rows of the training images to use, None for all.
 
     Args:
         labels: (N,) classes.
         names: identity of each image.
-        shots: images per class, 0 for no such limit.
-        percent: share of every class, 100 for all.
-        list_file: text file that names the images, "" for none.
+        settings: `shots`, images per class, 0 for no such limit; `percent` of every class, 100 for all; `subset`, a
+            list of images in the folder `lists`, "" for none.
         seed: of the draw.
 
     Raises:
-        InputError: more than one limit, or one out of range.
+        InputError: more than one limit, one out of range, or a list that is not there.
     """
+    shots, percent = settings["shots"], settings["percent"]
+    list_file = _list_path(settings["subset"], settings["lists"])
     if (shots != 0) + (percent != 100) + bool(list_file) > 1:
         raise InputError("give only one of shots, percent and subset")
     if shots < 0 or not 0 < percent <= 100:
@@ -71,12 +73,8 @@ def chosen_rows(
     return percentage(labels, percent, seed) if percent < 100 else None
 
 
-def list_path(subset: str, folder: str) -> str:
-    """Path of the protocol's list of training images, which lies in `folder`; empty where it has none.
-
-    Raises:
-        InputError: it is not there.
-    """
+def _list_path(subset: str, folder: str) -> str:
+    """Path of the protocol's list of training images, which lies in `folder`; empty where it has none."""
     if not subset:
         return ""
     path = Path(folder) / subset

@@ -42,8 +42,8 @@ def test_listed(tmp_path):
 
 
 def _choose(**changes):
-    settings = {"shots": 0, "percent": 100.0, "list_file": "", "seed": 0, **changes}
-    return chosen_rows(LABELS, ["x"] * len(LABELS), **settings)
+    settings = {"shots": 0, "percent": 100.0, "subset": "", "lists": "", **changes}
+    return chosen_rows(LABELS, ["x"] * len(LABELS), settings, seed=0)
 
 
 def test_chosen_rows():
