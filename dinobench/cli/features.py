@@ -96,16 +96,15 @@ def export(
     from dinobench.features.store import ExtractionSettings, FeatureStore
     from dinobench.models.load import MODEL_SETTINGS, load_backbone
     from dinobench.pipeline.plan import RUN_SETTINGS
-    from dinobench.runtime.cpu import tune_cpu
-    from dinobench.runtime.device import pick_device
+    from dinobench.runtime.device import pick_device, prepare_device
     from dinobench.runtime.settings import override, parse_pairs
 
     check_format(output)
-    tune_cpu()
     chosen = override({**RUN_SETTINGS, **MODEL_SETTINGS}, parse_pairs(settings), "features export")
+    device = pick_device(chosen["device"])
+    prepare_device(device)
     loaded = load_backbone(model, settings=chosen)
     images = open_dataset(data, split, layout)
-    device = pick_device(chosen["device"])
     how = ExtractionSettings(device, chosen["batch_size"], chosen["workers"], chosen["precision"], chosen["compile"])
     matrix = FeatureStore().features(loaded, images, feature, how)
     export_features(matrix, images, output)

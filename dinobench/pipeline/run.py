@@ -77,9 +77,9 @@ def load_model(plan: Plan, models_dir: Path | None = None) -> tuple[LoadedBackbo
     """
     from dinobench.models.fetch import cached_weights
     from dinobench.models.load import MODEL_SETTINGS, load_backbone
-    from dinobench.runtime.cpu import tune_cpu
+    from dinobench.runtime.device import pick_device, prepare_device
 
-    tune_cpu()
+    prepare_device(pick_device(plan.run["device"]))
     cards = load_models(models_dir)
     card = cards.get(plan.model)
     if card is None or card.random:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from dinobench.runtime.cpu import tune_cpu
 from dinobench.runtime.errors import InputError
 
 
@@ -30,6 +31,19 @@ def _best_available() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def prepare_device(device: torch.device) -> None:
+    """Settings of the process that make float32 on `device` exact, and fast where that costs nothing.
+
+    A CPU gets `tune_cpu`. On CUDA, convolutions leave TF32, torch's default, which keeps 10 bits of 23: the published
+    figures come from GPUs that have none. Products are in float32 there unless someone asks for less, which the CPU's
+    setting would do: it is one setting for both.
+    """
+    if device.type == "cpu":
+        tune_cpu()
+    elif device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False
 
 
 def device_name(device: torch.device) -> str:

@@ -11,8 +11,7 @@ from typing import Any
 
 import torch
 
-from dinobench.runtime.cpu import tune_cpu
-from dinobench.runtime.device import pick_device
+from dinobench.runtime.device import pick_device, prepare_device
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import (
     barrier,
@@ -67,8 +66,7 @@ def train(
     if not resume:
         refuse_held(folder)
     with process_group(pick_device(device)) as here:
-        if here.type == "cpu":
-            tune_cpu()
+        prepare_device(here)
         Run(chosen, spec, folder, here).go()
     return folder
 

@@ -1,7 +1,10 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 
-from dinobench.runtime.device import device_name, pick_device
+from dinobench.runtime.device import device_name, pick_device, prepare_device
 from dinobench.runtime.errors import InputError
 
 
@@ -29,3 +32,32 @@ def test_an_unknown_device_is_refused() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_auto_prefers_the_gpu() -> None:
     assert pick_device(None).type == "cuda"
+
+
+TF32 = """
+import torch
+from dinobench.runtime.device import prepare_device
+prepare_device(torch.device("cuda"))
+print(torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32, torch.get_float32_matmul_precision())
+"""
+
+
+def test_float32_on_cuda_is_no_tf32() -> None:
+    done = subprocess.run([sys.executable, "-c", TF32], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False", "highest"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_products_and_convolutions_on_the_gpu_keep_float32() -> None:
+    cuda = torch.device("cuda")
+    prepare_device(cuda)
+    generator = torch.Generator().manual_seed(0)
+    image, kernel = torch.randn(2, 3, 64, 64, generator=generator), torch.randn(384, 3, 16, 16, generator=generator)
+    rows = torch.randn(256, 384, generator=generator)
+    for run in (
+        lambda where: torch.nn.functional.conv2d(image.to(where), kernel.to(where), stride=16),
+        lambda where: rows.to(where) @ rows.to(where).T,
+    ):
+        exact = run(torch.device("cpu"))
+        assert (run(cuda).cpu() - exact).abs().max() < 2e-6 * exact.abs().max()
