@@ -25,7 +25,7 @@ def command() -> None:
 @command.command(name="list")
 def list_datasets() -> None:
     """List datasets with their layout, where each is expected, and whether a twin can be made."""
-    from dinobench.data.open import DATA_VARIABLE, EMBEDDED
+    from dinobench.data.open import DATA_VARIABLE, EMBEDDED, data_folder
     from dinobench.data.registry import dataset_layouts, twin_names
 
     for name in EMBEDDED:
@@ -33,8 +33,8 @@ def list_datasets() -> None:
     base = os.environ.get(DATA_VARIABLE)
     twins = twin_names()
     for name, layout in sorted(dataset_layouts().items()):
-        place = Path(base).expanduser() / name if base else None
-        where = f"${DATA_VARIABLE}/{name}" if place is None else f"{place} ({'found' if place.is_dir() else 'absent'})"
+        place = data_folder(Path(base).expanduser(), name) if base else None
+        where = f"{place} (found)" if place else f"${DATA_VARIABLE}/{name}{' (absent)' if base else ''}"
         click.echo(f"{name:<14} {layout:<12} {where}{'  [twin]' if name in twins else ''}")
     if base is None:
         click.echo(f"{DATA_VARIABLE} is not set: set it to the folder that holds these, or give --data FOLDER")

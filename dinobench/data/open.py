@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dinobench.data import digits, huggingface, mini
 from dinobench.data.dataset import ImageSet
-from dinobench.data.registry import dataset_layouts, get_layout
+from dinobench.data.registry import dataset_layouts, folder_names, get_layout
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
 
@@ -38,11 +38,12 @@ def layout_of(spec: str) -> str:
     """Layout of the dataset or folder: the one that claims the name, tar shards if it holds any, else class folders."""
     folder = Path(spec).expanduser()
     holds_shards = any(next(folder.glob(pattern), None) for pattern in ("*.tar", "train/*.tar", "val/*.tar"))
-    return dataset_layouts().get(folder.name, "tarshards" if holds_shards else "imagefolder")
+    dataset = folder_names().get(folder.name, "")
+    return dataset_layouts().get(dataset, "tarshards" if holds_shards else "imagefolder")
 
 
 def dataset_root(spec: str) -> Path:
-    """Folder that a Data SPEC names: itself, or the one of that name below $DINOBENCH_DATA.
+    """Folder that a Data SPEC names: itself, or the one below $DINOBENCH_DATA of that or another of its names.
 
     Raises:
         InputError: there is no such folder; says where it was looked for.
@@ -58,14 +59,19 @@ def dataset_root(spec: str) -> Path:
 
 
 def _below_data_variable(name: str) -> Path:
-    known = {*EMBEDDED, *dataset_layouts()}
     base = os.environ.get(DATA_VARIABLE)
-    if base and (Path(base).expanduser() / name).is_dir():
-        return Path(base).expanduser() / name
-    if name not in known:
+    if base and (folder := data_folder(Path(base).expanduser(), name)):
+        return folder
+    if name not in (known := {*EMBEDDED, *folder_names()}):
         raise unknown("data", name, known)
     if base is None:
         raise InputError(
             f"data '{name}' not found: set {DATA_VARIABLE} to the folder that holds {name}/, or give its path"
         )
     raise InputError(f"data '{name}' not found in {DATA_VARIABLE}={base}; see `dinobench data check {name}`")
+
+
+def data_folder(base: Path, name: str) -> Path | None:
+    """The folder below `base` called `name`, or by another name of that dataset (flowers-102 for flowers)."""
+    others = [folder for folder, dataset in folder_names().items() if dataset == name and folder != name]
+    return next((base / each for each in (name, *others) if (base / each).is_dir()), None)

@@ -35,6 +35,7 @@ class Layout(Protocol):
     Attributes:
         EXPECTED_TREE: the tree, as text for a human, with where people get the data.
         DATASETS: names of the datasets that come in this layout.
+        FOLDERS: optional; other folder names that tell a dataset, such as those that torchvision downloads into.
     """
 
     EXPECTED_TREE: str
@@ -77,6 +78,13 @@ def get_twin(name: str) -> Twin:
 def dataset_layouts() -> dict[str, str]:
     """Layout of every dataset that a layout names as its own."""
     return {dataset: name for name in layout_names() for dataset in get_layout(name).DATASETS}
+
+
+def folder_names() -> dict[str, str]:
+    """The dataset that lies in a folder of that name: every dataset's own name, and other names that tell it."""
+    own = {dataset: dataset for dataset in dataset_layouts()}
+    others = (getattr(get_layout(name), "FOLDERS", {}) for name in layout_names())
+    return own | {folder: dataset for named in others for folder, dataset in named.items()}
 
 
 def _modules(path: Iterable[str]) -> tuple[str, ...]:

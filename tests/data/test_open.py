@@ -45,6 +45,17 @@ def test_a_name_is_found_below_the_data_variable(tmp_path: Path, monkeypatch: py
         open_dataset("imagenet", "val")
 
 
+def test_a_dataset_is_found_in_the_folder_that_torchvision_makes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DINOBENCH_DATA", str(tmp_path))
+    (tmp_path / "flowers-102").mkdir()
+    assert dataset_root("flowers") == dataset_root("flowers-102") == tmp_path / "flowers-102"
+    assert layout_of(str(tmp_path / "flowers-102")) == "flowers"
+    (tmp_path / "flowers").mkdir()
+    assert dataset_root("flowers") == tmp_path / "flowers"
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [

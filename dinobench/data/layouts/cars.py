@@ -16,6 +16,7 @@ from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
 
 DATASETS = ("cars",)
+FOLDERS = {"stanford_cars": "cars"}
 EXPECTED_TREE = """ROOT/
   cars_train/00001.jpg ...     8144 images
   cars_test/00001.jpg ...      8041 images

@@ -13,6 +13,7 @@ from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
 
 DATASETS = ("flowers",)
+FOLDERS = {"flowers-102": "flowers"}
 EXPECTED_TREE = """ROOT/
   jpg/image_00001.jpg ... image_08189.jpg
   imagelabels.mat    labels 1..102
