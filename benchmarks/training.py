@@ -2,12 +2,14 @@
 
     python benchmarks/training.py --reference DINO_CHECKOUT [--architecture vit_tiny/16] [--batch 16] [--rounds 3]
     python benchmarks/training.py --reference DINO_CHECKOUT --data IMAGENETTE     end to end: photographs, read by each
+    python benchmarks/training.py --reference DINO_CHECKOUT --device cuda --sides "released;ours, bf16" --batch 64
 
 Sides: the released step; the released step with our two process settings (allocator, oneDNN), so that settings
 are not sold as code; ours in float32; ours in bf16. Each side runs in a process of its own, in turn, several rounds.
 Without drop path, so that the losses can be compared. `--clock cpu` with `--threads 1` counts the process's own
 seconds, which a busy machine disturbs little. With `--data`, a folder with `train/CLASS/*.jpg`, a step begins with
 reading its images and drawing their views, each side by its own code in the process that trains; losses then differ.
+On CUDA the released step has its float16 mixed precision, and memory is the device's.
 """
 
 from __future__ import annotations
@@ -75,7 +77,8 @@ def released_step(options: argparse.Namespace) -> Callable[[list[Tensor]], float
     """The released modules in the released order, on one gloo process."""
     sys.path.insert(0, str(options.reference))
     os.environ.update(RANK="0", WORLD_SIZE="1", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(29600 + os.getpid() % 1000))
-    torch.distributed.init_process_group("gloo")
+    device = torch.device(options.device)
+    torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     torch.hub.list = lambda *_, **__: []
     import main_dino
     import utils
@@ -85,7 +88,7 @@ def released_step(options: argparse.Namespace) -> Callable[[list[Tensor]], float
 
     def network() -> torch.nn.Module:
         backbone = vits.__dict__[name](patch_size=int(patch))
-        return utils.MultiCropWrapper(backbone, vits.DINOHead(backbone.embed_dim, options.out_dim))
+        return utils.MultiCropWrapper(backbone, vits.DINOHead(backbone.embed_dim, options.out_dim)).to(device)
 
     torch.manual_seed(0)
     student, teacher = network(), network()
@@ -93,7 +96,9 @@ def released_step(options: argparse.Namespace) -> Callable[[list[Tensor]], float
     teacher.requires_grad_(False)
     torch.save(student.state_dict(), options.weights)
     student = torch.nn.parallel.DistributedDataParallel(student)
-    loss_of = main_dino.DINOLoss(options.out_dim, 2 + options.local_crops, TEMPERATURE, TEMPERATURE, 0, 1)
+    loss_of = main_dino.DINOLoss(options.out_dim, 2 + options.local_crops, TEMPERATURE, TEMPERATURE, 0, 1).to(device)
+    mixed = device.type == "cuda"
+    scaler = torch.amp.GradScaler(device.type, enabled=mixed)
     optimiser = torch.optim.AdamW(utils.get_params_groups(student))
 
     def step(views: list[Tensor]) -> float:
@@ -101,12 +106,15 @@ def released_step(options: argparse.Namespace) -> Callable[[list[Tensor]], float
             group["lr"] = LR
             if index == 0:
                 group["weight_decay"] = DECAY
-        loss = loss_of(student(views), teacher(views[:2]), 0)
+        with torch.autocast(device.type, torch.float16, enabled=mixed):
+            loss = loss_of(student(views), teacher(views[:2]), 0)
         optimiser.zero_grad()
-        loss.backward()
+        scaler.scale(loss).backward()
+        scaler.unscale_(optimiser)
         utils.clip_gradients(student, 3.0)
         utils.cancel_gradients_last_layer(0, student, 1)
-        optimiser.step()
+        scaler.step(optimiser)
+        scaler.update()
         with torch.no_grad():
             for mine, other in zip(student.module.parameters(), teacher.parameters(), strict=True):
                 other.data.mul_(MOMENTUM).add_((1 - MOMENTUM) * mine.detach().data)
@@ -120,8 +128,8 @@ def our_step(options: argparse.Namespace) -> Callable[[list[Tensor]], float]:
     from dinobench.training.build import build_learner
     from dinobench.training.step import Settings
 
-    learner = build_learner(our_recipe(options), torch.device("cpu"))
-    state = torch.load(options.weights, weights_only=True)
+    learner = build_learner(our_recipe(options), torch.device(options.device))
+    state = torch.load(options.weights, map_location="cpu", weights_only=True)
     for network in (learner.student, learner.teacher):
         network.load_state_dict(state)
     settings = Settings(LR, DECAY, MOMENTUM, TEMPERATURE, frozen=True)
@@ -146,24 +154,26 @@ def our_recipe(options: argparse.Namespace) -> Recipe:
 def measure(options: argparse.Namespace) -> None:
     """One side: prints seconds, losses and peak memory as JSON."""
     from dinobench.runtime.clock import peak_memory_bytes
-    from dinobench.runtime.cpu import tune_cpu
+    from dinobench.runtime.device import prepare_device
 
+    device = torch.device(options.device)
     if options.side != "released":
-        tune_cpu()
+        prepare_device(device)
     torch.set_num_threads(options.threads)
     clock = time.process_time if options.clock == "cpu" else time.perf_counter
     released = options.side.startswith("released")
     step = (released_step if released else our_step)(options)
     read = (released_views if released else our_views) if options.data else noise
-    batches, before, seconds, losses = read(options), peak_memory_bytes(), [], []
+    batches, seconds, losses = read(options), [], []
     for _ in range(options.steps + 1):
         start = clock()
-        views = next(batches)
+        views = [view.to(device) for view in next(batches)]
         if not options.data:
             start = clock()  # noise is no part of a step
-        losses.append(step(views))
+        losses.append(step(views))  # which reads the loss, and so waits for the device
         seconds.append(clock() - start)
-    result = {"seconds": seconds[1:], "losses": losses, "peak": peak_memory_bytes(), "before": before}
+    peak = torch.cuda.max_memory_allocated() if device.type == "cuda" else peak_memory_bytes()
+    result = {"seconds": seconds[1:], "losses": losses, "peak": peak}
     print(json.dumps(result))
 
 
@@ -184,6 +194,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     parser.add_argument("--sides", default=";".join(SIDES))
     parser.add_argument("--weights", type=Path, default=Path("/tmp/dinobench-benchmark-weights.pth"))
