@@ -1,17 +1,18 @@
 """Make a copy-detection set in Copydays' layout from any folder of photographs, by real attacks.
 
-    python benchmarks/copy_set.py --images ../shared/data/imagenette/val --others ../shared/data/imagenette/train \
-        --output /tmp/copies
+    python benchmarks/copy_set.py --images imagenette/val --others imagenette/train --output /tmp/copies
     dinobench eval --task copydays --data /tmp/copies --model CHECKPOINT
 
 jpegqual/ is JPEG compression, crops/ cuts from the sides, and strong/ one edit (turn, blur, tones, strokes, mirror,
 crop) and one print-and-photograph (halftone, paper, perspective, noise) of each original. The other folder's images
-serve in halves as distractors and to learn whitening from.
+serve in halves as distractors and to learn whitening from. A relative folder that is not here is sought below
+$DINOBENCH_DATA.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from PIL import Image, ImageFilter
 
 from dinobench.data.decode import is_image_name, read_rgb
 from dinobench.data.layouts.copydays import BLOCKS
+from dinobench.data.open import DATA_VARIABLE
 from dinobench.data.twins.copydays import cropped, edited
+from dinobench.runtime.errors import InputError
 
 ORIGINALS = 100
 
@@ -33,7 +36,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    write(given.images, given.others, given.output, given.seed)
+    try:
+        write(folder_of(given.images), folder_of(given.others), given.output, given.seed)
+    except InputError as error:
+        parser.exit(2, f"Error: {error}\n")
     print(f"{given.output}: {', '.join(f'{block} {len(list((given.output / block).iterdir()))}' for block in BLOCKS)}")
 
 
@@ -43,10 +49,15 @@ def write(images: Path, others: Path, output: Path, seed: int = 0, originals: in
     Args:
         images: where the originals are drawn from, evenly over the sorted files.
         others: where distractors and whitening images come from.
-        output: made if need be.
+        output: made if need be; must be empty, as files of another run would join the set.
         seed: of the attacks.
         originals: at most this many.
+
+    Raises:
+        InputError: no images, or an output that is not empty.
     """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise InputError(f"{output} is not empty; give a new folder as --output, or empty it")
     rng = np.random.default_rng(seed)
     paths = files_below(images)
     chosen = [paths[index] for index in np.linspace(0, len(paths) - 1, min(originals, len(paths))).astype(int)]
@@ -86,9 +97,26 @@ def printed(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
     return sheet.transform(size, Image.Transform.QUAD, slant.ravel().tolist(), Image.Resampling.BICUBIC)
 
 
+def folder_of(given: Path) -> Path:
+    """The folder itself, or the one of that relative path below $DINOBENCH_DATA.
+
+    Raises:
+        InputError: neither is there.
+    """
+    base = os.environ.get(DATA_VARIABLE, "")
+    places = [given.expanduser(), *([Path(base).expanduser() / given] if base else [])]
+    found = next((place for place in places if place.is_dir()), None)
+    if found is None:
+        raise InputError(f"no folder {' nor '.join(map(str, places))}; check the path, or set {DATA_VARIABLE}")
+    return found
+
+
 def files_below(folder: Path) -> list[Path]:
-    """Image files at any depth, sorted."""
-    return sorted(path for path in folder.rglob("*") if is_image_name(path.name))
+    """Image files at any depth, sorted; InputError where there is none."""
+    files = sorted(path for path in folder.rglob("*") if is_image_name(path.name))
+    if not files:
+        raise InputError(f"{folder} holds no images at any depth; give a folder of photographs")
+    return files
 
 
 def save(picture: Image.Image, path: Path, quality: int) -> None:

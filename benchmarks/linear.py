@@ -90,7 +90,8 @@ def random_crops(count: int) -> tuple[Epoch, int, int]:
     images = from_arrays("noise", pixels, labels, [str(index) for index in range(CLASSES)], names)
     model = load_backbone("random:vit_small/16")
     network = Extractor(model.backbone, model.preprocessing, parse_feature(FEATURE), CPU)
-    epochs = augmented_epochs(network, images, [FEATURE], count, 0, forward_batch=32, workers=1, skip_unreadable=False)
+    how = {"forward_batch": 32, "workers": 1, "skip_unreadable": False, "left_out": {}}
+    epochs = augmented_epochs(network, images, [FEATURE], count, 0, **how)
     return epochs, 4 * model.backbone.dim, count
 
 

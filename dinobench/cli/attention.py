@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
@@ -34,28 +35,30 @@ def command(
     """  # noqa: D301  (click reads the backspace as "do not wrap")
     from dinobench.data.decode import read_rgb
     from dinobench.data.overlays import save_moving
-    from dinobench.evaluators.attention.maps import NOT_COMPILED, attention_maps
+    from dinobench.evaluators.attention.maps import attention_maps, check_share
     from dinobench.evaluators.attention.pictures import blend, draw_attention
+    from dinobench.evaluators.ranking.bounds import check_counts
     from dinobench.metrics.attention_mask import enlarge
     from dinobench.pipeline.plan import make_plan
     from dinobench.pipeline.run import load_model
-    from dinobench.runtime.console import notice, progress
+    from dinobench.runtime.console import progress
     from dinobench.runtime.device import pick_device
-    from dinobench.runtime.errors import InputError
     from dinobench.runtime.settings import parse_pairs
 
-    if not 0 < share < 1:
-        raise InputError(f"--share {share} is no share of the mass; give one between 0 and 1, such as 0.6")
-    plan = make_plan("voc-attention", model, settings=parse_pairs(settings))
+    check_share(share, "--share")
+    check_counts({"size": size}, size=0)
+    changes = parse_pairs(settings)
+    _refuse_idle(changes)
+    if video:
+        _refuse_other_sizes(images)
+    plan = make_plan("voc-attention", model, settings=changes)
     loaded, _ = load_model(plan)
     device = pick_device(plan.run["device"])
     loaded.backbone.to(device).eval()
-    if plan.run["compile"]:
-        notice(f"warning: {NOT_COMPILED}")
     strip = []
     names = [path.stem for path in images]
     for index, path in enumerate(progress(images, "attention", len(images))):
-        maps = attention_maps(loaded, read_rgb(path), size, device, plan.run["precision"])
+        maps = attention_maps(loaded, read_rgb(path), size, device, plan.run["precision"], str(path))
         folder = output / (path.stem if names.count(path.stem) == 1 else f"{index:05d}_{path.stem}")
         masks = enlarge(maps.masks(share), loaded.backbone.patch_size)
         paths = draw_attention(folder, maps.pixels, maps.weights, masks)
@@ -64,3 +67,28 @@ def command(
     if video:
         save_moving(output / "attention.gif", strip, seconds=0.1)
         click.echo(output / "attention.gif")
+
+
+def _refuse_idle(changes: Iterable[str]) -> None:
+    """Refuse settings that would do nothing: those of the task, which has options here, and of the run's batches."""
+    from dinobench.models.load import MODEL_SETTINGS
+    from dinobench.runtime.errors import InputError
+
+    acting, instead = ("device", "precision", *MODEL_SETTINGS), {"size": "--size", "shares": "--share"}
+    for key in changes:
+        if key not in acting:
+            hint = f"use {instead[key]}" if key in instead else f"--set takes {', '.join(acting)}"
+            raise InputError(f"--set {key} does nothing in `dinobench attention`; {hint}")
+
+
+def _refuse_other_sizes(images: Sequence[Path]) -> None:
+    from dinobench.data.decode import read_rgb
+    from dinobench.runtime.errors import InputError
+
+    first, *others = ((path, read_rgb(path).size) for path in images)
+    for path, size in others:
+        if size != first[1]:
+            raise InputError(
+                f"--video takes frames of one size: {path} is {size[0]} x {size[1]}, "
+                f"{first[0]} {first[1][0]} x {first[1][1]}; resize it or leave out --video"
+            )

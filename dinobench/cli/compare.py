@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def command(a: str, b: str, results: Path, seed: int) -> None:
     """Compare A with B image by image: records (.json files), or models by name.
 
-    Both must have been scored with --set predictions=true.
+    Both must keep a value of every image: classifiers do with --set predictions=true, the other tasks always.
     """
     from dinobench.results.compare import compare
 

@@ -63,8 +63,9 @@ def check(name: str, spec: str | None, layout: str | None, decode: bool) -> None
     problems = list(findings.problems)
     if decode:
         readers = _readers(kind, root, findings)
-        problems += _decode_problems(readers)
-        click.echo(f"{'images decoded':<24} {len(readers)}")
+        broken = list(_decode_problems(readers))
+        problems += broken
+        click.echo(f"{'images decoded':<24} {len(readers) - len(broken)} of {len(readers)}")
     _conclude(root, problems)
 
 

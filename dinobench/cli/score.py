@@ -33,6 +33,7 @@ def show(scores: Scores, json_file: Path | None) -> None:
         "intervals": scores.intervals,
         "images": scores.images,
         "warnings": scores.warnings,
+        "not_comparable": scores.not_comparable,
         "details": scores.details,
     }
     text = json.dumps(content, indent=2) + "\n"
@@ -46,3 +47,5 @@ def show(scores: Scores, json_file: Path | None) -> None:
         click.echo(f"{metric:<24} {value:.2f}" + (f"  (95% interval {low:.2f} to {high:.2f})" if low < high else ""))
     for warning in scores.warnings:
         click.echo(f"warning: {warning}")
+    for reason in scores.not_comparable:
+        click.echo(f"not comparable: {reason}")

@@ -37,6 +37,8 @@ def show(cards: Mapping[str, TaskCard], name: str) -> None:
     click.echo(f"metric     {card.main_metric}")
     for cell in card.cells:
         click.echo(f"stands in  table {cell.table}, column {cell.column} ({cell.metric})")
+    for key, value in card.options.items():
+        click.echo(f"option      {key} = {value!r}")
     for protocol in card.protocols.values():
         _show_protocol(card, protocol)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,8 @@ def command(
     if resources:
         raise InputError("--resource belongs to a job; say --launcher slurm or --launcher local")
     folder = train(recipe, data, output, resume=resume, settings=changes, device=device)
+    if os.environ.get("RANK", "0") != "0":  # torchrun's; the group has been left by now
+        return
     click.echo(f"run directory {folder}")
     click.echo(f"score it with: dinobench eval --task knn --model {folder}")
 

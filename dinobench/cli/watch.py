@@ -24,13 +24,15 @@ def command(
 ) -> None:
     """Score each new checkpoint of the training in directory RUN, until its last one."""
     from dinobench.pipeline import evaluate
+    from dinobench.runtime.console import notice
     from dinobench.runtime.settings import parse_pairs
     from dinobench.training.checkpoints import LAST, load
 
-    failed, seen = False, -1
+    failed, seen, path = False, -1, run / LAST
+    if not once and not path.is_file():
+        notice(f"waiting for {path}; a training in that directory writes it")
     while True:
-        path = run / LAST
-        state = load(path) if path.is_file() or once else None
+        state = load(path, "give the directory of a run of `dinobench train`") if path.is_file() or once else None
         if state is not None and state["iteration"] > seen:
             seen = int(state["iteration"])
             click.echo(f"{path}, step {seen}")

@@ -31,15 +31,20 @@ def open_dataset(spec: str, split: str, layout: str | None = None) -> ImageSet:
     if spec.startswith("hf:"):
         return huggingface.open_hub(spec.removeprefix("hf:"), split)
     root = dataset_root(spec)
+    if layout == "imagefolder" and _holds_shards(root):
+        layout = "tarshards"  # which hold what class folders do: a task that takes the one takes the other
     return get_layout(layout or layout_of(str(root))).open(root, split)
 
 
 def layout_of(spec: str) -> str:
     """Layout of the dataset or folder: the one that claims the name, tar shards if it holds any, else class folders."""
     folder = Path(spec).expanduser()
-    holds_shards = any(next(folder.glob(pattern), None) for pattern in ("*.tar", "train/*.tar", "val/*.tar"))
     dataset = folder_names().get(folder.name, "")
-    return dataset_layouts().get(dataset, "tarshards" if holds_shards else "imagefolder")
+    return dataset_layouts().get(dataset, "tarshards" if _holds_shards(folder) else "imagefolder")
+
+
+def _holds_shards(folder: Path) -> bool:
+    return any(next(folder.glob(pattern), None) for pattern in ("*.tar", "train/*.tar", "val/*.tar"))
 
 
 def dataset_root(spec: str) -> Path:
@@ -68,7 +73,10 @@ def _below_data_variable(name: str) -> Path:
         raise InputError(
             f"data '{name}' not found: set {DATA_VARIABLE} to the folder that holds {name}/, or give its path"
         )
-    raise InputError(f"data '{name}' not found in {DATA_VARIABLE}={base}; see `dinobench data check {name}`")
+    raise InputError(
+        f"data '{name}' not found: there is no folder {Path(base) / name}; give its path, or put it there "
+        f"({DATA_VARIABLE}={base})"
+    )
 
 
 def data_folder(base: Path, name: str) -> Path | None:

@@ -14,8 +14,9 @@ from dinobench.data.layouts.voc12 import object_labels
 from dinobench.data.masks import Labels
 from dinobench.data.overlays import overlay, save_picture, sheet, shrink
 from dinobench.data.transforms import shorter_side_size
-from dinobench.evaluators.attention.maps import NOT_COMPILED, AttentionMaps, attention_maps
+from dinobench.evaluators.attention.maps import NOT_COMPILED, AttentionMaps, attention_maps, check_share
 from dinobench.evaluators.base import EvaluationContext, Scores
+from dinobench.evaluators.ranking.bounds import check_counts
 from dinobench.evaluators.ranking.per_query import save_per_query
 from dinobench.metrics.attention_mask import best_head_jaccard, enlarge, head_jaccard, object_numbers
 from dinobench.metrics.bootstrap import interval
@@ -37,8 +38,7 @@ def evaluate(context: EvaluationContext) -> Scores:
         InputError: no class token's attention, no object in any image, or masks that cannot be read.
     """
     settings = context.settings
-    if settings["void"] not in VOID_RULES:
-        raise InputError(f"unknown rule for void pixels {settings['void']!r}; use {' or '.join(VOID_RULES)}")
+    _check(settings)
     images = context.dataset("val")
     context.model.backbone.to(context.device).eval()
     values: dict[str, list[float]] = {name: [] for name in [*map(_metric, settings["shares"]), "whole_jaccard"]}
@@ -46,19 +46,28 @@ def evaluate(context: EvaluationContext) -> Scores:
     pictures: list[tuple[AttentionMaps, Labels]] = []
     for index in progress(range(len(images)), "attention", len(images)):
         with context.clock.phase("attention"):
-            maps = attention_maps(
-                context.model, images.read(index), settings["size"], context.device, context.precision
-            )
+            image, name = images.read(index), images.names[index]
+            maps = attention_maps(context.model, image, settings["size"], context.device, context.precision, name)
         with context.clock.phase("scoring"):
             truth = _resized_labels(images, index, maps, settings["size"])
             if not object_numbers(truth):
                 continue
-            names.append(images.names[index])
-            for name, value in _score_image(maps, truth, settings).items():
-                values[name].append(value)
+            names.append(name)
+            for metric, value in _score_image(maps, truth, settings).items():
+                values[metric].append(value)
         if len(pictures) < SHOWN:
             pictures.append((maps, truth))
     return _scores(context, images, names, values, pictures)
+
+
+def _check(settings: Mapping[str, Any]) -> None:
+    if settings["void"] not in VOID_RULES:
+        raise InputError(f"unknown rule for void pixels {settings['void']!r}; use {' or '.join(VOID_RULES)}")
+    check_counts(settings, size=0)
+    for share in settings["shares"]:
+        check_share(share, "shares:")
+    if not settings["shares"]:
+        raise InputError("shares is empty; give at least one share of the mass, such as --set shares=[0.6]")
 
 
 def _metric(share: float) -> str:

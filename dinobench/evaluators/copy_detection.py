@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dinobench.data.layouts.copydays import BLOCKS, positives_of, present_blocks
 from dinobench.data.open import dataset_root
 from dinobench.evaluators.base import EvaluationContext, Scores
+from dinobench.evaluators.ranking.bounds import check_counts
 from dinobench.evaluators.ranking.database import Database, Matrix, finished
 from dinobench.evaluators.ranking.descriptors import Describer, further_images, square
 from dinobench.evaluators.ranking.per_query import save_per_query
@@ -33,6 +34,8 @@ PAPER_SIZES = {8: 320}
 
 def evaluate(context: EvaluationContext) -> Scores:
     """Mean AP of finding the original of each copy, per block, in percent; Table 4 reports `strong_map`."""
+    check_counts(context.settings, size=0, top=0)
+    check_measure(context.settings["measure"])
     root = dataset_root(context.data)
     scores = Scores({}, details={"average_precision": {}})
     describer = Describer(context, context.settings["pooling"], context.settings["gem_power"])
@@ -59,6 +62,12 @@ def evaluate(context: EvaluationContext) -> Scores:
     return scores
 
 
+def check_measure(measure: str) -> None:
+    """Refuse an unknown kind of AP."""
+    if measure not in MEASURES:
+        raise InputError(f"measure is {measure!r}; use {' or '.join(MEASURES)}")
+
+
 def score_block(scores: Scores, block: str, names: Sequence[str], located: Sequence[Positions], measure: str) -> None:
     """Add a block's mAP, in percent, and the average precision of each copy to `scores`.
 
@@ -69,8 +78,7 @@ def score_block(scores: Scores, block: str, names: Sequence[str], located: Seque
         located: positions of each copy's originals among the results.
         measure: "trapezoid" or "standard".
     """
-    if measure not in MEASURES:
-        raise InputError(f"measure is {measure!r}; use trapezoid or standard")
+    check_measure(measure)
     values = [100 * MEASURES[measure](positions, len(positions)) for positions in located]
     metric = f"{block.replace('/', '_')}_map"
     scores.metrics[metric] = float(np.mean(values))
@@ -107,6 +115,7 @@ def _further(
             f"NO {role.upper()}: no folder {folder} and no --set {role}=FOLDER; the figure is easier than Table 4's"
             if role == "distractors"
             else f"NO WHITENING: no folder {folder} and no --set {role}=FOLDER; raw descriptors are compared"
+            + (", and centred changes nothing" if context.settings["centred"] else "")
         )
         return None
     images = further_images(context, folder, role)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.frozen.features import LabelledFeatures, labelled_features, require_same_classes
-from dinobench.evaluators.frozen.low_shot import chosen_rows
+from dinobench.evaluators.frozen.low_shot import check_draws, chosen_rows
 from dinobench.evaluators.frozen.search import BANK_ROWS, RowsInMemory, search
 from dinobench.evaluators.shared.accuracies import add_accuracy, save_predictions
 from dinobench.features.matrix import FeatureMatrix
@@ -139,6 +139,9 @@ def evaluate(context: EvaluationContext) -> Scores:
     temperatures `_T0.1`, other features `_cls.2`.
     """
     settings = context.settings
+    check_draws(settings)
+    if not settings["temperatures"] or not settings["features"]:
+        raise InputError("k-NN needs at least one temperature and one feature; leave them out for the protocol's own")
     if settings["main_k"] not in settings["ks"]:
         raise InputError(f"main_k = {settings['main_k']} is not among ks = {settings['ks']}; set main_k to one of them")
     everything = "+".join(settings["features"])

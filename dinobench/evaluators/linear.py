@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from dinobench.evaluators.frozen.features import (
     LabelledFeatures,
     labelled_features,
     require_same_classes,
+    skipped_line,
     stored_matrix,
 )
 from dinobench.evaluators.frozen.heads import LinearHead, load_head, save_head
@@ -70,6 +71,7 @@ class _Sets:
     held_out: LabelledRows | None
     images: dict[str, int]
     warnings: list[str]
+    skipped: Callable[[], str] = lambda: ""
 
 
 def _features(context: EvaluationContext) -> list[str]:
@@ -110,6 +112,7 @@ def _augmented_sets(context: EvaluationContext, settings: Mapping[str, Any], val
     if not images.labelled:
         raise InputError(f"{images.name} has images without label; the linear probe needs one for each")
     kept, held = _split(images.labels, settings["held_out"], context.seed)
+    left_out: dict[int, str] = {}
     names = settings["features"]
     columns = tuple(dict.fromkeys(column for name in names for column in parse_feature(name)))
     model = context.model
@@ -125,10 +128,20 @@ def _augmented_sets(context: EvaluationContext, settings: Mapping[str, Any], val
         forward_batch=min(context.batch_size, settings["batch"]),
         workers=context.workers,
         skip_unreadable=settings["unreadable"] == "skip",
+        left_out=left_out,
     )
     counts = {"train": len(images), "val": len(val.labels)}
-    held_rows = _held_out_rows(context, images.subset(held), names) if len(held) else None
-    return _Sets(epochs, _labelled(val, names), held_rows, counts, [val.skipped] if val.skipped else [])
+    held_rows, unread = _held_out_rows(context, images.subset(held), names) if len(held) else (None, {})
+
+    def skipped() -> str:
+        """Known once every image has been looked at."""
+        rows = {
+            **{int(kept[row]): why for row, why in left_out.items()},
+            **{int(held[row]): why for row, why in unread.items()},
+        }
+        return skipped_line(images, rows)
+
+    return _Sets(epochs, _labelled(val, names), held_rows, counts, [val.skipped] if val.skipped else [], skipped)
 
 
 def _split(labels: NDArray[np.int64], share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -137,10 +150,13 @@ def _split(labels: NDArray[np.int64], share: float, seed: int) -> tuple[NDArray[
     return hold_out(labels, share, seed) if share else (np.arange(len(labels)), np.arange(0))
 
 
-def _held_out_rows(context: EvaluationContext, images: ImageSet, names: list[str]) -> LabelledRows:
+def _held_out_rows(
+    context: EvaluationContext, images: ImageSet, names: list[str]
+) -> tuple[LabelledRows, dict[int, str]]:
+    """Features and labels, and a line for each image that cannot be read."""
     matrix = stored_matrix(context, None, images, "+".join(names))
     features = {name: matrix.only(name).tensor() for name in names}
-    return LabelledRows(features, torch.from_numpy(images.labels[matrix.rows]))
+    return LabelledRows(features, torch.from_numpy(images.labels[matrix.rows])), matrix.unreadable
 
 
 def _labelled(split: LabelledFeatures, names: list[str], rows: NDArray[np.int64] | None = None) -> LabelledRows:
@@ -160,7 +176,8 @@ def _identity(context: EvaluationContext, settings: Mapping[str, Any]) -> dict[s
 def _report(
     context: EvaluationContext, settings: Mapping[str, Any], probe: Probe, sets: _Sets, val: LabelledFeatures
 ) -> Scores:
-    scores = Scores({}, images=sets.images, warnings=list(sets.warnings), not_comparable=list(sets.warnings))
+    warnings = [line for line in (*sets.warnings, sets.skipped()) if line]
+    scores = Scores({}, images=sets.images, warnings=warnings, not_comparable=list(warnings))
     last = probe.progress.val[-1]
     choose_by = last if sets.held_out is None else probe.progress.held_out[-1]
     chosen = int(choose_by.argmax())

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dinobench.data.layouts.revisitop import GROUPS, GroundTruth, ground_truth_file, read_ground_truth
+from dinobench.data.layouts.revisitop import GROUPS, GroundTruth, ground_truth_file, read_ground_truth, refuse_other_set
 from dinobench.data.open import dataset_root
 from dinobench.evaluators.base import EvaluationContext, Scores
+from dinobench.evaluators.ranking.bounds import check_counts
 from dinobench.evaluators.ranking.database import Database, Matrix, expanded, finished
 from dinobench.evaluators.ranking.descriptors import Describer, Preparation, further_images, thumbnail
 from dinobench.evaluators.ranking.per_query import save_per_query
@@ -25,6 +26,14 @@ from dinobench.runtime.files import atomic_path, write_text_atomically
 DEPTH = 1000
 """Results kept per query where distractors make a whole ranking too large to keep."""
 
+IDLE = {
+    "whitening_dim": ("whitening", 0),
+    "whitening_power": ("whitening", 0.5),
+    "alpha": ("expansion", 3.0),
+    "gem_power": ("pooling", 3.0),
+}
+"""Settings that do nothing unless another is set (pooling: to gem), and the value that every protocol gives them."""
+
 SHOWN = 10
 """Results per query in rankings.json, for people and the gallery."""
 
@@ -32,7 +41,9 @@ SHOWN = 10
 def evaluate(context: EvaluationContext) -> Scores:
     """Rank the database for every query; easy, medium and hard mAP and mP@k, in percent."""
     truth_file = ground_truth_file(dataset_root(context.data))
+    refuse_other_set(truth_file, context.task)
     truth = read_ground_truth(truth_file)
+    _check(context.settings, len(truth.database))
     with context.clock.phase("features"):
         database, queries = _described(context, truth)
     with context.clock.phase("search"):
@@ -44,7 +55,31 @@ def evaluate(context: EvaluationContext) -> Scores:
         _export(context, database, queries, truth, scores)
     scores.images |= {"database": len(truth.database), "query": len(truth.queries)}
     scores.details["ground_truth"] = truth_file.name
+    scores.warnings += _idle(context.settings)
     return scores
+
+
+def _check(settings: Mapping[str, Any], images: int) -> None:
+    """Refuse what cannot work before any feature is computed."""
+    check_counts(settings, expansion=0, size=0, ks=1, whitening_dim=0)
+    if settings["expansion"] > images:
+        raise InputError(f"expansion = {settings['expansion']} is more than the {images} images of the database")
+    if not settings["alpha"] >= 0:
+        raise InputError(f"alpha = {settings['alpha']} must be 0 or more; 0 is plain average query expansion")
+    for name, example in (("scales", "[1.0]"), ("ks", "[1, 5, 10]")):
+        if not settings[name]:
+            raise InputError(f"{name} is empty; give at least one number, such as --set {name}={example}")
+
+
+def _idle(settings: Mapping[str, Any]) -> list[str]:
+    """A line for each setting that was changed and does nothing."""
+    acting = {**settings, "pooling": "gem" in settings["pooling"].split("+")}
+    wanted = {"pooling": "gem in pooling"}
+    return [
+        f"{name} = {settings[name]} changes nothing without {wanted.get(other, other)}"
+        for name, (other, usual) in IDLE.items()
+        if not acting[other] and settings[name] != usual
+    ]
 
 
 def locate(database: Database, queries: Matrix, truth: GroundTruth) -> list[dict[str, Positions]]:

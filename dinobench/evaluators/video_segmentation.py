@@ -15,8 +15,9 @@ from dinobench.data.layouts.davis import Video, read_video, sequence_names
 from dinobench.data.masks import Labels, write_labels
 from dinobench.data.overlays import overlay, save_moving, save_picture, sheet, shrink
 from dinobench.evaluators.base import EvaluationContext, Scores
+from dinobench.evaluators.ranking.bounds import check_counts
 from dinobench.evaluators.ranking.per_query import save_per_query
-from dinobench.evaluators.video.follow import PatchNetwork, Way, follow
+from dinobench.evaluators.video.follow import PatchNetwork, Way, follow, normalisation
 from dinobench.evaluators.video.propagation import Propagation
 from dinobench.evaluators.video.scores import VideoScores, overall, score_masks, write_csv
 from dinobench.evaluators.video.tally import Tally, gathered, my_share, objects_jf
@@ -27,6 +28,7 @@ from dinobench.runtime.files import write_text_atomically
 SHEET_FRAMES, SHEET_WIDTH = 6, 320
 STRIP_FRAMES, STRIP_SECONDS = 20, 0.15
 SWEPT = ("topk", "radius", "n_last_frames", "temperature", "layer")
+LEAST = {"topk": 1, "radius": 0, "n_last_frames": 0, "layer": 1}
 
 
 def evaluate(context: EvaluationContext) -> Scores:
@@ -45,6 +47,8 @@ def evaluate(context: EvaluationContext) -> Scores:
     merged = context.layout == "davis2016"
     names = sequence_names(root, "val", "2016" if merged else "2017")
     ways = ways_of(context.settings)
+    check_counts(context.settings, short_side=1)
+    normalisation(context.model.preprocessing, context.settings["normalisation"])
     tally = Tally([[] for _ in ways])
     network = PatchNetwork(context, max(way.layer for way in ways))
     for name in progress(my_share(names), "sequences"):
@@ -56,7 +60,15 @@ def evaluate(context: EvaluationContext) -> Scores:
 
 
 def ways_of(settings: Mapping[str, Any]) -> list[Way]:
-    """The protocol's own way first, then every combination of the values listed in sweep_*."""
+    """The protocol's own way first, then every combination of the values listed in sweep_*.
+
+    Raises:
+        InputError: a value that makes no sense.
+    """
+    check_counts(settings, **LEAST, **{f"sweep_{key}": least for key, least in LEAST.items()})
+    for value in [settings["temperature"], *settings["sweep_temperature"]]:
+        if not isinstance(value, int | float) or not value > 0:
+            raise InputError(f"temperature = {value!r} makes no sense; give a number above 0, such as 0.1")
     own = {key: settings[key] for key in SWEPT}
     values = [settings[f"sweep_{key}"] or [own[key]] for key in SWEPT]
     combinations = [dict(zip(SWEPT, chosen, strict=True)) for chosen in itertools.product(*values)]
@@ -65,8 +77,6 @@ def ways_of(settings: Mapping[str, Any]) -> list[Way]:
 
 def _way(values: Mapping[str, Any]) -> Way:
     propagation = Propagation(values["n_last_frames"], values["radius"], values["topk"], float(values["temperature"]))
-    if propagation.topk < 1 or propagation.temperature <= 0 or propagation.n_last_frames < 0:
-        raise InputError(f"cannot follow objects with {asdict(propagation)}: topk and temperature must be positive")
     return Way(propagation, values["layer"])
 
 

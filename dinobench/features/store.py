@@ -30,6 +30,7 @@ from dinobench.models.load import LoadedBackbone
 from dinobench.runtime.cache import cache_folder
 from dinobench.runtime.console import notice, progress
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.precision import check_precision
 from dinobench.runtime.stamp import now
 
 SHARD_ROWS = 4096  # what a killed extraction loses at most
@@ -77,6 +78,7 @@ class FeatureStore:
         if not len(images):
             raise InputError(f"{images.name} holds no image; check the data")
         settings = settings or ExtractionSettings()
+        check_precision(settings.precision)
         columns = parse_feature(feature)
         entry = self._entry(model, images, settings.precision, manifest or manifest_of(images).sha256)
         for path in entry.discard_damaged(map(str, columns)):

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from dinobench.models.checkpoints import checkpoint_path, from_file, training_data
 from dinobench.models.loaded import MODEL_SETTINGS, LoadedBackbone
 from dinobench.models.sources import SOURCES
+from dinobench.runtime.errors import InputError
 
 __all__ = ["MODEL_SETTINGS", "LoadedBackbone", "load_backbone", "training_data"]
+
+_FILE = set(MODEL_SETTINGS) - {"pretrained", "init_seed"}
+# What acts on which kind of model, by the SPEC's scheme; on files everything that says how to read them.
+_ACTING = {
+    "pixels": {"image_size", "pretrained"},
+    "random": {"image_size", "init_seed", "pretrained"},
+    "timm": {"image_size", "init_seed", "pretrained"},
+    "torchvision": {"image_size", "init_seed", "pretrained"},
+    "hf": _FILE - {"which"},
+}
 
 
 def load_backbone(spec: str, *, settings: Mapping[str, Any] = MODEL_SETTINGS) -> LoadedBackbone:
@@ -21,10 +33,22 @@ def load_backbone(spec: str, *, settings: Mapping[str, Any] = MODEL_SETTINGS) ->
         settings: changes to `MODEL_SETTINGS`; other keys are ignored.
 
     Raises:
-        InputError: nothing there, no known family, or a tensor of the backbone is missing or does not fit.
+        InputError: nothing there, no known family, a tensor of the backbone is missing or does not fit, or a setting
+            that could not act on such a model.
     """
     chosen = {**MODEL_SETTINGS, **{key: value for key, value in settings.items() if key in MODEL_SETTINGS}}
     scheme, _, name = spec.partition(":")
+    _refuse_idle(scheme, spec, chosen)
     if scheme in SOURCES and (name or spec == "pixels"):
         return SOURCES[scheme](name, chosen)
     return from_file(spec, checkpoint_path(spec, str(chosen["which"])), chosen)
+
+
+def _refuse_idle(scheme: str, spec: str, chosen: Mapping[str, Any]) -> None:
+    """Refuse a setting that would be taken and do nothing."""
+    acting = _ACTING.get(scheme, _FILE - {"which"} if Path(spec).is_file() else _FILE)
+    for key, value in chosen.items():
+        if value != MODEL_SETTINGS[key] and key not in acting:
+            raise InputError(
+                f"{key} = {value!r} does nothing to {spec}; leave it out (what acts: {', '.join(sorted(acting))})"
+            )

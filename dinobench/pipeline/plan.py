@@ -23,6 +23,11 @@ RUN_SETTINGS: Mapping[str, Any] = {
     "seed": 0,
 }
 
+# Settings that cannot move a figure: a run with others replaces the record of one without.
+_HARMLESS = frozenset(
+    {"device", "batch_size", "workers", "compile", "search", "predictions", "pictures", "resume", "save_weights"}
+)
+
 
 @dataclass(frozen=True)
 class Job:
@@ -31,6 +36,7 @@ class Job:
     Attributes:
         settings: the protocol's, with the user's overrides.
         overridden: names of the settings that differ from the protocol's.
+        deviations: every setting of the task, the model and the run that may move the figure and is not its default.
     """
 
     card: TaskCard
@@ -38,6 +44,7 @@ class Job:
     data: str
     settings: Mapping[str, Any]
     overridden: tuple[str, ...]
+    deviations: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -71,15 +78,23 @@ def make_plan(
     changes = dict(settings or {})
     _refuse_unknown(changes, [RUN_SETTINGS, MODEL_SETTINGS, *(_defaults(card, used) for card, used in chosen)])
     run = override(RUN_SETTINGS, _known(changes, RUN_SETTINGS), "the run")
-    jobs = tuple(_job(card, used, data or _default_data(card, spec), changes) for card, used in chosen)
-    return Plan(spec, jobs, run, override(MODEL_SETTINGS, _known(changes, MODEL_SETTINGS), "the model"))
+    if run["batch_size"] < 1 or run["workers"] < 0:
+        raise InputError(f"batch_size = {run['batch_size']} must be at least 1, workers = {run['workers']} at least 0")
+    model_settings = override(MODEL_SETTINGS, _known(changes, MODEL_SETTINGS), "the model")
+    shared = _deviations({**RUN_SETTINGS, **MODEL_SETTINGS}, {**run, **model_settings})
+    jobs = tuple(_job(card, used, data or _default_data(card, spec), changes, shared) for card, used in chosen)
+    return Plan(spec, jobs, run, model_settings)
 
 
-def _job(card: TaskCard, protocol: Protocol, data: str, changes: Mapping[str, Any]) -> Job:
+def _job(card: TaskCard, protocol: Protocol, data: str, changes: Mapping[str, Any], shared: Mapping[str, Any]) -> Job:
     defaults = _defaults(card, protocol)
     settings = override(defaults, _known(changes, defaults), f"{card.name}@{protocol.name}")
     overridden = tuple(key for key, value in protocol.settings.items() if value != settings[key])
-    return Job(card, protocol, data, settings, overridden)
+    return Job(card, protocol, data, settings, overridden, {**shared, **_deviations(defaults, settings)})
+
+
+def _deviations(defaults: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in chosen.items() if key not in _HARMLESS and value != defaults[key]}
 
 
 def _defaults(card: TaskCard, protocol: Protocol) -> dict[str, Any]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from dinobench.evaluators.base import EvaluationContext, Scores
     from dinobench.models.load import LoadedBackbone
 
+_MODEL_CHANGES = ("image_size", "resize", "depth", "norm_eps", "weights")  # others only tell how to read the file
+
 
 def make_record(
     plan: Plan,
@@ -35,7 +37,7 @@ def make_record(
     return RunRecord(
         task=job.card.name,
         protocol=protocol,
-        main_metric=job.card.main_metric,
+        main_metric=_main_metric(job, scores),
         model=_describe_model(context.model, card),
         data=_describe_data(job, context),
         settings={**plan.run, **plan.model_settings, **job.settings},
@@ -53,6 +55,7 @@ def make_record(
         comparable=not (because or error),
         because=because,
         error=error,
+        deviations=dict(job.deviations),
     )
 
 
@@ -60,6 +63,11 @@ def _reasons(plan: Plan, job: Job, scores: Scores) -> tuple[str, ...]:
     """Why the figure must not stand beside the published one; empty if it may."""
     reasons = [] if job.protocol.comparable else [job.protocol.because]
     reasons += [f"{key} = {job.settings[key]!r} differs from the protocol" for key in job.overridden]
+    reasons += [
+        f"{key} = {plan.model_settings[key]!r} in place of the model's own"
+        for key in _MODEL_CHANGES
+        if key in job.deviations
+    ]
     for split, expected in job.card.images.items():
         counted = scores.images.get(split)
         if counted is not None and counted != expected:
@@ -67,6 +75,13 @@ def _reasons(plan: Plan, job: Job, scores: Scores) -> tuple[str, ...]:
     if plan.run["precision"] != "fp32":
         reasons.append(f"computed in {plan.run['precision']}")
     return tuple(reasons + scores.not_comparable)
+
+
+def _main_metric(job: Job, scores: Scores) -> str:
+    """The card's; the first figure where the settings gave it another name (other shares of the attention's mass)."""
+    if scores.metrics and job.card.main_metric not in scores.metrics:
+        return next(iter(scores.metrics))
+    return job.card.main_metric
 
 
 def _describe_model(model: LoadedBackbone, card: ModelCard | None) -> dict[str, Any]:

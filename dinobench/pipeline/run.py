@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dinobench.cards import ModelCard, load_models
 from dinobench.pipeline.plan import Job, Plan, make_plan
 from dinobench.pipeline.record import make_record
-from dinobench.results.records import RecordStore, RunRecord
+from dinobench.results.records import RECORDS, RecordStore, RunRecord, run_name
 from dinobench.runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
 
     from dinobench.evaluators.base import EvaluationContext, Scores
     from dinobench.models.load import LoadedBackbone
-
-RECORDS = Path("results/records")
 
 
 def evaluate(
@@ -122,14 +122,15 @@ def _context(plan: Plan, job: Job, model: LoadedBackbone, output: Path, device: 
     from dinobench.evaluators.base import EvaluationContext
 
     run = plan.run
-    folder = output / "files" / f"{job.card.name}@{job.protocol.name}--{model.name}--{model.sha256[:8]}"
+    about = {"name": model.name, "sha256": model.sha256}
+    name = run_name(job.card.name, job.protocol.name, about, _data_place(job.data), job.deviations)
     return EvaluationContext(
         task=job.card.name,
         model=model,
         data=job.data,
         layout=job.card.layout,
         settings=job.settings,
-        output=folder,
+        output=output / "files" / name,
         device=device,
         batch_size=run["batch_size"],
         workers=run["workers"],
@@ -137,6 +138,15 @@ def _context(plan: Plan, job: Job, model: LoadedBackbone, output: Path, device: 
         compiled=run["compile"],
         seed=run["seed"],
     )
+
+
+def _data_place(spec: str) -> str:
+    """What tells the data before they are read: the SPEC's last part, and a digest of where it leads."""
+    from dinobench.data.open import DATA_VARIABLE
+
+    folder = Path(spec).expanduser()
+    place = str(folder.resolve()) if folder.is_dir() else f"{spec} in {os.environ.get(DATA_VARIABLE, '')}"
+    return f"{folder.name}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
 
 def _run(plan: Plan, job: Job, context: EvaluationContext, card: ModelCard | None) -> RunRecord:

@@ -46,26 +46,39 @@ def compare(a: str, b: str, folder: Path, seed: int = 0) -> list[Comparison]:
     Raises:
         InputError: nothing to compare, no per-image values, or different images.
     """
-    return [_compare(one, other, folder, seed) for one, other in _pairs(a, b, folder)]
+    return [_compare(one, other, seed) for one, other in _pairs(a, b, folder)]
 
 
-def _pairs(a: str, b: str, folder: Path) -> list[tuple[RunRecord, RunRecord]]:
+@dataclass(frozen=True)
+class _Scored:
+    """A record and the folder in which it lies, with its files below."""
+
+    record: RunRecord
+    folder: Path
+
+    def keeps_values(self) -> bool:
+        return any(_read_values(_find(Path(name), self.folder)) is not None for name in self.record.files)
+
+
+def _pairs(a: str, b: str, folder: Path) -> list[tuple[_Scored, _Scored]]:
+    """Records of the same task, protocol and data; where several are, those of the same settings with values kept."""
     ours, theirs = _records(a, folder), _records(b, folder)
     if len(ours) == len(theirs) == 1:
         return [(ours[0], theirs[0])]
-    pairs = [(one, other) for one in ours for other in theirs if _what(one) == _what(other)]
+    pairs = [(one, other) for one in ours for other in theirs if _what(one.record) == _what(other.record)]
     if not pairs:
         raise InputError(f"{a} and {b} have no task, protocol and data in common under {folder}; score both on one")
-    return pairs
+    alike = [pair for pair in pairs if pair[0].record.deviations == pair[1].record.deviations] or pairs
+    return [pair for pair in alike if all(each.keeps_values() for each in pair)] or alike
 
 
-def _records(name: str, folder: Path) -> list[RunRecord]:
+def _records(name: str, folder: Path) -> list[_Scored]:
     if name.endswith(".json"):
-        return [read_record(Path(name))]
+        return [_Scored(read_record(Path(name)), Path(name).parent)]
     found = [record for record in RecordStore(folder) if name in (record.model["name"], record.model["spec"])]
     if not found:
         raise InputError(f"no record of model {name!r} under {folder}; give a record's .json file, or score the model")
-    return [record for record in found if not record.failed]
+    return [_Scored(record, folder) for record in found if not record.failed]
 
 
 def _what(record: RunRecord) -> tuple[object, ...]:
@@ -74,8 +87,9 @@ def _what(record: RunRecord) -> tuple[object, ...]:
     return record.task, record.protocol["hash"], digests
 
 
-def _compare(one: RunRecord, other: RunRecord, folder: Path, seed: int) -> Comparison:
-    ours, theirs = per_image_values(one, folder), per_image_values(other, folder)
+def _compare(mine: _Scored, yours: _Scored, seed: int) -> Comparison:
+    one, other = mine.record, yours.record
+    ours, theirs = per_image_values(one, mine.folder), per_image_values(other, yours.folder)
     if ours.keys() != theirs.keys():
         odd = sorted(ours.keys() ^ theirs.keys())
         raise InputError(
@@ -106,7 +120,7 @@ def per_image_values(record: RunRecord, folder: Path) -> dict[str, float]:
 def _find(path: Path, folder: Path) -> Path:
     """Where a record's file is now: as noted, or below the folder of the records if that was moved."""
     moved = folder / "files" / path.parent.name / path.name
-    return moved if not path.exists() and moved.exists() else path
+    return moved if moved.exists() else path
 
 
 def _read_values(path: Path) -> dict[str, float] | None:
@@ -130,4 +144,6 @@ def _notes(one: RunRecord, other: RunRecord) -> tuple[str, ...]:
         notes.append(f"different protocols: {names}")
     if _what(one)[2] != _what(other)[2]:
         notes.append("different data: the digests of the image sets differ")
+    if one.deviations != other.deviations:
+        notes.append(f"different settings: {one.deviations or 'none changed'} and {other.deviations or 'none changed'}")
     return tuple(notes)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_text_atomically
 
 SCHEMA = 1
+RECORDS = Path("results/records")
+"""Where runs write, and tables read, unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class RunRecord:
         seconds: wall time by phase; `images_per_second` of the forward pass where the task measured it.
         comparable: whether the figure may stand beside the published one; `because` says why not.
         error: one line where the task failed; then there are no metrics.
+        deviations: the settings among them that may move the figure and are not the defaults.
     """
 
     task: str
@@ -52,6 +56,7 @@ class RunRecord:
     comparable: bool = False
     because: tuple[str, ...] = ()
     error: str = ""
+    deviations: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
 
     @property
@@ -61,22 +66,46 @@ class RunRecord:
 
     @property
     def name(self) -> str:
-        """File name without suffix: task, protocol, model, first digits of the weights' digest, and the data."""
-        parts = (
-            f"{self.task}@{self.protocol['name']}",
-            str(self.model["name"]),
-            str(self.model["sha256"])[:8],
-            self._data_digest(),
+        """File name without suffix: task, protocol, model, weights' digest, data, and settings that are not default."""
+        return run_name(
+            self.task, str(self.protocol["name"]), self.model, f"{self.data_name}-{self.data_digest}", self.deviations
         )
-        return "--".join(re.sub(r"[^\w.@+-]+", "-", part).strip("-") for part in parts if part)
 
-    def _data_digest(self) -> str:
+    @property
+    def data_name(self) -> str:
+        """Last part of the data's SPEC."""
+        return Path(str(self.data.get("spec", ""))).name
+
+    @property
+    def data_digest(self) -> str:
+        """First digits of the digest of all splits' manifests; empty where no data were read."""
         manifests = "".join(split["sha256"] for split in self.data.get("splits", {}).values())
-        return f"{Path(str(self.data.get('spec', ''))).name}-{manifests[:8]}"
+        return _short_digest(manifests) if manifests else ""
 
     def to_json(self) -> str:
         """Indented JSON; figures that are not numbers (NaN, infinite) become null."""
         return json.dumps(_finite(dataclasses.asdict(self)), indent=2, allow_nan=False) + "\n"
+
+
+def run_name(
+    task: str, protocol: str, model: Mapping[str, Any], data: str, deviations: Mapping[str, Any] | None = None
+) -> str:
+    """What tells one run from another, as a file name.
+
+    Args:
+        task: its name.
+        protocol: its name.
+        model: its "name" and "sha256".
+        data: what tells the data.
+        deviations: settings that may move the figure and are not the defaults: without any, nothing is added.
+    """
+    changed = f"set-{_short_digest(json.dumps(deviations, sort_keys=True))}" if deviations else ""
+    parts = (f"{task}@{protocol}", str(model["name"]), str(model["sha256"])[:8], data, changed)
+    return "--".join(re.sub(r"[^\w.@+-]+", "-", part).strip("-") for part in parts if part)
+
+
+def _short_digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def record_from_json(text: str, where: str) -> RunRecord:
@@ -97,7 +126,7 @@ def record_from_json(text: str, where: str) -> RunRecord:
 
 
 class RecordStore:
-    """A folder of records; a later run of the same task, protocol, weights and data replaces the earlier one."""
+    """A folder of records; a later run of the same task, protocol, weights, data and settings replaces the earlier."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

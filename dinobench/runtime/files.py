@@ -27,7 +27,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         os.close(handle)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; choose another --output or free the disk") from error
+        raise InputError(f"cannot write {path}: {_reason(error)}; choose another --output or free the disk") from error
     temporary = Path(name)
     try:
         yield temporary
@@ -35,10 +35,24 @@ def atomic_path(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}; the previous file, if any, is untouched") from error
+    except (OSError, RuntimeError) as error:
+        if not isinstance(error, OSError) and not _cut_short(error):
+            raise
+        raise InputError(f"cannot write {path}: {_reason(error)}; the previous file, if any, is untouched") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _reason(error: OSError | RuntimeError) -> str:
+    """The system's words where there are any."""
+    if _cut_short(error):
+        return "only a part could be written, the disk is probably full"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _cut_short(error: OSError | RuntimeError) -> bool:
+    """Whether torch or numpy could not write all they had to; neither passes on the system's reason."""
+    return any(words in str(error) for words in ("inline_container", "PytorchStreamWriter", "requested and"))
 
 
 def write_text_atomically(path: Path, text: str) -> None:

@@ -8,7 +8,6 @@ tensors, so that `torch.load(weights_only=True)` reads them.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ LAST, BEST, LAST_GOOD = "checkpoint.pth", "best.pth", "last_good.pth"
 _PREFIX = "module."
 _FREE = {"name", "summary", "sources", "workers", "log_every", "save_minutes", "keep_every", "knn_every",
          "knn_images", "on_collapse", "reschedule", "data"}  # fmt: skip
+_LENGTH = {"epochs", "batch_size", "epoch_images"}  # what the number of steps follows from
 
 
 def state_of(
@@ -90,23 +90,35 @@ def save(state: Mapping[str, Any], path: Path) -> None:
         torch.save(dict(state), temporary)
 
 
-def load(path: Path) -> dict[str, Any]:
+def load(path: Path, remedy: str = "give another --output") -> dict[str, Any]:
     """Read a checkpoint of ours.
 
+    Args:
+        path: the file.
+        remedy: what the user may do where it is of no use.
+
     Raises:
-        InputError: the file is damaged or was not written by this trainer.
+        InputError: the file cannot be read, is damaged or was not written by this trainer.
     """
     try:
+        path.open("rb").close()
+    except OSError as error:
+        raise InputError(f"cannot read checkpoint {path}: {error.strerror}; {remedy}") from error
+    try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+    except Exception as error:  # a damaged file raises whatever its bytes lead to
         raise InputError(
-            f"cannot read checkpoint {path}: {str(error).splitlines()[0]}; give another --output"
+            f"cannot read checkpoint {path}: it is damaged ({type(error).__name__}); {_instead_of(path)}{remedy}"
         ) from error
     if not isinstance(state, dict) or not {"student", "teacher", "iteration", "recipe"} <= set(state):
-        raise InputError(
-            f"{path} is no checkpoint of `dinobench train`, so it cannot be resumed; give another --output"
-        )
+        raise InputError(f"{path} is no checkpoint of `dinobench train`; {remedy}")
     return state
+
+
+def _instead_of(path: Path) -> str:
+    """Names the best epoch's checkpoint, which is as complete as the last one, where it is there."""
+    best = path.with_name(BEST)
+    return f"copy {best} over it to go on from the best epoch, or " if path != best and best.is_file() else ""
 
 
 def restore(state: Mapping[str, Any], learner: Learner, recipe: Recipe, data: Mapping[str, Any], path: Path) -> None:
@@ -130,8 +142,9 @@ def _refuse_changes(state: Mapping[str, Any], recipe: Recipe, data: Mapping[str,
     changed = [key for key in now if key not in _FREE and before.get(key, now[key]) != now[key]]
     if changed:
         listed = ", ".join(f"{key} {before[key]!r} -> {now[key]!r}" for key in changed)
+        why = "every schedule would change" if _LENGTH.intersection(changed) else "it would not be the same run"
         raise InputError(
-            f"the run in {path.parent} had other settings ({listed}); every schedule would change: "
+            f"the run in {path.parent} had other settings ({listed}); {why}: "
             "give them as they were, another --output, or --set reschedule=true"
         )
     if state["data"] != dict(data):

@@ -9,20 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.settings import override
 from dinobench.runtime.suggest import unknown
+from dinobench.training.recipe_checks import check, refuse_idle
 
 FOLDER = Path(__file__).parent / "recipes"
-CHOICES = {
-    "optimizer": ("adamw", "sgd", "lars"),
-    "precision": ("fp32", "bf16"),
-    "objective": ("cross_entropy", "mse", "infonce"),
-    "centering": ("ema", "sinkhorn", "batch_softmax", "none"),
-    "teacher": ("momentum", "previous_iteration", "previous_epoch", "student"),
-    "on_collapse": ("stop", "continue"),
-}
 
 
 @dataclass(frozen=True)
@@ -170,7 +162,8 @@ def load_recipe(name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
     recipe itself says on top of the first.
 
     Raises:
-        InputError: no such recipe, an unknown field, a value of the wrong type, or a contradiction.
+        InputError: no such recipe, an unknown field, a value of the wrong type or out of its range, a contradiction, or
+            a change without effect.
     """
     first, *further = name.split("+")
     recipe = _read(first, ())
@@ -179,9 +172,10 @@ def load_recipe(name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
         own.pop("base", None)
         recipe = _on_top(recipe, own, path, name=f"{recipe.name}+{path.stem}")
     settings = override(recipe.settings(), changes or {}, f"recipe {recipe.name}")
-    recipe = dataclasses.replace(recipe, **settings)
-    check(recipe)
-    return recipe
+    changed = dataclasses.replace(recipe, **settings)
+    check(changed)
+    refuse_idle(recipe, changed)
+    return changed
 
 
 def _read(name: str, above: tuple[str, ...]) -> Recipe:
@@ -217,81 +211,3 @@ def _find(name: str) -> Path:
     if not path.is_file():
         raise InputError(f"no recipe file {path}; give a TOML file or one of {', '.join(recipe_names())}")
     return path
-
-
-def check(recipe: Recipe) -> None:
-    """Refuse what cannot run or contradicts itself; warn of what seldom trains well.
-
-    Raises:
-        InputError: names the fields and the remedy.
-    """
-    for name, allowed in CHOICES.items():
-        if getattr(recipe, name) not in allowed:
-            raise unknown(f"{name} of recipe {recipe.name}", str(getattr(recipe, name)), allowed)
-    for broken, remedy in _contradictions(recipe):
-        if broken:
-            raise InputError(f"recipe {recipe.name}: {remedy}")
-    if recipe.teacher_temp > 0.07 and recipe.objective == "cross_entropy" and recipe.sharpening:
-        notice(f"warning: teacher_temp {recipe.teacher_temp} is above 0.07, where training is known to turn unstable")
-
-
-def _contradictions(recipe: Recipe) -> list[tuple[bool, str]]:
-    positive = ("out_dim", "head_hidden", "head_bottleneck", "head_layers", "global_size", "batch_size", "epochs",
-                "accumulation", "student_temp", "teacher_temp", "warmup_teacher_temp", "log_every",
-                "infonce_temperature", "save_minutes")  # fmt: skip
-    low = [name for name in positive if getattr(recipe, name) <= 0]
-    scales = [recipe.global_scale, *([recipe.local_scale] if recipe.local_crops else [])]
-    return [
-        (bool(low), f"{', '.join(low)} must be above 0"),
-        (
-            (recipe.epoch_images != 0 and not recipe.streaming) or recipe.epoch_images < 0,
-            "epoch_images belongs to streaming = true, and is 0 or more",
-        ),
-        (
-            recipe.streaming and recipe.in_channels not in (1, 3),
-            f"streams hold RGB images; in_channels = {recipe.in_channels} needs stored ones",
-        ),
-        (
-            recipe.objective == "mse" and recipe.centering not in ("ema", "none"),
-            f"centering = {recipe.centering} makes probabilities; with objective = mse set it to ema or none",
-        ),
-        (recipe.local_crops < 0, "local_crops must be 0 or more"),
-        (recipe.local_crops > 0 and recipe.local_size <= 0, "local_size must be above 0 where there are local views"),
-        (
-            any(len(scale) != 2 or not 0 < scale[0] <= scale[1] <= 1 for scale in scales),
-            "a crop's scale is a range [low, high] within 0 and 1",
-        ),
-        (len(recipe.blur_probability) != 3, "blur_probability needs three numbers: first global, second global, local"),
-        (len(recipe.blur_radius) != 2, "blur_radius is a range [low, high]"),
-        (
-            recipe.warmup_epochs > recipe.epochs,
-            f"warmup_epochs = {recipe.warmup_epochs} is longer than the run; "
-            f"lower it or raise epochs = {recipe.epochs}",
-        ),
-        (
-            recipe.warmup_teacher_temp_epochs > recipe.epochs,
-            f"warmup_teacher_temp_epochs = {recipe.warmup_teacher_temp_epochs} is longer than the run; "
-            f"lower it or raise epochs = {recipe.epochs}",
-        ),
-        (
-            recipe.warmup_teacher_temp_epochs > 0 and recipe.warmup_teacher_temp > recipe.teacher_temp,
-            "warmup_teacher_temp is above teacher_temp; the temperature may only rise",
-        ),
-        (
-            recipe.batch_size % recipe.accumulation != 0,
-            f"accumulation = {recipe.accumulation} does not divide batch_size = {recipe.batch_size}",
-        ),
-        (not 0 <= recipe.momentum_teacher <= 1, "momentum_teacher must lie within 0 and 1"),
-        (not 0 <= recipe.center_momentum <= 1, "center_momentum must lie within 0 and 1"),
-        (recipe.in_channels < 1, "in_channels must be 1 or more"),
-        (
-            recipe.in_channels not in (1, 3)
-            and bool(recipe.jitter_probability or recipe.grayscale_probability or recipe.solarize_probability),
-            f"jitter, grayscale and solarisation belong to RGB; with in_channels = {recipe.in_channels} "
-            "set jitter_probability, grayscale_probability and solarize_probability to 0",
-        ),
-        (
-            len(recipe.mean) != recipe.in_channels or len(recipe.std) != recipe.in_channels or 0 in recipe.std,
-            f"mean and std need {recipe.in_channels} numbers each, and no std of 0",
-        ),
-    ]

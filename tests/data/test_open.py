@@ -41,7 +41,7 @@ def test_a_name_is_found_below_the_data_variable(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("DINOBENCH_DATA", str(tmp_path))
     monkeypatch.chdir(tmp_path / "imagenette")
     assert open_dataset("imagenette", "val").names == ("val/a/0.png",)
-    with pytest.raises(InputError, match=r"'imagenet' not found in DINOBENCH_DATA"):
+    with pytest.raises(InputError, match=r"'imagenet' not found: there is no folder .*imagenet; .*DINOBENCH_DATA="):
         open_dataset("imagenet", "val")
 
 

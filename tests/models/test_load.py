@@ -150,10 +150,30 @@ def test_mistyped_specs_are_refused(spec: str, message: str) -> None:
         load_backbone(spec)
 
 
+@pytest.mark.parametrize(
+    ("spec", "setting"),
+    [
+        ("random:vit_mini/4", {"which": "best"}),
+        ("random:vit_mini/4", {"weights": "student"}),
+        ("pixels", {"init_seed": 3}),
+        ("timm:resnet18", {"heads": 3}),
+        ("checkpoint.pth", {"pretrained": False}),
+        ("checkpoint.pth", {"which": "best"}),
+    ],
+)
+def test_a_setting_that_would_do_nothing_is_refused(
+    spec: str, setting: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "checkpoint.pth").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=f"{next(iter(setting))} = .* does nothing to {spec}; leave it out"):
+        load_backbone(spec, settings=setting)
+
+
 def test_another_input_size_on_request(tmp_path: Path) -> None:
     save_run(tmp_path, architecture="vit_tiny/16", arguments=Namespace(arch="vit_tiny", patch_size=16))
     for spec, own in ((str(tmp_path), (224, 256)), ("timm:resnet18", (224, 235)), ("torchvision:resnet18", (224, 256))):
-        settings = {"pretrained": False}
+        settings = {} if spec == str(tmp_path) else {"pretrained": False}
         loaded = load_backbone(spec, settings=settings).preprocessing
         assert (loaded.size, loaded.resize) == own
         larger = load_backbone(spec, settings={**settings, "image_size": 448}).preprocessing

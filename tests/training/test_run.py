@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -131,8 +132,10 @@ def test_accumulation_equals_one_batch(tmp_path, kind):
 
 def test_changed_settings_are_refused_on_resume(tmp_path):
     folder = trained(tmp_path / "run")
-    with pytest.raises(InputError, match="epochs 3 -> 4"):
+    with pytest.raises(InputError, match=r"epochs 3 -> 4.*every schedule would change"):
         trained(folder, epochs=4)
+    with pytest.raises(InputError, match=r"flip_probability 0.5 -> 0.1\); it would not be the same run"):
+        trained(folder, flip_probability=0.1)
     trained(folder, epochs=4, reschedule=True)
     assert load(folder / "checkpoint.pth")["iteration"] == 8
 
@@ -147,9 +150,21 @@ def test_foreign_checkpoint_is_refused(tmp_path):
     torch.save({"student": {}}, tmp_path / "checkpoint.pth")
     with pytest.raises(InputError, match="no checkpoint of"):
         trained(tmp_path)
-    (tmp_path / "checkpoint.pth").write_bytes(b"PK\x03\x04 half a file")
-    with pytest.raises(InputError, match="cannot read checkpoint"):
-        trained(tmp_path)
+
+
+@pytest.mark.parametrize("kept", [0, 20, 5000, -100])
+def test_a_damaged_checkpoint_is_called_so_and_the_best_one_goes_on(tmp_path, kept):
+    folder = trained(tmp_path / "run", knn_every=1)
+    last, best = folder / "checkpoint.pth", folder / "best.pth"
+    last.write_bytes(last.read_bytes()[:kept])
+    with pytest.raises(InputError, match=r"is damaged \(.*copy .*best.pth over it .*or give another --output"):
+        trained(folder, knn_every=1)
+    last.write_bytes(best.read_bytes())
+    assert load(trained(folder, knn_every=1) / "checkpoint.pth")["iteration"] == 6
+    best.unlink()
+    last.write_bytes(b"PK\x03\x04 half a file")
+    with pytest.raises(InputError, match=r"is damaged \(\w+\); give another --output"):
+        trained(folder)
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):
@@ -205,6 +220,19 @@ def test_recipe_changes_reach_the_run(tmp_path):
     assert (tmp_path / "run" / "checkpoint0002.pth").is_file()
     assert not (tmp_path / "run" / "checkpoint0001.pth").exists()
     assert load_recipe("mini", state["recipe"] and {"epochs": 5}).epochs == 5
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_checkpoint(tmp_path, monkeypatch):
+    folder = trained(tmp_path / "run")
+    before = (folder / "checkpoint.pth").read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        with pytest.raises(InputError, match=r"cannot write .*checkpoint.pth: .*disk is probably full"):
+            trained(folder, epochs=4, reschedule=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (folder / "checkpoint.pth").read_bytes() == before
 
 
 def test_a_run_directory_is_a_model(tmp_path):

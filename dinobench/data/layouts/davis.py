@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from dinobench.data.dataset import UNLABELLED, ImageSet, from_files
+from dinobench.data.decode import read_rgb
 from dinobench.data.layouts._files import require
 from dinobench.data.masks import VOID, Labels, read_labels
 from dinobench.data.registry import Findings
@@ -42,11 +43,10 @@ class Video:
         """(H, W) object numbers of one frame; void counts as background unless all objects are merged.
 
         Raises:
-            InputError: the mask cannot be read or has another size than its frame.
+            InputError: the mask or its frame cannot be read, or they differ in size.
         """
         labels = read_labels(self.masks[index])
-        with Image.open(self.frames[index]) as frame:
-            width, height = frame.size
+        width, height = _size(self.frames[index])
         if labels.shape != (height, width):
             raise InputError(
                 f"mask {self.masks[index]} is {labels.shape[1]} x {labels.shape[0]} but its frame is "
@@ -60,6 +60,15 @@ class Video:
         if len({frame.shape for frame in frames}) > 1:
             raise InputError(f"sequence {self.name}: its frames differ in size; use one resolution")
         return np.stack(frames)
+
+
+def _size(frame: Path) -> tuple[int, int]:
+    """Width and height of a frame from its header alone: scoring masks need not decode it."""
+    try:
+        with Image.open(frame) as image:
+            return image.size
+    except Exception:  # Pillow raises anything on bad bytes; decoding says in one line what is wrong with them
+        return read_rgb(frame).size
 
 
 def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common verb)

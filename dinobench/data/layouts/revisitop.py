@@ -80,6 +80,18 @@ def ground_truth_file(root: Path) -> Path:
     return found[0]
 
 
+def refuse_other_set(path: Path, task: str) -> None:
+    """Refuse gnd_rparis6k.pkl for the task `roxford`, and the reverse; a task of another name may take either.
+
+    Raises:
+        InputError: the ground truth is that of the other set.
+    """
+    found = path.stem.removeprefix("gnd_")
+    wanted = [name for name in DATASETS if name.startswith(task)]
+    if found in DATASETS and wanted and found not in wanted:
+        raise InputError(f"task {task} needs {wanted[0]} and {path} is that of {found}; give its folder as --data")
+
+
 def read_ground_truth(path: Path) -> GroundTruth:
     """Read gnd_*.pkl (builtins and numpy arrays only), or the same content as .json.
 

@@ -36,18 +36,37 @@ class AttentionMaps:
         return attention_masks(self.weights.reshape(len(self.weights), -1), share).reshape(self.weights.shape)
 
 
-def whole_patches(image: Image.Image, size: int, patch: int) -> Image.Image:
-    """Shorter side resized to `size` (0: left as it is), then cut at the right and below to whole patches."""
+def check_share(share: float, setting: str) -> None:
+    """Refuse what is no share of the mass; `setting` names where it came from."""
+    if not 0 < share < 1:
+        raise InputError(f"{setting} {share} is no share of the mass; give one between 0 and 1, such as 0.6")
+
+
+def whole_patches(image: Image.Image, size: int, patch: int, name: str = "image") -> Image.Image:
+    """Shorter side resized to `size` (0: left as it is), then cut at the right and below to whole patches.
+
+    Raises:
+        InputError: less than one patch is left; names the image.
+    """
+    if size and size < patch:
+        raise InputError(f"size {size} makes {name} smaller than one patch of {patch} pixels; give {patch} or more")
     resized = resize_shorter_side(image, size) if size else image
     width, height = (side // patch * patch for side in resized.size)
     if min(width, height) == 0:
-        raise InputError(f"an image of {image.width} x {image.height} is smaller than one patch of {patch} pixels")
+        raise InputError(
+            f"{name} is {image.width} x {image.height}, smaller than one patch of {patch}; set a size or remove it"
+        )
     return resized.crop((0, 0, width, height))
 
 
 @torch.inference_mode()
 def attention_maps(
-    model: LoadedBackbone, image: Image.Image, size: int, device: torch.device, precision: str = "fp32"
+    model: LoadedBackbone,
+    image: Image.Image,
+    size: int,
+    device: torch.device,
+    precision: str = "fp32",
+    name: str = "image",
 ) -> AttentionMaps:
     """Attention of the last block's class token over the patches of one image.
 
@@ -57,12 +76,13 @@ def attention_maps(
         size: of the shorter side in pixels, 0 for the image's own.
         device: where the model is.
         precision: "fp32" or "bf16".
+        name: of the image, for messages.
 
     Raises:
         InputError: the model has no class token's self-attention, or the image is smaller than a patch.
     """
     patch = model.backbone.patch_size
-    pixels = np.asarray(whole_patches(image, size, patch))
+    pixels = np.asarray(whole_patches(image, size, patch, name))
     mean, std = (torch.tensor(values) for values in (model.preprocessing.mean, model.preprocessing.std))
     frame = ((torch.from_numpy(pixels.copy()).float() / 255 - mean) / std).permute(2, 0, 1)[None].to(device)
     with autocast(device, precision):

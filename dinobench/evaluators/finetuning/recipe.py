@@ -71,11 +71,14 @@ class Recipe:
     def __post_init__(self) -> None:
         """Refuse values that no run can use."""
         for name, least in _AT_LEAST.items():
-            if getattr(self, name) < least:
+            if not getattr(self, name) >= least:  # so that nan is refused too
                 raise InputError(f"{name}={getattr(self, name)} is too small; it must be at least {least}")
         for name in _SHARES:
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(f"{name}={getattr(self, name)} must lie in 0..1, below 1")
+        for name in _PROBABILITIES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name}={getattr(self, name)} is a probability; it must lie in 0..1")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise InputError(f"{name}={getattr(self, name)!r} is unknown; choose {' or '.join(choices)}")
@@ -108,6 +111,7 @@ _AT_LEAST: Mapping[str, float] = {
     "head_scale": 0,
 }
 _SHARES = ("drop_path", "smoothing", "ema_decay", "held_out")
+_PROBABILITIES = ("flip", "erasing")
 _CHOICES = {"optimiser": ("adamw", "sgd"), "schedule": ("epoch", "update")}
 
 

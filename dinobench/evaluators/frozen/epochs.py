@@ -105,6 +105,7 @@ def augmented_epochs(
     forward_batch: int,
     workers: int,
     skip_unreadable: bool,
+    left_out: dict[int, str],
 ) -> Epoch:
     """Epochs over random crops and flips of the images, through the network: one pass for all features and heads.
 
@@ -117,6 +118,7 @@ def augmented_epochs(
         forward_batch: images per forward pass.
         workers: decoding threads.
         skip_unreadable: leave images out that cannot be decoded, where the alternative is InputError.
+        left_out: takes a line for each of them, by index.
     """
     labels = torch.tensor(images.labels)
 
@@ -131,6 +133,7 @@ def augmented_epochs(
         for found in feature_batches(network, images, chunks, workers, crop):
             if found.unreadable and not skip_unreadable:
                 raise InputError(next(iter(found.unreadable.values())))
+            left_out.update(found.unreadable)
             seen += len(found.indices) + len(found.unreadable)
             if len(found.indices):
                 parts.append({name: _joined(found.columns, name) for name in features})

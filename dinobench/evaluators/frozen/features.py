@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +13,9 @@ from dinobench.evaluators.base import EvaluationContext
 from dinobench.features.matrix import FeatureMatrix
 from dinobench.features.store import ExtractionSettings, FeatureStore
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.suggest import unknown
 
+UNREADABLE = ("stop", "skip")
 _NAMED = 5  # unreadable images that a message names
 
 
@@ -41,12 +44,14 @@ def labelled_features(context: EvaluationContext, split: str, feature: str = "cl
     Raises:
         InputError: an image without label, or one that cannot be read unless the setting `unreadable` is "skip".
     """
+    if context.settings["unreadable"] not in UNREADABLE:
+        raise unknown("unreadable", context.settings["unreadable"], UNREADABLE)
     images = context.dataset(split)
     if not images.labelled:
         raise InputError(f"{images.name} has images without label; {context.task} needs one for each")
     with context.clock.phase(f"features of {split}"):
         matrix = stored_matrix(context, split, images, feature)
-    skipped = _skipped(images, matrix)
+    skipped = skipped_line(images, matrix.unreadable)
     if skipped and context.settings["unreadable"] != "skip":
         raise InputError(f"{skipped}; repair or remove them, or leave them out with --set unreadable=skip")
     names = tuple(images.names[row] for row in matrix.rows.tolist())
@@ -72,12 +77,13 @@ def require_same_classes(train: LabelledFeatures, test: LabelledFeatures) -> Non
         raise InputError(f"train has {len(train.classes)} classes and val {len(test.classes)}, and they differ, {what}")
 
 
-def _skipped(images: ImageSet, matrix: FeatureMatrix) -> str:
-    if not matrix.unreadable:
+def skipped_line(images: ImageSet, unreadable: Mapping[int, str]) -> str:
+    """How many of the images could not be read, by index, and the names of the first; empty if none."""
+    if not unreadable:
         return ""
-    first = list(matrix.unreadable)[:_NAMED]
+    first = list(unreadable)[:_NAMED]
     names = ", ".join(images.names[index] for index in first)
-    more = len(matrix.unreadable) - len(first)
-    return f"{len(matrix.unreadable)} of {len(images)} images of {images.name} cannot be read: {names}" + (
+    more = len(unreadable) - len(first)
+    return f"{len(unreadable)} of {len(images)} images of {images.name} cannot be read: {names}" + (
         f" and {more} more" if more else ""
     )

@@ -73,6 +73,19 @@ def chosen_rows(
     return percentage(labels, percent, seed) if percent < 100 else None
 
 
+def check_draws(settings: Mapping[str, Any]) -> None:
+    """Refuse a number of draws that makes no sense.
+
+    Raises:
+        InputError: none, or several of a training set that is no random part.
+    """
+    draws, random_part = settings["draws"], settings["shots"] or settings["percent"] < 100
+    if draws < 1 or (draws > 1 and not random_part):
+        raise InputError(
+            f"draws = {draws}: give 1, or more than one random part of the training set by shots or percent"
+        )
+
+
 def _list_path(subset: str, folder: str) -> str:
     """Path of the protocol's list of training images, which lies in `folder`; empty where it has none."""
     if not subset:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dinobench.models.backbone import Features
+from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
 
 Pooling = Callable[[Features], Tensor]
@@ -25,7 +26,7 @@ def find_pooling(name: str, gem_power: float = 4.0) -> Pooling:
         gem_power: exponent of "gem".
 
     Raises:
-        InputError: another name.
+        InputError: another name, or an exponent that is not above 0.
     """
     poolings: dict[str, Pooling] = {
         "cls": lambda features: features.cls,
@@ -37,6 +38,8 @@ def find_pooling(name: str, gem_power: float = 4.0) -> Pooling:
     for part in name.split("+"):
         if part not in poolings:
             raise unknown("pooling", part, poolings)
+    if "gem" in name.split("+") and not gem_power > 0:
+        raise InputError(f"gem_power = {gem_power} must be above 0; the tasks use 3 or 4")
     chosen = [poolings[part] for part in name.split("+")]
     return lambda features: torch.cat([pool(features) for pool in chosen], dim=1)
 

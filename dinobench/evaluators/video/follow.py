@@ -16,7 +16,7 @@ from dinobench.data.decode import read_rgb
 from dinobench.data.layouts.davis import Video
 from dinobench.data.masks import Labels
 from dinobench.evaluators.base import EvaluationContext
-from dinobench.evaluators.video.frames import frame_size, label_map, one_hot_labels, read_frame_tensor
+from dinobench.evaluators.video.frames import covered, frame_size, label_map, one_hot_labels, read_frame_tensor
 from dinobench.evaluators.video.propagation import LabelPropagator, Propagation
 from dinobench.features.compiled import compiled_if
 from dinobench.features.loading import ahead
@@ -47,7 +47,7 @@ class PatchNetwork:
         check_precision(context.precision)
         self.backbone = context.model.backbone.to(context.device).eval()
         if not 1 <= layers <= self.backbone.depth:
-            raise InputError(f"layer {layers} from the end of a model with {self.backbone.depth}; ask for fewer")
+            raise InputError(f"layer {layers} from the end of a model with {self.backbone.depth}; lower layer")
         self.layers = layers
         self.device = context.device
         self.precision = context.precision
@@ -112,13 +112,15 @@ def follow(
     features = _features(video, network, first.shape, settings, preprocessing, workers)
     start = next(features)
     height, width, _ = start[0].shape
-    one_hot = one_hot_labels(first, (height, width)).permute(1, 2, 0).to(network.device)
+    patch = network.backbone.patch_size
+    share = covered((height, width), patch, frame_size(first.shape[0], first.shape[1], settings["short_side"]))
+    one_hot = one_hot_labels(first, (height, width), share).permute(1, 2, 0).to(network.device)
     propagators = [LabelPropagator(start[way.layer - 1], one_hot, way.propagation) for way in ways]
     masks = [[first] for _ in ways]
     for layers in features:
         for way, propagator, done in zip(ways, propagators, masks, strict=True):
             soft = propagator.step(layers[way.layer - 1]).permute(2, 0, 1)
-            done.append(label_map(soft, network.backbone.patch_size, first.shape))
+            done.append(label_map(soft, patch, first.shape, share))
     return [np.stack(done) for done in masks], _vanished(video.name, first, one_hot)
 
 
@@ -138,7 +140,10 @@ def _features(
     def read(path: Path) -> Tensor:
         pixels = np.asarray(read_rgb(path))
         if pixels.shape[:2] != shape:
-            raise InputError(f"frame {path} is {pixels.shape[1]} x {pixels.shape[0]}, its first mask is not; one size")
+            raise InputError(
+                f"frame {path} is {pixels.shape[1]} x {pixels.shape[0]}, but the first mask of its sequence "
+                f"{shape[1]} x {shape[0]}; use frames and annotations of one resolution"
+            )
         return read_frame_tensor(pixels, size, mean, std)
 
     for frame in ahead(read, video.frames, workers):

@@ -40,12 +40,29 @@ def read_frame_tensor(
     return (resized - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
 
 
-def one_hot_labels(labels: Labels, grid: tuple[int, int]) -> Tensor:
+def covered(grid: tuple[int, int], patch: int, size: tuple[int, int]) -> tuple[float, float]:
+    """The shares of a frame's height and width that whole patches cover; what is left lies below and at the right.
+
+    Args:
+        grid: tokens down and across.
+        patch: pixels per token.
+        size: height and width of the network's input.
+    """
+    return min(1.0, grid[0] * patch / size[0]), min(1.0, grid[1] * patch / size[1])
+
+
+def one_hot_labels(labels: Labels, grid: tuple[int, int], share: tuple[float, float] = (1.0, 1.0)) -> Tensor:
     """Labels (H, W) at the nearest pixel of each token of `grid`, one-hot: (C, h, w).
 
     C is one more than the largest number left: small objects can vanish here.
+
+    Args:
+        labels: of the whole frame.
+        grid: tokens down and across.
+        share: of the height and width that the tokens cover.
     """
-    small = np.asarray(Image.fromarray(labels).resize((grid[1], grid[0]), Image.Resampling.NEAREST))
+    box = (0, 0, labels.shape[1] * share[1], labels.shape[0] * share[0])
+    small = np.asarray(Image.fromarray(labels).resize((grid[1], grid[0]), Image.Resampling.NEAREST, box))
     return functional.one_hot(torch.from_numpy(small.astype(np.int64))).permute(2, 0, 1).float()
 
 
@@ -63,13 +80,16 @@ def stretch_channels(labels: Tensor) -> Tensor:
     return torch.where(high > 0, (labels - low) / (high - low), labels)
 
 
-def label_map(soft: Tensor, factor: int, size: tuple[int, int]) -> Labels:
+def label_map(soft: Tensor, factor: int, size: tuple[int, int], share: tuple[float, float] = (1.0, 1.0)) -> Labels:
     """Object numbers at the frame's own size (H, W): upsampled, stretched, the strongest channel, nearest pixel.
 
     Args:
         soft: (C, h, w) propagated labels.
         factor: pixels per token.
         size: height and width of the frame as stored.
+        share: of the height and width that the tokens cover; the rest is as the nearest pixel that they do.
     """
     numbers = stretch_channels(upsample(soft, factor)).argmax(dim=0).to(torch.uint8).cpu().numpy()
-    return np.asarray(Image.fromarray(numbers).resize((size[1], size[0]), Image.Resampling.NEAREST))
+    below, right = (round(seen / part) - seen for seen, part in zip(numbers.shape, share, strict=True))
+    whole = np.pad(numbers, ((0, below), (0, right)), mode="edge")
+    return np.asarray(Image.fromarray(whole).resize((size[1], size[0]), Image.Resampling.NEAREST))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from dinobench.cards import load_models, load_tasks, packaged
-from dinobench.results.records import RecordStore
+from dinobench.results.records import RECORDS, RecordStore
 from dinobench.results.tables.build import Table, build_table, read_published
 from dinobench.results.tables.render import render
 from dinobench.results.tables.specs import select_tables
+from dinobench.runtime.console import notice
 
 
 def build_tables(
@@ -23,7 +24,7 @@ def build_tables(
 def tables(
     name: str = "all",
     style: str = "markdown",
-    results: Path = Path("results/records"),
+    results: Path = RECORDS,
     *,
     tasks_dir: Path | None = None,
     models_dir: Path | None = None,
@@ -33,5 +34,7 @@ def tables(
     Raises:
         InputError: unknown table or format, or a broken record.
     """
+    if results != RECORDS and not results.is_dir():
+        notice(f"warning: there is no folder of records {results}; only the published figures are shown")
     built = build_tables(name, results, tasks_dir=tasks_dir, models_dir=models_dir)
     return "\n".join(render(table, style) for table in built)

@@ -40,10 +40,16 @@ class OwnRow:
     arch: str
     protocol: str
     data: str
+    digest: str
     parameters: float
     texts: Mapping[str, str]
     figures: dict[str, RunRecord] = field(default_factory=dict)
     metrics: dict[str, str] = field(default_factory=dict)
+
+    def takes(self, record: RunRecord, column: str) -> bool:
+        """Whether the column is free and the record of the same images; one that read none goes with any."""
+        same = self.digest == record.data_digest or not (self.digest and record.data_digest)
+        return same and column not in self.figures
 
 
 class Footnotes:
@@ -84,14 +90,14 @@ def build_table(
     Records of different protocols never share a row of their own.
     """
     placed: dict[tuple[int, str], tuple[RunRecord, str]] = {}
-    own: dict[tuple[str, ...], OwnRow] = {}
+    own: dict[tuple[str, ...], list[OwnRow]] = {}
     for record, cell in _bearing_on(spec, records, tasks):
         index = _published_row(spec, published, record, cell, models) if record.comparable else None
         if index is None:
             _add_own(own, record, cell)
         else:
             placed[index, cell.column] = (record, cell.metric)
-    return _assemble(spec, published, placed, list(own.values()))
+    return _assemble(spec, published, placed, [row for rows in own.values() for row in rows])
 
 
 def _bearing_on(
@@ -120,12 +126,17 @@ def _published_row(
     return None
 
 
-def _add_own(own: dict[tuple[str, ...], OwnRow], record: RunRecord, cell: Cell) -> None:
+def _add_own(own: dict[tuple[str, ...], list[OwnRow]], record: RunRecord, cell: Cell) -> None:
     protocol, name = str(record.protocol["name"]), str(record.model["name"])
-    data = Path(str(record.data.get("spec", ""))).name
-    key = (name, str(record.model["sha256"]), data, protocol, *cell.row.values())
-    parameters = float(record.model.get("parameters", 0)) / 1e6
-    row = own.setdefault(key, OwnRow(name, str(record.model["architecture"]), protocol, data, parameters, cell.row))
+    key = (name, str(record.model["sha256"]), record.data_name, protocol, *cell.row.values())
+    rows = own.setdefault(key, [])
+    row = next((row for row in rows if row.takes(record, cell.column)), None)
+    if row is None:  # also for a run of other settings, whose figure must not hide the first
+        parameters = float(record.model.get("parameters", 0)) / 1e6
+        architecture = str(record.model["architecture"])
+        row = OwnRow(name, architecture, protocol, record.data_name, record.data_digest, parameters, cell.row)
+        rows.append(row)
+    row.digest = row.digest or record.data_digest
     row.figures[cell.column], row.metrics[cell.column] = record, cell.metric
 
 
@@ -145,7 +156,10 @@ def _assemble(
         title = values.get(spec.group, "") if spec.group else ""
         sections.setdefault(title, []).append(_published_cells(spec, index, values, placed, filled, notes))
     if own:
-        sections["Ours, without a published row"] = [_own_cells(spec, row, filled, notes) for row in own]
+        images = {row.data: {each.digest for each in own if each.data == row.data and each.digest} for row in own}
+        sections["Ours, without a published row"] = [
+            _own_cells(spec, row, filled, notes, one_of_many=len(images[row.data]) > 1) for row in own
+        ]
     body = tuple((title, tuple(rows)) for title, rows in sections.items())
     return Table(spec.name, spec.caption, tuple(headings), body, notes.lines())
 
@@ -181,10 +195,14 @@ def _ours_and_difference(found: tuple[RunRecord, str] | None, theirs: str, figur
     return [ours, format_figure(difference, figure.decimals, signed=True)]
 
 
-def _own_cells(spec: TableSpec, row: OwnRow, filled: set[str], notes: Footnotes) -> tuple[str, ...]:
+def _own_cells(
+    spec: TableSpec, row: OwnRow, filled: set[str], notes: Footnotes, *, one_of_many: bool
+) -> tuple[str, ...]:
+    """A row of ours; `one_of_many` where other images go by the name of its data, so that it takes more to tell."""
     reasons = "; ".join(dict.fromkeys(reason for record in row.figures.values() for reason in record.because))
     known = {"arch": row.arch, "method": row.label, "data": row.data, "pretrain_data": "", **row.texts}
-    mark = notes.mark(f"{row.data}, protocol {row.protocol}: {reasons or 'no published row for this model'}")
+    data = f"{row.data} {row.digest}" if one_of_many else row.data
+    mark = notes.mark(f"{data}, protocol {row.protocol}: {reasons or 'no published row for this model'}")
     texts = [known.get(column.name, "") for column in spec.text]
     if "method" not in {column.name for column in spec.text}:
         texts[0] = f"{row.label} ({row.arch})"

@@ -67,6 +67,10 @@ def test_learning_rates_are_the_stated_ones_after_scaling() -> None:
         ({"layer_decay": 0.0}, "layer_decay"),
         ({"drop_path": 1.0}, "drop_path"),
         ({"warmup_epochs": 15}, "leaves nothing"),
+        ({"erasing": 5.0}, "erasing=5.0 is a probability"),
+        ({"flip": 7.0}, "flip=7.0 is a probability"),
+        ({"flip": -0.1}, "flip=-0.1 is a probability"),
+        ({"lr": float("nan")}, "lr=nan"),
     ],
 )
 def test_values_that_no_run_can_use_are_refused(change: dict[str, Any], message: str) -> None:

@@ -74,7 +74,15 @@ def test_augmented_epochs_do_not_depend_on_how_they_are_computed(forward_batch, 
     wanted, found = (
         list(
             augmented_epochs(
-                network, _images(), ["cls"], 10, 0, forward_batch=size, workers=threads, skip_unreadable=False
+                network,
+                _images(),
+                ["cls"],
+                10,
+                0,
+                forward_batch=size,
+                workers=threads,
+                left_out={},
+                skip_unreadable=False,
             )(3)
         )
         for size, threads in ((10, 1), (forward_batch, workers))

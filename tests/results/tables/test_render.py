@@ -64,8 +64,9 @@ def test_latex_of_every_table_compiles(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("style", FORMATS)
-def test_all_tables_render_without_any_record(style: str, tmp_path: Path) -> None:
+def test_all_tables_render_without_any_record(style: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "ViT-S/16" in tables("all", style, tmp_path / "none")
+    assert "there is no folder of records" in capsys.readouterr().err
 
 
 def test_an_unknown_format_is_refused() -> None:

@@ -1,0 +1,178 @@
+"""What a recipe may say: the range of every number, what contradicts what, and what would have no effect."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from dinobench.runtime.console import notice
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.suggest import unknown
+
+if TYPE_CHECKING:
+    from dinobench.training.recipe import Recipe
+
+_CHOICES = {
+    "optimizer": ("adamw", "sgd", "lars"),
+    "precision": ("fp32", "bf16"),
+    "objective": ("cross_entropy", "mse", "infonce"),
+    "centering": ("ema", "sinkhorn", "batch_softmax", "none"),
+    "teacher": ("momentum", "previous_iteration", "previous_epoch", "student"),
+    "on_collapse": ("stop", "continue"),
+}
+_SEEDS = 2**24  # torch takes 64 bits, of which a run's steps fill 40
+# Of a list, every number must lie in the range. No comparison holds for nan.
+_RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
+    (
+        "above 0",
+        lambda value: value > 0,
+        ("in_channels", "out_dim", "head_hidden", "head_bottleneck", "head_layers", "global_size", "std", "batch_size",
+         "epochs", "accumulation", "sinkhorn_iterations", "queue", "infonce_temperature", "student_temp",
+         "teacher_temp", "warmup_teacher_temp", "knn_images", "log_every", "save_minutes"),
+    ),
+    (
+        "0 or more",
+        lambda value: value >= 0,
+        ("local_crops", "blur_radius", "base_lr", "min_lr", "warmup_epochs", "warmup_teacher_temp_epochs",
+         "weight_decay", "weight_decay_end", "clip_grad", "freeze_last_layer_epochs", "shuffle_buffer",
+         "epoch_images", "knn_every", "keep_every"),
+    ),
+    (
+        "within 0..1",
+        lambda value: 0 <= value <= 1,
+        ("flip_probability", "jitter_probability", "grayscale_probability", "blur_probability",
+         "solarize_probability", "brightness", "contrast", "saturation", "center_momentum", "momentum_teacher"),
+    ),
+    ("within 0..1, below 1", lambda value: 0 <= value < 1, ("drop_path",)),
+    ("within 0..0.5", lambda value: 0 <= value <= 0.5, ("hue",)),
+    ("-1 (by the machine), 0 or more", lambda value: value >= -1, ("workers",)),
+    (f"within 0..{_SEEDS - 1}", lambda value: 0 <= value < _SEEDS, ("seed",)),
+    (
+        "finite",
+        math.isfinite,
+        ("mean", "std", "blur_radius", "base_lr", "min_lr", "weight_decay", "weight_decay_end", "student_temp",
+         "teacher_temp", "warmup_teacher_temp", "infonce_temperature"),
+    ),
+)  # fmt: skip
+_IDLE: tuple[tuple[tuple[str, ...], Callable[[Recipe], bool], str], ...] = (
+    (("queue", "infonce_temperature"), lambda recipe: recipe.objective != "infonce", "objective = infonce"),
+    (("sinkhorn_iterations",), lambda recipe: recipe.centering != "sinkhorn", "centering = sinkhorn"),
+    (("shuffle_buffer",), lambda recipe: not recipe.streaming, "streaming = true"),
+    (
+        ("warmup_teacher_temp",),
+        lambda recipe: recipe.warmup_teacher_temp_epochs == 0,
+        "warmup_teacher_temp_epochs above 0",
+    ),
+)
+
+
+def check(recipe: Recipe) -> None:
+    """Refuse what cannot run or contradicts itself; warn of what seldom trains well.
+
+    Raises:
+        InputError: names the fields and the remedy.
+    """
+    for name, allowed in _CHOICES.items():
+        if getattr(recipe, name) not in allowed:
+            raise unknown(f"{name} of recipe {recipe.name}", str(getattr(recipe, name)), allowed)
+    outside = "; ".join(_out_of_range(recipe))
+    if outside:
+        raise InputError(f"recipe {recipe.name}: {outside}")
+    for broken, remedy in _contradictions(recipe):
+        if broken:
+            raise InputError(f"recipe {recipe.name}: {remedy}")
+    if recipe.teacher_temp > 0.07 and recipe.objective == "cross_entropy" and recipe.sharpening:
+        notice(f"warning: teacher_temp {recipe.teacher_temp} is above 0.07, where training is known to turn unstable")
+
+
+def refuse_idle(before: Recipe, recipe: Recipe) -> None:
+    """Refuse a setting that the user changed and nothing reads; a recipe file may carry it for others on top.
+
+    Raises:
+        InputError: names the setting and what it needs.
+    """
+    for names, idle, needed in _IDLE:
+        for name in names:
+            value = getattr(recipe, name)
+            if value != getattr(before, name) and idle(recipe):
+                raise InputError(
+                    f"recipe {recipe.name}: {name} = {value} has no effect without {needed}; set that too, or leave "
+                    f"{name} out"
+                )
+
+
+def _out_of_range(recipe: Recipe) -> Iterator[str]:
+    for words, inside, names in _RANGES:
+        for name in names:
+            value = getattr(recipe, name)
+            if not all(inside(number) for number in (value if isinstance(value, list) else [value])):
+                yield f"{name} must be {words}, not {value}"
+
+
+def _contradictions(recipe: Recipe) -> list[tuple[bool, str]]:
+    return [*_of_data(recipe), *_of_views(recipe), *_of_the_run(recipe)]
+
+
+def _of_data(recipe: Recipe) -> list[tuple[bool, str]]:
+    return [
+        (recipe.epoch_images != 0 and not recipe.streaming, "epoch_images belongs to streaming = true"),
+        (
+            recipe.streaming and recipe.in_channels not in (1, 3),
+            f"streams hold RGB images; in_channels = {recipe.in_channels} needs stored ones",
+        ),
+        (
+            recipe.in_channels not in (1, 3)
+            and bool(recipe.jitter_probability or recipe.grayscale_probability or recipe.solarize_probability),
+            f"jitter, grayscale and solarisation belong to RGB; with in_channels = {recipe.in_channels} "
+            "set jitter_probability, grayscale_probability and solarize_probability to 0",
+        ),
+        (
+            len(recipe.mean) != recipe.in_channels or len(recipe.std) != recipe.in_channels,
+            f"mean and std need {recipe.in_channels} numbers each",
+        ),
+    ]
+
+
+def _of_views(recipe: Recipe) -> list[tuple[bool, str]]:
+    scales = [recipe.global_scale, *([recipe.local_scale] if recipe.local_crops else [])]
+    radius = recipe.blur_radius
+    return [
+        (recipe.local_crops > 0 and recipe.local_size <= 0, "local_size must be above 0 where there are local views"),
+        (
+            any(len(scale) != 2 or not 0 < scale[0] <= scale[1] <= 1 for scale in scales),
+            "a crop's scale is a range [low, high] within 0 and 1",
+        ),
+        (len(recipe.blur_probability) != 3, "blur_probability needs three numbers: first global, second global, local"),
+        (len(radius) != 2 or radius[0] > radius[-1], f"blur_radius must be a range [low, high], not {radius}"),
+    ]
+
+
+def _of_the_run(recipe: Recipe) -> list[tuple[bool, str]]:
+    lengths = ("warmup_epochs", "warmup_teacher_temp_epochs", "freeze_last_layer_epochs")
+    peak = recipe.base_lr * recipe.batch_size / 256
+    return [
+        (
+            recipe.objective == "mse" and recipe.centering not in ("ema", "none"),
+            f"centering = {recipe.centering} makes probabilities; with objective = mse set it to ema or none",
+        ),
+        *(
+            (
+                getattr(recipe, name) > recipe.epochs,
+                f"{name} = {getattr(recipe, name)} is longer than the run; lower it or raise epochs = {recipe.epochs}",
+            )
+            for name in lengths
+        ),
+        (
+            recipe.warmup_teacher_temp_epochs > 0 and recipe.warmup_teacher_temp > recipe.teacher_temp,
+            "warmup_teacher_temp is above teacher_temp; the temperature may only rise",
+        ),
+        (
+            recipe.min_lr > peak * (1 + 1e-9),  # not by the rounding of a rate meant to be constant
+            f"min_lr = {recipe.min_lr:g} is above the peak rate base_lr * batch_size / 256 = {peak:g}; lower it",
+        ),
+        (
+            recipe.batch_size % recipe.accumulation != 0,
+            f"accumulation = {recipe.accumulation} does not divide batch_size = {recipe.batch_size}",
+        ),
+    ]
