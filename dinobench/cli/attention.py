@@ -37,7 +37,7 @@ def command(
     from dinobench.data.overlays import save_moving
     from dinobench.evaluators.attention.maps import attention_maps, check_share
     from dinobench.evaluators.attention.pictures import blend, draw_attention
-    from dinobench.evaluators.ranking.bounds import check_counts
+    from dinobench.evaluators.shared.bounds import check_counts
     from dinobench.metrics.attention_mask import enlarge
     from dinobench.pipeline.plan import make_plan
     from dinobench.pipeline.run import load_model

@@ -16,8 +16,8 @@ from dinobench.data.overlays import overlay, save_picture, sheet, shrink
 from dinobench.data.transforms import shorter_side_size
 from dinobench.evaluators.attention.maps import NOT_COMPILED, AttentionMaps, attention_maps, check_share
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.evaluators.ranking.bounds import check_counts
 from dinobench.evaluators.ranking.per_query import save_per_query
+from dinobench.evaluators.shared.bounds import check_counts
 from dinobench.metrics.attention_mask import best_head_jaccard, enlarge, head_jaccard, object_numbers
 from dinobench.metrics.bootstrap import interval
 from dinobench.metrics.segmentation import FloatArray

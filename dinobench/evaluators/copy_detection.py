@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from dinobench.data.layouts.copydays import BLOCKS, positives_of, present_blocks
 from dinobench.data.open import dataset_root
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.evaluators.ranking.bounds import check_counts
 from dinobench.evaluators.ranking.database import Database, Matrix, finished
 from dinobench.evaluators.ranking.descriptors import Describer, further_images, square
 from dinobench.evaluators.ranking.per_query import save_per_query
+from dinobench.evaluators.shared.bounds import check_counts
 from dinobench.features.matrix import FeatureMatrix
 from dinobench.metrics.bootstrap import interval
 from dinobench.metrics.ranking import Positions, positions_in_list, standard_ap, trapezoid_ap

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from dinobench.data.layouts.revisitop import GROUPS, GroundTruth, ground_truth_file, read_ground_truth, refuse_other_set
 from dinobench.data.open import dataset_root
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.evaluators.ranking.bounds import check_counts
 from dinobench.evaluators.ranking.database import Database, Matrix, expanded, finished
 from dinobench.evaluators.ranking.descriptors import Describer, Preparation, further_images, thumbnail
 from dinobench.evaluators.ranking.per_query import save_per_query
+from dinobench.evaluators.shared.bounds import check_counts
 from dinobench.metrics.bootstrap import interval
 from dinobench.metrics.neighbours import Neighbours
 from dinobench.metrics.ranking import SETUPS, Positions, score_setup

@@ -15,8 +15,8 @@ from dinobench.data.layouts.davis import Video, read_video, sequence_names
 from dinobench.data.masks import Labels, write_labels
 from dinobench.data.overlays import overlay, save_moving, save_picture, sheet, shrink
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.evaluators.ranking.bounds import check_counts
 from dinobench.evaluators.ranking.per_query import save_per_query
+from dinobench.evaluators.shared.bounds import check_counts
 from dinobench.evaluators.video.follow import PatchNetwork, Way, follow, normalisation
 from dinobench.evaluators.video.propagation import Propagation
 from dinobench.evaluators.video.scores import VideoScores, overall, score_masks, write_csv

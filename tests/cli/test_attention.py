@@ -61,3 +61,28 @@ def test_an_image_that_is_none(tmp_path: Path) -> None:
     done = run(tmp_path / "text.jpg", "--model", "random:vit_mini/4", "--output", tmp_path / "out")
     assert done.exit_code == 2
     assert "text.jpg" in done.output
+
+
+def test_a_video_of_different_sizes_is_refused_before_anything_is_drawn(photos: list[Path], tmp_path: Path) -> None:
+    Image.new("RGB", (20, 30)).save(photos[1])
+    done = run(*photos, "--model", "random:vit_mini/4", "--video", "--output", tmp_path / "out")
+    assert done.exit_code == 2
+    assert f"{photos[1]} is 20 x 30" in done.output
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "hint"),
+    [
+        ("size=32", "use --size"),
+        ("shares=[0.3]", "use --share"),
+        ("void=left_out", "--set takes device"),
+        ("compile=true", "--set takes"),
+    ],
+)
+def test_settings_that_would_do_nothing_are_refused(
+    photos: list[Path], tmp_path: Path, setting: str, hint: str
+) -> None:
+    done = run(photos[0], "--model", "random:vit_mini/4", "--output", tmp_path / "out", "--set", setting)
+    assert done.exit_code == 2
+    assert "does nothing in `dinobench attention`" in done.output and hint in done.output

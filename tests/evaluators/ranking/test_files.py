@@ -49,6 +49,12 @@ def test_every_form_scores_the_same(tmp_path: Path, form: str) -> None:
         ([[0, "scene0_hard"], [3], [6]], "neither all ids nor all names"),
         ([[-1], [3], [6]], "neither all ids nor all names"),
         ({"query0": [0]}, "no ranking for 2 queries, first query1"),
+        ([["nobody"], ["no_one"], ["none"]], "none of its 3 results is one of the 9 images"),
+        ([[90], [91], [92]], "none of its 3 results is one of the 9 images"),
+        (["abc", "def", "ghi"], 'ranking of query0 is "abc", not a list'),
+        ([None, None, None], "ranking of query0 is null, not a list"),
+        (5, "holds 5; expected one list"),
+        ([[], [], []], "none of its 0 results"),
     ],
 )
 def test_bad_rankings_are_refused(tmp_path: Path, content: object, message: str) -> None:
@@ -97,3 +103,19 @@ def test_lists_that_do_not_fit_the_folder_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=message):
             score_copydays_file(tmp_path / name, data)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [({}, "must map block names"), ({"strong": [["a"]]}, "block strong must map each copy to its list")],
+)
+def test_bad_rankings_of_copies_are_refused(tmp_path: Path, content: object, message: str) -> None:
+    data = write_copydays(tmp_path)
+    (tmp_path / "ranks.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=message):
+        score_copydays_file(tmp_path / "ranks.json", data)
+
+
+def test_a_negative_number_of_results_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="top is -3"):
+        score_copydays_file(tmp_path / "ranks.json", write_copydays(tmp_path), top=-3)

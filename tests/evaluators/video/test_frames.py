@@ -6,7 +6,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dinobench.evaluators.video.frames import frame_size, label_map, one_hot_labels, read_frame_tensor, stretch_channels
+from dinobench.evaluators.video.frames import (
+    covered,
+    frame_size,
+    label_map,
+    one_hot_labels,
+    read_frame_tensor,
+    stretch_channels,
+)
 
 
 @given(st.integers(100, 2000), st.integers(100, 2000))
@@ -50,3 +57,23 @@ def test_a_channel_without_positive_values_stays() -> None:
     stretched = stretch_channels(labels)
     assert (stretched[0] == 0).all()
     assert stretched[1].flatten().tolist() == [0, 0.25, 0.5, 1]
+
+
+@pytest.mark.parametrize("patch", [8, 14, 16])
+def test_tokens_lie_where_the_network_saw_them(patch: int) -> None:
+    size, stored = (480, 832), (480, 854)
+    grid = (size[0] // patch, size[1] // patch)
+    share = covered(grid, patch, size)
+    centres = (np.arange(grid[1]) + 0.5) * patch * stored[1] / size[1]  # in pixels of the stored frame
+    offsets = []
+    for edge in range(50, 800, 7):
+        labels = np.zeros(stored, dtype=np.uint8)
+        labels[:, edge:] = 1
+        tokens = one_hot_labels(labels, grid, share)
+        assert (tokens[1] == torch.from_numpy(centres >= edge)).float().mean() > 0.98  # but for one that is cut through
+        offsets.append(int(label_map(tokens, patch, stored, share)[0].argmax()) - edge)
+    assert abs(np.mean(offsets)) < 1.5  # stretched over the whole frame, tokens of 14 px lie 3 px off on the mean
+
+
+def test_a_grid_that_covers_the_frame_changes_nothing() -> None:
+    assert covered((60, 104), 8, (480, 832)) == covered((15, 26), 32, (480, 816)) == (1.0, 1.0)
