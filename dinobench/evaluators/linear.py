@@ -155,6 +155,8 @@ def _held_out_rows(
 ) -> tuple[LabelledRows, dict[int, str]]:
     """Features and labels, and a line for each image that cannot be read."""
     matrix = stored_matrix(context, None, images, "+".join(names))
+    if matrix.unreadable and context.settings["unreadable"] != "skip":
+        raise InputError(next(iter(matrix.unreadable.values())))
     features = {name: matrix.only(name).tensor() for name in names}
     return LabelledRows(features, torch.from_numpy(images.labels[matrix.rows])), matrix.unreadable
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.frozen.features import LabelledFeatures, labelled_features, require_same_classes
-from dinobench.evaluators.frozen.low_shot import chosen_rows
+from dinobench.evaluators.frozen.low_shot import check_draws, chosen_rows
 from dinobench.evaluators.shared.accuracies import add_accuracy, save_predictions
 from dinobench.metrics.classification import top_classes
 from dinobench.runtime.errors import InputError
@@ -110,6 +110,7 @@ def fit_logistic(
 def evaluate(context: EvaluationContext) -> Scores:
     """Top-1 and top-5 on the validation split of a classifier trained on all or part of the training split."""
     settings = context.settings
+    check_draws(settings)
     train = labelled_features(context, "train", settings["feature"])
     test = labelled_features(context, "val", settings["feature"])
     require_same_classes(train, test)

@@ -139,3 +139,66 @@ def test_a_broken_image_is_named(name: str, folder: Path, tmp_path: Path) -> Non
     assert done.exit_code == 2
     assert name in done.output
     assert not list(tmp_path.glob("records/*.json"))
+
+
+def test_a_trial_with_other_settings_leaves_the_first_record_and_its_files(folder: Path, tmp_path: Path) -> None:
+    records = tmp_path / "records"
+    common = ("eval", "--task", "knn", "--model", "pixels", "--data", folder, "--output", records,
+              "--set", "ks=5", "--set", "main_k=5", "--set", "predictions=true")  # fmt: skip
+    assert run(*common).exit_code == 0
+    (first,) = records.glob("*.json")
+    kept = first.read_text()
+    for change in ("image_size=8", "shots=4"):
+        assert run(*common, "--set", change).exit_code == 0
+    assert run(*common, "--set", "batch_size=7").exit_code == 0  # cannot move the figure: the same record again
+    assert len(list(records.glob("*.json"))) == 3
+    assert json.loads(first.read_text())["metrics"] == json.loads(kept)["metrics"]
+    files = [file for path in records.glob("*.json") for file in json.loads(path.read_text())["files"]]
+    assert len(set(files)) == 3
+    smaller = next(record for record in map(json.loads, (path.read_text() for path in records.glob("*.json")))
+                   if record["deviations"].get("image_size"))  # fmt: skip
+    assert "image_size = 8 in place of the model's own" in smaller["because"]
+
+
+def test_tar_shards_are_scored_like_class_folders(folder: Path, tmp_path: Path) -> None:
+    import tarfile
+
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    for split in ("train", "val"):
+        with tarfile.open(shards / f"{split}.tar", "w") as archive:
+            archive.add(folder / split, ".")
+    scores = []
+    for data in (folder, shards):
+        target = tmp_path / f"{data.name}.json"
+        done = run("eval", "--task", "knn", "--model", "pixels", "--data", data, "--output", tmp_path / "records",
+                   "--set", "ks=5", "--set", "main_k=5", "--json", target)  # fmt: skip
+        assert done.exit_code == 0, done.output
+        scores.append(json.loads(target.read_text()))
+    one, other = (each[0] if isinstance(each, list) else each for each in scores)
+    assert one["metrics"] == other["metrics"]
+
+
+@pytest.mark.parametrize(
+    ("task", "change", "message"),
+    [
+        ("knn", "draws=0", "draws = 0: give 1"),
+        ("knn", "draws=3", "draws = 3: give 1, or more than one random part"),
+        ("knn", "temperatures=[]", "at least one temperature"),
+        ("knn", "unreadable=foo", "unknown unreadable 'foo'"),
+        ("knn", "batch_size=0", "batch_size = 0 must be at least 1"),
+        ("knn", "workers=-3", "workers = -3 at least 0"),
+        ("knn", "precision=int8", "unknown precision 'int8'"),
+        ("logistic", "draws=0", "draws = 0: give 1"),
+        ("knn", "which=best", "which = 'best' does nothing to pixels"),
+    ],
+)
+def test_settings_that_make_no_sense_end_in_one_line(
+    task: str, change: str, message: str, folder: Path, tmp_path: Path
+) -> None:
+    sizes = ("--set", "ks=5", "--set", "main_k=5") if task == "knn" else ()
+    done = run("eval", "--task", task, "--model", "pixels", "--data", folder, "--output", tmp_path / "records",
+               *sizes, "--set", change)  # fmt: skip
+    assert done.exit_code == 2, done.output
+    assert message in done.output
+    assert done.output.count("\n") == 1

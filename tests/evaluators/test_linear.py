@@ -101,3 +101,13 @@ def test_refuses_a_head_that_does_not_fit(folder_context, tmp_path):
     torch.save(wide, tmp_path / "classes.pth")
     with pytest.raises(InputError, match="knows 5 classes, but the data have 2"):
         _evaluate(folder_context, head=str(tmp_path / "classes.pth"))
+
+
+def test_skipped_training_images_are_counted_and_named(folder_context):
+    broken = Path(folder_context.data) / "train" / "dark" / "dark_00.png"
+    broken.write_text("no image")
+    with pytest.raises(InputError, match="dark_00"):
+        _evaluate(folder_context, cached=False, epochs=1)
+    for cached in (True, False):
+        scores = _evaluate(folder_context, cached=cached, epochs=1, unreadable="skip", resume=False)
+        assert any(line.startswith("1 of 24 images") and "dark_00.png" in line for line in scores.not_comparable)

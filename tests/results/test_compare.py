@@ -14,7 +14,8 @@ def _add(folder, name, right, **changes):
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = "".join(f"{image}.jpg,{int(image in right)}\n" for image in range(changes.pop("images", 100)))
     path.write_text("image,value\n" + rows)
-    model = {"name": name, "spec": name, "sha256": name * 8}
+    called = changes.pop("model_name", name)
+    model = {"name": called, "spec": called, "sha256": called * 8}
     return RecordStore(folder).add(make_record(model=model, files=("other.pt", str(path)), **changes))
 
 
@@ -64,3 +65,19 @@ def test_models_without_a_common_task(tmp_path):
     _add(tmp_path, "b", range(50), task="linear")
     with pytest.raises(InputError, match="no task, protocol and data in common"):
         compare("a", "b", tmp_path)
+
+
+def test_settings_are_paired_and_records_without_values_left_out(tmp_path):
+    for name, right in (("a", 50), ("b", 60)):
+        _add(tmp_path, name, range(right))
+        _add(tmp_path, f"{name}{name}", range(20), deviations={"shots": 5}, model_name=name)
+    RecordStore(tmp_path).add(make_record(model={"name": "a", "spec": "a", "sha256": "c" * 64}))
+    found = compare("a", "b", tmp_path)
+    assert sorted(round(each.difference.value) for each in found) == [-10, 0]
+
+
+def test_records_given_as_files_find_their_values_beside_them(tmp_path):
+    one, other = (_add(tmp_path / "old", name, range(50)) for name in "ab")
+    (tmp_path / "old").rename(tmp_path / "new")
+    paths = [str(tmp_path / "new" / path.name) for path in (one, other)]
+    assert compare(*paths, tmp_path / "elsewhere")[0].images == 100

@@ -42,8 +42,16 @@ def test_other_data_and_another_protocol_stand_beside(tmp_path: Path) -> None:
         store.add(make_record()),
         store.add(make_record(data={"spec": "mini", "splits": {}})),
         store.add(make_record(protocol={"name": "official", "version": 1, "hash": ""})),
+        store.add(make_record(deviations={"shots": 5})),
+        store.add(make_record(deviations={"shots": 1})),
     }
-    assert len(paths) == 3
+    assert len(paths) == 5
+
+
+def test_every_split_tells_the_data_apart() -> None:
+    same, other = ({"original": {"sha256": "a" * 64}, "strong": {"sha256": end * 64}} for end in "bc")
+    names = {make_record(data={"spec": "copies", "splits": splits}).name for splits in (same, other)}
+    assert len(names) == 2
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"schema": 1}', "not json"])

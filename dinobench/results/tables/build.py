@@ -95,7 +95,7 @@ def build_table(
         index = _published_row(spec, published, record, cell, models) if record.comparable else None
         if index is None:
             _add_own(own, record, cell)
-        else:
+        elif not record.deviations or (index, cell.column) not in placed:  # the default run before another seed's
             placed[index, cell.column] = (record, cell.metric)
     return _assemble(spec, published, placed, [row for rows in own.values() for row in rows])
 

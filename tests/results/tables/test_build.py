@@ -56,6 +56,17 @@ def test_an_incomparable_record_gets_a_row_of_its_own_with_the_reason() -> None:
     assert any("400 val images" in note for note in table.notes)
 
 
+def test_no_figure_of_ours_hides_another() -> None:
+    data = {"spec": "else/imagenet", "splits": {"val": {"sha256": "ef" * 32, "images": 9, "classes": 2}}}
+    plain, seeded = make_record(), make_record(deviations={"seed": 3}, metrics={"top1": 70.0})
+    assert row(table2(plain, seeded), "DINO", "ViT-S/16")["k-NN ours"] == "74.5"
+    assert row(table2(seeded, plain), "DINO", "ViT-S/16")["k-NN ours"] == "74.5"
+    trial = make_record(comparable=False, deviations={"shots": 5}, because=("shots = 5",))
+    table = table2(make_record(comparable=False), trial, make_record(comparable=False, data=data))
+    assert len(table.sections[-1][1]) == 3
+    assert len({note for note in table.notes if "imagenet " in note or "shots" in note}) == 3  # told by their digests
+
+
 def test_records_of_two_protocols_never_share_a_row() -> None:
     other = make_record(comparable=False, protocol={"name": "other", "version": 1, "hash": ""})
     table = table2(make_record(comparable=False), other)
