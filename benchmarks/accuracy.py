@@ -1,12 +1,13 @@
 """Seconds of training to a k-NN accuracy, the released code's and ours: one recipe, several seeds, real images.
 
     python benchmarks/accuracy.py --reference DINO_CHECKOUT --data IMAGE_FOLDER [--epochs 8] [--seeds 3] [--target 30]
+    python benchmarks/accuracy.py --recipe imagenette64 --epochs 60 --every 5 ...
 
 IMAGE_FOLDER has `train` and `val` with a folder per class. Both sides train recipe `cifar` (or --recipe) on one thread,
-in one process each, by turns; each writes a checkpoint per epoch, and `dinobench eval --task knn` scores the teachers
-of both alike. What counts is the process's own seconds from its start, imports and checkpoints included, which a busy
-machine disturbs little. The released train loop runs as it is, with two things of the recipe put in its way, since it
-has no switches for them: the widths of a small ViT and head, and the sizes and colours of the views.
+in one process each, by turns; each writes a checkpoint per epoch, and `dinobench eval --task knn` scores every
+--every-th teacher of both alike. What counts is the process's own seconds from its start, imports and checkpoints
+included, which a busy machine disturbs little. The released train loop runs as it is, with two things of the recipe put
+in its way, since it has no switches for them: the widths of a small ViT and head, and the sizes and colours of views.
 """
 
 from __future__ import annotations
@@ -66,9 +67,10 @@ def train_released(given: argparse.Namespace, folder: Path) -> None:
     main_dino.DINOHead = functools.partial(
         main_dino.DINOHead, hidden_dim=recipe.head_hidden, bottleneck_dim=recipe.head_bottleneck
     )
-    main_dino.DataAugmentationDINO = lambda *_: released_views(recipe)
+    main_dino.DataAugmentationDINO = lambda *_: released_views(recipe, main_dino.utils.GaussianBlur)
     settings = {
-        "arch": "vit_mini", "patch_size": 4, "out_dim": recipe.out_dim, "momentum_teacher": recipe.momentum_teacher,
+        "arch": "vit_mini", "patch_size": patch_size(recipe), "out_dim": recipe.out_dim,
+        "momentum_teacher": recipe.momentum_teacher,
         "warmup_teacher_temp": recipe.warmup_teacher_temp, "teacher_temp": recipe.teacher_temp,
         "warmup_teacher_temp_epochs": recipe.warmup_teacher_temp_epochs, "use_fp16": False, "drop_path_rate": 0.0,
         "weight_decay": recipe.weight_decay, "weight_decay_end": recipe.weight_decay_end, "lr": recipe.base_lr,
@@ -98,24 +100,38 @@ def pretend_cuda(torch: Any) -> None:
     torch.nn.parallel.DistributedDataParallel = lambda module, **_: parallel(module)
 
 
-def released_views(recipe: Any) -> Callable[[Any], list[Any]]:
-    """The recipe's views by the operations that the released code uses: torchvision's on Pillow images."""
+def patch_size(recipe: Any) -> int:
+    """4 of `vit_mini/4`."""
+    return int(recipe.architecture.partition("/")[2])
+
+
+def released_views(recipe: Any, blur: Callable[..., Any]) -> Callable[[Any], list[Any]]:
+    """The recipe's views by the released code's operations: torchvision's and its own blur, on Pillow images."""
     from torchvision import transforms as T
 
-    def crops(size: int, scale: list[float]) -> T.Compose:
+    def crops(size: int, scale: list[float], blurred: float) -> T.Compose:
         jitter = T.ColorJitter(recipe.brightness, recipe.contrast, recipe.saturation, recipe.hue)
         return T.Compose([
             T.RandomResizedCrop(size, scale=tuple(scale), interpolation=T.InterpolationMode.BICUBIC),
             T.RandomHorizontalFlip(recipe.flip_probability),
             T.RandomApply([jitter], recipe.jitter_probability),
             T.RandomGrayscale(recipe.grayscale_probability),
+            blur(blurred, *recipe.blur_radius),
             T.ToTensor(),
             T.Normalize(recipe.mean, recipe.std),
         ])  # fmt: skip
 
-    assert not any(recipe.blur_probability) and not recipe.solarize_probability
-    large, small = crops(recipe.global_size, recipe.global_scale), crops(recipe.local_size, recipe.local_scale)
-    return lambda image: [large(image), large(image), *(small(image) for _ in range(recipe.local_crops))]
+    assert not recipe.solarize_probability
+    first, second, small = (
+        crops(size, scale, blurred)
+        for size, scale, blurred in zip(
+            (recipe.global_size, recipe.global_size, recipe.local_size),
+            (recipe.global_scale, recipe.global_scale, recipe.local_scale),
+            recipe.blur_probability,
+            strict=True,
+        )
+    )
+    return lambda image: [first(image), second(image), *(small(image) for _ in range(recipe.local_crops))]
 
 
 def run_side(given: argparse.Namespace) -> None:
@@ -130,13 +146,15 @@ def run_side(given: argparse.Namespace) -> None:
 
 
 def accuracies(given: argparse.Namespace, folder: Path) -> list[float]:
-    """Top-1 of 20-NN of the teacher after each epoch."""
+    """Top-1 of 20-NN of every `given.every`-th teacher."""
     import dinobench
+    from dinobench.training.recipe import load_recipe
 
-    found = []
-    for path in sorted(folder.glob("checkpoint?*.pth"))[: given.epochs]:
-        records = dinobench.evaluate("knn", model=str(path), data=str(given.data), output=folder / "records",
-                                     settings={"heads": 3, "image_size": 32})  # fmt: skip
+    found, settings = [], {"heads": 3, "image_size": load_recipe(given.recipe).global_size}
+    for path in sorted(folder.glob("checkpoint?*.pth"))[: given.epochs][given.every - 1 :: given.every]:
+        records = dinobench.evaluate(
+            "knn", model=str(path), data=str(given.data), output=folder / "records", settings=settings
+        )
         found.append(records[0].metrics["top1"])
     return found
 
@@ -145,8 +163,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reference", type=Path, required=True, help="checkout of facebookresearch/dino")
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--recipe", default="cifar", help="without blur and solarisation, of a vit_mini/4")
+    parser.add_argument("--recipe", default="cifar", help="without solarisation, of a vit_mini")
     parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--every", type=int, default=1, help="epochs from one score to the next")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--target", type=float, default=30.0, help="20-NN top-1 in percent")
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
@@ -165,7 +184,7 @@ def compare(given: argparse.Namespace) -> None:
                 arguments = [*sys.argv[1:], "--side", side, "--seed", str(seed), "--folder", place]
                 saved = in_fresh_process(__file__, arguments)
                 curve = accuracies(given, Path(place))
-            seconds = seconds_per_epoch(saved, given.epochs)
+            seconds = seconds_per_epoch(saved, given.epochs)[given.every - 1 :: given.every]
             passed = [second for second, top1 in zip(seconds, curve, strict=True) if top1 >= given.target]
             reached[side].append(passed[0] if passed else float("nan"))
             line = "  ".join(f"{second:.0f} s {top1:.1f}" for second, top1 in zip(seconds, curve, strict=True))
