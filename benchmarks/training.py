@@ -2,10 +2,11 @@
 
     python benchmarks/training.py --reference DINO_CHECKOUT [--architecture vit_tiny/16] [--batch 16] [--rounds 3]
     python benchmarks/training.py --reference DINO_CHECKOUT --data IMAGENETTE     end to end: photographs, read by each
-    python benchmarks/training.py --reference DINO_CHECKOUT --device cuda --sides "released;ours, bf16" --batch 64
+    python benchmarks/training.py ... --device cuda --batch 64 --sides "released;ours, bf16;ours, bf16, compiled"
 
 Sides: the released step; the released step with our two process settings (allocator, oneDNN), so that settings
-are not sold as code; ours in float32; ours in bf16. Each side runs in a process of its own, in turn, several rounds.
+are not sold as code; ours in float32; ours in bf16; either with compiled blocks, where --sides names it. Each side runs
+in a process of its own, in turn, several rounds.
 Without drop path, so that the losses can be compared. `--clock cpu` with `--threads 1` counts the process's own
 seconds, which a busy machine disturbs little. With `--data`, a folder with `train/CLASS/*.jpg`, a step begins with
 reading its images and drawing their views, each side by its own code in the process that trains; losses then differ.
@@ -147,7 +148,8 @@ def our_recipe(options: argparse.Namespace) -> Recipe:
         drop_path=0.0,
         out_dim=options.out_dim,
         local_crops=options.local_crops,
-        precision="bf16" if options.side.endswith("bf16") else "fp32",
+        precision="bf16" if "bf16" in options.side else "fp32",
+        compile="compiled" in options.side,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
-from dinobench.runtime.errors import InputError
+from dinobench.runtime.compiler import needs_compiler
 
 Result = TypeVar("Result")
 
@@ -46,14 +46,7 @@ class Compiled(Generic[Result]):
     def _first(self, images: Tensor) -> Result:
         import torch._inductor.config as inductor
 
-        try:
-            # Freezing packs the weights for the CPU's kernels, which is most of the gain. It must be on while dynamo
-            # traces: torch.compile's own `options` set it too late.
-            with inductor.patch(freezing=True):
-                return self._compiled(images)
-        except Exception as error:  # torch's compiler raises many kinds
-            line = str(error).strip().splitlines()[0]
-            raise InputError(
-                f"the model cannot be compiled here ({type(error).__name__}: {line}); install a C++ compiler, or leave "
-                "out --set compile=true"
-            ) from error
+        # Freezing packs the weights for the CPU's kernels, which is most of the gain. It must be on while dynamo
+        # traces: torch.compile's own `options` set it too late.
+        with needs_compiler(), inductor.patch(freezing=True):
+            return self._compiled(images)

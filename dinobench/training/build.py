@@ -9,6 +9,7 @@ from torch import nn
 from dinobench.models.build import build_backbone
 from dinobench.runtime.processes import world_size
 from dinobench.runtime.seeds import seed_everything
+from dinobench.training.compiled import compile_blocks
 from dinobench.training.head import DinoHead, mlp
 from dinobench.training.objective import CrossEntropy, InfoNce, MeanSquaredError, Objective
 from dinobench.training.optimisers import build_optimiser
@@ -28,6 +29,9 @@ def build_learner(recipe: Recipe, device: torch.device) -> Learner:
     teacher = teacher_of(student, build_backbone(recipe.architecture, **size))
     if device.type == "cuda" and world_size() > 1:  # batch norms see the whole batch; there is no such norm on CPUs
         student, teacher = (_synchronised(network) for network in (student, teacher))
+    if recipe.compile:
+        compile_blocks(student, device)
+        compile_blocks(teacher, device)
     return Learner(
         student.to(device),
         teacher.to(device),

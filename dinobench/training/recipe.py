@@ -53,6 +53,7 @@ class Recipe:
         batch_size: images of one optimiser step, over all processes and micro-batches.
         accumulation: micro-batches per step and process.
         epochs, seed, precision: of the run.
+        compile: the blocks of a vision transformer through torch.compile: for GPUs, a CPU gains nothing.
         streaming: read hf: data as a stream, without a copy on disk and without a probe.
         shuffle_buffer: images of a stream among which the next is drawn; its shards are shuffled too.
         epoch_images: images of an epoch of a stream; 0 for all, where it tells how many there are.
@@ -123,6 +124,7 @@ class Recipe:
     epochs: int = 100
     seed: int = 0
     precision: str = "fp32"
+    compile: bool = False
     streaming: bool = False
     shuffle_buffer: int = 10000
     epoch_images: int = 0

@@ -4,8 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
+from dinobench.runtime.errors import InputError
 from dinobench.training.build import build_learner
+from dinobench.training.compiled import compile_blocks
 from dinobench.training.recipe import Recipe
 from dinobench.training.step import Learner, Settings
 
@@ -54,3 +57,33 @@ def test_bf16_stays_near_float32():
     assert 0 < abs(loss - exact) < 0.02 * exact
     assert all(parameter.dtype == torch.float32 for parameter in learner.student.parameters())
     assert all(torch.isfinite(gradient).all() for gradient in gradients(learner))
+
+
+def test_compiled_blocks_are_traced_whole_and_change_nothing():
+    recipe = replace(TINY, drop_path=0.2)
+    plain, compiled = (build_learner(recipe, torch.device("cpu")) for _ in range(2))
+    torch._dynamo.reset()
+    counters.clear()
+    for network in (compiled.student, compiled.teacher):
+        compile_blocks(network, torch.device("cpu"), backend="aot_eager")
+    losses = []
+    for learner in (plain, compiled):
+        torch.manual_seed(0)
+        losses.append(learner.step([VIEWS], SETTINGS).loss)
+    assert losses[0] == losses[1]
+    for ours, theirs in zip(gradients(compiled), gradients(plain), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+    assert counters["stats"]["unique_graphs"] > 1
+    assert not counters["graph_break"]
+    assert list(compiled.student.state_dict()) == list(plain.student.state_dict())
+
+
+def test_a_recipe_compiles_student_and_teacher():
+    learner = build_learner(replace(TINY, compile=True), torch.device("cpu"))
+    blocks = [*learner.student.backbone.blocks, *learner.teacher.backbone.blocks]
+    assert all(block._compiled_call_impl for block in blocks)
+
+
+def test_a_network_without_blocks_is_not_compiled():
+    with pytest.raises(InputError, match="compile = true needs a vision transformer"):
+        build_learner(replace(TINY, architecture="resnet18", compile=True), torch.device("cpu"))
