@@ -7,12 +7,14 @@ from pathlib import Path
 
 import click
 
-from dinobench.cli.options import SETTINGS
+from dinobench.cli.options import SETTINGS, not_empty
 
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--model", required=True, help="File, run directory, timm:NAME, hf:NAME or random:ARCH.")
+@click.option(
+    "--model", callback=not_empty, required=True, help="File, run directory, timm:NAME, hf:NAME or random:ARCH."
+)
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder for one folder per image.")
 @click.option("--size", default=480, show_default=True, help="Shorter side in pixels; 0 keeps the image's own.")
 @click.option("--share", default=0.6, show_default=True, help="Share of the attention's mass that masks keep.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dinobench.cli.options import not_empty
 from dinobench.runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def list_datasets() -> None:
 
 @command.command()
 @click.argument("name")
-@click.option("--data", "spec", help="Folder of the dataset (default $DINOBENCH_DATA/NAME).")
+@click.option("--data", "spec", callback=not_empty, help="Folder of the dataset (default $DINOBENCH_DATA/NAME).")
 @click.option("--layout", help="Check against this layout instead of NAME's own.")
 @click.option("--decode", is_flag=True, help="Decode every image file too.")
 def check(name: str, spec: str | None, layout: str | None, decode: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dinobench.cli.options import MODELS_DIR, SETTINGS, TASKS_DIR
+from dinobench.cli.options import MODELS_DIR, SETTINGS, TASKS_DIR, not_empty
 
 if TYPE_CHECKING:
     from dinobench.pipeline import Plan
@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--task", "tasks", required=True, help="NAME[@PROTOCOL][,...], a group (table2) or all.")
-@click.option("--model", help="File, run directory, card, timm:NAME, torchvision:NAME, hf:NAME, random:ARCH or pixels.")
-@click.option("--data", help="Folder, data set name (below $DINOBENCH_DATA), hf:NAME[/SPLIT], mini or digits.")
+@click.option(
+    "--model",
+    callback=not_empty,
+    help="File, run directory, card, timm:NAME, torchvision:NAME, hf:NAME, random:ARCH or pixels.",
+)
+@click.option(
+    "--data", callback=not_empty, help="Folder, data set name (below $DINOBENCH_DATA), hf:NAME[/SPLIT], mini or digits."
+)
 @click.option("--protocol", help="Protocol of tasks named without one; by default the card's own.")
 @click.option(
     "--output",
@@ -51,13 +57,18 @@ def command(
     dinobench eval --task table3 --model dino_vits16 --json -
     """  # noqa: D301  (click reads the backspace as "do not wrap")
     from dinobench import pipeline
+    from dinobench.cards import load_models
+    from dinobench.runtime.files import refuse_unwritable
     from dinobench.runtime.settings import parse_pairs
 
     changes = parse_pairs(settings)
     if dry_run:
+        load_models(models_dir)  # refuses a folder that is not there
         _show_plan(pipeline.make_plan(tasks, model, data, protocol, changes, tasks_dir=tasks_dir), output)
         return
     quiet = json_file is not None and str(json_file) == "-"
+    for target in (output / "record.json", *([json_file] if json_file and not quiet else [])):
+        refuse_unwritable(target)
     records = pipeline.evaluate(
         tasks,
         model,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dinobench.cli.options import SETTINGS
+from dinobench.cli.options import SETTINGS, not_empty
 
 if TYPE_CHECKING:
     from dinobench.features.entry import Entry
@@ -80,8 +80,8 @@ def prune(keys: tuple[str, ...], everything: bool, older_than: float | None, sto
 
 
 @command.command()
-@click.option("--model", required=True, help="Model SPEC, as for eval.")
-@click.option("--data", required=True, help="Data SPEC, as for eval.")
+@click.option("--model", callback=not_empty, required=True, help="Model SPEC, as for eval.")
+@click.option("--data", callback=not_empty, required=True, help="Data SPEC, as for eval.")
 @click.option("--split", default="val", show_default=True)
 @click.option("--layout", help="Layout of a folder; by default the data set's own, else class folders.")
 @click.option("--feature", default="cls", show_default=True, help="cls, mean, cls.N, or a sum such as cls.2+cls+mean.")

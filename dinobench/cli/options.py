@@ -6,6 +6,14 @@ from pathlib import Path
 
 import click
 
+
+def not_empty(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Refuse `--model "$CHECKPOINT"` of an unset variable: it is a slip, never a wish for the default."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("it is empty; is a shell variable unset?")
+    return value
+
+
 TASKS_DIR = click.option(
     "--tasks-dir", type=click.Path(path_type=Path), help="Folder with further task cards (default also ./tasks)."
 )

@@ -8,12 +8,14 @@ from typing import Any
 
 import click
 
-from dinobench.cli.options import SETTINGS
+from dinobench.cli.options import SETTINGS, not_empty
 
 
 @click.command()
 @click.option("--recipe", default="mini", show_default=True, help="Name (see `dinobench recipes`) or TOML file.")
-@click.option("--data", help="Folder, data set name (below $DINOBENCH_DATA), hf:NAME, mini or digits.")
+@click.option(
+    "--data", callback=not_empty, help="Folder, data set name (below $DINOBENCH_DATA), hf:NAME, mini or digits."
+)
 @click.option("--output", type=click.Path(path_type=Path), help="Run directory; by default runs/RECIPE-TIME.")
 @click.option("--resume/--no-resume", default=True, show_default=True, help="Continue the run that --output holds.")
 @click.option("--device", help="cpu, cuda, cuda:N or mps; by default the best there is.")

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
-from dinobench.cli.options import RESULTS, SETTINGS
+from dinobench.cli.options import RESULTS, SETTINGS, not_empty
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--task", "tasks", default="knn", show_default=True, help="NAME[,NAME...], a group or all.")
-@click.option("--data", help="Data SPEC; by default what the run trains on.")
+@click.option("--data", callback=not_empty, help="Data SPEC; by default what the run trains on.")
 @click.option("--every", default=30.0, show_default=True, help="Seconds between two looks.")
 @click.option("--once", is_flag=True, help="Evaluate what is there and stop.")
 @RESULTS

@@ -55,8 +55,9 @@ class ViTShape:
     class_norm: bool = False
 
     def __post_init__(self) -> None:
-        if min(self.patch_size, self.dim, self.depth, self.heads, self.image_size, self.in_channels) < 1:
-            raise InputError(f"sizes of a vision transformer must be positive, not {self}")
+        for name in ("patch_size", "dim", "depth", "heads", "image_size", "in_channels"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} of a vision transformer must be positive, not {getattr(self, name)}")
         if self.dim % self.heads:
             raise InputError(f"{self.heads} heads do not divide width {self.dim}; give another number of heads")
         if self.image_size % self.patch_size:

@@ -14,6 +14,7 @@ from dinobench.pipeline.plan import Job, Plan, make_plan
 from dinobench.pipeline.record import make_record
 from dinobench.results.records import RECORDS, RecordStore, RunRecord, run_name
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.suggest import did_you_mean
 
 if TYPE_CHECKING:
     import torch
@@ -82,6 +83,8 @@ def load_model(plan: Plan, models_dir: Path | None = None) -> tuple[LoadedBackbo
     prepare_device(pick_device(plan.run["device"]))
     cards = load_models(models_dir)
     card = cards.get(plan.model)
+    if card is None:
+        _refuse_mistyped(plan.model, cards)
     if card is None or card.random:
         loaded = load_backbone(card.weights if card else plan.model, settings=plan.model_settings)
         return loaded, card or _card_of_random(loaded, cards.values())
@@ -93,6 +96,13 @@ def load_model(plan: Plan, models_dir: Path | None = None) -> tuple[LoadedBackbo
     asked = {key: value for key, value in plan.model_settings.items() if value != MODEL_SETTINGS[key]}
     loaded = load_backbone(str(path), settings={**card.settings, **asked})
     return dataclasses.replace(loaded, name=card.name, spec=card.name), card
+
+
+def _refuse_mistyped(spec: str, cards: Mapping[str, ModelCard]) -> None:
+    """Say which card was probably meant by a name that is neither a card's nor a path's."""
+    hint = did_you_mean(spec, cards)
+    if hint and not {":", "/"} & set(spec) and not Path(spec).exists():
+        raise InputError(f"no model {spec!r}: no such file, run directory or card; {hint}")
 
 
 def _card_of_random(loaded: LoadedBackbone, cards: Iterable[ModelCard]) -> ModelCard | None:

@@ -43,6 +43,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def refuse_unwritable(path: Path) -> None:
+    """InputError where the file `path` could not be written: said before hours of work, not after."""
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder; name a file in it")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"cannot write {path}: {folder} is no folder that you may write to; choose another place")
+
+
 def _reason(error: OSError | RuntimeError) -> str:
     """The system's words where there are any."""
     if _cut_short(error):

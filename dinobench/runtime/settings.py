@@ -11,8 +11,18 @@ from dinobench.runtime.suggest import unknown
 
 
 def parse_pairs(pairs: Iterable[str]) -> dict[str, Any]:
-    """{"k": 20, "search": "faiss"} from ["k=20", "search=faiss"]: values as in TOML, bare words as strings."""
-    return dict(_parse_pair(pair) for pair in pairs)
+    """{"k": 20, "search": "faiss"} from ["k=20", "search=faiss"]: values as in TOML, bare words as strings.
+
+    Raises:
+        InputError: no pair, or a key that is given two values.
+    """
+    parsed: dict[str, Any] = {}
+    for pair in pairs:
+        key, value = _parse_pair(pair)
+        if key in parsed and parsed[key] != value:
+            raise InputError(f"{key} is given twice, as {parsed[key]!r} and as {value!r}; leave one out")
+        parsed[key] = value
+    return parsed
 
 
 def _parse_pair(pair: str) -> tuple[str, Any]:

@@ -100,6 +100,10 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(folder: Path, tmp_path
         (("--task", "kn", "--model", "pixels"), "did you mean knn"),
         (("--task", "knn", "--model", "absent/file.pth"), "absent/file.pth"),
         (("--task", "knn", "--model", "random:vit_smal/16"), "vit_small/16"),
+        (("--task", "knn", "--model", "dino_vits1"), "did you mean dino_vits16"),
+        (("--task", "knn", "--model", "random:vit_mini/4", "--set", "image_size=-8"), "must be positive, not -8"),
+        (("--task", "knn", "--model", "pixels", "--json", "."), "it is a folder"),
+        (("--task", "knn", "--model", "pixels", "--models-dir", "absent", "--dry-run"), "no folder of cards"),
         (("--task", "knn", "--model", "pixels", "--data", "absent/folder"), "no folder absent/folder"),
         (("--task", "knn", "--model", "pixels", "--protocol", "papr"), "did you mean paper"),
         (("--task", "knn", "--model", "pixels", "--set", "temprature=1"), "did you mean temperature"),
@@ -202,3 +206,10 @@ def test_settings_that_make_no_sense_end_in_one_line(
     assert done.exit_code == 2, done.output
     assert message in done.output
     assert done.output.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--model", "--data"])
+def test_an_empty_name_is_no_wish_for_the_default(option: str) -> None:
+    done = run("eval", "--task", "knn", option, "")
+    assert done.exit_code == 2
+    assert "is a shell variable unset?" in done.output

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.files import atomic_path, sha256_file, write_text_atomically
+from dinobench.runtime.files import atomic_path, refuse_unwritable, sha256_file, write_text_atomically
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_temporary(tmp_path: Path) -> None:
@@ -74,3 +74,12 @@ def test_a_file_where_a_folder_should_be_is_refused(tmp_path: Path) -> None:
 def test_sha256_of_known_bytes(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     assert sha256_file(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223")
+
+
+def test_a_place_that_cannot_be_written_is_refused_beforehand(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path, tmp_path / "file" / "record.json"):
+        with pytest.raises(InputError, match=f"cannot write {place}"):
+            refuse_unwritable(place)
+    refuse_unwritable(tmp_path / "new" / "deep" / "record.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -39,3 +39,9 @@ def test_a_scalar_serves_as_a_list_and_an_integer_as_a_float() -> None:
 @given(st.integers(-(10**9), 10**9), st.floats(allow_nan=False, allow_infinity=False))
 def test_numbers_survive_the_command_line(whole: int, real: float) -> None:
     assert parse_pairs([f"a={whole}", f"b={real!r}"]) == {"a": whole, "b": real}
+
+
+def test_a_key_with_two_values_is_refused() -> None:
+    assert parse_pairs(["k=5", "k=5"]) == {"k": 5}
+    with pytest.raises(InputError, match="k is given twice, as 5 and as 6"):
+        parse_pairs(["k=5", "k=6"])

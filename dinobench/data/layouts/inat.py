@@ -16,8 +16,9 @@ from dinobench.runtime.suggest import unknown
 
 DATASETS = ("inat18", "inat19")
 EXPECTED_TREE = """ROOT/                        (one folder per year)
-  train2018.json val2018.json
-  train_val2018/<supercategory>/<category>/*.jpg
+  trainYEAR.json valYEAR.json
+  train_valYEAR/<supercategory>/<category>/*.jpg
+YEAR is 2018 for inat18 and 2019 for inat19.
 2018: 437513 train and 24426 val images, 8142 categories. 2019: 265213 and 3030, 1010 categories.
 https://github.com/visipedia/inat_comp names the archives; its first links died, the AWS open-data bucket
 ml-inat-competition-datasets has them."""
