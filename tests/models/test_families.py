@@ -19,6 +19,7 @@ from dinobench.models.plan import make_plan
 from dinobench.models.resnet import ResNet, ResNetShape
 from dinobench.runtime.errors import InputError
 from tests.conftest import shared_data
+from tests.models import convnet_checkpoints, vit_checkpoints  # noqa: F401  (they fill CASES)
 from tests.models.checkpoints import CASES, Case, images, randomised, timm_vit
 
 
