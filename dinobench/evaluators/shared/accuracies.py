@@ -15,11 +15,13 @@ from dinobench.metrics.bootstrap import accuracy_interval
 from dinobench.metrics.classification import hits
 from dinobench.runtime.files import write_text_atomically
 
+ONE_CLASS = "all images that were scored are of one class: is the folder the right one? The accuracy says little"
+
 
 def add_accuracy(
     scores: Scores, name: str, draws: Sequence[Tensor], labels: Tensor, top: int = 1, seed: int = 0
 ) -> None:
-    """Add metric `name`: the accuracy in percent with its 95% interval over images.
+    """Add metric `name`: the accuracy in percent with its 95% interval over images; warns where one class is all.
 
     Args:
         scores: to add to.
@@ -34,6 +36,8 @@ def add_accuracy(
     scores.intervals[name] = accuracy_interval(correct.mean(0), seed=seed)
     if len(draws) > 1:
         scores.metrics[f"{name}_std"] = 100 * float(correct.mean(1).std(ddof=1))
+    if len(labels.unique()) == 1 and ONE_CLASS not in scores.warnings:
+        scores.warnings.append(ONE_CLASS)
 
 
 def save_predictions(
