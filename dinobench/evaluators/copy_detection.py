@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,15 @@ from dinobench.metrics.ranking import Positions, positions_in_list, standard_ap,
 from dinobench.metrics.whitening import Whitening, learn_whitening
 from dinobench.models.load import LoadedBackbone
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import write_text_atomically
 
 MEASURES = {"trapezoid": trapezoid_ap, "standard": standard_ap}
 
 MAIN_BLOCK = "strong"
 """The block that Table 4 reports."""
+
+SHOWN = 20
+"""Results per copy in ranks.json where all images are ranked."""
 
 PAPER_SIZES = {8: 320}
 """Input side of Table 4 by patch size, where it is not the model's own."""
@@ -47,16 +52,12 @@ def evaluate(context: EvaluationContext) -> Scores:
     with context.clock.phase("search"):
         whitening = _learn(learning, context.settings["centred"])
         database = Database(finished(features["original"], whitening), distractors, whitening)
-        originals = context.dataset("original").names
+        ranks = {}
         for block in blocks:
-            names = context.dataset(block).names
-            located = _located(
-                context, database, finished(features[block], whitening), positives_of(block, names, originals)
-            )
-            score_block(scores, block, names, located, context.settings["measure"])
-            if block == MAIN_BLOCK or len(blocks) == 1:
-                values = scores.details["average_precision"][block]
-                save_per_query(scores, context.output / "predictions.csv", list(values), list(values.values()))
+            queries = finished(features[block], whitening)
+            ranks[block] = _score(context, database, block, queries, scores, alone=len(blocks) == 1)
+    write_text_atomically(context.output / "ranks.json", json.dumps(ranks) + "\n")
+    scores.files.append(str(context.output / "ranks.json"))
     scores.images = {**{block: len(values) for block, values in features.items()}, **scores.images}
     scores.warnings += _unusual_sizes(scores.images, present_blocks(root))
     return scores
@@ -132,16 +133,28 @@ def _learn(features: FeatureMatrix | None, centred: bool) -> Whitening | None:
         raise InputError(f"cannot learn whitening: {error}; give more images as --set whitening=FOLDER") from error
 
 
+def _score(
+    context: EvaluationContext, database: Database, block: str, queries: Matrix, scores: Scores, *, alone: bool
+) -> dict[str, list[int]]:
+    """Add the block's mAP; gives the ids found for each copy, best first, as `dinobench score copydays` reads them."""
+    names, top = context.dataset(block).names, context.settings["top"]
+    positives = positives_of(block, names, context.dataset("original").names)
+    found = database.nearest(queries, top or SHOWN, context.settings["search"], context.device).indices.cpu().numpy()
+    located = _located(database, queries, positives, found if top else None)
+    score_block(scores, block, names, located, context.settings["measure"])
+    if block == MAIN_BLOCK or alone:
+        values = scores.details["average_precision"][block]
+        save_per_query(scores, context.output / "predictions.csv", list(values), list(values.values()))
+    return dict(zip(names, found.tolist(), strict=True))
+
+
 def _located(
-    context: EvaluationContext, database: Database, queries: Matrix, positives: Sequence[Sequence[int]]
+    database: Database, queries: Matrix, positives: Sequence[Sequence[int]], lists: NDArray[np.int64] | None
 ) -> list[Positions]:
-    """Positions of each copy's originals, infinite beyond the `top` results (0: all of them)."""
+    """Positions of each copy's originals: in its list, infinite beyond; without lists among all images."""
     wanted: list[NDArray[np.int64]] = [np.array(ids, dtype=np.int64) for ids in positives]
-    top = context.settings["top"]
-    if not top:
+    if lists is None:
         return database.positions(queries, wanted)
-    found = database.nearest(queries, top, context.settings["search"], context.device)
-    lists = found.indices.cpu().numpy()
     return [positions_in_list(ranked, ids) for ranked, ids in zip(lists, wanted, strict=True)]
 
 

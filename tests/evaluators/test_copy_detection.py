@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dinobench.evaluators.copy_detection import evaluate
+from dinobench.evaluators.ranking.files import score_copydays_file
 from dinobench.runtime.errors import InputError
 from tests.evaluators.toys import context, picture, write_copydays
 
@@ -75,3 +76,13 @@ def test_a_copy_without_original_is_refused(tmp_path: Path) -> None:
     (data / "strong" / "900001.jpg").write_bytes((data / "strong" / "200001.jpg").read_bytes())
     with pytest.raises(InputError, match=r"match no original, first strong/900001\.jpg"):
         evaluate(context("copydays", "paper", data, tmp_path / "out"))
+
+
+def test_the_rankings_kept_score_as_the_run_did(tmp_path: Path) -> None:
+    data = write_copydays(tmp_path)
+    write_images(data / "distractors", range(100, 130))
+    scores = evaluate(context("copydays", "paper", data, tmp_path / "out", "random:vit_mini/4"))
+    again = score_copydays_file(tmp_path / "out" / "ranks.json", data)
+    assert str(tmp_path / "out" / "ranks.json") in scores.files
+    assert again.metrics == scores.metrics
+    assert again.details["average_precision"] == scores.details["average_precision"]

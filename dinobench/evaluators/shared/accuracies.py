@@ -36,7 +36,7 @@ def add_accuracy(
     scores.intervals[name] = accuracy_interval(correct.mean(0), seed=seed)
     if len(draws) > 1:
         scores.metrics[f"{name}_std"] = 100 * float(correct.mean(1).std(ddof=1))
-    if len(labels.unique()) == 1 and ONE_CLASS not in scores.warnings:
+    if len(np.unique(labels.numpy())) == 1 and ONE_CLASS not in scores.warnings:
         scores.warnings.append(ONE_CLASS)
 
 
