@@ -222,10 +222,11 @@ def _with_interval(row: OwnRow, figure: FigureColumn) -> str:
     if record is None:
         return MISSING
     metric = row.metrics[figure.name]
-    text = format_figure(record.metrics[metric] or 0.0, figure.decimals)
+    decimals = figure.decimals or 1  # half a million parameters are not 0
+    text = format_figure(record.metrics[metric] or 0.0, decimals)
     if metric not in record.intervals:
         return text
-    low, high = (format_figure(bound, figure.decimals) for bound in record.intervals[metric])
+    low, high = (format_figure(bound, decimals) for bound in record.intervals[metric])
     return f"{text} ({low} to {high})"
 
 

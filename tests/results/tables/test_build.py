@@ -93,6 +93,12 @@ def test_a_model_with_several_rows_fills_the_tasks_own(task: str, classifier: st
     assert [cells[0] for cells in ours] == [classifier]  # the record that is not comparable
 
 
+def test_half_a_million_parameters_are_not_none() -> None:
+    small = make_record(task="throughput", comparable=False, metrics={"parameters_m": 0.46, "images_per_second": 505.2})
+    _, ours = table2(small).sections[-1]
+    assert {"0.5", "505.2"} <= set(ours[0])
+
+
 def test_a_failed_record_fills_nothing() -> None:
     assert table2(make_record(error="disk full")) == table2()
 
