@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from dinobench.data.masks import VOID, Labels, palette
 from dinobench.runtime.files import atomic_path
@@ -40,8 +40,13 @@ def shrink(pixels: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR))
 
 
-def sheet(rows: Sequence[Sequence[NDArray[np.uint8]]]) -> NDArray[np.uint8]:
-    """Pictures (H, W, 3) in rows on white, each in a cell as large as the largest of them."""
+def sheet(rows: Sequence[Sequence[NDArray[np.uint8]]], captions: Sequence[Sequence[str]] = ()) -> NDArray[np.uint8]:
+    """Pictures (H, W, 3) in rows on white, each in a cell as large as the largest of them.
+
+    Args:
+        rows: the pictures.
+        captions: words in the pictures' corners, row by row; rows may stop early.
+    """
     high = max(picture.shape[0] for row in rows for picture in row) + GAP
     wide = max(picture.shape[1] for row in rows for picture in row) + GAP
     canvas = np.full((len(rows) * high + GAP, max(map(len, rows)) * wide + GAP, 3), 255, dtype=np.uint8)
@@ -49,7 +54,19 @@ def sheet(rows: Sequence[Sequence[NDArray[np.uint8]]]) -> NDArray[np.uint8]:
         for j, picture in enumerate(row):
             top, left = GAP + i * high, GAP + j * wide
             canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
-    return canvas
+    corners = {(i, j): words for i, row in enumerate(captions) for j, words in enumerate(row)}
+    return _captioned(canvas, {(GAP + j * wide, GAP + i * high): words for (i, j), words in corners.items()})
+
+
+def _captioned(pixels: NDArray[np.uint8], words: Mapping[tuple[int, int], str]) -> NDArray[np.uint8]:
+    """White words on black, their upper left corner at (x, y)."""
+    image = Image.fromarray(pixels)
+    draw = ImageDraw.Draw(image)
+    for (left, top), line in words.items():
+        _, _, right, bottom = draw.textbbox((left + 2, top + 1), line)
+        draw.rectangle((left, top, right + 1, bottom + 1), fill="black")
+        draw.text((left + 2, top + 1), line, fill="white")
+    return np.asarray(image)
 
 
 def save_picture(path: Path, pixels: NDArray[np.uint8]) -> None:

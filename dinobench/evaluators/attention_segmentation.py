@@ -136,7 +136,7 @@ def _draw(path: Path, pictures: list[tuple[AttentionMaps, Labels]], settings: Ma
         above.append(shrink(overlay(maps.pixels, truth), SHOWN_WIDTH))
         below.append(shrink(overlay(maps.pixels, _best_masks(maps, truth, settings)), SHOWN_WIDTH))
     rows = [row for start in range(0, len(above), 6) for row in (above[start : start + 6], below[start : start + 6])]
-    save_picture(path, sheet(rows))
+    save_picture(path, sheet(rows, [["truth"], ["best heads"]] * (len(rows) // 2)))
 
 
 def _best_masks(maps: AttentionMaps, truth: Labels, settings: Mapping[str, Any]) -> Labels:

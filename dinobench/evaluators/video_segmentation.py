@@ -123,7 +123,9 @@ def _contact_sheet(video: Video, masks: Labels) -> Any:
     chosen = _spread(len(masks), SHEET_FRAMES)
     pixels = {index: np.asarray(read_rgb(video.frames[index])) for index in chosen}
     truth = [shrink(overlay(pixels[index], video.labels(index)), SHEET_WIDTH) for index in chosen]
-    return sheet([truth, [shrink(overlay(pixels[index], masks[index]), SHEET_WIDTH) for index in chosen]])
+    result = [shrink(overlay(pixels[index], masks[index]), SHEET_WIDTH) for index in chosen]
+    frames = [video.frames[index].stem for index in chosen]
+    return sheet([truth, result], [[f"truth {frames[0]}", *frames[1:]], ["result"]])
 
 
 def _spread(length: int, count: int) -> list[int]:

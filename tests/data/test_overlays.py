@@ -35,6 +35,15 @@ def test_a_sheet_holds_every_picture_in_its_cell() -> None:
     assert (picture[-20:, -30:] == 255).all()
 
 
+def test_captions_stand_in_the_corner_of_their_picture() -> None:
+    plain = sheet([[GREY, GREY], [GREY, GREY]])
+    captioned = sheet([[GREY, GREY], [GREY, GREY]], [["a"], ["b", "c"]])
+    changed = (plain != captioned).any(axis=2)
+    cells = [(GAP, GAP), (GAP, 2 * GAP + 30), (2 * GAP + 20, GAP), (2 * GAP + 20, 2 * GAP + 30)]
+    assert [bool(changed[top : top + 20, left : left + 30].any()) for top, left in cells] == [True, False, True, True]
+    assert captioned[changed].min() == 0 and captioned[changed].max() > 200
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_pictures_are_saved_by_suffix(suffix: str, tmp_path: Path) -> None:
     save_picture(tmp_path / f"a{suffix}", GREY)

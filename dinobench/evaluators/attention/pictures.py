@@ -66,4 +66,6 @@ def draw_attention(
 def attention_grid(pixels: Picture, mean: Picture, maps: Sequence[Picture], masks: Sequence[Picture]) -> Picture:
     """First row: image and every head's map; second: mean over heads and every head's mask."""
     rows = [[pixels, *maps], [mean, *masks]]
-    return sheet([[shrink(picture, GRID_WIDTH) for picture in row] for row in rows])
+    heads = range(len(maps))
+    captions = [["image", *(f"head {number}" for number in heads)], ["mean", *(f"mask {number}" for number in heads)]]
+    return sheet([[shrink(picture, GRID_WIDTH) for picture in row] for row in rows], captions)
