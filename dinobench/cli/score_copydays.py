@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from dinobench.cli.options import not_empty
 from dinobench.cli.score import JSON, show
 
 
@@ -17,7 +18,10 @@ from dinobench.cli.score import JSON, show
     help="Ids (copies, results) as .npy, blocks in the published order; or .json {block: {copy: [database names]}}.",
 )
 @click.option(
-    "--data", type=click.Path(path_type=Path), required=True, help="The Copydays folder, for the images' names."
+    "--data",
+    callback=not_empty,
+    required=True,
+    help="The Copydays folder, or its name below $DINOBENCH_DATA: for the images' names.",
 )
 @click.option("--top", default=20, show_default=True, help="Results that count, 0 for all.")
 @click.option(
@@ -28,12 +32,13 @@ from dinobench.cli.score import JSON, show
     help="Kind of AP.",
 )
 @JSON
-def command(ranks: Path, data: Path, top: int, measure: str, json_file: Path | None) -> None:
+def command(ranks: Path, data: str, top: int, measure: str, json_file: Path | None) -> None:
     """mAP of each block, as the paper measures it unless told otherwise.
 
     \b
     dinobench score copydays --ranks ranks.npy --data copydays
     """  # noqa: D301, D403  (click reads the backspace as "do not wrap")
+    from dinobench.data.open import dataset_root
     from dinobench.evaluators.ranking.files import score_copydays_file
 
-    show(score_copydays_file(ranks, data, top, measure), json_file)
+    show(score_copydays_file(ranks, dataset_root(data), top, measure), json_file)

@@ -19,8 +19,9 @@ def command(context: click.Context, tasks_dir: Path | None) -> None:
     """List the tasks; `tasks show NAME` prints one with its protocols."""
     context.obj = load_tasks(tasks_dir)
     if context.invoked_subcommand is None:
+        width = max(map(len, context.obj))
         for card in context.obj.values():
-            click.echo(f"{card.name:<18} {card.title}  [{', '.join(card.protocols)}]")
+            click.echo(f"{card.name:<{width}}  {card.title}  [{', '.join(card.protocols)}]")
 
 
 @command.command()
