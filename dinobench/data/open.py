@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dinobench.data import digits, huggingface, mini
 from dinobench.data.dataset import ImageSet
-from dinobench.data.registry import dataset_layouts, folder_names, get_layout
+from dinobench.data.registry import dataset_layouts, folder_names, get_layout, is_labelled, layout_by_signs
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
 
@@ -21,7 +21,8 @@ def open_dataset(spec: str, split: str, layout: str | None = None) -> ImageSet:
     Args:
         spec: `mini`, `digits`, a folder, a dataset's name (a folder below $DINOBENCH_DATA), or `hf:NAME[/SPLIT]`.
         split: "train", "val" or "test", as the data have them.
-        layout: how the folder is laid out; by default the named dataset's own, else class folders.
+        layout: how the folder is laid out; by default as its files or its name tell, else class folders. For
+            "imagefolder" any layout of labelled images serves.
 
     Raises:
         InputError: nothing is there, or what is there does not fit its layout.
@@ -31,20 +32,17 @@ def open_dataset(spec: str, split: str, layout: str | None = None) -> ImageSet:
     if spec.startswith("hf:"):
         return huggingface.open_hub(spec.removeprefix("hf:"), split)
     root = dataset_root(spec)
-    if layout == "imagefolder" and _holds_shards(root):
-        layout = "tarshards"  # which hold what class folders do: a task that takes the one takes the other
-    return get_layout(layout or layout_of(str(root))).open(root, split)
+    found = layout_of(str(root))
+    if layout is None or (layout == "imagefolder" and is_labelled(found)):
+        layout = found  # a task on class folders takes labelled images in whatever way they lie
+    return get_layout(layout).open(root, split)
 
 
 def layout_of(spec: str) -> str:
-    """Layout of the dataset or folder: the one that claims the name, tar shards if it holds any, else class folders."""
+    """Layout of the dataset or folder: the one whose files are there, else that of its name, else class folders."""
     folder = Path(spec).expanduser()
     dataset = folder_names().get(folder.name, "")
-    return dataset_layouts().get(dataset, "tarshards" if _holds_shards(folder) else "imagefolder")
-
-
-def _holds_shards(folder: Path) -> bool:
-    return any(next(folder.glob(pattern), None) for pattern in ("*.tar", "train/*.tar", "val/*.tar"))
+    return layout_by_signs(folder) or dataset_layouts().get(dataset, "imagefolder")
 
 
 def dataset_root(spec: str) -> Path:

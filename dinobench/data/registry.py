@@ -35,6 +35,7 @@ class Layout(Protocol):
     Attributes:
         EXPECTED_TREE: the tree, as text for a human, with where people get the data.
         DATASETS: names of the datasets that come in this layout.
+        SIGNS: optional, of labelled images only; file patterns that tell a folder of this layout by any name.
         FOLDERS: optional; other folder names that tell a dataset, such as those that torchvision downloads into.
     """
 
@@ -85,6 +86,23 @@ def folder_names() -> dict[str, str]:
     own = {dataset: dataset for dataset in dataset_layouts()}
     others = (getattr(get_layout(name), "FOLDERS", {}) for name in layout_names())
     return own | {folder: dataset for named in others for folder, dataset in named.items()}
+
+
+def layout_by_signs(root: Path) -> str | None:
+    """The layout of labelled images that the files under `root` tell, if any."""
+    for name in layout_names():
+        if any(next(root.glob(pattern), None) for pattern in _signs(name)):
+            return name
+    return None
+
+
+def is_labelled(layout: str) -> bool:
+    """Whether it gives images with labels, as class folders do."""
+    return layout == "imagefolder" or bool(_signs(layout))
+
+
+def _signs(layout: str) -> tuple[str, ...]:
+    return getattr(get_layout(layout), "SIGNS", ())
 
 
 def _modules(path: Iterable[str]) -> tuple[str, ...]:

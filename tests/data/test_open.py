@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from dinobench.data.open import dataset_root, layout_of, open_dataset
+from dinobench.data.registry import get_twin
 from dinobench.runtime.errors import InputError
 from tests.conftest import shared_data
 
@@ -88,3 +89,19 @@ def test_a_named_layout_is_used_and_a_mistyped_one_refused(tmp_path: Path) -> No
 def test_a_folder_called_like_a_dataset_has_its_layout() -> None:
     assert layout_of("/somewhere/roxford5k") == "revisitop"
     assert layout_of("/somewhere/my-photos") == "imagefolder"
+
+
+@pytest.mark.parametrize("twin", ["cars", "cifar10", "flowers", "inat19"])
+def test_a_task_on_class_folders_takes_labelled_images_as_they_lie(twin: str, tmp_path: Path) -> None:
+    root = tmp_path / "downloaded"
+    get_twin(twin).write(root)
+    assert layout_of(str(root)) == layout_of(twin)
+    own, asked = open_dataset(str(root), "val", layout_of(twin)), open_dataset(str(root), "val", "imagefolder")
+    assert asked.names == own.names and asked.classes == own.classes
+    assert (asked.labels == own.labels).all() and asked.labelled
+
+
+def test_class_folders_stay_class_folders_whatever_lies_beside_them(tmp_path: Path) -> None:
+    root = _folder(tmp_path / "copydays", "train/a/0.png", "val/a/0.png")
+    assert layout_of(str(root)) == "copydays"
+    assert open_dataset(str(root), "train", "imagefolder").names == ("train/a/0.png",)

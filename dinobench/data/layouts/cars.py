@@ -17,6 +17,7 @@ from dinobench.runtime.suggest import unknown
 
 DATASETS = ("cars",)
 FOLDERS = {"stanford_cars": "cars"}
+SIGNS = ("devkit/cars_train_annos.mat",)
 EXPECTED_TREE = """ROOT/
   cars_train/00001.jpg ...     8144 images
   cars_test/00001.jpg ...      8041 images

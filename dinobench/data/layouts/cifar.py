@@ -19,6 +19,7 @@ from dinobench.runtime.suggest import unknown
 
 DATASETS = ("cifar10", "cifar100")
 FOLDERS = {"cifar-10-batches-py": "cifar10", "cifar-100-python": "cifar100"}
+SIGNS = ("batches.meta", "cifar-10-batches-py/batches.meta", "cifar-100-python/meta")
 EXPECTED_TREE = """ROOT/                        one of these (ROOT may also be the inner folder)
   cifar-10-batches-py/       data_batch_1 ... data_batch_5, test_batch, batches.meta
   cifar-100-python/          train, test, meta

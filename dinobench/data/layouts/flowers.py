@@ -14,6 +14,7 @@ from dinobench.runtime.suggest import unknown
 
 DATASETS = ("flowers",)
 FOLDERS = {"flowers-102": "flowers"}
+SIGNS = ("setid.mat",)
 EXPECTED_TREE = """ROOT/
   jpg/image_00001.jpg ... image_08189.jpg
   imagelabels.mat    labels 1..102

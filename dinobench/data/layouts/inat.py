@@ -15,6 +15,7 @@ from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
 
 DATASETS = ("inat18", "inat19")
+SIGNS = ("train20[0-9][0-9].json",)
 EXPECTED_TREE = """ROOT/                        (one folder per year)
   trainYEAR.json valYEAR.json
   train_valYEAR/<supercategory>/<category>/*.jpg

@@ -19,6 +19,7 @@ from dinobench.data.registry import Findings
 from dinobench.runtime.errors import InputError
 
 DATASETS = ("tarshards",)
+SIGNS = ("*.tar", "train/*.tar", "val/*.tar")
 EXPECTED_TREE = """ROOT/
   train/*.tar, val/*.tar     or train*.tar and val*.tar beside each other; uncompressed
 In a shard KEY.jpg stands beside KEY.cls (its class as text) or KEY.json (with "label"), or lies in a folder named after
