@@ -14,6 +14,7 @@ from PIL import Image
 from dinobench.data.dataset import UNLABELLED, ImageSet
 from dinobench.data.decode import decode_rgb, read_rgb
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.hub import hub_or_cache
 
 # What hub datasets call the splits that we call train, val and test, in order of preference.
 SPLIT_NAMES = {
@@ -114,8 +115,9 @@ def _load(name: str, split: str) -> tuple[Any, str]:
             parts = stored if isinstance(stored, datasets.DatasetDict) else {split: stored}
             picked = pick_split(name, split, tuple(parts))
             return parts[picked], picked
-        picked = pick_split(name, split, datasets.get_dataset_split_names(name))
-        return datasets.load_dataset(name, split=picked), picked
+        with hub_or_cache():
+            picked = pick_split(name, split, datasets.get_dataset_split_names(name))
+            return datasets.load_dataset(name, split=picked), picked
     except InputError:
         raise
     except Exception as error:  # the hub client raises its own, httpx's and OS errors

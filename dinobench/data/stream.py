@@ -9,6 +9,7 @@ from typing import Any
 
 from dinobench.data.huggingface import image_column, import_datasets, pick_split, split_spec
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.hub import hub_or_cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +50,10 @@ def open_stream(spec: str, split: str) -> ImageStream:
     datasets = import_datasets()
     name, chosen = split_spec(spec, split)
     try:
-        chosen = pick_split(name, chosen, datasets.get_dataset_split_names(name))
-        rows = datasets.load_dataset(name, split=chosen, streaming=True)
-        features = rows.features or rows._resolve_features().features
+        with hub_or_cache():
+            chosen = pick_split(name, chosen, datasets.get_dataset_split_names(name))
+            rows = datasets.load_dataset(name, split=chosen, streaming=True)
+            features = rows.features or rows._resolve_features().features
     except InputError:
         raise
     except Exception as error:  # the hub client raises its own, httpx's and OS errors

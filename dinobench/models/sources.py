@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import socket
+import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.request import getproxies
 
 import timm
 import torch
 import torchvision
-from huggingface_hub import constants as hub_constants
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
@@ -24,9 +22,11 @@ from dinobench.models.loaded import LoadedBackbone
 from dinobench.models.pixels import PixelBackbone
 from dinobench.models.timm_adapter import adapt_timm, create_timm, timm_preprocessing
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.hub import hub_or_cache
 
 T = TypeVar("T")
 Settings = Mapping[str, Any]
+UNTRAINED = ", or take random weights with --set pretrained=false"
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
@@ -36,7 +36,9 @@ def _timm(name: str, settings: Settings) -> LoadedBackbone:
         raise InputError(f"timm has no model {name!r}; {suggestion(name)}")
     torch.manual_seed(settings["init_seed"])
     network = _downloaded(
-        f"timm:{name}", lambda: create_timm(name, pretrained=settings["pretrained"], image_size=settings["image_size"])
+        f"timm:{name}",
+        lambda: create_timm(name, pretrained=settings["pretrained"], image_size=settings["image_size"]),
+        UNTRAINED,
     )
     preprocessing = timm_preprocessing(network)
     preprocessing = preprocessing.at(settings["image_size"] or preprocessing.size)
@@ -50,7 +52,7 @@ def _torchvision(name: str, settings: Settings) -> LoadedBackbone:
     size = settings["image_size"] or 224
     torch.manual_seed(settings["init_seed"])
     weights = torchvision.models.get_model_weights(name).DEFAULT if settings["pretrained"] else None
-    network = _downloaded(f"torchvision:{name}", lambda: torchvision.models.get_model(name, weights=weights))
+    network = _downloaded(f"torchvision:{name}", lambda: torchvision.models.get_model(name, weights=weights), UNTRAINED)
     preprocessing = Preprocessing().at(size)
     if weights is not None:
         recipe = weights.transforms()
@@ -135,27 +137,15 @@ def _origin(library: str, settings: Settings) -> str:
     return f"{library}'s published weights" if settings["pretrained"] else f"random, seed {settings['init_seed']}"
 
 
-def _downloaded(spec: str, get: Callable[[], T]) -> T:
+def _downloaded(spec: str, get: Callable[[], T], instead: str = "") -> T:
     """Run a download that the user asked for; whatever goes wrong on the way ends in one line."""
-    if not _reachable("huggingface.co"):
-        hub_constants.HF_HUB_OFFLINE = True  # the cache still serves, and a miss fails at once instead of retrying
     try:
-        return get()
+        with hub_or_cache():
+            return get()
     except InputError:
         raise
     except Exception as error:
-        reason = (str(error).splitlines() or [""])[0][:160]
+        reason = textwrap.shorten((str(error).splitlines() or [""])[0], 160, placeholder=" ...")
         raise InputError(
-            f"cannot get the weights of {spec} ({type(error).__name__}: {reason}); "
-            f"check the network, or take random weights with --set pretrained=false"
+            f"cannot get the weights of {spec} ({type(error).__name__}: {reason}); check the network{instead}"
         ) from error
-
-
-def _reachable(host: str) -> bool:
-    """Whether the name resolves here; behind a proxy that is the proxy's business."""
-    if getproxies():
-        return True
-    try:
-        return bool(socket.getaddrinfo(host, 443))
-    except OSError:
-        return False

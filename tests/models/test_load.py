@@ -122,7 +122,7 @@ def test_libraries_without_weights(spec: str) -> None:
 @pytest.mark.parametrize("spec", ["timm:resnet18", "torchvision:resnet18", "hf:facebook/dinov2-small"])
 def test_offline_is_one_line(spec: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: (_ for _ in ()).throw(OSError("no such name")))
-    monkeypatch.setattr("dinobench.models.sources.getproxies", dict)
+    monkeypatch.setattr("dinobench.runtime.hub.getproxies", dict)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
