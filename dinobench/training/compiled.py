@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-import torch._dynamo
+import torch._dynamo.config as dynamo
 from torch import nn
 
 from dinobench.runtime.compiler import needs_compiler
@@ -34,7 +34,8 @@ def compile_blocks(network: nn.Module, device: torch.device, backend: str = "ind
         raise InputError("compile = true needs a vision transformer, whose blocks it compiles; leave it out")
     with needs_compiler():
         torch.compile(torch.neg, backend=backend)(torch.zeros(1, device=device))
-    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, _VARIANTS)
+    limit = "recompile_limit" if hasattr(dynamo, "recompile_limit") else "cache_size_limit"  # before torch 2.7
+    setattr(dynamo, limit, max(getattr(dynamo, limit), _VARIANTS))
     for block in blocks:
         block.compile(backend=backend)
 

@@ -25,7 +25,7 @@ TINY = {"architecture": "vit_mini/8", "global_size": 16, "local_size": 8, "local
 @pytest.fixture(autouse=True)
 def without_the_pause_of_datasets(monkeypatch: pytest.MonkeyPatch) -> None:
     """`datasets` waits five seconds after every pass over a stream, for its threads at the interpreter's end."""
-    monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0)
+    monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0, raising=False)
 
 
 @pytest.fixture(scope="module")
