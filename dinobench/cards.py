@@ -72,6 +72,7 @@ class TaskCard:
         dataset: name of the data set, looked for under $DINOBENCH_DATA.
         layout: reader of that data set, a module of dinobench.data.layouts.
         images: how many images each split has in the published benchmark.
+        classes: how many kinds of images it tells apart; 0 where it does not classify.
         options: further settings, with their defaults, that cannot move the figure (how to search, what to keep).
     """
 
@@ -87,6 +88,7 @@ class TaskCard:
     groups: tuple[str, ...] = ()
     cells: tuple[Cell, ...] = ()
     images: Mapping[str, int] = field(default_factory=dict)
+    classes: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def protocol(self, name: str | None = None) -> Protocol:

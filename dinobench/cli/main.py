@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.signals import StoppedError
 
 _ORDER = ("train", "eval", "tables", "report", "compare", "inspect", "tasks", "models", "recipes", "data")
 _HELPERS = {"__init__", "main", "options"}
@@ -66,6 +67,9 @@ class FolderGroup(click.Group):
             return super().invoke(ctx)
         except InputError as error:
             raise Refusal(str(error)) from error
+        except StoppedError as stop:
+            click.echo(str(stop), err=True)
+            ctx.exit(128 + stop.number)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 where = error.filename or "while writing"

@@ -112,9 +112,10 @@ def _load(name: str, split: str) -> tuple[Any, str]:
     try:
         if Path(name, _SAVED_SPLITS).is_file() or Path(name, "state.json").is_file():
             stored = datasets.load_from_disk(name)
-            parts = stored if isinstance(stored, datasets.DatasetDict) else {split: stored}
-            picked = pick_split(name, split, tuple(parts))
-            return parts[picked], picked
+            if not isinstance(stored, datasets.DatasetDict):
+                return stored, "all"  # one name for whatever is asked, so that training and test images are told equal
+            picked = pick_split(name, split, tuple(stored))
+            return stored[picked], picked
         with hub_or_cache():
             picked = pick_split(name, split, datasets.get_dataset_split_names(name))
             return datasets.load_dataset(name, split=picked), picked

@@ -15,6 +15,7 @@ from dinobench.data.manifest import Manifest, manifest_of
 from dinobench.data.open import open_dataset
 from dinobench.models.load import LoadedBackbone
 from dinobench.runtime.clock import Clock
+from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
 
 
@@ -53,10 +54,24 @@ class EvaluationContext:
     manifests: dict[str, Manifest] = field(default_factory=dict)
 
     def dataset(self, split: str) -> ImageSet:
-        """Open a split of the data and note its manifest for the record."""
+        """Open a split of the data and note its manifest for the record.
+
+        Raises:
+            InputError: no such data, or the images to test on are those to train on.
+        """
         images = open_dataset(self.data, split, self.layout)
-        self.manifests[split] = manifest_of(images)
+        manifest = manifest_of(images)
+        self._refuse_training_images(split, manifest)
+        self.manifests[split] = manifest
         return images
+
+    def _refuse_training_images(self, split: str, manifest: Manifest) -> None:
+        for other, known in self.manifests.items():
+            if other != split and known == manifest and "train" in (split, other):
+                raise InputError(
+                    f"{other} and {split} of {self.data} are the same images, so that the figure would say nothing; "
+                    "give data with a split of their own for testing"
+                )
 
 
 @dataclass

@@ -45,7 +45,7 @@ def stored_descriptors(
 
     Args:
         identity: everything that the values depend on; JSON can hold it.
-        about: names for listings: "model", "data".
+        about: names for listings: "name" of the model, "data".
         images: number N of images.
         compute: from indices to (indices, (b, D) descriptors) in any order, every index once.
         folder: of the store.

@@ -32,7 +32,7 @@ def make_record(
     from dinobench.runtime.stamp import environment, now
 
     scores = scores or Scores({})
-    because = _reasons(plan, job, scores)
+    because = (*_reasons(plan, job, scores), *_other_classes(job, context))
     protocol = {"name": job.protocol.name, "version": job.protocol.version, "hash": job.protocol.hash}
     return RunRecord(
         task=job.card.name,
@@ -75,6 +75,14 @@ def _reasons(plan: Plan, job: Job, scores: Scores) -> tuple[str, ...]:
     if plan.run["precision"] != "fp32":
         reasons.append(f"computed in {plan.run['precision']}")
     return tuple(reasons + scores.not_comparable)
+
+
+def _other_classes(job: Job, context: EvaluationContext) -> list[str]:
+    """A reason where the data tell apart another number of kinds than the benchmark: they are other data."""
+    found = {manifest.classes for manifest in context.manifests.values()} - {0, job.card.classes}
+    if not job.card.classes or not found:
+        return []
+    return [f"{max(found)} classes where the benchmark has {job.card.classes}"]
 
 
 def _main_metric(job: Job, scores: Scores) -> str:

@@ -8,6 +8,7 @@ tensors, so that `torch.load(weights_only=True)` reads them.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,20 @@ def save(state: Mapping[str, Any], path: Path) -> None:
     """Write whole or not at all."""
     with atomic_path(path) as temporary:
         torch.save(dict(state), temporary)
+
+
+def keep_last_good(folder: Path) -> bool:
+    """Keep a run's last checkpoint under a name that no later one takes; whether that was still to do."""
+    last, good = folder / LAST, folder / LAST_GOOD
+    if not last.exists() or good.exists():
+        return False
+    os.link(last, good)
+    return True
+
+
+def forget_last_good(folder: Path) -> None:
+    """Of a run that is well again: its next checkpoint is good too."""
+    (folder / LAST_GOOD).unlink(missing_ok=True)
 
 
 def load(path: Path, remedy: str = "give another --output") -> dict[str, Any]:

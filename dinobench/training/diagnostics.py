@@ -19,11 +19,13 @@ class Diagnosis:
         name: "collapse to one dimension", "collapse to few dimensions", "collapse to uniform", "plateau"
             or "does not learn".
         fatal: whether the targets say nothing any more, so that going on makes no sense.
+        spoils: whether the checkpoint before it is better than those to come.
     """
 
     name: str
     explanation: str
     fatal: bool
+    spoils: bool = True
 
     def __str__(self) -> str:
         return f"{self.name}: {self.explanation}"
@@ -94,6 +96,7 @@ def diagnose_features(accuracy: float, untrained: float) -> Diagnosis | None:
         f"k-NN is {accuracy:.2f}%, no better than the {untrained:.2f}% before training; "
         "if it stays so: a momentum teacher, centering and sharpening on, another base_lr",
         fatal=False,
+        spoils=False,
     )
 
 
@@ -105,6 +108,7 @@ def check_finite(loss: float, step: int) -> None:
     """
     if not math.isfinite(loss):
         raise InputError(
-            f"the loss is {loss} at step {step}; the last checkpoint is untouched: resume from it with "
-            "--set reschedule=true and a lower base_lr or clip_grad, or precision=fp32"
+            f"the loss is {loss} at step {step}; what was saved before is untouched: go on from there with "
+            "--set reschedule=true and a lower base_lr, clipped gradients (clip_grad = 3 or less, 0 is off) or "
+            "precision=fp32"
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,12 +17,15 @@ from dinobench.runtime.processes import (
     max_over_processes,
     process_group,
     rank,
+    world_size,
 )
+from dinobench.runtime.signals import StoppedError, StopSignals
 from dinobench.training import checkpoints
 from dinobench.training.batches import Normalise, load_views, worker_count
 from dinobench.training.build import Schedules, build_learner
 from dinobench.training.diagnostics import Diagnosis, diagnose, diagnose_features, diagnose_use
 from dinobench.training.journal import Journal
+from dinobench.training.lock import hold
 from dinobench.training.loss import GLOBAL_VIEWS
 from dinobench.training.means import Means
 from dinobench.training.recipe import Recipe, load_recipe
@@ -99,19 +101,23 @@ class Run:
         self.learner: Learner = build_learner(recipe, device)
         self.step, self.best = 0, -1.0
         self.untrained: float | None = None
-        self._continue()
-        self.journal = Journal(self._made_folder(), self.plan.steps, self.step, speaking=rank() == 0)
-        self.sick = False
 
     def go(self) -> None:
-        """Train to the end of the schedule."""
-        try:
-            self._announce()
-            if self.step == 0:
-                self._measure_untrained()
-            self._train()
-        finally:
-            self.journal.close()
+        """Train to the end of the schedule.
+
+        Raises:
+            StoppedError: by a signal, after a checkpoint.
+        """
+        with hold(self._made_folder()), StopSignals() as self.signals:
+            self._continue()
+            self.journal = Journal(self.folder, self.plan.steps, self.step, speaking=rank() == 0)
+            try:
+                self._announce()
+                if self.step == 0:
+                    self._measure_untrained()
+                self._train()
+            finally:
+                self.journal.close()
 
     def _made_folder(self) -> Path:
         try:
@@ -155,7 +161,7 @@ class Run:
             recent.measured.append(self.learner.step(batch, self.schedules.at(self.step)))
             self.step += 1
             self.journal.step()
-            ends_epoch, late = self.step % per_epoch == 0, False
+            ends_epoch, late, stop = self.step % per_epoch == 0, False, self._asked_to_stop()
             if ends_epoch:
                 self.learner.end_epoch()
             if ends_epoch or self.step % self.recipe.log_every == 0:
@@ -165,9 +171,19 @@ class Run:
             if ends_epoch:
                 self._end_epoch(epoch_lines)
                 epoch_lines = []
-            if ends_epoch or late:
+            if ends_epoch or late or stop:
                 self._save()
                 saved = time.monotonic()
+            if stop:
+                raise StoppedError(
+                    self.signals.number, f"stopped at step {self.step}; the same command continues there"
+                )
+
+    def _asked_to_stop(self) -> bool:
+        """Whether a signal came to any process; many of them ask each other now and then, for that costs time."""
+        if world_size() > 1 and self.step % self.recipe.log_every:
+            return False
+        return self._all_agree(self.signals.number != 0)
 
     def _all_agree(self, late: bool) -> bool:
         """Whether any process thinks so: clocks differ, but all must save together."""
@@ -222,6 +238,8 @@ class Run:
     def _judge(self, epoch: int, means: Mapping[str, float], summary: dict[str, Any]) -> None:
         """Name what is wrong; a collapse stops the run before its checkpoint is written, or keeps the one before."""
         found = self._trouble(epoch, means, summary.get("knn"))
+        if rank() == 0 and (found is None or not found.spoils):
+            checkpoints.forget_last_good(self.folder)
         if found is None:
             return
         summary["diagnosis"] = found.name
@@ -229,9 +247,8 @@ class Run:
             self.journal.write(summary)
             raise InputError(f"stopped after epoch {epoch}: {found}; the checkpoint before it is kept")
         self.journal.say(f"warning: {found}")
-        if found.fatal and not self.sick:
-            self.sick = True
-            self._keep_last_good()
+        if rank() == 0 and found.spoils and checkpoints.keep_last_good(self.folder):
+            self.journal.say(f"the checkpoint before it is kept as {self.folder / checkpoints.LAST_GOOD}")
 
     def _trouble(self, epoch: int, means: Mapping[str, float], accuracy: float | None) -> Diagnosis | None:
         warmup = max(self.recipe.warmup_epochs, self.recipe.warmup_teacher_temp_epochs)
@@ -245,11 +262,6 @@ class Run:
         if found is None and settled and accuracy is not None and self.untrained is not None:
             found = diagnose_features(accuracy, self.untrained)
         return found
-
-    def _keep_last_good(self) -> None:
-        last = self.folder / checkpoints.LAST
-        if rank() == 0 and last.exists() and not (self.folder / checkpoints.LAST_GOOD).exists():
-            os.link(last, self.folder / checkpoints.LAST_GOOD)
 
     def _save(self) -> None:
         epoch, rest = divmod(self.step, self.plan.steps_per_epoch)

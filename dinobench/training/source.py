@@ -121,4 +121,6 @@ def _probe(recipe: Recipe, images: ImageSet, spec: str, device: torch.device) ->
         queries = open_dataset(spec, "val")
     except InputError:
         return None  # training needs no labels and no second split
+    if manifest_of(queries) == manifest_of(images):
+        return None  # one split under both names
     return Probe(images, queries, recipe, device) if queries.labelled else None

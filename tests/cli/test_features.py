@@ -9,6 +9,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from dinobench.cli.main import main
+from dinobench.evaluators.copy_detection import evaluate
+from tests.evaluators.toys import context, write_copydays
 
 
 @pytest.fixture
@@ -76,3 +78,11 @@ def test_refusals(run, tmp_path):
     assert run(*wanted, str(tmp_path / "x.npy"), "--feature", "token").exit_code == 2
     assert run("prune").exit_code == 2
     assert run("prune", "--all", "--older-than", "1").exit_code == 2
+
+
+def test_ls_lists_descriptors_of_retrieval_too(run, tmp_path):
+    data = write_copydays(tmp_path)
+    evaluate(context("copydays", "paper", data, tmp_path / "out", blocks=["strong"]))
+    listed = run("ls")
+    assert listed.exit_code == 0, listed.output
+    assert "pixels" in listed.output and "strong  4 images  fp32" in listed.output

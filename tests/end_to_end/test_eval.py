@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from dinobench.cli.main import main
 from tests.conftest import shared_data
@@ -213,3 +214,24 @@ def test_an_empty_name_is_no_wish_for_the_default(option: str) -> None:
     done = run("eval", "--task", "knn", option, "")
     assert done.exit_code == 2
     assert "is a shell variable unset?" in done.output
+
+
+def test_images_to_train_on_are_no_test(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    pictures = [Image.new("RGB", (8, 8), (20 * level, 0, 0)) for level in range(8)]
+    columns = {"image": pictures, "label": [level % 2 for level in range(8)]}
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])})
+    table = datasets.Dataset.from_dict(columns, features=features)
+    table.save_to_disk(tmp_path / "one")
+    datasets.DatasetDict({"train": table, "test": table}).save_to_disk(tmp_path / "two")
+    for spec in ("one", "two/train"):
+        done = run("eval", "--task", "knn", "--model", "pixels", "--data", f"hf:{tmp_path / spec}",
+                   "--output", tmp_path / "records", "--set", "ks=1", "--set", "main_k=1")  # fmt: skip
+        assert done.exit_code == 2, done.output
+        assert "train and val of" in done.output and "are the same images" in done.output
+
+
+def test_another_number_of_classes_is_no_benchmark(folder: Path, tmp_path: Path) -> None:
+    done = run("eval", "--task", "knn", "--model", "pixels", "--data", folder, "--output", tmp_path / "records",
+               "--set", "ks=5", "--set", "main_k=5")  # fmt: skip
+    assert "3 classes where the benchmark has 1000" in done.output

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,11 @@ import torch
 from dinobench.data.dataset import ImageSet, from_arrays
 from dinobench.models.load import load_backbone
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.signals import StoppedError
 from dinobench.training import run, source
 from dinobench.training.checkpoints import load
+from dinobench.training.diagnostics import Diagnosis
+from dinobench.training.lock import hold
 from dinobench.training.recipe import load_recipe
 from dinobench.training.run import Run, train
 
@@ -41,7 +46,7 @@ def few_images(monkeypatch):
         labels = np.arange(16) % 2
         pixels = generator.integers(0, 128, (16, 20, 20, 3), dtype=np.uint8) + labels[:, None, None, None] * 100
         return from_arrays(
-            spec, pixels.astype(np.uint8), labels, ["dark", "light"], [f"{index}" for index in range(16)]
+            spec, pixels.astype(np.uint8), labels, ["dark", "light"], [f"{split}/{index}" for index in range(16)]
         )
 
     monkeypatch.setattr(source, "open_dataset", opened)
@@ -181,7 +186,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(tmp_path,
         trained(folder, momentum_teacher=0.99)
     state = load(folder / "checkpoint.pth")
     assert all(torch.isfinite(value).all() for value in state["student"].values())
-    assert not list(folder.glob("*.tmp")) and not list(folder.glob(".*"))
+    assert not list(folder.glob("*.tmp")) and not [path for path in folder.glob(".*") if path.name != ".lock"]
 
 
 def test_collapse_stops_before_the_checkpoint_is_overwritten(tmp_path, monkeypatch):
@@ -242,3 +247,46 @@ def test_a_run_directory_is_a_model(tmp_path):
     teacher = load(folder / "checkpoint.pth")["teacher"]
     ours = loaded.backbone.state_dict()
     assert all(torch.equal(value, teacher[f"backbone.{key}"]) for key, value in ours.items())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_after_a_checkpoint_and_the_run_goes_on_exactly(tmp_path, monkeypatch, number):
+    whole, folder = trained(tmp_path / "whole", drop_path=0.2), tmp_path / "stopped"
+    step = run.Learner.step
+
+    def signalled(self, batch, settings):
+        signals.append(None)
+        if len(signals) == 3:
+            os.kill(os.getpid(), number)
+        return step(self, batch, settings)
+
+    signals: list[None] = []
+    monkeypatch.setattr(run.Learner, "step", signalled)
+    before = signal.getsignal(number)
+    with pytest.raises(StoppedError, match="stopped at step 3") as stopped:
+        trained(folder, drop_path=0.2)
+    assert stopped.value.number == number and signal.getsignal(number) == before
+    assert load(folder / "checkpoint.pth")["iteration"] == 3
+    trained(folder, drop_path=0.2)
+    assert_equal(folder, whole)
+
+
+def test_a_folder_in_which_a_training_runs_is_refused(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with hold(folder), pytest.raises(InputError, match="another training is writing into"):
+        trained(folder)
+    assert (trained(folder) / "checkpoint.pth").exists()
+
+
+def test_the_checkpoint_before_a_trouble_is_kept_until_the_run_is_well(tmp_path, monkeypatch):
+    sick_epochs: set[int] = set()
+
+    def judged(self, epoch, means, accuracy):
+        return Diagnosis("plateau", "as tested", fatal=False) if epoch in sick_epochs else None
+
+    monkeypatch.setattr(Run, "_trouble", judged)
+    sick_epochs |= {2, 3}
+    assert load(trained(tmp_path / "sick") / "last_good.pth")["epoch"] == 1
+    sick_epochs -= {3}
+    assert not (trained(tmp_path / "well") / "last_good.pth").exists()

@@ -111,7 +111,7 @@ class Describer:
             label = f"features of {images.name}"
             return described(self, load, indices, batch_size=batch_size, workers=workers, label=label)
 
-        about = {"model": self.context.model.name, "data": images.name}
+        about = {"name": self.context.model.name, "data": images.name}
         return stored_descriptors(self._identity(images, preparation), about, len(images), compute)
 
     def _identity(self, images: ImageSet, preparation: Preparation) -> dict[str, Any]:

@@ -1,0 +1,54 @@
+"""Ctrl-C and SIGTERM, taken at a moment when nothing is lost."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+
+class StoppedError(Exception):
+    """A signal ended the work; everything up to then is saved.
+
+    Attributes:
+        number: of the signal; the process ends with 128 + number, as shells expect.
+    """
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.number = number
+
+
+class StopSignals:
+    """Within, the first SIGINT or SIGTERM is noted instead of obeyed; a second one is obeyed at once.
+
+    A handler that another tool has set (a launcher that requeues its job) stays in its place.
+
+    Attributes:
+        number: of the signal that came, 0 for none.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> StopSignals:
+        """Set the handlers, where they are Python's own."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                    self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Set the former handlers again."""
+        self._restore()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.number = number
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
