@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,7 +84,7 @@ def command(
     if not records:
         return  # another process of the group has them
     if json_file is not None:
-        _write_json(records, json_file)
+        _write_json([_anywhere(record, output) for record in records], json_file)
     if not quiet:
         click.echo(f"records in {output}")
     if any(record.failed for record in records):
@@ -131,6 +132,11 @@ def _interval(record: RunRecord, metric: str) -> str:
         return ""
     low, high = record.intervals[metric]
     return f"  (95% interval {low:.2f} to {high:.2f})"
+
+
+def _anywhere(record: RunRecord, output: Path) -> RunRecord:
+    """The record with its files' whole paths, for a copy that lies outside the records' folder."""
+    return dataclasses.replace(record, files=tuple(str((output / file).resolve()) for file in record.files))
 
 
 def _write_json(records: list[RunRecord], target: Path) -> None:

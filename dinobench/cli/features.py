@@ -32,9 +32,10 @@ def list_entries(store: Path | None) -> None:
     entries = FeatureStore(store).entries()
     for entry in entries:
         about = entry.description
+        name = about.get("name") or about.get("model")  # where older versions kept a descriptor's
         columns = ", ".join(f"{name} {_share(count, entry)}" for name, count in entry.columns().items()) or "empty"
         click.echo(
-            f"{entry.folder.name}  {about['name']}  {about['data']}  {entry.images} images  {about['precision']}  "
+            f"{entry.folder.name}  {name}  {about['data']}  {entry.images} images  {about['precision']}  "
             f"[{columns}]  {entry.bytes() / 1e6:.1f} MB  used {_last_use(entry):%Y-%m-%d %H:%M}"
         )
     total = sum(entry.bytes() for entry in entries)

@@ -12,8 +12,10 @@ def command(context: click.Context) -> None:
     from dinobench.training.recipe import load_recipe, recipe_names
 
     if context.invoked_subcommand is None:
-        for name in recipe_names():
-            click.echo(f"{name:<22} {load_recipe(name).summary}")
+        names = recipe_names()
+        width = max(map(len, names))
+        for name in names:
+            click.echo(f"{name:<{width}}  {load_recipe(name).summary}")
 
 
 @command.command()

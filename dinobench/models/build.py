@@ -68,27 +68,41 @@ def build_backbone(
     """A backbone with fresh random weights, drawn from torch's global generator.
 
     Args:
-        architecture: "vit_SIZE/PATCH" (or an alias) for our ViT, else a torchvision or timm name.
+        architecture: "vit_SIZE/PATCH" (or an alias) for our ViT, else a torchvision or timm name; "timm:NAME" and
+            "torchvision:NAME" say whose.
         image_size: native square input in pixels; by default `native_size`.
         drop_path: stochastic depth of the last block, linear over depth (ViTs and the timm models that know it).
         in_channels: image channels.
 
     Raises:
-        InputError: nobody knows the name.
+        InputError: nobody knows the name, or that library's network cannot be changed so.
     """
+    library, _, name = architecture.lower().rpartition(":")
     size = image_size or native_size(architecture)
-    shape = vit_shape(architecture, image_size=size, in_channels=in_channels)
+    shape = None if library else vit_shape(architecture, image_size=size, in_channels=in_channels)
     if shape is not None:
         return VisionTransformer(shape, drop_path=drop_path)
-    name = architecture.lower()
-    if name in torchvision.models.list_models(module=torchvision.models) and in_channels == 3 and not drop_path:
+    plain, known = in_channels == 3 and not drop_path, owners(architecture)
+    if "torchvision" in known and plain:
         return ConvNet(torchvision.models.get_model(name, weights=None), image_size=size)
-    if timm.is_model(name):
+    if "timm" in known:
         network = create_timm(
             name, pretrained=False, image_size=image_size, in_channels=in_channels, drop_path=drop_path
         )
         return adapt_timm(network)
+    if known:
+        raise InputError(f"{architecture} takes no drop_path and 3 channels alone; set drop_path=0, or name timm's")
     raise InputError(f"unknown architecture {architecture!r}; {suggestion(name)}")
+
+
+def owners(architecture: str) -> list[str]:
+    """The libraries that know a network by "NAME", or the one that "timm:NAME" or "torchvision:NAME" says."""
+    library, _, name = architecture.lower().rpartition(":")
+    known = {
+        "torchvision": name in torchvision.models.list_models(module=torchvision.models),
+        "timm": bool(name) and timm.is_model(name),
+    }
+    return [each for each, has in known.items() if has and library in ("", each)]
 
 
 def suggestion(name: str) -> str:

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
-import torchvision
 from torch import Tensor
 
 from dinobench.models.backbone import Backbone
+from dinobench.models.build import owners
 from dinobench.models.containers import Contents, open_container
 from dinobench.models.family import Family, family_called, family_from_file
 from dinobench.models.layouts.timm_any import built_family, timm_family
@@ -87,8 +86,7 @@ def _plan_or_reason(
 
 def _is_built(arguments: Mapping[str, Any]) -> bool:
     """Whether a checkpoint of ours names a torchvision or timm network."""
-    name = str(arguments.get("architecture", ""))
-    return bool(name) and (timm.is_model(name) or name in torchvision.models.list_models(module=torchvision.models))
+    return bool(owners(str(arguments.get("architecture", ""))))
 
 
 def _family(settings: Mapping[str, Any], beside: Mapping[str, Any], arguments: Mapping[str, Any]) -> Family | None:

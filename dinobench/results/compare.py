@@ -112,8 +112,8 @@ def per_image_values(record: RunRecord, folder: Path) -> dict[str, float]:
         if (values := _read_values(_find(Path(name), folder))) is not None:
             return values
     raise InputError(
-        f"{record.name} holds no per-image values; run "
-        f"`dinobench eval --task {record.task} --set predictions=true` again"
+        f"{record.name} holds no per-image values; run `dinobench eval --task {record.task} --model "
+        f"{record.model['spec']} --data {record.data['spec']} --set predictions=true` again"
     )
 
 

@@ -37,7 +37,7 @@ class Recipe:
         blur_radius: range of the blur's radius in pixels.
         blur_probability: of the first global, the second global and the local views.
         solarize_probability: of the second global view.
-        mean, std: of the normalisation, per channel.
+        mean, std: of the normalisation, per channel; one number serves all channels.
         objective: what compares student and teacher; the temperatures belong to cross_entropy.
         teacher: where the teacher's weights come from.
         centering: how the teacher's outputs are kept from one dimension; not of infonce, "ema" or "none" of mse.
@@ -174,10 +174,18 @@ def load_recipe(name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
         own.pop("base", None)
         recipe = _on_top(recipe, own, path, name=f"{recipe.name}+{path.stem}")
     settings = override(recipe.settings(), changes or {}, f"recipe {recipe.name}")
-    changed = dataclasses.replace(recipe, **settings)
+    changed = _per_channel(dataclasses.replace(recipe, **settings))
     check(changed)
     refuse_idle(recipe, changed)
     return changed
+
+
+def _per_channel(recipe: Recipe) -> Recipe:
+    """One mean or deviation written out for every channel."""
+    given = {name: getattr(recipe, name) for name in ("mean", "std")}
+    return dataclasses.replace(
+        recipe, **{name: value * recipe.in_channels for name, value in given.items() if len(value) == 1}
+    )
 
 
 def _read(name: str, above: tuple[str, ...]) -> Recipe:

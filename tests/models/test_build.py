@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -123,3 +125,23 @@ def test_pixels_are_the_image() -> None:
     features = PixelBackbone()(images)
     assert torch.equal(features.cls, images.flatten(1))
     assert PixelBackbone()(torch.randn(2, 3, 64, 48)).cls.shape == (2, 3072)
+
+
+@pytest.mark.parametrize("name", ["timm:resnet18", "torchvision:resnet18", "resnet18"])
+def test_a_library_can_be_named(name: str) -> None:
+    kind = type(build_backbone(name, image_size=64)).__name__
+    assert (kind == "ConvNet") == (name != "timm:resnet18")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("torchvision:resnet10t", {}, "unknown architecture"),
+        ("keras:resnet18", {}, "unknown architecture"),
+        ("torchvision:resnet18", {"drop_path": 0.1}, "takes no drop_path"),
+        ("torchvision:resnet18", {"in_channels": 4}, "takes no drop_path and 3 channels alone"),
+    ],
+)
+def test_a_library_that_cannot_is_refused(name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        build_backbone(name, image_size=64, **options)

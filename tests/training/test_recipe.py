@@ -148,3 +148,8 @@ def test_every_layer_goes_on_every_small_recipe(base, layer):
 def test_a_hot_teacher_is_warned_of(capsys):
     load_recipe("mini", {"teacher_temp": 0.1})
     assert "above 0.07" in capsys.readouterr().err
+
+
+def test_one_mean_serves_every_channel() -> None:
+    recipe = load_recipe("mini+channels", {"in_channels": 5})
+    assert (recipe.mean, recipe.std) == ([0.5] * 5, [0.25] * 5)
