@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,6 +61,8 @@ def check(name: str, spec: str | None, layout: str | None, decode: bool) -> None
     findings = kind.check(root)
     for what, count in findings.counts.items():
         click.echo(f"{what:<24} {count}")
+    for line in _unlike_benchmark(name, findings.counts):
+        click.echo(line)
     problems = list(findings.problems)
     if decode:
         readers = _readers(kind, root, findings)
@@ -68,6 +70,19 @@ def check(name: str, spec: str | None, layout: str | None, decode: bool) -> None
         problems += broken
         click.echo(f"{'images decoded':<24} {len(readers) - len(broken)} of {len(readers)}")
     _conclude(root, problems)
+
+
+def _unlike_benchmark(name: str, counts: Mapping[str, int]) -> Iterator[str]:
+    """What else the published benchmark on that data set has; a part of it is no fault, but no benchmark either."""
+    from dinobench.cards import load_tasks
+    from dinobench.data.registry import folder_names
+
+    dataset = folder_names().get(Path(name).name, name)
+    expected = {split: images for card in load_tasks().values() if card.dataset == dataset
+                for split, images in card.images.items()}  # fmt: skip
+    for split, images in expected.items():
+        if counts.get(f"{split} images", images) != images:
+            yield f"note: the benchmark has {images} {split} images; figures on this part do not compare with its own"
 
 
 def _check_embedded(name: str) -> None:

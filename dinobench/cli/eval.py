@@ -12,7 +12,10 @@ import click
 from dinobench.cli.options import MODELS_DIR, SETTINGS, TASKS_DIR, not_empty
 
 if TYPE_CHECKING:
-    from dinobench.pipeline import Plan
+    from collections.abc import Mapping
+
+    from dinobench.cards import ModelCard
+    from dinobench.pipeline import Job, Plan
     from dinobench.results.records import RunRecord
 
 
@@ -64,8 +67,8 @@ def command(
 
     changes = parse_pairs(settings)
     if dry_run:
-        load_models(models_dir)  # refuses a folder that is not there
-        _show_plan(pipeline.make_plan(tasks, model, data, protocol, changes, tasks_dir=tasks_dir), output)
+        plan = pipeline.make_plan(tasks, model, data, protocol, changes, tasks_dir=tasks_dir)
+        _show_plan(plan, load_models(models_dir), output)
         return
     quiet = json_file is not None and str(json_file) == "-"
     for target in (output / "record.json", *([json_file] if json_file and not quiet else [])):
@@ -91,11 +94,16 @@ def command(
         sys.exit(1)
 
 
-def _show_plan(plan: Plan, output: Path) -> None:
+def _show_plan(plan: Plan, cards: Mapping[str, ModelCard], output: Path) -> None:
     from dinobench.data.open import open_dataset
+    from dinobench.pipeline import refuse_missing_model
     from dinobench.runtime.errors import InputError
 
     click.echo(f"model   {plan.model}")
+    try:
+        refuse_missing_model(plan, cards)
+    except InputError as error:
+        click.echo(f"  missing: {error}")
     for job in plan.jobs:
         click.echo(f"task    {job.card.name}@{job.protocol.name} version {job.protocol.version} on {job.data}")
         for split in job.card.images if job.card.layout == "imagefolder" else ():
@@ -103,9 +111,28 @@ def _show_plan(plan: Plan, output: Path) -> None:
                 click.echo(f"  {split:<6} {len(open_dataset(job.data, split, job.card.layout))} images")
             except InputError as error:
                 click.echo(f"  {split:<6} missing: {error}")
+        if job.card.layout != "imagefolder" and job.data != "mini":
+            _show_state(job)
         for key, value in job.settings.items():
             click.echo(f"  {key} = {value!r}{'  (overridden)' if key in job.overridden else ''}")
     click.echo(f"output  {output}")
+
+
+def _show_state(job: Job) -> None:
+    """What a job's data lack, found without opening an image."""
+    from dinobench.data.open import dataset_root
+    from dinobench.data.registry import get_layout
+    from dinobench.runtime.errors import InputError
+
+    try:
+        findings = get_layout(job.card.layout).check(dataset_root(job.data))
+    except InputError as error:
+        click.echo(f"  missing: {error}")
+        return
+    for what, count in findings.counts.items():
+        click.echo(f"  {count} {what}")
+    for problem in findings.problems[:3]:
+        click.echo(f"  problem: {problem}")
 
 
 def _show(record: RunRecord) -> None:

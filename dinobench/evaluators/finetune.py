@@ -126,7 +126,8 @@ def _evaluation(preprocessing: Preprocessing) -> EvaluationTransform:
 def _announce(context: EvaluationContext, recipe: Recipe, order: Order) -> None:
     if rank() == 0:
         notice(
-            f"{context.task}: {recipe.optimiser}, learning rate {recipe.lr:g} (after scaling) at batch {order.batch}, "
+            f"{context.task}: {recipe.optimiser}, learning rate {recipe.lr:g} (as used: scaled for the "
+            f"recipe's batch, not again for another) at batch {order.batch}, "
             f"{recipe.epochs} epochs of {order.steps_per_epoch} steps"
         )
 

@@ -66,7 +66,7 @@ def _reasons(plan: Plan, job: Job, scores: Scores) -> tuple[str, ...]:
     reasons += [
         f"{key} = {plan.model_settings[key]!r} in place of the model's own"
         for key in _MODEL_CHANGES
-        if key in job.deviations
+        if key in job.deviations and key not in job.overridden  # a task's own setting is among those already
     ]
     for split, expected in job.card.images.items():
         counted = scores.images.get(split)

@@ -83,26 +83,37 @@ def load_model(plan: Plan, models_dir: Path | None = None) -> tuple[LoadedBackbo
     prepare_device(pick_device(plan.run["device"]))
     cards = load_models(models_dir)
     card = cards.get(plan.model)
-    if card is None:
-        _refuse_mistyped(plan.model, cards)
+    refuse_missing_model(plan, cards)
     if card is None or card.random:
         loaded = load_backbone(card.weights if card else plan.model, settings=plan.model_settings)
         return loaded, card or _card_of_random(loaded, cards.values())
-    if not card.released:
-        raise InputError(f"the weights of {card.name} are not released: {card.because}")
     path = cached_weights(card.name, card.weights)
-    if path is None:
-        raise InputError(f"the weights of {card.name} are not here; run `dinobench models fetch {card.name}` first")
     asked = {key: value for key, value in plan.model_settings.items() if value != MODEL_SETTINGS[key]}
     loaded = load_backbone(str(path), settings={**card.settings, **asked})
     return dataclasses.replace(loaded, name=card.name, spec=card.name), card
 
 
-def _refuse_mistyped(spec: str, cards: Mapping[str, ModelCard]) -> None:
-    """Say which card was probably meant by a name that is neither a card's nor a path's."""
-    hint = did_you_mean(spec, cards)
-    if hint and not {":", "/"} & set(spec) and not Path(spec).exists():
-        raise InputError(f"no model {spec!r}: no such file, run directory or card; {hint}")
+def refuse_missing_model(plan: Plan, cards: Mapping[str, ModelCard]) -> None:
+    """Say before anything is loaded that a card's weights or a file are not there.
+
+    Raises:
+        InputError: what is missing, which name was probably meant, or how to get the weights.
+    """
+    from dinobench.models.checkpoints import checkpoint_path
+    from dinobench.models.fetch import cached_weights
+
+    spec = plan.model
+    card = cards.get(spec)
+    if card is None:
+        hint = did_you_mean(spec, cards)
+        if hint and not {":", "/"} & set(spec) and not Path(spec).exists():
+            raise InputError(f"no model {spec!r}: no such file, run directory or card; {hint}")
+        if ":" not in spec and spec != "pixels":
+            checkpoint_path(spec, str(plan.model_settings["which"]))
+    elif not card.random and not card.released:
+        raise InputError(f"the weights of {card.name} are not released: {card.because}")
+    elif not card.random and cached_weights(card.name, card.weights) is None:
+        raise InputError(f"the weights of {card.name} are not here; run `dinobench models fetch {card.name}` first")
 
 
 def _card_of_random(loaded: LoadedBackbone, cards: Iterable[ModelCard]) -> ModelCard | None:

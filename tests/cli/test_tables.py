@@ -31,3 +31,11 @@ def test_an_unknown_table_is_one_line(tmp_path: Path) -> None:
     done = run("--table", "77", "--results", str(tmp_path))
     assert done.exit_code == 2
     assert done.output.startswith("Error: unknown table '77'")
+
+
+def test_tables_in_one_csv_are_told_apart(tmp_path):
+    titled = [
+        line for line in run("--format", "csv", "--results", str(tmp_path)).output.splitlines() if line[:1] == "#"
+    ]
+    assert [line[: len("# Table 2")] for line in titled] == [f"# Table {number}" for number in range(2, 10)]
+    assert "#" not in run("--table", "table5", "--format", "csv", "--results", str(tmp_path)).output[:1]

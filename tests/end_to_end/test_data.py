@@ -97,3 +97,10 @@ def test_make_suggests_a_known_name_and_leaves_nothing(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "davis" in result.output.splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_of_a_benchmark_is_said_to_be_one(tmp_path: Path) -> None:
+    assert _run("make", "cars", "--output", str(tmp_path / "cars")).exit_code == 0
+    checked = _run("check", "cars", "--data", str(tmp_path / "cars"))
+    assert checked.exit_code == 0
+    assert "note: the benchmark has 8144 train images" in checked.output

@@ -11,7 +11,9 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from dinobench.cli.main import main
+from dinobench.data.registry import get_twin
 from tests.conftest import shared_data
+from tests.evaluators.toys import write_copydays
 
 
 def run(*arguments: object) -> Result:
@@ -235,3 +237,28 @@ def test_another_number_of_classes_is_no_benchmark(folder: Path, tmp_path: Path)
     done = run("eval", "--task", "knn", "--model", "pixels", "--data", folder, "--output", tmp_path / "records",
                "--set", "ks=5", "--set", "main_k=5")  # fmt: skip
     assert "3 classes where the benchmark has 1000" in done.output
+
+
+def test_a_dry_run_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DINOBENCH_CACHE", str(tmp_path))
+    done = run("eval", "--task", "davis,copydays", "--model", "dino_vits16", "--data", "absent/folder", "--dry-run")
+    assert done.exit_code == 0, done.output
+    assert "missing: the weights of dino_vits16 are not here" in done.output
+    assert done.output.count("missing: no folder absent/folder") == 2
+    assert "missing: no model 'absent.pth'" in run("eval", "--task", "knn", "--model", "absent.pth", "--dry-run").output
+
+
+def test_a_dry_run_counts_what_a_layout_holds(tmp_path: Path) -> None:
+    data = write_copydays(tmp_path)
+    done = run("eval", "--task", "copydays", "--model", "pixels", "--data", data, "--dry-run")
+    assert "4 strong images" in done.output and "problem: " in done.output
+
+
+def test_a_setting_of_task_and_model_is_one_reason(tmp_path: Path) -> None:
+    data = tmp_path / "flowers"
+    get_twin("flowers").write(data)
+    done = run("eval", "--task", "finetune-flowers@quick", "--model", "random:vit_mini/8", "--data", data,
+               "--output", tmp_path / "records", "--set", "image_size=16", "--set", "epochs=1",
+               "--set", "warmup_epochs=0")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert done.output.count("image_size = 16") == 1

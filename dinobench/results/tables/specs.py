@@ -171,11 +171,12 @@ SPECS: Mapping[str, TableSpec] = {spec.name: spec for spec in _ALL}
 
 
 def select_tables(name: str) -> list[TableSpec]:
-    """The spec called `name`, or the paper's tables 2 to 9 for "all".
+    """The spec called `name` ("2" or "table2"), or the paper's tables 2 to 9 for "all".
 
     Raises:
         InputError: no such table.
     """
+    name = name.removeprefix("table")
     if name == "all":
         return [SPECS[str(number)] for number in range(2, 10)]
     if name not in SPECS:
