@@ -55,7 +55,8 @@ def diagnose(entropy: float, divergence: float, out_dim: int, *, past_warmup: bo
             "answer; keep sharpening on: lower teacher_temp",
             fatal=share > 1 - _NEAR / 10 and divergence < _NEAR / 10,
         )
-    if share > 1 - _NEAR / 10 and past_warmup:
+    loss = share + divergence / math.log(out_dim)  # of the cross-entropy, as a share of ln K
+    if past_warmup and (share > 1 - _NEAR / 10 or abs(loss - 1) < _NEAR):
         return Diagnosis(
             "plateau",
             f"the loss stays near ln {out_dim} = {math.log(out_dim):.3f}; raise base_lr, "

@@ -18,6 +18,7 @@ LN = math.log(1024)
         (LN, 0.5, True, "plateau"),
         (0.994 * LN, 0.02, True, "collapse to uniform"),
         (0.994 * LN, 0.5, True, None),
+        (0.98 * LN, 0.015 * LN, True, "plateau"),
         (LN, 1e-5, False, None),  # a network before its warm-up ends
         (4.6, 0.65, True, None),
         (0.001, 0.5, True, None),
