@@ -69,7 +69,7 @@ def train_released(given: argparse.Namespace, folder: Path) -> None:
     )
     main_dino.DataAugmentationDINO = lambda *_: released_views(recipe, main_dino.utils.GaussianBlur)
     settings = {
-        "arch": "vit_mini", "patch_size": patch_size(recipe), "out_dim": recipe.out_dim,
+        "arch": "vit_mini", "patch_size": int(recipe.architecture.partition("/")[2]), "out_dim": recipe.out_dim,
         "momentum_teacher": recipe.momentum_teacher,
         "warmup_teacher_temp": recipe.warmup_teacher_temp, "teacher_temp": recipe.teacher_temp,
         "warmup_teacher_temp_epochs": recipe.warmup_teacher_temp_epochs, "use_fp16": False, "drop_path_rate": 0.0,
@@ -100,11 +100,6 @@ def pretend_cuda(torch: Any) -> None:
     torch.nn.parallel.DistributedDataParallel = lambda module, **_: parallel(module)
 
 
-def patch_size(recipe: Any) -> int:
-    """4 of `vit_mini/4`."""
-    return int(recipe.architecture.partition("/")[2])
-
-
 def released_views(recipe: Any, blur: Callable[..., Any]) -> Callable[[Any], list[Any]]:
     """The recipe's views by the released code's operations: torchvision's and its own blur, on Pillow images."""
     from torchvision import transforms as T
@@ -122,15 +117,9 @@ def released_views(recipe: Any, blur: Callable[..., Any]) -> Callable[[Any], lis
         ])  # fmt: skip
 
     assert not recipe.solarize_probability
-    first, second, small = (
-        crops(size, scale, blurred)
-        for size, scale, blurred in zip(
-            (recipe.global_size, recipe.global_size, recipe.local_size),
-            (recipe.global_scale, recipe.global_scale, recipe.local_scale),
-            recipe.blur_probability,
-            strict=True,
-        )
-    )
+    *large, blurred = recipe.blur_probability
+    first, second = (crops(recipe.global_size, recipe.global_scale, probability) for probability in large)
+    small = crops(recipe.local_size, recipe.local_scale, blurred)
     return lambda image: [first(image), second(image), *(small(image) for _ in range(recipe.local_crops))]
 
 

@@ -95,7 +95,6 @@ def command(
 
 
 def _show_plan(plan: Plan, cards: Mapping[str, ModelCard], output: Path) -> None:
-    from dinobench.data.open import open_dataset
     from dinobench.pipeline import refuse_missing_model
     from dinobench.runtime.errors import InputError
 
@@ -106,26 +105,30 @@ def _show_plan(plan: Plan, cards: Mapping[str, ModelCard], output: Path) -> None
         click.echo(f"  missing: {error}")
     for job in plan.jobs:
         click.echo(f"task    {job.card.name}@{job.protocol.name} version {job.protocol.version} on {job.data}")
-        for split in job.card.images if job.card.layout == "imagefolder" else ():
-            try:
-                click.echo(f"  {split:<6} {len(open_dataset(job.data, split, job.card.layout))} images")
-            except InputError as error:
-                click.echo(f"  {split:<6} missing: {error}")
-        if job.card.layout != "imagefolder" and job.data != "mini":
-            _show_state(job)
+        _show_data(job)
         for key, value in job.settings.items():
             click.echo(f"  {key} = {value!r}{'  (overridden)' if key in job.overridden else ''}")
     click.echo(f"output  {output}")
 
 
-def _show_state(job: Job) -> None:
-    """What a job's data lack, found without opening an image."""
-    from dinobench.data.open import dataset_root
+def _show_data(job: Job) -> None:
+    """What a job's data hold and lack, found without opening an image."""
+    from dinobench.data.open import dataset_root, is_folder_spec, open_dataset
     from dinobench.data.registry import get_layout
     from dinobench.runtime.errors import InputError
 
+    layout = job.card.layout
+    if job.data == "mini" and layout != "imagefolder":
+        return  # a twin, drawn when the task runs
+    if layout == "imagefolder" or not is_folder_spec(job.data):
+        for split in job.card.images:
+            try:
+                click.echo(f"  {split:<6} {len(open_dataset(job.data, split, layout))} images")
+            except InputError as error:
+                click.echo(f"  {split:<6} missing: {error}")
+        return
     try:
-        findings = get_layout(job.card.layout).check(dataset_root(job.data))
+        findings = get_layout(layout).check(dataset_root(job.data))
     except InputError as error:
         click.echo(f"  missing: {error}")
         return

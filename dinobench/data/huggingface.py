@@ -116,7 +116,7 @@ def _load(name: str, split: str) -> tuple[Any, str]:
                 return stored, "all"  # one name for whatever is asked, so that training and test images are told equal
             picked = pick_split(name, split, tuple(stored))
             return stored[picked], picked
-        with hub_or_cache():
+        with hub_or_cache(remote=not Path(name).exists()):
             picked = pick_split(name, split, datasets.get_dataset_split_names(name))
             return datasets.load_dataset(name, split=picked), picked
     except InputError:

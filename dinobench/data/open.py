@@ -29,13 +29,19 @@ def open_dataset(spec: str, split: str, layout: str | None = None) -> ImageSet:
     """
     if spec in EMBEDDED:
         return EMBEDDED[spec](split)
-    if spec.startswith("hf:"):
+    if not is_folder_spec(spec):
         return huggingface.open_hub(spec.removeprefix("hf:"), split)
     root = dataset_root(spec)
-    found = layout_of(str(root))
-    if layout is None or (layout == "imagefolder" and is_labelled(found)):
-        layout = found  # a task on class folders takes labelled images in whatever way they lie
+    if layout in (None, "imagefolder"):
+        found = layout_of(str(root))
+        # a task on class folders takes labelled images in whatever way they lie
+        layout = found if layout is None or is_labelled(found) else layout
     return get_layout(layout).open(root, split)
+
+
+def is_folder_spec(spec: str) -> bool:
+    """Whether a Data SPEC names a folder, by its path or its name, and not embedded or `hf:` data."""
+    return spec not in EMBEDDED and not spec.startswith("hf:")
 
 
 def layout_of(spec: str) -> str:

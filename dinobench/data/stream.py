@@ -50,7 +50,7 @@ def open_stream(spec: str, split: str) -> ImageStream:
     datasets = import_datasets()
     name, chosen = split_spec(spec, split)
     try:
-        with hub_or_cache():
+        with hub_or_cache(remote=not Path(name).exists()):
             chosen = pick_split(name, chosen, datasets.get_dataset_split_names(name))
             rows = datasets.load_dataset(name, split=chosen, streaming=True)
             features = rows.features or rows._resolve_features().features

@@ -52,11 +52,18 @@ def evaluate(context: EvaluationContext) -> Scores:
     with context.clock.phase("search"):
         whitening = _learn(learning, context.settings["centred"])
         database = Database(finished(features["original"], whitening), distractors, whitening)
-        ranks = {}
+        originals, ranks = context.dataset("original").names, {}
         for block in blocks:
-            queries = finished(features[block], whitening)
-            ranks[block] = _score(context, database, block, queries, scores, alone=len(blocks) == 1)
-    write_text_atomically(context.output / "ranks.json", json.dumps(ranks) + "\n")
+            names = context.dataset(block).names
+            queries, positives = finished(features[block], whitening), positives_of(block, names, originals)
+            found = _found(context, database, queries)
+            located = _located(context, database, queries, positives, found)
+            score_block(scores, block, names, located, context.settings["measure"])
+            ranks[block] = dict(zip(names, found.tolist(), strict=True))
+            if block == MAIN_BLOCK or len(blocks) == 1:
+                values = scores.details["average_precision"][block]
+                save_per_query(scores, context.output / "predictions.csv", list(values), list(values.values()))
+    write_text_atomically(context.output / "ranks.json", json.dumps(ranks) + "\n")  # as `score copydays` reads it
     scores.files.append(str(context.output / "ranks.json"))
     scores.images = {**{block: len(values) for block, values in features.items()}, **scores.images}
     scores.warnings += _unusual_sizes(scores.images, present_blocks(root))
@@ -133,29 +140,24 @@ def _learn(features: FeatureMatrix | None, centred: bool) -> Whitening | None:
         raise InputError(f"cannot learn whitening: {error}; give more images as --set whitening=FOLDER") from error
 
 
-def _score(
-    context: EvaluationContext, database: Database, block: str, queries: Matrix, scores: Scores, *, alone: bool
-) -> dict[str, list[int]]:
-    """Add the block's mAP; gives the ids found for each copy, best first, as `dinobench score copydays` reads them."""
-    names, top = context.dataset(block).names, context.settings["top"]
-    positives = positives_of(block, names, context.dataset("original").names)
-    found = database.nearest(queries, top or SHOWN, context.settings["search"], context.device).indices.cpu().numpy()
-    located = _located(database, queries, positives, found if top else None)
-    score_block(scores, block, names, located, context.settings["measure"])
-    if block == MAIN_BLOCK or alone:
-        values = scores.details["average_precision"][block]
-        save_per_query(scores, context.output / "predictions.csv", list(values), list(values.values()))
-    return dict(zip(names, found.tolist(), strict=True))
+def _found(context: EvaluationContext, database: Database, queries: Matrix) -> NDArray[np.int64]:
+    """(copies, results) ids, best first: those that count, or the first few where all do."""
+    count, method = context.settings["top"] or SHOWN, context.settings["search"]
+    return database.nearest(queries, count, method, context.device).indices.cpu().numpy()
 
 
 def _located(
-    database: Database, queries: Matrix, positives: Sequence[Sequence[int]], lists: NDArray[np.int64] | None
+    context: EvaluationContext,
+    database: Database,
+    queries: Matrix,
+    positives: Sequence[Sequence[int]],
+    found: NDArray[np.int64],
 ) -> list[Positions]:
-    """Positions of each copy's originals: in its list, infinite beyond; without lists among all images."""
+    """Positions of each copy's originals, infinite beyond the `top` results (0: all of them)."""
     wanted: list[NDArray[np.int64]] = [np.array(ids, dtype=np.int64) for ids in positives]
-    if lists is None:
+    if not context.settings["top"]:
         return database.positions(queries, wanted)
-    return [positions_in_list(ranked, ids) for ranked, ids in zip(lists, wanted, strict=True)]
+    return [positions_in_list(ranked, ids) for ranked, ids in zip(found, wanted, strict=True)]
 
 
 def _unusual_sizes(images: Mapping[str, Any], present: Sequence[str]) -> list[str]:

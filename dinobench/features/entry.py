@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from dinobench.features.matrix import FeatureMatrix, Shard
 from dinobench.features.names import Column
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import atomic_path, sha256_file, write_text_atomically
+from dinobench.runtime.locks import try_lock
 
 SCHEMA = 1
 
@@ -114,16 +115,7 @@ class Entry:
 
     def lock(self, shard: int) -> FileLock | None:
         """The shard's lock, held by this process, or None while another one holds it."""
-        path = self.folder / "locks" / f"{shard:05d}"
-        lock = FileLock(path, thread_local=False)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
-        except Timeout:
-            return None
-        except OSError as error:
-            raise InputError(f"cannot lock {path}: {error.strerror}; check the folder's permissions") from error
-        return lock
+        return try_lock(self.folder / "locks" / f"{shard:05d}")
 
     def damaged(self, columns: Iterable[str] | None = None) -> list[Path]:
         """Committed files that are gone or whose bytes are not those written; `columns` limits the search."""

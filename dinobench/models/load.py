@@ -39,9 +39,15 @@ def load_backbone(spec: str, *, settings: Mapping[str, Any] = MODEL_SETTINGS) ->
     chosen = {**MODEL_SETTINGS, **{key: value for key, value in settings.items() if key in MODEL_SETTINGS}}
     scheme, _, name = spec.partition(":")
     _refuse_idle(scheme, spec, chosen)
-    if scheme in SOURCES and (name or spec == "pixels"):
-        return SOURCES[scheme](name, chosen)
-    return from_file(spec, checkpoint_path(spec, str(chosen["which"])), chosen)
+    if is_path(spec):
+        return from_file(spec, checkpoint_path(spec, str(chosen["which"])), chosen)
+    return SOURCES[scheme](name, chosen)
+
+
+def is_path(spec: str) -> bool:
+    """Whether a model SPEC is the path of a file or run directory, and not a library's name or a baseline."""
+    scheme, _, name = spec.partition(":")
+    return not (scheme in SOURCES and (name or spec == "pixels"))
 
 
 def _refuse_idle(scheme: str, spec: str, chosen: Mapping[str, Any]) -> None:

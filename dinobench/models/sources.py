@@ -39,6 +39,7 @@ def _timm(name: str, settings: Settings) -> LoadedBackbone:
         f"timm:{name}",
         lambda: create_timm(name, pretrained=settings["pretrained"], image_size=settings["image_size"]),
         UNTRAINED,
+        remote=settings["pretrained"],
     )
     preprocessing = timm_preprocessing(network)
     preprocessing = preprocessing.at(settings["image_size"] or preprocessing.size)
@@ -52,7 +53,12 @@ def _torchvision(name: str, settings: Settings) -> LoadedBackbone:
     size = settings["image_size"] or 224
     torch.manual_seed(settings["init_seed"])
     weights = torchvision.models.get_model_weights(name).DEFAULT if settings["pretrained"] else None
-    network = _downloaded(f"torchvision:{name}", lambda: torchvision.models.get_model(name, weights=weights), UNTRAINED)
+    network = _downloaded(
+        f"torchvision:{name}",
+        lambda: torchvision.models.get_model(name, weights=weights),
+        UNTRAINED,
+        remote=settings["pretrained"],
+    )
     preprocessing = Preprocessing().at(size)
     if weights is not None:
         recipe = weights.transforms()
@@ -137,10 +143,10 @@ def _origin(library: str, settings: Settings) -> str:
     return f"{library}'s published weights" if settings["pretrained"] else f"random, seed {settings['init_seed']}"
 
 
-def _downloaded(spec: str, get: Callable[[], T], instead: str = "") -> T:
+def _downloaded(spec: str, get: Callable[[], T], instead: str = "", *, remote: bool = True) -> T:
     """Run a download that the user asked for; whatever goes wrong on the way ends in one line."""
     try:
-        with hub_or_cache():
+        with hub_or_cache(remote):
             return get()
     except InputError:
         raise

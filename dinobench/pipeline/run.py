@@ -76,7 +76,6 @@ def load_model(plan: Plan, models_dir: Path | None = None) -> tuple[LoadedBackbo
     Raises:
         InputError: the weights cannot be had or do not fit.
     """
-    from dinobench.models.fetch import cached_weights
     from dinobench.models.load import MODEL_SETTINGS, load_backbone
     from dinobench.runtime.device import pick_device, prepare_device
 
@@ -87,9 +86,8 @@ def load_model(plan: Plan, models_dir: Path | None = None) -> tuple[LoadedBackbo
     if card is None or card.random:
         loaded = load_backbone(card.weights if card else plan.model, settings=plan.model_settings)
         return loaded, card or _card_of_random(loaded, cards.values())
-    path = cached_weights(card.name, card.weights)
     asked = {key: value for key, value in plan.model_settings.items() if value != MODEL_SETTINGS[key]}
-    loaded = load_backbone(str(path), settings={**card.settings, **asked})
+    loaded = load_backbone(str(_fetched(card)), settings={**card.settings, **asked})
     return dataclasses.replace(loaded, name=card.name, spec=card.name), card
 
 
@@ -100,20 +98,30 @@ def refuse_missing_model(plan: Plan, cards: Mapping[str, ModelCard]) -> None:
         InputError: what is missing, which name was probably meant, or how to get the weights.
     """
     from dinobench.models.checkpoints import checkpoint_path
+    from dinobench.models.load import is_path
+
+    card = cards.get(plan.model)
+    if card is not None:
+        if not card.random:
+            _fetched(card)
+        return
+    hint = did_you_mean(plan.model, cards)
+    if hint and not {":", "/"} & set(plan.model) and not Path(plan.model).exists():
+        raise InputError(f"no model {plan.model!r}: no such file, run directory or card; {hint}")
+    if is_path(plan.model):
+        checkpoint_path(plan.model, str(plan.model_settings["which"]))
+
+
+def _fetched(card: ModelCard) -> Path:
+    """The file of a card's weights; InputError where it is not here."""
     from dinobench.models.fetch import cached_weights
 
-    spec = plan.model
-    card = cards.get(spec)
-    if card is None:
-        hint = did_you_mean(spec, cards)
-        if hint and not {":", "/"} & set(spec) and not Path(spec).exists():
-            raise InputError(f"no model {spec!r}: no such file, run directory or card; {hint}")
-        if ":" not in spec and spec != "pixels":
-            checkpoint_path(spec, str(plan.model_settings["which"]))
-    elif not card.random and not card.released:
+    if not card.released:
         raise InputError(f"the weights of {card.name} are not released: {card.because}")
-    elif not card.random and cached_weights(card.name, card.weights) is None:
+    path = cached_weights(card.name, card.weights)
+    if path is None:
         raise InputError(f"the weights of {card.name} are not here; run `dinobench models fetch {card.name}` first")
+    return path
 
 
 def _card_of_random(loaded: LoadedBackbone, cards: Iterable[ModelCard]) -> ModelCard | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_text_atomically
 
@@ -156,3 +157,9 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def warn_if_missing(folder: Path, otherwise: str) -> None:
+    """Say that a folder of records which the user named is not there, and what is done without it."""
+    if folder != RECORDS and not folder.is_dir():
+        notice(f"warning: there is no folder of records {folder}; {otherwise}")

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dinobench.results.figures.curves import draw_curves, read_log
-from dinobench.results.records import RECORDS, RecordStore, RunRecord
+from dinobench.results.records import RecordStore, RunRecord, warn_if_missing
 from dinobench.results.tables import build_tables
 from dinobench.results.tables.build import Table
 from dinobench.results.tables.render import to_html
-from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_text_atomically
 
@@ -34,8 +33,7 @@ def write_report(results: Path, output: Path, runs: Path = Path("runs")) -> Path
     Raises:
         InputError: there is neither a record nor a run to report on.
     """
-    if results != RECORDS and not results.is_dir():
-        notice(f"warning: there is no folder of records {results}; the report is of the runs alone")
+    warn_if_missing(results, "the report is of the runs alone")
     records = list(RecordStore(results))
     logs = sorted(runs.glob("*/log.jsonl"))
     if not records and not logs:

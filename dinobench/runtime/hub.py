@@ -12,14 +12,17 @@ from urllib.request import getproxies
 
 
 @contextlib.contextmanager
-def hub_or_cache() -> Iterator[None]:
+def hub_or_cache(remote: bool = True) -> Iterator[None]:
     """Within, a hub that cannot be reached is not asked: its cache serves, and a miss fails at once.
 
     Its clients would try again for half a minute and print a line each time.
+
+    Args:
+        remote: whether the user named something remote at all; if not, not even the hub's address is looked up.
     """
     from huggingface_hub import constants
 
-    clients = [] if _reachable(urlsplit(constants.ENDPOINT).hostname or "") else list(_clients())
+    clients = [] if not remote or _reachable(urlsplit(constants.ENDPOINT).hostname or "") else list(_clients())
     before = [client.HF_HUB_OFFLINE for client in clients]
     try:
         for client in clients:

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.locks import try_lock
 from dinobench.runtime.processes import rank
 
 
@@ -22,11 +21,9 @@ def hold(folder: Path) -> Iterator[None]:
     if rank() != 0:  # the first process writes
         yield
         return
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise InputError(f"another training is writing into {folder}; wait for it, or give another --output") from error
+    lock = try_lock(folder / ".lock")
+    if lock is None:
+        raise InputError(f"another training is writing into {folder}; wait for it, or give another --output")
     try:
         yield
     finally:

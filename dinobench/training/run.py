@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -164,7 +165,7 @@ class Run:
             ends_epoch, late, stop = self.step % per_epoch == 0, False, self._asked_to_stop()
             if ends_epoch:
                 self.learner.end_epoch()
-            if ends_epoch or self.step % self.recipe.log_every == 0:
+            if ends_epoch or stop or self.step % self.recipe.log_every == 0:  # the loss is read before it is saved
                 read, line = self._log(recent, read)
                 epoch_lines.append(line)
                 late = self._all_agree(read - saved > 60 * self.recipe.save_minutes)
@@ -174,16 +175,15 @@ class Run:
             if ends_epoch or late or stop:
                 self._save()
                 saved = time.monotonic()
-            if stop:
-                raise StoppedError(
-                    self.signals.number, f"stopped at step {self.step}; the same command continues there"
-                )
+            if stop and self.step < self.plan.steps:
+                number = self.signals.number or signal.SIGTERM  # which came to another process
+                raise StoppedError(number, f"stopped at step {self.step}; the same command continues there")
 
     def _asked_to_stop(self) -> bool:
-        """Whether a signal came to any process; many of them ask each other now and then, for that costs time."""
-        if world_size() > 1 and self.step % self.recipe.log_every:
-            return False
-        return self._all_agree(self.signals.number != 0)
+        """Whether a signal came to any process; several ask each other now and then, for that waits for the device."""
+        if world_size() == 1:
+            return self.signals.number != 0
+        return self.step % self.recipe.log_every == 0 and self._all_agree(self.signals.number != 0)
 
     def _all_agree(self, late: bool) -> bool:
         """Whether any process thinks so: clocks differ, but all must save together."""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from dinobench.data.dataset import ImageSet
-from dinobench.data.manifest import manifest_of
+from dinobench.data.manifest import Manifest, manifest_of
 from dinobench.data.open import open_dataset
 from dinobench.data.stream import ImageStream, open_stream
 from dinobench.runtime.errors import InputError
@@ -57,8 +57,9 @@ def open_source(recipe: Recipe, spec: str, device: torch.device) -> Source:
         return _streamed_source(recipe, spec)
     images = open_dataset(spec, "train")
     plan = _plan(recipe, len(images))
-    data = {"spec": spec, "images": len(images), "manifest": manifest_of(images).sha256}
-    probe = _probe(recipe, images, spec, device)
+    manifest = manifest_of(images)
+    data = {"spec": spec, "images": len(images), "manifest": manifest.sha256}
+    probe = _probe(recipe, images, manifest, spec, device)
     return Source(plan, data, _views(recipe, DecodedImages(images, recipe.in_channels)), probe)
 
 
@@ -114,13 +115,13 @@ def _views(recipe: Recipe, images: DecodedImages | None) -> ViewBatches:
     return ViewBatches(images, multi_crop(recipe), recipe.seed, recipe.in_channels)
 
 
-def _probe(recipe: Recipe, images: ImageSet, spec: str, device: torch.device) -> Probe | None:
+def _probe(recipe: Recipe, images: ImageSet, manifest: Manifest, spec: str, device: torch.device) -> Probe | None:
     if recipe.knn_every == 0 or not images.labelled or rank() != 0:
         return None
     try:
         queries = open_dataset(spec, "val")
     except InputError:
         return None  # training needs no labels and no second split
-    if manifest_of(queries) == manifest_of(images):
-        return None  # one split under both names
-    return Probe(images, queries, recipe, device) if queries.labelled else None
+    if not queries.labelled or manifest_of(queries) == manifest:  # equal: one split under both names
+        return None
+    return Probe(images, queries, recipe, device)

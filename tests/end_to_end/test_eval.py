@@ -254,6 +254,11 @@ def test_a_dry_run_counts_what_a_layout_holds(tmp_path: Path) -> None:
     assert "4 strong images" in done.output and "problem: " in done.output
 
 
+def test_a_dry_run_finds_embedded_data_for_a_task_of_another_layout() -> None:
+    done = run("eval", "--task", "finetune-cifar10", "--model", "pixels", "--data", "digits", "--dry-run")
+    assert "1437 images" in done.output and "missing" not in done.output
+
+
 def test_a_setting_of_task_and_model_is_one_reason(tmp_path: Path) -> None:
     data = tmp_path / "flowers"
     get_twin("flowers").write(data)

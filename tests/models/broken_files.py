@@ -66,29 +66,17 @@ def empty(folder: Path) -> Path:
     return write(folder / "x.pth", b"")
 
 
-@broken("no checkpoint")
-def text(folder: Path) -> Path:
-    return write(folder / "x.pth", b"just some notes\n")
-
-
-@broken("no checkpoint")
-def html_page(folder: Path) -> Path:
-    return write(folder / "x.pth", b"<!DOCTYPE html><html>404 not found</html>")
-
-
-@broken("no checkpoint")
-def lfs_pointer(folder: Path) -> Path:
-    return write(folder / "x.pth", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
-
-
-@broken("no checkpoint")
-def jpeg(folder: Path) -> Path:
-    return write(folder / "x.pth", b"\xff\xd8\xff\xe0" + bytes(64))
-
-
-@broken("no checkpoint")
-def zeros(folder: Path) -> Path:
-    return write(folder / "x.pth", bytes(4096))
+NO_CHECKPOINTS = {
+    "text": b"just some notes\n",
+    "html_page": b"<!DOCTYPE html><html>404 not found</html>",
+    "lfs_pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+    "jpeg": b"\xff\xd8\xff\xe0" + bytes(64),
+    "zeros": bytes(4096),
+}
+BROKEN |= {
+    name: (lambda folder, data=data: write(folder / "x.pth", data), "no checkpoint")
+    for name, data in NO_CHECKPOINTS.items()
+}
 
 
 @broken("no such file")

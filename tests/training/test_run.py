@@ -249,19 +249,24 @@ def test_a_run_directory_is_a_model(tmp_path):
     assert all(torch.equal(value, teacher[f"backbone.{key}"]) for key, value in ours.items())
 
 
+def signal_at(monkeypatch, step: int, number: int = signal.SIGTERM, factor: float = 1.0) -> None:
+    """The signal during that step, whose views are multiplied."""
+    original, steps = run.Learner.step, []
+
+    def signalled(self, batch, settings):
+        steps.append(None)
+        if len(steps) == step:
+            os.kill(os.getpid(), number)
+            batch = [[views * factor for views in batch[0]]]
+        return original(self, batch, settings)
+
+    monkeypatch.setattr(run.Learner, "step", signalled)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_after_a_checkpoint_and_the_run_goes_on_exactly(tmp_path, monkeypatch, number):
     whole, folder = trained(tmp_path / "whole", drop_path=0.2), tmp_path / "stopped"
-    step = run.Learner.step
-
-    def signalled(self, batch, settings):
-        signals.append(None)
-        if len(signals) == 3:
-            os.kill(os.getpid(), number)
-        return step(self, batch, settings)
-
-    signals: list[None] = []
-    monkeypatch.setattr(run.Learner, "step", signalled)
+    signal_at(monkeypatch, 3, number)
     before = signal.getsignal(number)
     with pytest.raises(StoppedError, match="stopped at step 3") as stopped:
         trained(folder, drop_path=0.2)
@@ -290,3 +295,15 @@ def test_the_checkpoint_before_a_trouble_is_kept_until_the_run_is_well(tmp_path,
     assert load(trained(tmp_path / "sick") / "last_good.pth")["epoch"] == 1
     sick_epochs -= {3}
     assert not (trained(tmp_path / "well") / "last_good.pth").exists()
+
+
+def test_a_signal_saves_no_loss_that_is_not_finite(tmp_path, monkeypatch):
+    signal_at(monkeypatch, 3, factor=float("inf"))
+    with pytest.raises(InputError, match="the loss is nan at step"):
+        trained(tmp_path / "run", log_every=10)
+    assert load(tmp_path / "run" / "checkpoint.pth")["iteration"] == 2
+
+
+def test_a_signal_in_the_last_step_comes_too_late_to_stop(tmp_path, monkeypatch):
+    signal_at(monkeypatch, 6)
+    assert load(trained(tmp_path / "run") / "checkpoint.pth")["iteration"] == 6

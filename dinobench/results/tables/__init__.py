@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from dinobench.cards import load_models, load_tasks, packaged
-from dinobench.results.records import RECORDS, RecordStore
+from dinobench.results.records import RECORDS, RecordStore, warn_if_missing
 from dinobench.results.tables.build import Table, build_table, read_published
 from dinobench.results.tables.render import render, title
 from dinobench.results.tables.specs import select_tables
-from dinobench.runtime.console import notice
 
 
 def build_tables(
@@ -34,8 +33,7 @@ def tables(
     Raises:
         InputError: unknown table or format, or a broken record.
     """
-    if results != RECORDS and not results.is_dir():
-        notice(f"warning: there is no folder of records {results}; only the published figures are shown")
+    warn_if_missing(results, "only the published figures are shown")
     built = build_tables(name, results, tasks_dir=tasks_dir, models_dir=models_dir)
     named = style == "csv" and len(built) > 1  # the other styles have a place for the title
     return "\n".join((f"# {title(table)}\n" if named else "") + render(table, style) for table in built)
