@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dinobench.metrics.products import COLUMNS, ExactProducts, Products, ScreeningProducts
+
 QUERY_ROWS = 256  # queries per matrix product
-_GROUP = 32  # columns that share one maximum
+_WORTH = 1 / 64  # of a block's entries: looking at more of them once again takes longer than the screen saves
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,9 @@ class Neighbours:
         return Neighbours(self.similarities[~listed].view(shape), self.indices[~listed].view(shape))
 
 
-def nearest(queries: Tensor, bank: Iterable[Tensor], k: int, query_block: int = QUERY_ROWS) -> Neighbours:
+def nearest(
+    queries: Tensor, bank: Iterable[Tensor], k: int, query_block: int = QUERY_ROWS, *, screen: bool = False
+) -> Neighbours:
     """The `k` rows of `bank` with the largest inner product to each query; exact.
 
     Memory beyond the inputs: one similarity block of `query_block` times the longest bank block, and the answer.
@@ -43,20 +47,26 @@ def nearest(queries: Tensor, bank: Iterable[Tensor], k: int, query_block: int = 
         bank: blocks (n_i, D) of consecutive rows, moved to the queries' device and dtype one at a time.
         k: at most the bank's rows.
         query_block: queries per matrix product.
+        screen: take bf16 products first, and exact ones only of the rows that those leave in question. The answer is
+            the same, sooner where bf16 is much faster and the queries are float32.
     """
     parts = torch.split(queries, query_block)
     best = [_nobody(part) for part in parts]
-    table, start = queries.new_empty(0), 0
+    exact = ExactProducts(parts)
+    products: Products = ScreeningProducts(parts) if screen else exact
+    start = 0
     for block in bank:
-        rows, gap = block.to(queries), -len(block) % _GROUP
+        rows, gap = block.to(queries), -len(block) % COLUMNS
         rows = F.pad(rows, (0, 0, 0, gap)) if gap else rows
-        table = _at_least_as_large(table, len(parts[0]) * len(rows))
-        for number, part in enumerate(parts):
-            similarities = torch.mm(part, rows.T, out=table[: len(part) * len(rows)].view(len(part), len(rows)))
-            if gap:
-                similarities[:, len(block) :] = -torch.inf
-            found = _promising(similarities, k, best[number], start)
-            best[number] = merge(best[number], found, k, in_order=False)
+        products.take(rows, len(block))
+        for number, known in enumerate(best):
+            found = _promising(products, number, k, known, len(block))
+            if found is None:  # so it will be in the next blocks
+                products = exact
+                products.take(rows, len(block))
+                found = _promising(products, number, k, known, len(block))
+                assert found is not None
+            best[number] = merge(known, _padded(*found, len(parts[number]), start), k, in_order=False)
         start += len(block)
     for number, answer in enumerate(best):  # one by one, so that few are there twice
         best[number] = _in_order(answer)
@@ -87,39 +97,43 @@ def _nobody(queries: Tensor) -> Neighbours:
     return Neighbours(empty, empty.long())
 
 
-def _at_least_as_large(table: Tensor, size: int) -> Tensor:
-    return table if len(table) >= size else table.new_empty(size)
+def _promising(
+    products: Products, number: int, k: int, best: Neighbours, length: int
+) -> tuple[Tensor, Tensor, Tensor] | None:
+    """Entries of a block that may be among the k best, `best` being those known: query, column, and exact product.
 
-
-def _promising(similarities: Tensor, k: int, best: Neighbours, start: int) -> Neighbours:
-    """Entries of a block (Q, n) that may be among the k best, `best` being those known; -inf where there are none.
-
-    A row's k-th best so far bounds its entries worth a look from below, and so does the k-th largest of its groups'
-    maxima. Taking maxima reads each entry once, and few groups pass; sorting would read each entry many times.
+    None where a screen lets so many pass that it saves nothing. A row's k-th best so far bounds its entries worth a
+    look from below, and so does the k-th largest of its groups' maxima. Taking maxima reads each entry once, and few
+    groups pass; sorting would read each entry many times.
     """
-    maxima = similarities.view(len(similarities), -1, _GROUP).amax(2)
-    if best.indices.shape[1] == k:
-        floor = best.similarities.amin(1).nextafter(maxima.new_tensor(torch.inf))
-    elif maxima.shape[1] > k:
-        floor = maxima.topk(k, sorted=False).values.amin(1)
+    screening, known = isinstance(products, ScreeningProducts), best.indices.shape[1] == k
+    if screening and not known and k > _WORTH * length:
+        return None
+    scores = products.scores(number)
+    maxima = products.grouped(scores).amax(2)
+    if known:
+        floor = products.lowest(number, best.similarities.amin(1).nextafter(best.similarities.new_tensor(torch.inf)))
     else:
-        values, columns = similarities.topk(min(k, similarities.shape[1]), sorted=False)
-        return Neighbours(values, columns + start)
-    return _not_below(floor, similarities, maxima, start)
+        enough = maxima if maxima.shape[1] > k else scores
+        floor = products.lowest_like(number, enough.topk(min(k, length), sorted=False).values.amin(1))
+    passing = (maxima >= floor[:, None]).flatten().nonzero()[:, 0]
+    if screening and len(passing) > _WORTH * scores.numel():
+        return None
+    row, group = passing // maxima.shape[1], passing % maxima.shape[1]
+    entries = products.grouped(scores)[row, group]
+    inside = (entries >= floor.index_select(0, row)[:, None]).flatten().nonzero()[:, 0]
+    pair, place = inside // entries.shape[1], inside % entries.shape[1]
+    columns = products.grouped(torch.arange(scores.shape[1], device=scores.device)[None])[0]
+    query, column = row.index_select(0, pair), columns[group.index_select(0, pair), place]
+    return query, column, products.exact(number, query, column)
 
 
-def _not_below(floor: Tensor, similarities: Tensor, maxima: Tensor, start: int) -> Neighbours:
-    """Entries (Q, n) not below their row's `floor` (Q,), found in the groups whose maximum is not, padded by -inf."""
-    group = (maxima >= floor[:, None]).flatten().nonzero()[:, 0]
-    entries = similarities.view(-1, _GROUP).index_select(0, group)
-    bound = floor.index_select(0, group // maxima.shape[1])
-    inside = (entries >= bound[:, None]).flatten().nonzero()[:, 0]
-    place = group.index_select(0, inside // _GROUP) * _GROUP + inside % _GROUP  # in the block, read row by row
-    query, column = place // similarities.shape[1], place % similarities.shape[1]
-    counts = torch.bincount(query, minlength=len(similarities))
+def _padded(query: Tensor, column: Tensor, products: Tensor, queries: int, start: int) -> Neighbours:
+    """Pairs as rows: (queries, most pairs of a query), with -inf where a query has fewer."""
+    counts = torch.bincount(query, minlength=queries)
     slot = torch.arange(len(query), device=query.device) - (counts.cumsum(0) - counts).index_select(0, query)
-    shape = (len(similarities), int(counts.max()))
-    padded = Neighbours(similarities.new_full(shape, -torch.inf), query.new_zeros(shape))
-    padded.similarities[query, slot] = entries.flatten().index_select(0, inside)
+    shape = (queries, int(counts.max()))
+    padded = Neighbours(products.new_full(shape, -torch.inf), query.new_zeros(shape))
+    padded.similarities[query, slot] = products
     padded.indices[query, slot] = column + start
     return padded

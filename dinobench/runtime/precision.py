@@ -47,11 +47,12 @@ def autocast(device: torch.device, precision: str, allowed: Sequence[str] = INFE
 @functools.cache
 def _warn_of_imitation() -> None:
     """Once per process: bf16 on a CPU without it is slower than fp32, which nobody who asked for it expects."""
-    if not _cpu_has_bf16():
+    if not cpu_has_bf16():
         notice("warning: this CPU has no bf16 arithmetic and imitates it, several times slower than precision=fp32")
 
 
-def _cpu_has_bf16() -> bool:
+def cpu_has_bf16() -> bool:
+    """Whether the CPU multiplies bf16 numbers itself, twice as fast as float32."""
     try:
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     except (AttributeError, RuntimeError):

@@ -40,13 +40,13 @@ def test_an_unknown_precision_is_refused_by_name() -> None:
 def test_a_cpu_without_bf16_says_once_that_it_is_slow(
     native: bool, lines: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(precision, "_cpu_has_bf16", lambda: native)
+    monkeypatch.setattr(precision, "cpu_has_bf16", lambda: native)
     for _ in range(3):
         autocast(CPU, "bf16")
     assert capsys.readouterr().err.count("no bf16 arithmetic") == lines
 
 
 def test_fp32_says_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(precision, "_cpu_has_bf16", lambda: False)
+    monkeypatch.setattr(precision, "cpu_has_bf16", lambda: False)
     autocast(CPU, "fp32")
     assert capsys.readouterr().err == ""
