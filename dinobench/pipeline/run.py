@@ -14,6 +14,7 @@ from dinobench.pipeline.plan import Job, Plan, make_plan
 from dinobench.pipeline.record import make_record
 from dinobench.results.records import RECORDS, RecordStore, RunRecord, run_name
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.signals import StoppedError
 from dinobench.runtime.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -135,6 +136,8 @@ def _attempt(plan: Plan, job: Job, context: EvaluationContext, card: ModelCard |
     alone = len(plan.jobs) == 1
     try:
         return _run(plan, job, context, card)
+    except StoppedError:
+        raise
     except InputError as error:
         if alone:
             raise

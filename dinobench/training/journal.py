@@ -56,7 +56,6 @@ class Journal:
     def say(self, line: str) -> None:
         """A line for the user."""
         if self.speaking:
-            self._bar.clear()
             notice(line)
 
     def close(self) -> None:

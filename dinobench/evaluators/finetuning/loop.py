@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,12 @@ from dinobench.evaluators.finetuning.recipe import Recipe
 from dinobench.evaluators.finetuning.scoring import Crops, predict
 from dinobench.evaluators.shared import checkpoint
 from dinobench.metrics.classification import accuracy
-from dinobench.runtime.console import progress
+from dinobench.runtime.console import notice, progress
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.precision import INFERENCE, autocast
 from dinobench.runtime.processes import barrier, rank, sum_over_processes, world_size
 from dinobench.runtime.seeds import seed_everything
+from dinobench.runtime.signals import StoppedError, StopSignals
 
 SAVE_SECONDS = 300.0  # between checkpoints within an epoch
 PRECISIONS = (*INFERENCE, "fp16")
@@ -121,20 +122,30 @@ class FineTuning:
         """Train to the last epoch, from the checkpoint at `path` where there is one and `resume` says so.
 
         Raises:
+            StoppedError: by a signal, after a checkpoint.
             InputError: the checkpoint belongs to another run, an image is unreadable, or the loss is not finite.
         """
         if resume and (state := checkpoint.load(path, identity)) is not None:
             self._restore(state)
+        with StopSignals() if world_size() == 1 else contextlib.nullcontext() as signals:
+            self._train(path, identity, signals)
+        return self.progress
+
+    def _train(self, path: Path, identity: dict[str, Any], signals: StopSignals | None) -> None:
+        """A signal stops the run after the step it came in; several processes die of it, and resume."""
         saved = time.monotonic()
         for batch in self._batches():
             self._update(batch)
+            number = 0 if signals is None else signals.number
             if self.progress.step % self.order.steps_per_epoch == 0:
                 self._finish_epoch()
-            elif time.monotonic() - saved < SAVE_SECONDS:
+            elif not number and time.monotonic() - saved < SAVE_SECONDS:
                 continue
             self._save(path, identity)
             saved = time.monotonic()
-        return self.progress
+            if number and self.progress.step < self.recipe.epochs * self.order.steps_per_epoch:
+                message = f"stopped at step {self.progress.step}; the same command continues there"
+                raise StoppedError(number, message)
 
     def scored_model(self) -> nn.Module:
         """The network whose figures count: the averaged one where the recipe averages."""
@@ -212,6 +223,8 @@ class FineTuning:
         if entry[self.sets.selection] > max((past[self.sets.selection] for past in done.history), default=-1.0):
             done.best_epoch, done.best_predictions = epoch, done.predictions
         done.history.append(entry)
+        if rank() == 0:
+            notice(f"epoch {epoch}/{self.recipe.epochs}  loss {entry['loss']:.4f}  {_said(entry)}")
         done.loss_sum, done.loss_steps = 0.0, 0
 
     def _predict(self, crops: Crops) -> Tensor:
@@ -253,6 +266,11 @@ class FineTuning:
 
     def _autocast(self) -> torch.autocast:
         return autocast(self.machine.device, self.machine.precision, PRECISIONS)
+
+
+def _said(entry: Mapping[str, float]) -> str:
+    names = {"test": "top-1", "held_out": "held-out top-1"}
+    return "  ".join(f"{name} {entry[use]:.2f}%" for use, name in names.items() if use in entry)
 
 
 def _labels(images: ImageSet) -> Tensor:

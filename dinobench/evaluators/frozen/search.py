@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from dinobench.features.matrix import FeatureMatrix
-from dinobench.metrics.neighbours import Neighbours, merge, nearest
+from dinobench.metrics.neighbours import QUERY_ROWS, Neighbours, merge, nearest
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.precision import cpu_has_bf16
 from dinobench.runtime.suggest import unknown
@@ -91,8 +91,12 @@ def _by_blocks(queries: Tensor, bank: Bank, k: int) -> Neighbours:
 
 
 def screening_pays(queries: Tensor) -> bool:
-    """Whether a bf16 look before exact products saves time: for float32 on a CPU with bf16 arithmetic."""
-    return queries.device.type == "cpu" and queries.dtype == torch.float32 and cpu_has_bf16()
+    """Whether a bf16 look before exact products saves time: for float32 on a CPU with bf16 arithmetic.
+
+    Fewer queries than a part's do not make up for copying the bank.
+    """
+    fits = queries.device.type == "cpu" and queries.dtype == torch.float32 and len(queries) >= QUERY_ROWS
+    return fits and cpu_has_bf16()
 
 
 def _normalised(bank: Bank, like: Tensor) -> Iterator[Tensor]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import torch
 
 from dinobench.evaluators.finetuning import loop
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.signals import StoppedError
 from tests.evaluators.finetuning.toys import recipe, run, train, weights
 
 MIXED = {"mixup": 0.8, "cutmix": 1.0, "erasing": 0.5, "drop_path": 0.2, "repeats": 2}
@@ -51,6 +54,32 @@ def test_a_run_stopped_anywhere_goes_on_to_the_same_weights(
     assert torch.equal(weights(second), weights(whole))
     assert second.progress.history == whole.progress.history
     assert torch.equal(second.progress.predictions, whole.progress.predictions)
+
+
+def test_a_signal_stops_after_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "cut" / "checkpoint.pth"
+    first = run(recipe())
+    take_step = first._update
+
+    def update(batch: loop.Batch) -> None:
+        if batch.step == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        take_step(batch)
+
+    monkeypatch.setattr(first, "_update", update)
+    with pytest.raises(StoppedError, match="stopped at step 2"):
+        first.run(path, {})
+    second = run(recipe())
+    second.run(path, {})
+    assert torch.equal(weights(second), weights(train(recipe(), tmp_path / "whole")))
+
+
+def test_every_epoch_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tuned = train(recipe(epochs=2), tmp_path)
+    lines = capsys.readouterr().err.splitlines()
+    last = tuned.progress.history[-1]
+    assert [line.split()[1] for line in lines] == ["1/2", "2/2"]
+    assert lines[-1].endswith(f"loss {last['loss']:.4f}  top-1 {last['test']:.2f}%")
 
 
 def test_without_resuming_a_run_starts_anew(tmp_path: Path) -> None:

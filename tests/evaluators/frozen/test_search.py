@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
+from dinobench.evaluators.frozen import search as search_module
 from dinobench.evaluators.frozen.search import RowsInMemory, search
 from dinobench.runtime.errors import InputError
 from tests.features.stored import stored
@@ -70,3 +71,22 @@ def test_processes_merge_exactly(bank, processes, k):
 def test_an_unknown_method():
     with pytest.raises(InputError, match="did you mean blocks"):
         search(QUERIES, RowsInMemory(BANK), 1, "block", CPU)
+
+
+def test_a_bf16_look_finds_the_same_and_is_taken_where_it_pays(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    queries, rows = (torch.randn(n, 16, generator=generator) for n in (300, 5000))
+    screens = []
+    nearest = search_module.nearest
+    monkeypatch.setattr(
+        search_module, "nearest", lambda *given, screen: screens.append(screen) or nearest(*given, screen=screen)
+    )
+    found = []
+    for fast in (False, True):
+        monkeypatch.setattr(search_module, "cpu_has_bf16", lambda fast=fast: fast)
+        found.append(search(queries, RowsInMemory(rows), 5, "blocks", CPU))
+        search(queries[:20], RowsInMemory(rows), 5, "blocks", CPU)
+        search(queries.double(), RowsInMemory(rows.double()), 5, "blocks", CPU)
+    assert screens == [False, False, False, True, False, False]
+    torch.testing.assert_close(found[0].similarities, found[1].similarities)
+    assert torch.equal(found[0].indices, found[1].indices)
