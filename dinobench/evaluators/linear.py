@@ -110,7 +110,7 @@ def _augmented_sets(context: EvaluationContext, settings: Mapping[str, Any], val
     if images.classes != val.classes:
         raise InputError(f"train has {len(images.classes)} classes and val {len(val.classes)}, and they differ")
     if not images.labelled:
-        raise InputError(f"{images.name} has images without label; the linear probe needs one for each")
+        raise InputError(f"{images.name} of {context.data} has images without label; name labelled ones with --data")
     kept, held = _split(images.labels, settings["held_out"], context.seed)
     left_out: dict[int, str] = {}
     names = settings["features"]

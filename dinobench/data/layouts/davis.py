@@ -90,11 +90,18 @@ def sequence_names(root: Path, split: str, year: str) -> tuple[str, ...]:
     listing = root / "ImageSets" / year / f"{split}.txt"
     if year == "2016" and not listing.is_file():
         listing = root / "ImageSets" / "480p" / f"{split}.txt"
+    _refuse_other_year(root, split, year, listing)
     lines = require(listing).read_text(encoding="utf-8").split("\n")
     names = [Path(line.split()[0]).parent.name or line.strip() for line in lines if line.strip()]
     if not names:
         raise InputError(f"{listing} names no sequence; fetch it again")
     return tuple(dict.fromkeys(names))
+
+
+def _refuse_other_year(root: Path, split: str, year: str, listing: Path) -> None:
+    other, task = {"2016": ("2017", "davis"), "2017": ("2016", "davis2016")}[year]
+    if not listing.is_file() and (root / "ImageSets" / other / f"{split}.txt").is_file():
+        raise InputError(f"no file {listing}, but the list of DAVIS {other} is there: --task {task} scores that")
 
 
 def read_video(root: Path, name: str, *, merged: bool = False) -> Video:

@@ -48,7 +48,10 @@ def labelled_features(context: EvaluationContext, split: str, feature: str = "cl
         raise unknown("unreadable", context.settings["unreadable"], UNREADABLE)
     images = context.dataset(split)
     if not images.labelled:
-        raise InputError(f"{images.name} has images without label; {context.task} needs one for each")
+        raise InputError(
+            f"{images.name} of {context.data} has images without label, and {context.task} needs one for each; "
+            "name labelled images with --data"
+        )
     with context.clock.phase(f"features of {split}"):
         matrix = stored_matrix(context, split, images, feature)
     skipped = skipped_line(images, matrix.unreadable)

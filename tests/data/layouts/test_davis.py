@@ -43,6 +43,14 @@ def test_frame_lists_of_the_2016_release_serve(tmp_path: Path) -> None:
     assert davis.sequence_names(root, "val", "2016") == ("a", "b")
 
 
+@pytest.mark.parametrize("year, other, task", [("2016", "2017", "davis"), ("2017", "2016", "davis2016")])
+def test_a_folder_of_the_other_year_names_its_task(year: str, other: str, task: str, tmp_path: Path) -> None:
+    root = write_davis(tmp_path)
+    (root / "ImageSets" / year / "val.txt").unlink()
+    with pytest.raises(InputError, match=f"the list of DAVIS {other} is there: --task {task} scores that"):
+        davis.sequence_names(root, "val", year)
+
+
 @pytest.mark.parametrize("folder, kind", [("JPEGImages", "frame"), ("Annotations", "mask")])
 def test_a_frame_or_mask_without_its_partner_is_named(folder: str, kind: str, tmp_path: Path) -> None:
     root = write_davis(tmp_path)
