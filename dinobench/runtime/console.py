@@ -9,8 +9,6 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from dinobench.runtime.processes import rank
-
 T = TypeVar("T")
 _SECONDS = 60.0  # between two lines of a log
 
@@ -24,6 +22,8 @@ def progress(items: Iterable[T], label: str, total: int | None = None) -> Iterat
 
 
 def _told(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:
+    from dinobench.runtime.processes import rank
+
     if total is None and isinstance(items, Sized):
         total = len(items)
     start = last = time.monotonic()
