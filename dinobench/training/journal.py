@@ -84,10 +84,10 @@ def _short(value: float) -> str:
 
 
 def _keep_until(path: Path, step: int) -> None:
-    """Drop the lines after `step`, and one that a killed run left unfinished."""
+    """Drop the lines after `step`, all of them where it is 0, and one that a killed run left unfinished."""
     if not path.is_file():
         return
-    kept = [line for line in path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
+    kept = [line for line in path.read_text(encoding="utf-8").splitlines() if 0 < step >= _step_of(line)]
     write_text_atomically(path, "".join(line + "\n" for line in kept))
 
 

@@ -99,6 +99,18 @@ def test_the_log_tells_every_step(tmp_path):
     assert load(folder / "best.pth")["untrained"] == epochs[0]["knn"]
 
 
+def test_a_run_killed_before_its_first_checkpoint_starts_its_log_anew(tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(run.Learner, "step", killed)
+        trained(tmp_path / "run", knn_every=1)
+    folder = trained(tmp_path / "run", knn_every=1)
+    steps = [json.loads(line)["step"] for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert steps == [0, 1, 2, 2, 3, 4, 4, 5, 6, 6]
+
+
 def test_resume_is_exact_wherever_it_stops(tmp_path, monkeypatch):
     whole = trained(tmp_path / "whole", drop_path=0.2, save_minutes=1e-9)
     for stop in (1, 2, 5):
