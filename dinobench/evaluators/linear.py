@@ -18,6 +18,7 @@ from dinobench.evaluators.frozen.epochs import Epoch, augmented_epochs, cached_e
 from dinobench.evaluators.frozen.features import (
     LabelledFeatures,
     labelled_features,
+    require_labels,
     require_same_classes,
     skipped_line,
     stored_matrix,
@@ -109,8 +110,7 @@ def _augmented_sets(context: EvaluationContext, settings: Mapping[str, Any], val
     images = context.dataset("train")
     if images.classes != val.classes:
         raise InputError(f"train has {len(images.classes)} classes and val {len(val.classes)}, and they differ")
-    if not images.labelled:
-        raise InputError(f"{images.name} of {context.data} has images without label; name labelled ones with --data")
+    require_labels(context, images)
     kept, held = _split(images.labels, settings["held_out"], context.seed)
     left_out: dict[int, str] = {}
     names = settings["features"]

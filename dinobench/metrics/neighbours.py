@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from dinobench.metrics.products import COLUMNS, ExactProducts, Products, ScreeningProducts
 
 QUERY_ROWS = 256  # queries per matrix product
-_WORTH = 1 / 64  # of a block's entries: looking at more of them once again takes longer than the screen saves
 
 
 @dataclass(frozen=True)
@@ -106,8 +105,8 @@ def _promising(
     look from below, and so does the k-th largest of its groups' maxima. Taking maxima reads each entry once, and few
     groups pass; sorting would read each entry many times.
     """
-    screening, known = isinstance(products, ScreeningProducts), best.indices.shape[1] == k
-    if screening and not known and k > _WORTH * length:
+    known = best.indices.shape[1] == k
+    if not known and k > products.worth * length:
         return None
     scores = products.scores(number)
     maxima = products.grouped(scores).amax(2)
@@ -117,7 +116,7 @@ def _promising(
         enough = maxima if maxima.shape[1] > k else scores
         floor = products.lowest_like(number, enough.topk(min(k, length), sorted=False).values.amin(1))
     passing = (maxima >= floor[:, None]).flatten().nonzero()[:, 0]
-    if screening and len(passing) > _WORTH * scores.numel():
+    if len(passing) > products.worth * scores.numel():
         return None
     row, group = passing // maxima.shape[1], passing % maxima.shape[1]
     entries = products.grouped(scores)[row, group]

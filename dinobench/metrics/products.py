@@ -6,6 +6,7 @@ products: a bf16 product and its bound only say of which rows they must be taken
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Protocol
@@ -14,13 +15,16 @@ import torch
 from torch import Tensor
 
 COLUMNS = 32  # a block's length is a multiple of it
-_FLOAT32_ERROR = 2.0**-23  # per term of a sum: of the products, and of what they are compared with
+_FLOAT32_ERROR = 2.0**-22  # per term of a sum: of scores and products, of what they are compared with, of the mean's
 _AT_ONCE = 1024  # rows, which stay in the cache while they are worked on
 _ROUNDING = 2.0**-8  # of a number to bf16
 
 
 class Products(Protocol):
     """What a search asks of the products with the block it is at; queries come in parts, by number."""
+
+    worth: float
+    """Of the entries of a block: to look at more of them once again takes longer than the scores save."""
 
     def take(self, rows: Tensor, length: int) -> None:
         """Go on to a block (n, D), of which all rows from `length` on are padding."""
@@ -43,6 +47,8 @@ class Products(Protocol):
 
 class ExactProducts:
     """Scores that are the products."""
+
+    worth = math.inf
 
     def __init__(self, parts: Sequence[Tensor]) -> None:
         self.parts = parts
@@ -81,6 +87,8 @@ class ScreeningProducts:
     By Cauchy and Schwarz a score is off by at most what rounding took from the query times the row, and the other way
     round; comparing in bf16 costs nothing more, since rounding keeps the order.
     """
+
+    worth = 1 / 64
 
     def __init__(self, parts: Sequence[Tensor]) -> None:
         self.parts = parts
@@ -137,7 +145,9 @@ class ScreeningProducts:
     def _error(self, number: int) -> Tensor:
         """(Q,) how far a score may be from the product with the centred row, but for its own rounding."""
         length, lost = self._lengths[number], self._lost[number]
-        summed = _FLOAT32_ERROR * self._rows.shape[1] * (length + lost) * (1 + self._radius)
+        assert self._mean is not None
+        farthest = self._mean.norm() + self._radius  # no row is longer
+        summed = _FLOAT32_ERROR * self._rows.shape[1] * (length + lost) * farthest
         error: Tensor = lost * self._radius + (length + lost) * self._rows_lost + summed
         return error
 

@@ -15,8 +15,8 @@ class StoppedError(Exception):
         number: of the signal; the process ends with 128 + number, as shells expect.
     """
 
-    def __init__(self, number: int, message: str) -> None:
-        super().__init__(message)
+    def __init__(self, number: int, step: int) -> None:
+        super().__init__(f"stopped at step {step}; the same command continues there")
         self.number = number
 
 

@@ -177,7 +177,7 @@ class Run:
                 saved = time.monotonic()
             if stop and self.step < self.plan.steps:
                 number = self.signals.number or signal.SIGTERM  # which came to another process
-                raise StoppedError(number, f"stopped at step {self.step}; the same command continues there")
+                raise StoppedError(number, self.step)
 
     def _asked_to_stop(self) -> bool:
         """Whether a signal came to any process; several ask each other now and then, for that waits for the device."""

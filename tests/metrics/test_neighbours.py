@@ -5,9 +5,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dinobench.metrics import neighbours
 from dinobench.metrics.neighbours import nearest
 from dinobench.metrics.products import ScreeningProducts
+
+SIZES = {
+    "rows": st.integers(1, 900),
+    "queries": st.integers(1, 40),
+    "k": st.integers(1, 50),
+    "block": st.integers(1, 400),
+    "seed": st.integers(0, 2**16),
+}
 
 
 def _brute_force(queries, bank, k):
@@ -15,15 +22,7 @@ def _brute_force(queries, bank, k):
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    rows=st.integers(1, 900),
-    queries=st.integers(1, 40),
-    k=st.integers(1, 50),
-    block=st.integers(1, 400),
-    query_block=st.integers(1, 50),
-    seed=st.integers(0, 2**16),
-    in_order=st.booleans(),
-)
+@given(**SIZES, query_block=st.integers(1, 50), in_order=st.booleans())
 def test_equals_brute_force(rows, queries, k, block, query_block, seed, in_order):
     generator = torch.Generator().manual_seed(seed)
     bank = torch.randn(rows, 8, generator=generator, dtype=torch.float64)
@@ -47,22 +46,14 @@ def test_without_drops_the_row_or_the_last():
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    rows=st.integers(1, 900),
-    queries=st.integers(1, 40),
-    k=st.integers(1, 50),
-    block=st.integers(1, 400),
-    offset=st.sampled_from([0, 1, 30]),
-    worth=st.sampled_from([0, 1 / 64, 1]),
-    seed=st.integers(0, 2**16),
-)
+@given(**SIZES, offset=st.sampled_from([0, 1, 30]), worth=st.sampled_from([0, 1 / 64, 1]))
 def test_a_screen_in_bf16_changes_nothing(rows, queries, k, block, offset, worth, seed):
     generator = torch.Generator().manual_seed(seed)
     bank = torch.nn.functional.normalize(torch.randn(rows, 8, generator=generator) + offset)
     asked = torch.nn.functional.normalize(torch.randn(queries, 8, generator=generator) + offset)
     k = min(k, rows)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(neighbours, "_WORTH", worth)
+        patched.setattr(ScreeningProducts, "worth", worth)
         found = nearest(asked, bank.split(block), k, 16, screen=True)
     values = _brute_force(asked.double(), bank.double(), k).values.float()
     torch.testing.assert_close(found.similarities, values, atol=1e-6, rtol=0)

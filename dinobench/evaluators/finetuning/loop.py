@@ -144,8 +144,7 @@ class FineTuning:
             self._save(path, identity)
             saved = time.monotonic()
             if number and self.progress.step < self.recipe.epochs * self.order.steps_per_epoch:
-                message = f"stopped at step {self.progress.step}; the same command continues there"
-                raise StoppedError(number, message)
+                raise StoppedError(number, self.progress.step)
 
     def scored_model(self) -> nn.Module:
         """The network whose figures count: the averaged one where the recipe averages."""

@@ -38,6 +38,15 @@ class LabelledFeatures:
     skipped: str
 
 
+def require_labels(context: EvaluationContext, images: ImageSet) -> None:
+    """InputError where an image has no label."""
+    if not images.labelled:
+        raise InputError(
+            f"{images.name} of {context.data} has images without label, and {context.task} needs one for each; "
+            "name labelled images with --data"
+        )
+
+
 def labelled_features(context: EvaluationContext, split: str, feature: str = "cls") -> LabelledFeatures:
     """Features of a split from the store, extracted where they are not there yet.
 
@@ -47,11 +56,7 @@ def labelled_features(context: EvaluationContext, split: str, feature: str = "cl
     if context.settings["unreadable"] not in UNREADABLE:
         raise unknown("unreadable", context.settings["unreadable"], UNREADABLE)
     images = context.dataset(split)
-    if not images.labelled:
-        raise InputError(
-            f"{images.name} of {context.data} has images without label, and {context.task} needs one for each; "
-            "name labelled images with --data"
-        )
+    require_labels(context, images)
     with context.clock.phase(f"features of {split}"):
         matrix = stored_matrix(context, split, images, feature)
     skipped = skipped_line(images, matrix.unreadable)
