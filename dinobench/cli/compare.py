@@ -22,6 +22,7 @@ def command(a: str, b: str, results: Path, seed: int) -> None:
     """Compare A with B image by image: records (.json files), or models by name.
 
     Both must keep a value of every image: classifiers do with --set predictions=true, the other tasks always.
+    Records of a model that differ in nothing but seeds are runs of one figure: their mean is compared.
     """
     from dinobench.results.compare import compare
 
@@ -31,7 +32,7 @@ def command(a: str, b: str, results: Path, seed: int) -> None:
 
 def _show(comparison: Comparison) -> None:
     one, other, found = comparison.record_a, comparison.record_b, comparison.difference
-    click.echo(f"{one.task}@{one.protocol['name']}, {one.main_metric}, {comparison.images} images")
+    click.echo(f"{one.task}@{one.protocol['name']}, {one.main_metric}, {comparison.images} images{_runs(comparison)}")
     click.echo(f"  A  {one.model['name']:<40} {comparison.a:7.2f}")
     click.echo(f"  B  {other.model['name']:<40} {comparison.b:7.2f}")
     verdict = "A and B differ" if found.low > 0 or found.high < 0 else "no difference beyond chance"
@@ -41,3 +42,9 @@ def _show(comparison: Comparison) -> None:
     )
     for note in comparison.notes:
         click.echo(f"  note: {note}")
+
+
+def _runs(comparison: Comparison) -> str:
+    """How many runs stand behind each mean, where it is not one."""
+    a, b = comparison.runs
+    return "" if a == b == 1 else f", means of {a} and {b} runs, drawn again like the images"

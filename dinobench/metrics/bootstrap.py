@@ -48,21 +48,39 @@ def paired_difference(a: ArrayLike, b: ArrayLike, repeats: int = REPEATS, seed: 
     """How far A's mean lies above B's when the same images are drawn for both.
 
     Args:
-        a: (M,) one value per image, e.g. right or wrong.
-        b: (M,) values of the same images in the same order.
+        a: (M,) one value per image, e.g. right or wrong; or (R, M) of several runs, which are drawn again too.
+        b: (M,) or (S, M) values of the same images in the same order.
         repeats: resamples.
         seed: of the draws.
 
     Raises:
-        ValueError: unequal lengths or no value.
+        ValueError: unequal numbers of images or no value.
     """
-    one, other = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    if one.shape != other.shape:
-        raise ValueError(f"{one.shape} values cannot be paired with {other.shape}")
-    means = resampled_means(one - other, repeats, seed)
+    one, other = (np.atleast_2d(np.asarray(values, np.float64)) for values in (a, b))
+    if one.shape[1] != other.shape[1]:
+        raise ValueError(f"{one.shape[1]} values cannot be paired with {other.shape[1]}")
+    if len(one) == len(other) == 1:
+        means = resampled_means(one[0] - other[0], repeats, seed)
+    else:
+        means = _resampled_runs(one, other, repeats, seed)
     low, high = np.percentile(means, _PERCENTILES)
     tail = min((means <= 0).mean(), (means >= 0).mean())
-    return Difference(float((one - other).mean()), float(low), float(high), min(1.0, 2 * float(tail)))
+    return Difference(float(one.mean() - other.mean()), float(low), float(high), min(1.0, 2 * float(tail)))
+
+
+def _resampled_runs(a: NDArray[np.float64], b: NDArray[np.float64], repeats: int, seed: int) -> NDArray[np.float64]:
+    """(repeats,) differences of means of (R, M) and (S, M) when runs of each side and images of both are drawn."""
+    rng = np.random.default_rng(seed)
+    images = a.shape[1]
+    if images == 0:
+        raise ValueError("no value to resample")
+
+    def mean_run(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        mean: NDArray[np.float64] = values[rng.integers(len(values), size=len(values))].mean(0)
+        return mean
+
+    draws = [(mean_run(a) - mean_run(b))[rng.integers(images, size=images)].mean() for _ in range(repeats)]
+    return np.array(draws)
 
 
 def resampled_means(values: ArrayLike, repeats: int = REPEATS, seed: int = 0) -> NDArray[np.float64]:

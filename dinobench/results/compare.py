@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dinobench.metrics.bootstrap import Difference, paired_difference
 from dinobench.results.records import RecordStore, RunRecord, read_record
 from dinobench.runtime.errors import InputError
+
+_SEEDS = frozenset({"seed", "init_seed"})
 
 
 @dataclass(frozen=True)
@@ -19,9 +21,10 @@ class Comparison:
     """Record A less record B, in points of percent.
 
     Attributes:
-        a, b: mean value of each over the shared images.
-        difference: with its 95% interval by paired bootstrap.
+        a, b: mean value of each over the shared images, and over its runs.
+        difference: with its 95% interval by paired bootstrap, over images and runs.
         images: how many were paired.
+        runs: how many records of A and of B, which differ in their seeds.
         notes: in what else the two records differ.
     """
 
@@ -31,11 +34,14 @@ class Comparison:
     b: float
     difference: Difference
     images: int
+    runs: tuple[int, int]
     notes: tuple[str, ...]
 
 
 def compare(a: str, b: str, folder: Path, seed: int = 0) -> list[Comparison]:
     """Compare two record files, or two models on every task and protocol that both have records of.
+
+    Records of a model that differ in nothing but seeds count as runs of one figure.
 
     Args:
         a: a record file, or a model's name or SPEC.
@@ -51,13 +57,19 @@ def compare(a: str, b: str, folder: Path, seed: int = 0) -> list[Comparison]:
 
 @dataclass(frozen=True)
 class _Scored:
-    """A record and the folder in which it lies, with its files below."""
+    """Records that differ in their seeds alone, and the folder in which they lie, with their files below."""
 
-    record: RunRecord
+    runs: tuple[RunRecord, ...]
     folder: Path
 
+    @property
+    def record(self) -> RunRecord:
+        """One for all, where seeds do not matter."""
+        return self.runs[0]
+
     def keeps_values(self) -> bool:
-        return any(_read_values(_find(Path(name), self.folder)) is not None for name in self.record.files)
+        """Whether of every run."""
+        return all(keeps_values(run, self.folder) for run in self.runs)
 
 
 def _pairs(a: str, b: str, folder: Path) -> list[tuple[_Scored, _Scored]]:
@@ -68,17 +80,27 @@ def _pairs(a: str, b: str, folder: Path) -> list[tuple[_Scored, _Scored]]:
     pairs = [(one, other) for one in ours for other in theirs if _what(one.record) == _what(other.record)]
     if not pairs:
         raise InputError(f"{a} and {b} have no task, protocol and data in common under {folder}; score both on one")
-    alike = [pair for pair in pairs if pair[0].record.deviations == pair[1].record.deviations] or pairs
+    alike = [pair for pair in pairs if _changed(pair[0].record) == _changed(pair[1].record)] or pairs
     return [pair for pair in alike if all(each.keeps_values() for each in pair)] or alike
 
 
 def _records(name: str, folder: Path) -> list[_Scored]:
     if name.endswith(".json"):
-        return [_Scored(read_record(Path(name)), Path(name).parent)]
+        return [_Scored((read_record(Path(name)),), Path(name).parent)]
     found = [record for record in RecordStore(folder) if name in (record.model["name"], record.model["spec"])]
     if not found:
         raise InputError(f"no record of model {name!r} under {folder}; give a record's .json file, or score the model")
-    return [_Scored(record, folder) for record in found if not record.failed]
+    groups: dict[str, list[RunRecord]] = {}
+    for record in found:
+        if not record.failed:
+            groups.setdefault(_but_for_seeds(record, keeps_values(record, folder)), []).append(record)
+    return [_Scored(tuple(runs), folder) for runs in groups.values()]
+
+
+def _but_for_seeds(record: RunRecord, kept: bool) -> str:
+    """What runs of one figure have in common: all but seeds, and random weights, which follow from theirs."""
+    weights = record.model["sha256"] if record.model.get("family") != "random" else ""
+    return repr((_what(record), sorted(_changed(record).items()), weights, kept))
 
 
 def _what(record: RunRecord) -> tuple[object, ...]:
@@ -87,19 +109,31 @@ def _what(record: RunRecord) -> tuple[object, ...]:
     return record.task, record.protocol["hash"], digests
 
 
+def _changed(record: RunRecord) -> dict[str, Any]:
+    """The settings that are not the defaults, but for seeds."""
+    return {key: value for key, value in record.deviations.items() if key not in _SEEDS}
+
+
 def _compare(mine: _Scored, yours: _Scored, seed: int) -> Comparison:
     one, other = mine.record, yours.record
-    ours, theirs = per_image_values(one, mine.folder), per_image_values(other, yours.folder)
-    if ours.keys() != theirs.keys():
-        odd = sorted(ours.keys() ^ theirs.keys())
-        raise InputError(
-            f"{one.name} and {other.name} did not score the same images: {len(odd)} are in one alone, first {odd[0]}"
-        )
-    pairs = np.array([(value, theirs[image]) for image, value in ours.items()])
-    found = paired_difference(pairs[:, 0], pairs[:, 1], seed=seed)
+    ours, theirs = ([per_image_values(run, scored.folder) for run in scored.runs] for scored in (mine, yours))
+    images = list(ours[0])
+    for run in (*ours, *theirs):
+        if odd := sorted(run.keys() ^ ours[0].keys()):
+            names, first = f"{one.name} and {other.name}", f"{len(odd)} are in one alone, first {odd[0]}"
+            raise InputError(f"{names} did not score the same images: {first}")
+    a, b = (np.array([[run[image] for image in images] for run in runs]) for runs in (ours, theirs))
+    found = paired_difference(a, b, seed=seed)
     scaled = Difference(100 * found.value, 100 * found.low, 100 * found.high, found.p_value)
-    means: NDArray[np.float64] = 100 * pairs.mean(0)
-    return Comparison(one, other, float(means[0]), float(means[1]), scaled, len(pairs), _notes(one, other))
+    runs = len(ours), len(theirs)
+    return Comparison(
+        one, other, 100 * float(a.mean()), 100 * float(b.mean()), scaled, len(images), runs, _notes(one, other)
+    )
+
+
+def keeps_values(record: RunRecord, folder: Path) -> bool:
+    """Whether the value of every image of a record can still be read."""
+    return any(_read_values(_find(Path(name), folder)) is not None for name in record.files)
 
 
 def per_image_values(record: RunRecord, folder: Path) -> dict[str, float]:
@@ -144,6 +178,6 @@ def _notes(one: RunRecord, other: RunRecord) -> tuple[str, ...]:
         notes.append(f"different protocols: {names}")
     if _what(one)[2] != _what(other)[2]:
         notes.append("different data: the digests of the image sets differ")
-    if one.deviations != other.deviations:
-        notes.append(f"different settings: {one.deviations or 'none changed'} and {other.deviations or 'none changed'}")
+    if _changed(one) != _changed(other):
+        notes.append(f"different settings: {_changed(one) or 'none changed'} and {_changed(other) or 'none changed'}")
     return tuple(notes)

@@ -16,6 +16,15 @@ def test_prints_the_difference(tmp_path):
     assert "A and B differ" in done.output
 
 
+def test_says_how_many_runs_are_behind_a_mean(tmp_path):
+    _add(tmp_path, "good", range(90))
+    _add(tmp_path, "again", range(80), model_name="good", deviations={"seed": 1}, sha256="good" * 8)
+    _add(tmp_path, "poor", range(50))
+    done = CliRunner().invoke(main, ["compare", "good", "poor", "--results", str(tmp_path)])
+    assert "top1, 100 images, means of 2 and 1 runs" in done.output
+    assert "A - B = +35.00" in done.output
+
+
 def test_one_line_for_an_unknown_model(tmp_path):
     done = CliRunner().invoke(main, ["compare", "x", "y", "--results", str(tmp_path)])
     assert done.exit_code == 2

@@ -46,8 +46,28 @@ def test_equal_models_do_not_differ():
     assert (found.value, found.low, found.high, found.p_value) == (0, 0, 0, 1)
 
 
+def test_runs_are_drawn_like_images():
+    """Two runs of one model that contradict each other leave its mean open, however many the images."""
+    images = 500
+    steady, torn = np.tile(np.arange(images) % 2, (2, 1)), np.stack([np.zeros(images), np.ones(images)])
+    open_mean, settled = paired_difference(torn, steady), paired_difference(steady, steady[:1])
+    assert (open_mean.value, settled.value, settled.low, settled.high) == (0, 0, 0, 0)
+    assert open_mean.low < -0.4
+    assert open_mean.high > 0.4
+
+
+def test_one_run_is_an_interval_over_images():
+    rng = np.random.default_rng(0)
+    one, other = (rng.random(400) < share for share in (0.6, 0.5))
+    alone, doubled = paired_difference(one, other), paired_difference([one, one], [other, other])
+    assert doubled.value == alone.value
+    assert (doubled.low, doubled.high) == pytest.approx((alone.low, alone.high), abs=0.01)
+
+
 def test_refusals():
     with pytest.raises(ValueError, match="cannot be paired"):
         paired_difference([1], [1, 0])
     with pytest.raises(ValueError, match="no value"):
         resampled_means([])
+    with pytest.raises(ValueError, match="no value"):
+        paired_difference([[], []], [[]])

@@ -15,7 +15,8 @@ def _add(folder, name, right, **changes):
     rows = "".join(f"{image}.jpg,{int(image in right)}\n" for image in range(changes.pop("images", 100)))
     path.write_text("image,value\n" + rows)
     called = changes.pop("model_name", name)
-    model = {"name": called, "spec": called, "sha256": called * 8}
+    about = {"sha256": changes.pop("sha256", called * 8), "family": changes.pop("family", "dino")}
+    model = {"name": called, "spec": called, **about}
     return RecordStore(folder).add(make_record(model=model, files=("other.pt", str(path)), **changes))
 
 
@@ -81,3 +82,30 @@ def test_records_given_as_files_find_their_values_beside_them(tmp_path):
     (tmp_path / "old").rename(tmp_path / "new")
     paths = [str(tmp_path / "new" / path.name) for path in (one, other)]
     assert compare(*paths, tmp_path / "elsewhere")[0].images == 100
+
+
+def test_records_that_differ_in_seeds_are_runs_of_one_figure(tmp_path):
+    for seed, right in enumerate((40, 60)):
+        _add(tmp_path, f"a{seed}", range(right), deviations={"seed": seed} if seed else {}, model_name="a")
+    _add(tmp_path, "b", range(20))
+    (found,) = compare("a", "b", tmp_path)
+    assert (found.a, found.b, found.runs, found.notes) == (50, 20, (2, 1), ())
+    assert 10 < found.difference.low < 30 < found.difference.high
+
+
+def test_other_weights_are_another_model(tmp_path):
+    """Checkpoints of one training have one name, but their mean is nobody's figure."""
+    for step, right in enumerate((40, 60)):
+        _add(tmp_path, f"a{step}", range(right), model_name="a", sha256=str(step) * 8)
+    _add(tmp_path, "b", range(20))
+    assert sorted(each.a for each in compare("a", "b", tmp_path)) == [40, 60]
+
+
+def test_random_weights_are_draws_of_one_baseline(tmp_path):
+    for seed, right in enumerate((40, 60)):
+        settings = {"deviations": {"init_seed": seed} if seed else {}, "family": "random"}
+        _add(tmp_path, f"random{seed}", range(right), model_name="random", sha256=str(seed) * 8, **settings)
+    _add(tmp_path, "b", range(80))
+    (found,) = compare("b", "random", tmp_path)
+    assert found.difference.value == pytest.approx(30)
+    assert found.runs == (1, 2)
