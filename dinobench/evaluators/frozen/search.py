@@ -110,7 +110,7 @@ def _by_faiss(queries: Tensor, bank: Bank, k: int) -> Neighbours:
     except ImportError as error:
         raise InputError("search=faiss needs faiss; install dinobench[cpu] or, with a GPU, dinobench[gpu]") from error
     index: Any = faiss.IndexFlatIP(queries.shape[1])
-    if queries.device.type == "cuda" and hasattr(faiss, "index_cpu_to_all_gpus"):
+    if queries.device.type == "cuda" and hasattr(faiss, "StandardGpuResources"):  # which faiss-cpu lacks
         index = faiss.index_cpu_to_all_gpus(index)
     for block in bank.blocks(BANK_ROWS):
         index.add(normalize(block, dim=1).numpy())
