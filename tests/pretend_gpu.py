@@ -1,8 +1,8 @@
 """A GPU for tests, where there is none: tensors that say they are on "cuda" and are computed on the CPU.
 
 What a GPU refuses is refused: an operation between its tensors and those of the CPU, and NumPy's view of its memory. So
-a code path for GPUs can be run, its answer held against the CPU's, and a tensor that was left behind is found. There
-is no backward pass, and nothing is said about speed or about CUDA's own kernels.
+a code path for GPUs can be run, forwards and backwards, its answer held against the CPU's, and a tensor that was left
+behind is found. Mixed precision does not reach these tensors, and nothing is said about speed or CUDA's own kernels.
 """
 
 from __future__ import annotations
