@@ -134,7 +134,7 @@ def _compute(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
 @contextlib.contextmanager
 def pretend_gpu() -> Iterator[torch.device]:
     """Within, `torch.cuda` says that there is one."""
-    torch._C._ensureCUDADeviceGuardSet()  # device guards that ask no driver
+    torch._C._ensureCUDADeviceGuardSet()  # its guards, in backward passes, then ask no driver
     with pytest.MonkeyPatch.context() as patch, _Gpu(), _Numbered():
         patch.setattr(torch.cuda, "is_available", lambda: True)
         patch.setattr(torch.cuda, "_lazy_init", lambda: None)

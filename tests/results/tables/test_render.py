@@ -50,6 +50,7 @@ def test_latex_escapes_what_latex_would_read() -> None:
     assert r"a\_b" in text
     assert r"100\%" in text
     assert "{[z] <i>}" in text
+    assert r"\caption{Odd \& ends, 100\%, after Table 2 of Caron et al. (2021)}" in text
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
