@@ -62,10 +62,10 @@ class _Objective:
         loss, gradient = 0.0, torch.zeros(self.shape, dtype=torch.float64)
         for rows, labels in zip(torch.split(self.features, _ROWS), torch.split(self.labels, _ROWS), strict=True):
             log_p = F.log_softmax(rows @ weight.T, 1)
-            loss -= float(log_p.gather(1, labels[:, None]).sum(dtype=torch.float64))
+            loss -= float(log_p.gather(1, labels[:, None]).cpu().sum(dtype=torch.float64))  # which Apple's GPUs lack
             residual = log_p.exp_()
             residual.scatter_add_(1, labels[:, None], torch.full_like(labels, -1, dtype=rows.dtype)[:, None])
-            gradient += (residual.T @ rows).double().cpu()
+            gradient += (residual.T @ rows).cpu().double()
         return loss / len(self.labels), gradient / len(self.labels)
 
 

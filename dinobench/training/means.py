@@ -26,8 +26,8 @@ class Means:
         """
         if not self.measured:
             return {}
-        rows = [torch.stack([step.loss, step.entropy, step.used]).double() for step in self.measured]
-        losses, entropies, used = mean_over_processes(torch.stack(rows, 1))
+        rows = [torch.stack([step.loss, step.entropy, step.used]) for step in self.measured]
+        losses, entropies, used = mean_over_processes(torch.stack(rows, 1)).cpu().double()  # which Apple's GPUs lack
         norms = torch.stack([torch.stack(torch._foreach_pow(list(step.norms), 2)).sum() for step in self.measured])
         self.measured.clear()
         for offset, loss in enumerate(losses.tolist()):

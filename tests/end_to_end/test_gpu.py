@@ -24,30 +24,32 @@ TWINS = {
 }
 
 
-def _equal_figures(task, data, folder, settings):
+def _equal_figures(task, data, folder, settings, kind="cuda"):
     def score(device):
         (record,) = evaluate(task, "random:vit_mini/8", data, output=folder / device, settings=settings(device))
         return record
 
     expected = score("cpu")
-    with pretend_gpu():
-        found = score("cuda")
-    assert found.device == "pretended GPU"
+    with pretend_gpu(kind):
+        found = score(kind)
+    assert found.device.startswith("pretended GPU" if kind == "cuda" else "mps")
     assert found.metrics == pytest.approx(expected.metrics, abs=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["cuda", "mps"])
 @pytest.mark.parametrize("task", FEATURES)
-def test_features_are_extracted_and_classified(task, tmp_path, monkeypatch):
+def test_features_are_extracted_and_classified(task, kind, tmp_path, monkeypatch):
     def settings(device):
         monkeypatch.setenv("DINOBENCH_CACHE", str(tmp_path / f"cache-{device}"))  # or the CPU's would be read
         return {**FEATURES[task], "device": device, "image_size": 32}
 
-    _equal_figures(task, "digits", tmp_path, settings)
+    _equal_figures(task, "digits", tmp_path, settings, kind)
 
 
+@pytest.mark.parametrize("kind", ["cuda", "mps"])
 @pytest.mark.parametrize("task", TWINS)
-def test_tasks_on_twins(task, tmp_path):
-    _equal_figures(task, "mini", tmp_path, lambda device: {**TWINS[task], "device": device})
+def test_tasks_on_twins(task, kind, tmp_path):
+    _equal_figures(task, "mini", tmp_path, lambda device: {**TWINS[task], "device": device}, kind)
 
 
 def test_faiss_for_cpus_beside_a_gpu(tmp_path):
@@ -56,7 +58,8 @@ def test_faiss_for_cpus_beside_a_gpu(tmp_path):
     _equal_figures("knn", "digits", tmp_path, lambda device: {"search": "faiss", "device": device, "image_size": 32})
 
 
-def test_a_training_and_its_resumption(tmp_path):
+@pytest.mark.parametrize("kind", ["cuda", "mps"])
+def test_a_training_and_its_resumption(kind, tmp_path):
     rng = np.random.default_rng(0)
     for number in range(16):
         path = tmp_path / "images" / "train" / f"kind{number % 2}" / f"{number}.png"
@@ -78,7 +81,7 @@ def test_a_training_and_its_resumption(tmp_path):
         return train("mini", str(tmp_path / "images"), tmp_path / name, settings=settings, **device)
 
     expected = load(run("cpu", device="cpu") / "checkpoint.pth")
-    with pretend_gpu():
+    with pretend_gpu(kind):
         whole = load(run("gpu") / "checkpoint.pth")
         (tmp_path / "halves").mkdir()
         (tmp_path / "gpu" / "checkpoint0001.pth").rename(tmp_path / "halves" / "checkpoint.pth")
