@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from dinobench.evaluators.throughput import evaluate
+from dinobench.evaluators.throughput import evaluate, forward_seconds
 from dinobench.models.load import load_backbone
 from dinobench.runtime.errors import InputError
 
@@ -24,3 +25,18 @@ def test_refuses_nothing_to_time(folder_context):
     folder_context.settings = {**SETTINGS, "repeats": 0}
     with pytest.raises(InputError, match="at least 1"):
         evaluate(folder_context)
+
+
+def test_every_pass_is_waited_for():
+    """A device works on when the call has returned; a value that is read has been computed."""
+    read = []
+
+    class Output(torch.Tensor):
+        def item(self):
+            read.append(True)
+            return super().item()
+
+    forward_seconds(
+        lambda images: images.as_subclass(Output), torch.zeros(2, 3), repeats=3, warm_up=1, precision="fp32"
+    )
+    assert len(read) == 4
