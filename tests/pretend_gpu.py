@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 # Which take tensors of both; an index may lie on the CPU.
-_BETWEEN = {"_to_copy", "copy_", "index", "index_put_", "_index_put_impl_", "set_", "_copy_from"}
+_BETWEEN = {"_to_copy", "copy_", "index", "index_put_", "_index_put_impl_"}
 
 
 class GpuTensor(torch.Tensor):
@@ -146,9 +146,6 @@ def pretend_gpu(kind: str = "cuda") -> Iterator[None]:
         patch.setattr(torch.cuda, "_lazy_init", lambda: None)
         patch.setattr(torch.cuda, "device_count", lambda: 1)
         patch.setattr(torch.cuda, "get_device_name", lambda device=None: "pretended GPU")
-        patch.setattr(torch.cuda, "synchronize", lambda device=None: None)
-        patch.setattr(torch.cuda, "max_memory_allocated", lambda device=None: 0)
-        patch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device=None: None)
         for step in ("__enter__", "__exit__"):  # views of weights do not work under the inference mode proper
             patch.setattr(torch.inference_mode, step, getattr(torch.no_grad, step))
         patch.setattr(torch.Tensor, "pin_memory", lambda tensor, device=None: tensor)

@@ -68,8 +68,10 @@ class _Scored:
         return self.runs[0]
 
     def keeps_values(self) -> bool:
-        """Whether of every run."""
-        return all(keeps_values(run, self.folder) for run in self.runs)
+        """Whether the value of every image of every run can still be read."""
+        return all(
+            any(_read_values(_find(Path(name), self.folder)) is not None for name in run.files) for run in self.runs
+        )
 
 
 def _pairs(a: str, b: str, folder: Path) -> list[tuple[_Scored, _Scored]]:
@@ -93,14 +95,14 @@ def _records(name: str, folder: Path) -> list[_Scored]:
     groups: dict[str, list[RunRecord]] = {}
     for record in found:
         if not record.failed:
-            groups.setdefault(_but_for_seeds(record, keeps_values(record, folder)), []).append(record)
+            groups.setdefault(_but_for_seeds(record), []).append(record)
     return [_Scored(tuple(runs), folder) for runs in groups.values()]
 
 
-def _but_for_seeds(record: RunRecord, kept: bool) -> str:
+def _but_for_seeds(record: RunRecord) -> str:
     """What runs of one figure have in common: all but seeds, and random weights, which follow from theirs."""
     weights = record.model["sha256"] if record.model.get("family") != "random" else ""
-    return repr((_what(record), sorted(_changed(record).items()), weights, kept))
+    return repr((_what(record), sorted(_changed(record).items()), weights))
 
 
 def _what(record: RunRecord) -> tuple[object, ...]:
@@ -129,11 +131,6 @@ def _compare(mine: _Scored, yours: _Scored, seed: int) -> Comparison:
     return Comparison(
         one, other, 100 * float(a.mean()), 100 * float(b.mean()), scaled, len(images), runs, _notes(one, other)
     )
-
-
-def keeps_values(record: RunRecord, folder: Path) -> bool:
-    """Whether the value of every image of a record can still be read."""
-    return any(_read_values(_find(Path(name), folder)) is not None for name in record.files)
 
 
 def per_image_values(record: RunRecord, folder: Path) -> dict[str, float]:
