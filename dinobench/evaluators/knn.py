@@ -13,7 +13,7 @@ from torch import Tensor
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.frozen.features import LabelledFeatures, labelled_features, require_same_classes
 from dinobench.evaluators.frozen.low_shot import check_draws, chosen_rows
-from dinobench.evaluators.frozen.search import BANK_ROWS, RowsInMemory, screening_pays, search
+from dinobench.evaluators.frozen.search import BANK_ROWS, RowsInMemory, screens_for, search
 from dinobench.evaluators.shared.accuracies import add_accuracy, save_predictions
 from dinobench.features.matrix import FeatureMatrix
 from dinobench.metrics.classification import accuracy
@@ -77,7 +77,7 @@ def knn_classify(
         raise InputError(f"{len(labels)} labels for {len(train_features)} training features; give one per feature")
     _check(len(train_features), labels, ks, temperature, num_classes)
     queries = torch.as_tensor(test_features).to(device)
-    found = nearest(queries, blocks_of(train_features), max(ks), block, screen=screening_pays(queries))
+    found = nearest(queries, blocks_of(train_features), max(ks), block, screens=screens_for(queries))
     return vote(found, labels, ks, temperature, num_classes)
 
 

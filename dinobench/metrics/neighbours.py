@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dinobench.metrics.products import COLUMNS, ExactProducts, Products, ScreeningProducts
+from dinobench.metrics.groups import COLUMNS, Groups
+from dinobench.metrics.products import ExactProducts, Products
+from dinobench.metrics.screens import Screen
 
-QUERY_ROWS = 256  # queries per matrix product
+QUERY_ROWS = 1024  # queries per matrix product
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,12 @@ class Neighbours:
 
 
 def nearest(
-    queries: Tensor, bank: Iterable[Tensor], k: int, query_block: int = QUERY_ROWS, *, screen: bool = False
+    queries: Tensor,
+    bank: Iterable[Tensor],
+    k: int,
+    query_block: int = QUERY_ROWS,
+    *,
+    screens: Sequence[type[Screen]] = (),
 ) -> Neighbours:
     """The `k` rows of `bank` with the largest inner product to each query; exact.
 
@@ -46,25 +53,21 @@ def nearest(
         bank: blocks (n_i, D) of consecutive rows, moved to the queries' device and dtype one at a time.
         k: at most the bank's rows.
         query_block: queries per matrix product.
-        screen: take bf16 products first, and exact ones only of the rows that those leave in question. The answer is
-            the same, sooner where bf16 is much faster and the queries are float32.
+        screens: take products of rounded numbers first, and exact ones only of the rows that those leave in question;
+            a screen that leaves too many makes way for the next. The answer is the same, sooner where the CPU is
+            faster at those numbers. For float32.
     """
     parts = torch.split(queries, query_block)
     best = [_nobody(part) for part in parts]
-    exact = ExactProducts(parts)
-    products: Products = ScreeningProducts(parts) if screen else exact
+    products: list[Products] = [*(screen(parts) for screen in screens), ExactProducts(parts)]
     start = 0
     for block in bank:
         rows, gap = block.to(queries), -len(block) % COLUMNS
         rows = F.pad(rows, (0, 0, 0, gap)) if gap else rows
-        products.take(rows, len(block))
+        for kind in products:
+            kind.take(rows, len(block))
         for number, known in enumerate(best):
-            found = _promising(products, number, k, known, len(block))
-            if found is None:  # so it will be in the next blocks
-                products = exact
-                products.take(rows, len(block))
-                found = _promising(products, number, k, known, len(block))
-                assert found is not None
+            found = _promising_by_any(products, number, k, known, len(block))
             best[number] = merge(known, _padded(*found, len(parts[number]), start), k, in_order=False)
         start += len(block)
     for number, answer in enumerate(best):  # one by one, so that few are there twice
@@ -96,6 +99,19 @@ def _nobody(queries: Tensor) -> Neighbours:
     return Neighbours(empty, empty.long())
 
 
+def _promising_by_any(
+    products: list[Products], number: int, k: int, best: Neighbours, length: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """By the first of `products` that is of use; one that is not once k are known, never will be, and is dropped."""
+    for kind in list(products):
+        found = _promising(kind, number, k, best, length)
+        if found is not None:
+            return found
+        if best.indices.shape[1] == k:
+            products.remove(kind)
+    raise AssertionError("exact products come last, and are always of use")
+
+
 def _promising(
     products: Products, number: int, k: int, best: Neighbours, length: int
 ) -> tuple[Tensor, Tensor, Tensor] | None:
@@ -109,22 +125,33 @@ def _promising(
     if not known and k > products.worth * length:
         return None
     scores = products.scores(number)
-    maxima = products.grouped(scores).amax(2)
+    maxima = products.groups.of(scores).amax(2)
     if known:
-        floor = products.lowest(number, best.similarities.amin(1).nextafter(best.similarities.new_tensor(torch.inf)))
+        least = best.similarities.amin(1).nextafter(best.similarities.new_tensor(torch.inf))
     else:
-        enough = maxima if maxima.shape[1] > k else scores
-        floor = products.lowest_like(number, enough.topk(min(k, length), sorted=False).values.amin(1))
-    passing = (maxima >= floor[:, None]).flatten().nonzero()[:, 0]
+        query, column = _of_largest(products.groups, scores, maxima, min(k, length))
+        least = products.exact(number, query, column).view(len(scores), -1).amin(1)
+    lowest = products.lowest(number, least).expand_as(maxima)
+    passing = (maxima >= lowest).flatten().nonzero()[:, 0]
     if len(passing) > products.worth * scores.numel():
         return None
-    row, group = passing // maxima.shape[1], passing % maxima.shape[1]
-    entries = products.grouped(scores)[row, group]
-    inside = (entries >= floor.index_select(0, row)[:, None]).flatten().nonzero()[:, 0]
-    pair, place = inside // entries.shape[1], inside % entries.shape[1]
-    columns = products.grouped(torch.arange(scores.shape[1], device=scores.device)[None])[0]
-    query, column = row.index_select(0, pair), columns[group.index_select(0, pair), place]
-    return query, column, products.exact(number, query, column)
+    entries = products.groups.members(scores, passing)
+    inside = (entries >= lowest.flatten().index_select(0, passing)[:, None]).flatten().nonzero()[:, 0]
+    group = passing.index_select(0, inside // entries.shape[1])
+    query, column = group // maxima.shape[1], products.groups.columns(scores, group, inside % entries.shape[1])
+    found = products.exact(number, query, column)
+    kept = (found >= least.index_select(0, query)).nonzero()[:, 0]
+    return query.index_select(0, kept), column.index_select(0, kept), found.index_select(0, kept)
+
+
+def _of_largest(groups: Groups, scores: Tensor, maxima: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Query and column of `k` large scores of each query: the largest of the groups with the largest maxima."""
+    first = torch.arange(len(maxima), device=maxima.device)[:, None] * maxima.shape[1]
+    chosen = first + maxima.topk(min(k, maxima.shape[1]), sorted=False).indices
+    entries = groups.members(scores, chosen.flatten()).view(*chosen.shape, -1)
+    largest = entries.flatten(1).topk(k, sorted=False).indices
+    group = chosen.gather(1, largest // entries.shape[2]).flatten()
+    return group // maxima.shape[1], groups.columns(scores, group, largest.flatten() % entries.shape[2])
 
 
 def _padded(query: Tensor, column: Tensor, products: Tensor, queries: int, start: int) -> Neighbours:

@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dinobench.metrics.neighbours import nearest
-from dinobench.metrics.products import ScreeningProducts
+from dinobench.metrics.screens import Bf16Screen, BytesScreen, Screen
+
+SCREENS = [(BytesScreen,), (Bf16Screen,), (BytesScreen, Bf16Screen)]
 
 SIZES = {
     "rows": st.integers(1, 900),
@@ -45,16 +47,24 @@ def test_without_drops_the_row_or_the_last():
     assert other.indices.tolist() == [[0]]
 
 
-@settings(max_examples=40, deadline=None)
-@given(**SIZES, offset=st.sampled_from([0, 1, 30]), worth=st.sampled_from([0, 1 / 64, 1]))
-def test_a_screen_in_bf16_changes_nothing(rows, queries, k, block, offset, worth, seed):
+@settings(max_examples=60, deadline=None)
+@given(
+    **SIZES,
+    offset=st.sampled_from([0, 1, 30]),
+    worth=st.sampled_from([0, 1 / 64, 1]),
+    screens=st.sampled_from(SCREENS),
+    copies=st.booleans(),
+)
+def test_screens_change_nothing(rows, queries, k, block, offset, worth, screens, copies, seed):
     generator = torch.Generator().manual_seed(seed)
     bank = torch.nn.functional.normalize(torch.randn(rows, 8, generator=generator) + offset)
     asked = torch.nn.functional.normalize(torch.randn(queries, 8, generator=generator) + offset)
+    if copies:
+        bank[: rows // 2] = bank[0]
     k = min(k, rows)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(ScreeningProducts, "worth", worth)
-        found = nearest(asked, bank.split(block), k, 16, screen=True)
+        patched.setattr(Screen, "worth", worth)
+        found = nearest(asked, bank.split(block), k, 16, screens=screens)
     values = _brute_force(asked.double(), bank.double(), k).values.float()
     torch.testing.assert_close(found.similarities, values, atol=1e-6, rtol=0)
     listed = torch.einsum("qd,qkd->qk", asked, bank[found.indices])
@@ -62,16 +72,35 @@ def test_a_screen_in_bf16_changes_nothing(rows, queries, k, block, offset, worth
     assert all(len(set(row)) == k for row in found.indices.tolist())
 
 
-def test_a_screen_takes_few_exact_products(monkeypatch):
+def _count_exact_products(monkeypatch) -> list[tuple[type[Screen], int]]:
+    taken = []
+    exact = Screen.exact
+
+    def counted(self, number, query, column):
+        taken.append((type(self), len(query)))
+        return exact(self, number, query, column)
+
+    monkeypatch.setattr(Screen, "exact", counted)
+    return taken
+
+
+@pytest.mark.parametrize(("screen", "most"), [(BytesScreen, 1200), (Bf16Screen, 400)])
+def test_a_screen_takes_few_exact_products(screen, most, monkeypatch):
     generator = torch.Generator().manual_seed(0)
     bank, asked = (torch.nn.functional.normalize(torch.randn(n, 64, generator=generator)) for n in (20_000, 8))
-    taken = []
-    exact = ScreeningProducts.exact
-    monkeypatch.setattr(
-        ScreeningProducts,
-        "exact",
-        lambda self, n, query, column: [taken.append(len(query)), exact(self, n, query, column)][1],
-    )
-    found = nearest(asked, [bank], 10, screen=True)
-    assert 80 <= sum(taken) < 400
+    taken = _count_exact_products(monkeypatch)
+    found = nearest(asked, [bank], 10, screens=[screen])
+    assert 160 <= sum(count for _, count in taken) < most  # ten for a bound, and those above it
     torch.testing.assert_close(found.similarities, _brute_force(asked, bank, 10).values)
+
+
+def test_a_screen_that_tells_little_makes_way_for_a_finer_one(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    bank, asked = (torch.randn(n, 64, generator=generator) for n in (4096, 8))
+    bank *= 1e-3
+    bank[:, 0] = torch.randint(-1, 2, (4096,), generator=generator)  # so large that bytes see nothing else
+    asked[:, 0] = 0
+    taken = _count_exact_products(monkeypatch)
+    found = nearest(asked, bank.split(1024), 3, screens=[BytesScreen, Bf16Screen])
+    assert Bf16Screen in [screen for screen, _ in taken][-4:]
+    torch.testing.assert_close(found.similarities, _brute_force(asked, bank, 3).values)

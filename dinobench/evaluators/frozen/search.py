@@ -11,13 +11,15 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from dinobench.features.matrix import FeatureMatrix
-from dinobench.metrics.neighbours import QUERY_ROWS, Neighbours, merge, nearest
+from dinobench.metrics.neighbours import Neighbours, merge, nearest
+from dinobench.metrics.screens import Bf16Screen, BytesScreen, Screen
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.precision import cpu_has_bf16
+from dinobench.runtime.precision import cpu_has_bf16, cpu_has_int8
 from dinobench.runtime.suggest import unknown
 
 METHODS = ("blocks", "faiss")
-BANK_ROWS = 65536  # bank rows per block
+BANK_ROWS = 32768  # bank rows per block
+SCREENED_QUERIES = 256  # fewer do not make up for rounding the bank
 
 
 class Bank(Protocol):
@@ -87,16 +89,15 @@ def merged_over_processes(mine: Neighbours, start: int, k: int) -> Neighbours:
 
 
 def _by_blocks(queries: Tensor, bank: Bank, k: int) -> Neighbours:
-    return nearest(queries, _normalised(bank, queries), k, screen=screening_pays(queries))
+    return nearest(queries, _normalised(bank, queries), k, screens=screens_for(queries))
 
 
-def screening_pays(queries: Tensor) -> bool:
-    """Whether a bf16 look before exact products saves time: for float32 on a CPU with bf16 arithmetic.
-
-    Fewer queries than a part's do not make up for copying the bank.
-    """
-    fits = queries.device.type == "cpu" and queries.dtype == torch.float32 and len(queries) >= QUERY_ROWS
-    return fits and cpu_has_bf16()
+def screens_for(queries: Tensor) -> tuple[type[Screen], ...]:
+    """Looks that save exact products: for many float32 queries, where the CPU is fast at shorter numbers."""
+    if queries.device.type != "cpu" or queries.dtype != torch.float32 or len(queries) < SCREENED_QUERIES:
+        return ()
+    fast = {BytesScreen: cpu_has_int8(), Bf16Screen: cpu_has_bf16()}
+    return tuple(screen for screen, pays in fast.items() if pays)
 
 
 def _normalised(bank: Bank, like: Tensor) -> Iterator[Tensor]:

@@ -10,6 +10,7 @@ import torch.distributed as dist
 
 from dinobench.evaluators.frozen import search as search_module
 from dinobench.evaluators.frozen.search import RowsInMemory, search
+from dinobench.metrics.screens import Bf16Screen, BytesScreen
 from dinobench.runtime.errors import InputError
 from tests.features.stored import stored
 
@@ -73,20 +74,24 @@ def test_an_unknown_method():
         search(QUERIES, RowsInMemory(BANK), 1, "block", CPU)
 
 
-def test_a_bf16_look_finds_the_same_and_is_taken_where_it_pays(monkeypatch):
+def test_looks_before_exact_products_are_taken_where_they_pay(monkeypatch):
+    queries = torch.zeros(300, 16)
+    monkeypatch.setattr(search_module, "cpu_has_bf16", lambda: True)
+    for bytes_too in (False, True):
+        monkeypatch.setattr(search_module, "cpu_has_int8", lambda fast=bytes_too: fast)
+        assert search_module.screens_for(queries) == ((BytesScreen, Bf16Screen) if bytes_too else (Bf16Screen,))
+        assert search_module.screens_for(queries[:20]) == ()
+        assert search_module.screens_for(queries.double()) == ()
+        assert search_module.screens_for(queries.to("meta")) == ()
+
+
+def test_looks_before_exact_products_find_the_same(monkeypatch):
     generator = torch.Generator().manual_seed(0)
     queries, rows = (torch.randn(n, 16, generator=generator) for n in (300, 5000))
-    screens = []
-    nearest = search_module.nearest
-    monkeypatch.setattr(
-        search_module, "nearest", lambda *given, screen: screens.append(screen) or nearest(*given, screen=screen)
-    )
     found = []
-    for fast in (False, True):
-        monkeypatch.setattr(search_module, "cpu_has_bf16", lambda fast=fast: fast)
+    for screens in ((), (Bf16Screen,), (BytesScreen, Bf16Screen)):
+        monkeypatch.setattr(search_module, "screens_for", lambda _, screens=screens: screens)
         found.append(search(queries, RowsInMemory(rows), 5, "blocks", CPU))
-        search(queries[:20], RowsInMemory(rows), 5, "blocks", CPU)
-        search(queries.double(), RowsInMemory(rows.double()), 5, "blocks", CPU)
-    assert screens == [False, False, False, True, False, False]
-    torch.testing.assert_close(found[0].similarities, found[1].similarities)
-    assert torch.equal(found[0].indices, found[1].indices)
+    for other in found[1:]:
+        torch.testing.assert_close(found[0].similarities, other.similarities)
+        assert torch.equal(found[0].indices, other.indices)
