@@ -96,16 +96,17 @@ class Screen(ABC):
         return lowest.to(self.score_dtype)
 
     def exact(self, number: int, query: Tensor, column: Tensor) -> Tensor:
-        """Taken for these pairs alone."""
+        """Taken for these pairs alone, row after row of the block, which is too large for the caches."""
         part = self.parts[number]
-        ends = torch.bincount(query, minlength=len(part)).cumsum(0)
+        ordered, order = column.int().sort(stable=True)
+        ends = torch.bincount(ordered, minlength=len(self._rows)).cumsum(0)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sparse (CSR|invariant)")  # that they are new
             wanted = torch.sparse_csr_tensor(
-                pad(ends, (1, 0)), column, part.new_zeros(len(column)), (len(part), len(self._rows))
+                pad(ends, (1, 0)), query.index_select(0, order), part.new_zeros(len(query)), (len(self._rows), len(part))
             )
-            products: Tensor = torch.sparse.sampled_addmm(wanted, part, self._rows.T).values()
-        return products
+            products: Tensor = torch.sparse.sampled_addmm(wanted, self._rows, part.T).values()
+        return torch.empty_like(products).scatter_(0, order, products)
 
     def _round_rows(self) -> None:
         assert self._mean is not None

@@ -76,8 +76,9 @@ class DropPath(nn.Module):
         if not self.training or self.rate == 0:
             return branch
         keep = 1 - self.rate
-        mask = branch.new_empty(branch.shape[0], 1, 1).bernoulli_(keep)
-        return branch * mask / keep
+        wide = torch.promote_types(branch.dtype, torch.float32)  # bf16 would round 1 / keep for all alike
+        mask = branch.new_empty(branch.shape[0], 1, 1, dtype=wide).bernoulli_(keep).div_(keep)
+        return branch * mask
 
 
 class LayerScale(nn.Module):

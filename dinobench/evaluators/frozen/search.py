@@ -18,7 +18,7 @@ from dinobench.runtime.precision import cpu_has_bf16, cpu_has_int8
 from dinobench.runtime.suggest import unknown
 
 METHODS = ("blocks", "faiss")
-BANK_ROWS = 32768  # bank rows per block
+BANK_ROWS = 65536  # bank rows per block
 SCREENED_QUERIES = 256  # fewer do not make up for rounding the bank
 
 
