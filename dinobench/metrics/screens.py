@@ -103,7 +103,10 @@ class Screen(ABC):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sparse (CSR|invariant)")  # that they are new
             wanted = torch.sparse_csr_tensor(
-                pad(ends, (1, 0)), query.index_select(0, order), part.new_zeros(len(query)), (len(self._rows), len(part))
+                pad(ends, (1, 0)),
+                query.index_select(0, order),
+                part.new_zeros(len(query)),
+                (len(self._rows), len(part)),
             )
             products: Tensor = torch.sparse.sampled_addmm(wanted, self._rows, part.T).values()
         return torch.empty_like(products).scatter_(0, order, products)
