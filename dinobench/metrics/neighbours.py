@@ -70,6 +70,7 @@ def nearest(
             found = _promising_by_any(products, number, k, known, len(block))
             best[number] = merge(known, _padded(*found, len(parts[number]), start), k, in_order=False)
         start += len(block)
+    products.clear()  # whose memory the answer takes
     for number, answer in enumerate(best):  # one by one, so that few are there twice
         best[number] = _in_order(answer)
     return concatenate(best)

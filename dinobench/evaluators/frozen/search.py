@@ -101,8 +101,7 @@ def screens_for(queries: Tensor) -> tuple[type[Screen], ...]:
 
 
 def _normalised(bank: Bank, like: Tensor) -> Iterator[Tensor]:
-    for block in bank.blocks(BANK_ROWS):
-        yield normalize(block.to(like), dim=1)
+    return map(lambda block: normalize(block.to(like), dim=1), bank.blocks(BANK_ROWS))  # a loop would keep a block
 
 
 def _by_faiss(queries: Tensor, bank: Bank, k: int) -> Neighbours:
