@@ -101,7 +101,10 @@ def screens_for(queries: Tensor) -> tuple[type[Screen], ...]:
 
 
 def _normalised(bank: Bank, like: Tensor) -> Iterator[Tensor]:
-    return map(lambda block: normalize(block.to(like), dim=1), bank.blocks(BANK_ROWS))  # a loop would keep a block
+    def normalised(block: Tensor) -> Tensor:
+        return normalize(block.to(like), dim=1)
+
+    return map(normalised, bank.blocks(BANK_ROWS))  # a loop would keep a block while the next is read
 
 
 def _by_faiss(queries: Tensor, bank: Bank, k: int) -> Neighbours:
