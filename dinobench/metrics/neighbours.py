@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dinobench.metrics.groups import COLUMNS, Groups
+from dinobench.metrics.groups import COLUMNS
 from dinobench.metrics.products import ExactProducts, Products
 from dinobench.metrics.screens import Screen
 
@@ -119,8 +119,8 @@ def _promising(
     """Entries of a block that may be among the k best, `best` being those known: query, column, and exact product.
 
     None where a screen lets so many pass that it saves nothing. A row's k-th best so far bounds its entries worth a
-    look from below, and so does the k-th largest of its groups' maxima. Taking maxima reads each entry once, and few
-    groups pass; sorting would read each entry many times.
+    look from below, and so does what k of this block reach. Taking maxima reads each entry once, and
+    few groups pass; sorting would read each entry many times.
     """
     known = best.indices.shape[1] == k
     if not known and k > products.worth * length:
@@ -130,8 +130,7 @@ def _promising(
     if known:
         least = best.similarities.amin(1).nextafter(best.similarities.new_tensor(torch.inf))
     else:
-        query, column = _of_largest(products.groups, scores, maxima, min(k, length))
-        least = products.exact(number, query, column).view(len(scores), -1).amin(1)
+        least = products.reached(number, scores, maxima, min(k, length))
     lowest = products.lowest(number, least).expand_as(maxima)
     passing = (maxima >= lowest).flatten().nonzero()[:, 0]
     if len(passing) > products.worth * scores.numel():
@@ -143,16 +142,6 @@ def _promising(
     found = products.exact(number, query, column)
     kept = (found >= least.index_select(0, query)).nonzero()[:, 0]
     return query.index_select(0, kept), column.index_select(0, kept), found.index_select(0, kept)
-
-
-def _of_largest(groups: Groups, scores: Tensor, maxima: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Query and column of `k` large scores of each query: the largest of the groups with the largest maxima."""
-    first = torch.arange(len(maxima), device=maxima.device)[:, None] * maxima.shape[1]
-    chosen = first + maxima.topk(min(k, maxima.shape[1]), sorted=False).indices
-    entries = groups.members(scores, chosen.flatten()).view(*chosen.shape, -1)
-    largest = entries.flatten(1).topk(k, sorted=False).indices
-    group = chosen.gather(1, largest // entries.shape[2]).flatten()
-    return group // maxima.shape[1], groups.columns(scores, group, largest.flatten() % entries.shape[2])
 
 
 def _padded(query: Tensor, column: Tensor, products: Tensor, queries: int, start: int) -> Neighbours:

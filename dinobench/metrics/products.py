@@ -32,6 +32,9 @@ class Products(Protocol):
     def lowest(self, number: int, products: Tensor) -> Tensor:
         """(Q, groups or 1) the lowest score of a row, by its group, whose product is at least `products` (Q,)."""
 
+    def reached(self, number: int, scores: Tensor, maxima: Tensor, k: int) -> Tensor:
+        """(Q,) products that at least `k` rows of the block reach, from `scores` (Q, n) and their groups' `maxima`."""
+
     def exact(self, number: int, query: Tensor, column: Tensor) -> Tensor:
         """(p,) products of the pairs (`query`, `column`) of part `number`, of which `scores` was asked last."""
 
@@ -62,6 +65,11 @@ class ExactProducts:
     def lowest(self, number: int, products: Tensor) -> Tensor:
         """They themselves."""
         return products[:, None]
+
+    def reached(self, number: int, scores: Tensor, maxima: Tensor, k: int) -> Tensor:
+        """The k-th largest maximum, where there are as many groups."""
+        enough = maxima if maxima.shape[1] > k else scores
+        return enough.topk(k, sorted=False).values.amin(1)
 
     def exact(self, number: int, query: Tensor, column: Tensor) -> Tensor:
         """Those there are."""

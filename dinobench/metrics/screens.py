@@ -95,6 +95,11 @@ class Screen(ABC):
             lowest = lowest.floor().clamp_(-_BEYOND, _BEYOND)
         return lowest.to(self.score_dtype)
 
+    def reached(self, number: int, scores: Tensor, maxima: Tensor, k: int) -> Tensor:
+        """The least exact product of `k` rows whose scores are large."""
+        query, column = _of_largest(self.groups, scores, maxima, k)
+        return self.exact(number, query, column).view(len(scores), k).amin(1)
+
     def exact(self, number: int, query: Tensor, column: Tensor) -> Tensor:
         """Taken for these pairs alone, row after row of the block, which is too large for the caches."""
         part = self.parts[number]
@@ -160,6 +165,16 @@ class Bf16Screen(Screen):
     def multiply(self, queries: Tensor, rows: Tensor, out: Tensor) -> None:
         """Rounded to bf16 in the end."""
         torch.mm(queries, rows.T, out=out)
+
+
+def _of_largest(groups: Groups, scores: Tensor, maxima: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Query and column of `k` large scores of each query: the largest of the groups with the largest maxima."""
+    first = torch.arange(len(maxima), device=maxima.device)[:, None] * maxima.shape[1]
+    chosen = first + maxima.topk(min(k, maxima.shape[1]), sorted=False).indices
+    entries = groups.members(scores, chosen.flatten()).view(*chosen.shape, -1)
+    largest = entries.flatten(1).topk(k, sorted=False).indices
+    group = chosen.gather(1, largest // entries.shape[2]).flatten()
+    return group // maxima.shape[1], groups.columns(scores, group, largest.flatten() % entries.shape[2])
 
 
 def _least(dtype: torch.dtype) -> float:
