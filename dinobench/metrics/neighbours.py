@@ -119,8 +119,8 @@ def _promising(
     """Entries of a block that may be among the k best, `best` being those known: query, column, and exact product.
 
     None where a screen lets so many pass that it saves nothing. A row's k-th best so far bounds its entries worth a
-    look from below, and so does what k of this block reach. Taking maxima reads each entry once, and
-    few groups pass; sorting would read each entry many times.
+    look from below, and so does what k of this block reach. Taking maxima reads each entry once, and few groups pass;
+    sorting would read each entry many times.
     """
     known = best.indices.shape[1] == k
     if not known and k > products.worth * length:

@@ -39,6 +39,20 @@ class Products(Protocol):
         """(p,) products of the pairs (`query`, `column`) of part `number`, of which `scores` was asked last."""
 
 
+class Scratch:
+    """Memory that one table after another is written to; none before the first is asked for."""
+
+    def __init__(self, like: Tensor, dtype: torch.dtype) -> None:
+        self._memory = like.new_empty(0, dtype=dtype)
+
+    def table(self, height: int, width: int) -> Tensor:
+        """(height, width), whose entries may be anything."""
+        size = height * width
+        if len(self._memory) < size:
+            self._memory = self._memory.new_empty(size)
+        return self._memory[:size].view(height, width)
+
+
 class ExactProducts:
     """Scores that are the products."""
 
@@ -47,17 +61,16 @@ class ExactProducts:
 
     def __init__(self, parts: Sequence[Tensor]) -> None:
         self.parts = parts
-        self._table = parts[0].new_empty(0)
+        self._scratch = Scratch(parts[0], parts[0].dtype)
 
     def take(self, rows: Tensor, length: int) -> None:
         """Go on to a block."""
         self._rows, self._length = rows, length
-        self._table = at_least_as_large(self._table, len(self.parts[0]) * len(rows))
 
     def scores(self, number: int) -> Tensor:
         """The products."""
         part = self.parts[number]
-        self._scores = table_of(self._table, part, self._rows)
+        self._scores = self._scratch.table(len(part), len(self._rows))
         torch.mm(part, self._rows.T, out=self._scores)
         self._scores[:, self._length :] = -torch.inf
         return self._scores
@@ -74,13 +87,3 @@ class ExactProducts:
     def exact(self, number: int, query: Tensor, column: Tensor) -> Tensor:
         """Those there are."""
         return self._scores.flatten().index_select(0, query * self._scores.shape[1] + column)
-
-
-def table_of(memory: Tensor, queries: Tensor, rows: Tensor) -> Tensor:
-    """The start of `memory` as a table of all pairs of `queries` and `rows`."""
-    return memory[: len(queries) * len(rows)].view(len(queries), len(rows))
-
-
-def at_least_as_large(table: Tensor, size: int) -> Tensor:
-    """`table`, or a new one if it is smaller than `size`."""
-    return table if len(table) >= size else table.new_empty(size)

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from dinobench.metrics.groups import COLUMNS, Far, Groups, Near
-from dinobench.metrics.products import at_least_as_large, table_of
+from dinobench.metrics.products import Scratch
 
 _FLOAT32_ERROR = 2.0**-22  # per term of a sum: of scores, of products, of the mean's products
 _OTHER_SUMS = 8  # terms of what scores are compared with, at most
@@ -55,7 +55,7 @@ class Screen(ABC):
         self._queries = [self._rounded(part, part.new_zeros(()), 1) for part in parts]
         self._mean: Tensor | None = None
         self._numbers: Tensor | None = None  # rounded rows, once asked for
-        self._table = parts[0].new_empty(0, dtype=self.score_dtype)
+        self._scratch = Scratch(parts[0], self.score_dtype)
 
     @abstractmethod
     def units(self, rows: Tensor, group: int) -> Tensor:
@@ -77,7 +77,7 @@ class Screen(ABC):
             self._round_rows()
         assert self._numbers is not None
         queries = self._queries[number].numbers
-        table = table_of(self._table, queries, self._numbers)
+        table = self._scratch.table(len(queries), len(self._numbers))
         self.multiply(queries, self._numbers, table)
         table[:, self._length :] = _least(self.score_dtype)
         return table
@@ -122,7 +122,6 @@ class Screen(ABC):
         self._numbers = short.numbers
         unit, longest, lost = (self.groups.of(part[None])[0].amax(1) for part in (short.unit, short.length, short.lost))
         self._of_groups = torch.stack([torch.ones_like(unit), longest, lost]) / unit
-        self._table = at_least_as_large(self._table, len(self.parts[0]) * len(self._rows))
 
     def _rounded(self, rows: Tensor, mean: Tensor, group: int) -> _Rounded:
         numbers = rows.new_empty(rows.shape, dtype=self.dtype)
