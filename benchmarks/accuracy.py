@@ -7,7 +7,7 @@ IMAGE_FOLDER has `train` and `val` with a folder per class. Both sides train rec
 in one process each, by turns; each writes a checkpoint per epoch, and `dinobench eval --task knn` scores every
 --every-th teacher of both alike. What counts is the process's own seconds from its start, imports and checkpoints
 included, which a busy machine disturbs little. The released train loop runs as it is, with two things of the recipe put
-in its way, since it has no switches for them: the widths of a small ViT and head, and the sizes and colours of views.
+in its way, since it has no switches for them: the widths of a small ViT and head, and the sizes and colors of views.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reference", type=Path, required=True, help="checkout of facebookresearch/dino")
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--recipe", default="cifar", help="without solarisation, of a vit_mini")
+    parser.add_argument("--recipe", default="cifar", help="without solarization, of a vit_mini")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--every", type=int, default=1, help="epochs from one score to the next")
     parser.add_argument("--seeds", type=int, default=3)

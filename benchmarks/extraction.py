@@ -26,7 +26,7 @@ PATCH, SIZE = 16, 224
 
 
 def weights(architecture: str) -> dict[str, Tensor]:
-    from dinobench.models.build import build_backbone
+    from dinobench.models.networks.build import build_backbone
 
     torch.manual_seed(0)
     return build_backbone(f"{architecture}/{PATCH}").state_dict()
@@ -44,8 +44,8 @@ def released(architecture: str, reference: str) -> Callable[[Tensor], Tensor]:
 def ours(architecture: str, precision: str, column: str, compiled: bool = False) -> Callable[[Tensor], Tensor]:
     from dinobench.features.extract import Extractor
     from dinobench.features.names import parse_feature
-    from dinobench.models.backbone import Preprocessing
-    from dinobench.models.build import build_backbone
+    from dinobench.models.networks.backbone import Preprocessing
+    from dinobench.models.networks.build import build_backbone
 
     model = build_backbone(f"{architecture}/{PATCH}")
     model.load_state_dict(weights(architecture))
@@ -101,7 +101,7 @@ def pipeline(given: argparse.Namespace) -> None:
     from dinobench.features.extract import Extractor, feature_batches
     from dinobench.features.loading import in_chunks, pixel_batches
     from dinobench.features.names import parse_feature
-    from dinobench.models.load import load_backbone
+    from dinobench.models.loading.spec import load_backbone
     from dinobench.runtime.cpu import tune_cpu
 
     tune_cpu()

@@ -3,7 +3,7 @@
     python benchmarks/finetune.py [--architecture vit_tiny/16] [--batch 16] [--repeats 5] [--clock cpu]
 
 Three sides, interleaved, medians of all repeats, on the threads that OMP_NUM_THREADS allows:
-- timm: its transforms, the normalisation of its loader, mixup, network, loss and optimiser, in its training script's
+- timm: its transforms, the normalization of its loader, mixup, network, loss and optimizer, in its training script's
   plain loop;
 - timm, tuned: the same under the two process-wide settings that dinobench makes (allocator, oneDNN);
 - dinobench: the loop of `dinobench eval --task finetune-*`.
@@ -43,7 +43,7 @@ def drawn_images(count: int, side: int) -> list[Image.Image]:
 
 
 def timm_transform() -> Callable[[Image.Image], np.ndarray]:
-    """To 8-bit pixels, as its training script has it unless told otherwise; its loader normalises whole batches."""
+    """To 8-bit pixels, as its training script has it unless told otherwise; its loader normalizes whole batches."""
     from timm.data import auto_augment, create_transform
 
     # Pillow refuses the zero bits that timm now and then asks for; both sides keep one.
@@ -57,18 +57,18 @@ def timm_transform() -> Callable[[Image.Image], np.ndarray]:
 def augmentations(images: list[Image.Image]) -> dict[str, Callable[[], torch.Tensor]]:
     from timm.data.loader import PrefetchLoader, fast_collate
 
-    from dinobench.evaluators.finetuning.augmentation import TrainAugmentation
-    from dinobench.evaluators.finetuning.batches import Normaliser
-    from dinobench.evaluators.finetuning.randaugment import parse_rand_augment
-    from dinobench.models.backbone import Preprocessing
+    from dinobench.evaluators.finetune.augmentation import TrainAugmentation
+    from dinobench.evaluators.finetune.batches import Normalizer
+    from dinobench.evaluators.finetune.randaugment import parse_rand_augment
+    from dinobench.models.networks.backbone import Preprocessing
 
     theirs = timm_transform()
     ours = TrainAugmentation(224, (0.08, 1.0), 0.5, parse_rand_augment(SPEC, (124, 116, 104)))
-    normalise = Normaliser(Preprocessing(), torch.device("cpu"), channels_last=False)
+    normalize = Normalizer(Preprocessing(), torch.device("cpu"), channels_last=False)
 
     def dinobench() -> torch.Tensor:
         pixels = np.stack([ours(image, random.Random(f"0/{n}")) for n, image in enumerate(images)])
-        return normalise(torch.from_numpy(pixels))
+        return normalize(torch.from_numpy(pixels))
 
     def timm() -> torch.Tensor:
         batch = fast_collate([(theirs(image), 0) for image in images])
@@ -78,7 +78,7 @@ def augmentations(images: list[Image.Image]) -> dict[str, Callable[[], torch.Ten
 
 
 def time_augmentation(side: int, repeats: int, clock: str) -> dict[str, float]:
-    """Milliseconds per image on one thread, from a decoded image to a normalised batch; both under our settings."""
+    """Milliseconds per image on one thread, from a decoded image to a normalized batch; both under our settings."""
     from dinobench.runtime.cpu import tune_cpu
 
     tune_cpu()
@@ -104,7 +104,7 @@ def timm_step(architecture: str, batch: int) -> Callable[[], float]:
 
     name = architecture.replace("/", "_patch") + "_224"
     model = timm.create_model(name, num_classes=100, drop_path_rate=0.1).train()
-    optimiser = create_optimizer_v2(model, "adamw", lr=7.5e-5, weight_decay=0.05)
+    optimizer = create_optimizer_v2(model, "adamw", lr=7.5e-5, weight_decay=0.05)
     mixup = Mixup(0.8, 1.0, label_smoothing=0.1, num_classes=100)
     loss_function = SoftTargetCrossEntropy()
     images, labels = torch.randn(batch, 3, 224, 224), torch.arange(batch) % 100
@@ -112,9 +112,9 @@ def timm_step(architecture: str, batch: int) -> Callable[[], float]:
     def step() -> float:
         mixed, targets = mixup(images.clone(), labels)
         loss = loss_function(model(mixed), targets)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         return float(loss)
 
     return step
@@ -127,13 +127,13 @@ def our_step(architecture: str, batch: int) -> Callable[[], float]:
     from dinobench.cards import load_tasks
     from dinobench.data.dataset import from_arrays
     from dinobench.data.transforms import evaluation_transform
-    from dinobench.evaluators.finetuning.augmentation import TrainAugmentation
-    from dinobench.evaluators.finetuning.batches import Batch, Normaliser, make_order
-    from dinobench.evaluators.finetuning.classifier import build_classifier
-    from dinobench.evaluators.finetuning.loop import FineTuning, Machine, Sets
-    from dinobench.evaluators.finetuning.recipe import recipe_of
-    from dinobench.models.backbone import Preprocessing
-    from dinobench.models.build import build_backbone
+    from dinobench.evaluators.finetune.augmentation import TrainAugmentation
+    from dinobench.evaluators.finetune.batches import Batch, Normalizer, make_order
+    from dinobench.evaluators.finetune.classifier import build_classifier
+    from dinobench.evaluators.finetune.loop import FineTuning, Machine, Sets
+    from dinobench.evaluators.finetune.recipe import recipe_of
+    from dinobench.models.networks.backbone import Preprocessing
+    from dinobench.models.networks.build import build_backbone
 
     recipe = recipe_of(load_tasks()["finetune-inat18"].protocol("paper").settings)
     recipe = dataclasses.replace(recipe, train_batch_size=batch, erasing=0.0, repeats=1)
@@ -148,7 +148,7 @@ def our_step(architecture: str, batch: int) -> Callable[[], float]:
         make_order(batch, batch, 1, 0, even=True, processes=1),
         TrainAugmentation(224, (0.08, 1.0), 0.5, None),
         evaluation_transform(224, 256, "bicubic", how.mean, how.std),
-        Normaliser(how, device, channels_last=False),
+        Normalizer(how, device, channels_last=False),
         Machine(device, batch, 1, "fp32"),
     )
     ready = torch.randint(0, 256, (batch, 224, 224, 3), dtype=torch.uint8)

@@ -28,11 +28,11 @@ import torch
 from torch import Tensor
 from turns import Turn, medians, take_turns
 
-from dinobench.evaluators.frozen.search import BANK_ROWS, search
-from dinobench.evaluators.knn import vote
+from dinobench.evaluators.common.search import BANK_ROWS, search
+from dinobench.evaluators.knn.evaluate import vote
 from dinobench.features.matrix import FeatureMatrix, Shard
 from dinobench.features.names import Column
-from dinobench.metrics.neighbours import QUERY_ROWS
+from dinobench.metrics.neighbors import QUERY_ROWS
 from dinobench.runtime.clock import peak_memory_bytes, resident_bytes
 from dinobench.runtime.cpu import tune_cpu
 
@@ -60,16 +60,16 @@ class PartialLabels:
 
 
 def make_features(folder: Path, train: int, queries: int) -> None:
-    """Write noisy class centres, l2-normalised, the training rows sorted by class as folders give them."""
+    """Write noisy class centers, l2-normalized, the training rows sorted by class as folders give them."""
     rng = np.random.default_rng(0)
-    centres = rng.standard_normal((CLASSES, DIM), dtype=np.float32)
+    centers = rng.standard_normal((CLASSES, DIM), dtype=np.float32)
     for name, count in (("train", train), ("test", queries)):
         labels = np.arange(count) * CLASSES // count
         if name == "test":
             labels = rng.permutation(labels)
         out = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.float32, (count, DIM))
         for start in range(0, count, 50_000):
-            rows = 0.4 * centres[labels[start : start + 50_000]]
+            rows = 0.4 * centers[labels[start : start + 50_000]]
             rows += rng.standard_normal(rows.shape, dtype=np.float32)
             out[start : start + 50_000] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         np.save(folder / f"{name}_labels.npy", labels)
@@ -91,7 +91,7 @@ def released(folder: Path, reference: str, ks: tuple[int, ...]) -> Callable[[], 
 
 
 def ours(folder: Path, reference: str, ks: tuple[int, ...]) -> Callable[[], list[float]]:
-    from dinobench.evaluators.knn import knn_classify
+    from dinobench.evaluators.knn.evaluate import knn_classify
 
     train, labels, test, truth = load(folder)
 

@@ -20,13 +20,13 @@ import numpy as np
 import torch
 
 from dinobench.data.dataset import from_arrays
-from dinobench.evaluators.frozen.epochs import Epoch, augmented_epochs, cached_epochs
-from dinobench.evaluators.frozen.heads import LinearHeads
+from dinobench.evaluators.linear.epochs import Epoch, augmented_epochs, cached_epochs
+from dinobench.evaluators.linear.heads import LinearHeads
 from dinobench.features.entry import Entry
 from dinobench.features.extract import Extractor
 from dinobench.features.names import parse_feature
 from dinobench.features.store import SHARD_ROWS
-from dinobench.models.load import load_backbone
+from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.clock import peak_memory_bytes, resident_bytes
 from dinobench.runtime.cpu import tune_cpu
 

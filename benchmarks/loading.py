@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from dinobench.models.build import build_backbone
+from dinobench.models.networks.build import build_backbone
 
 PROGRAMS = {
     "read": """
@@ -37,7 +37,7 @@ touched = sum(float(p.sum()) for p in model.parameters())
 """,
     "ours": """
 import torch
-from dinobench.models.load import load_backbone
+from dinobench.models.loading.spec import load_backbone
 start()
 loaded = load_backbone(str(path))
 touched = sum(float(p.sum()) for p in loaded.backbone.parameters())

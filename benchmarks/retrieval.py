@@ -32,7 +32,7 @@ from dinobench.runtime.clock import peak_memory_bytes, resident_bytes
 DATABASE, IMAGES, QUERIES, DIM = 4_993, 1_005_000, 70, 384
 SHAPES = ((1024, 768), (768, 1024), (1024, 683), (1024, 768))
 SIZE = 512
-NORMALISATION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+NormalizATION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def main() -> None:
@@ -120,8 +120,8 @@ def descriptors(folder: Path) -> tuple[np.ndarray, np.ndarray, list[dict[str, li
 
 def map_ours(folder: Path) -> None:
     """Positions counted, not sorted."""
-    from dinobench.evaluators.ranking.database import Database
-    from dinobench.evaluators.retrieval import split_groups
+    from dinobench.evaluators.common.ranking.database import Database
+    from dinobench.evaluators.retrieval.evaluate import split_groups
     from dinobench.metrics.ranking import SETUPS, score_setup
 
     database, queries, truth = descriptors(folder)
@@ -164,15 +164,15 @@ def extract_ours(folder: Path) -> None:
     """Shape buckets, decoding ahead, only the class token in the last block."""
     from dinobench.data.decode import read_rgb
     from dinobench.features.buckets import described
-    from dinobench.models.build import build_backbone
-    from dinobench.models.multi_scale import multi_scale_class_token
+    from dinobench.models.networks.build import build_backbone
+    from dinobench.models.networks.multi_scale import multi_scale_class_token
     from dinobench.runtime.cpu import tune_cpu
 
     tune_cpu()
     backbone = build_backbone("vit_small/16").eval()
     backbone.load_state_dict(weights())
     files = sorted(folder.glob("*.jpg"))
-    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in NORMALISATION)
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in NormalizATION)
 
     def prepare(index: int) -> Image.Image:
         image = read_rgb(files[index])
@@ -200,7 +200,7 @@ def extract_released(folder: Path, route: str = "extract released") -> None:
 
     model = vision_transformer.vit_small(patch_size=16, num_classes=0).eval()
     model.load_state_dict(weights())
-    to_input = transforms.Compose([transforms.ToTensor(), transforms.Normalize(*NORMALISATION)])
+    to_input = transforms.Compose([transforms.ToTensor(), transforms.Normalize(*NormalizATION)])
 
     @torch.no_grad()
     def work() -> np.ndarray:
@@ -223,8 +223,8 @@ def extract_released_tuned(folder: Path) -> None:
 
 
 def weights() -> dict[str, torch.Tensor]:
-    """The same random weights for every route; larger than at initialisation, so that differences would show."""
-    from dinobench.models.build import build_backbone
+    """The same random weights for every route; larger than at initialization, so that differences would show."""
+    from dinobench.models.networks.build import build_backbone
 
     torch.manual_seed(0)
     return {name: 2 * value for name, value in build_backbone("vit_small/16").state_dict().items()}

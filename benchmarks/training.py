@@ -69,9 +69,9 @@ def our_views(options: argparse.Namespace) -> Iterator[list[Tensor]]:
     images = batches.DecodedImages(open_dataset(str(options.data), "train"), memory=0)
     drawn = batches.ViewBatches(images, batches.multi_crop(recipe), seed=0)
     plan = batches.Plan(len(images), options.batch, epochs=1000, seed=0)
-    normalise = batches.Normalise(recipe.mean, recipe.std, torch.device("cpu"))
+    normalize = batches.Normalize(recipe.mean, recipe.std, torch.device("cpu"))
     for groups in batches.load_views(drawn, plan.requests(), workers=0, pin_memory=False):
-        yield [normalise(group) for group in groups]
+        yield [normalize(group) for group in groups]
 
 
 def released_step(options: argparse.Namespace) -> Callable[[list[Tensor]], float]:
@@ -100,21 +100,21 @@ def released_step(options: argparse.Namespace) -> Callable[[list[Tensor]], float
     loss_of = main_dino.DINOLoss(options.out_dim, 2 + options.local_crops, TEMPERATURE, TEMPERATURE, 0, 1).to(device)
     mixed = device.type == "cuda"
     scaler = torch.amp.GradScaler(device.type, enabled=mixed)
-    optimiser = torch.optim.AdamW(utils.get_params_groups(student))
+    optimizer = torch.optim.AdamW(utils.get_params_groups(student))
 
     def step(views: list[Tensor]) -> float:
-        for index, group in enumerate(optimiser.param_groups):
+        for index, group in enumerate(optimizer.param_groups):
             group["lr"] = LR
             if index == 0:
                 group["weight_decay"] = DECAY
         with torch.autocast(device.type, torch.float16, enabled=mixed):
             loss = loss_of(student(views), teacher(views[:2]), 0)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         scaler.scale(loss).backward()
-        scaler.unscale_(optimiser)
+        scaler.unscale_(optimizer)
         utils.clip_gradients(student, 3.0)
         utils.cancel_gradients_last_layer(0, student, 1)
-        scaler.step(optimiser)
+        scaler.step(optimizer)
         scaler.update()
         with torch.no_grad():
             for mine, other in zip(student.module.parameters(), teacher.parameters(), strict=True):

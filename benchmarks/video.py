@@ -111,7 +111,7 @@ def report(found: dict[str, list[list[float]]], folder: Path) -> None:
 
 def write_inputs(folder: Path) -> None:
     """Features, labels, weights, a frame and masks that every route reads."""
-    from dinobench.models.build import build_backbone
+    from dinobench.models.networks.build import build_backbone
 
     generator = torch.Generator().manual_seed(0)
     scene = torch.randn(*GRID, DIM, generator=generator)
@@ -184,7 +184,7 @@ def released_network(folder: Path) -> Any:
 
 def our_step(folder: Path) -> Callable[[], Any]:
     """`propagate`, windows only."""
-    from dinobench.evaluators.video.propagation import Propagation, propagate
+    from dinobench.evaluators.video_segmentation.propagation import Propagation, propagate
 
     given = inputs(folder)
     frames, labels = list(given["frames"]), list(given["labels"])
@@ -193,8 +193,8 @@ def our_step(folder: Path) -> Callable[[], Any]:
 
 def our_frame(folder: Path, *, precision: str = "fp32") -> Callable[[], Any]:
     """Features, then `propagate`."""
-    from dinobench.evaluators.video.propagation import Propagation, propagate
-    from dinobench.models.build import build_backbone
+    from dinobench.evaluators.video_segmentation.propagation import Propagation, propagate
+    from dinobench.models.networks.build import build_backbone
 
     given = inputs(folder)
     model = build_backbone(ARCHITECTURE).eval()
@@ -217,7 +217,7 @@ def released_setup(folder: Path) -> Callable[[], Any]:
 
 def our_setup(folder: Path) -> Callable[[], Any]:
     """Nothing but the propagator itself: windows are cut as tiles need them."""
-    from dinobench.evaluators.video.propagation import LabelPropagator, Propagation
+    from dinobench.evaluators.video_segmentation.propagation import LabelPropagator, Propagation
 
     given = inputs(folder)
 

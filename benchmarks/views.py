@@ -3,7 +3,7 @@
     python benchmarks/views.py --reference DINO_CHECKOUT --data IMAGENETTE [--rounds 5]
 
 Both draw 2 x 224 + 8 x 96 views of the same photographs on one thread. "decoded" leaves out decoding on our side, as a
-run on a small data set does; "normalised" includes the conversion to float.
+run on a small data set does; "normalized" includes the conversion to float.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from dinobench.training.batches import Normalise, multi_crop
+from dinobench.training.batches import Normalize, multi_crop
 from dinobench.training.recipe import Recipe
 from dinobench.training.views import generator_of
 
@@ -49,7 +49,7 @@ def main() -> None:
     ]
     decoded = [np.asarray(Image.open(path).convert("RGB")) for path in paths]
     recipe = Recipe()
-    crops, normalise = multi_crop(recipe), Normalise(recipe.mean, recipe.std, torch.device("cpu"))
+    crops, normalize = multi_crop(recipe), Normalize(recipe.mean, recipe.std, torch.device("cpu"))
     released = released_views(options.reference)
 
     def ours(image: np.ndarray, index: int) -> list[np.ndarray]:
@@ -57,7 +57,7 @@ def main() -> None:
 
     def to_float(views: list[np.ndarray]) -> None:
         for group in (views[:2], views[2:]):
-            normalise(torch.from_numpy(np.stack(group)))
+            normalize(torch.from_numpy(np.stack(group)))
 
     def decode(index: int) -> np.ndarray:
         return np.asarray(Image.open(paths[index]).convert("RGB"))
@@ -65,9 +65,9 @@ def main() -> None:
     sides: dict[str, Callable[[int], object]] = {
         "released": lambda index: released(Image.open(paths[index]).convert("RGB")),
         "ours, decoding": lambda index: ours(decode(index), index),
-        "ours, decoding, normalised": lambda index: to_float(ours(decode(index), index)),
+        "ours, decoding, normalized": lambda index: to_float(ours(decode(index), index)),
         "ours, decoded": lambda index: ours(decoded[index], index),
-        "ours, decoded, normalised": lambda index: to_float(ours(decoded[index], index)),
+        "ours, decoded, normalized": lambda index: to_float(ours(decoded[index], index)),
     }
     times: dict[str, list[float]] = {side: [] for side in sides}
     for _ in range(options.rounds):

@@ -124,7 +124,7 @@ class ModelCard:
     architecture: str
     family: str
     source: str
-    licence: str
+    license: str
     weights: str
     because: str = ""
     sha256: str = ""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dinobench.cards import ModelCard, load_models, packaged
-from dinobench.models.family import all_families
+from dinobench.models.loading.family import all_families
 from dinobench.results.tables.build import read_published
 from dinobench.results.tables.specs import SPECS
 
@@ -51,7 +51,7 @@ def test_a_card_says_where_the_weights_are_or_why_not(name: str) -> None:
         assert re.fullmatch(r"https?://\S+", card.weights)
     else:
         assert card.because
-    assert card.licence
+    assert card.license
     assert card.family in FAMILIES if card.family != "none" else card.because
     assert re.fullmatch(r"([0-9a-f]{8}|[0-9a-f]{64})?", card.sha256)
 

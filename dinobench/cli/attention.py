@@ -37,9 +37,9 @@ def command(
     """  # noqa: D301  (click reads the backspace as "do not wrap")
     from dinobench.data.decode import read_rgb
     from dinobench.data.overlays import save_moving
-    from dinobench.evaluators.attention.maps import attention_maps, check_share
-    from dinobench.evaluators.attention.pictures import blend, draw_attention
-    from dinobench.evaluators.shared.bounds import check_counts
+    from dinobench.evaluators.attention_segmentation.maps import attention_maps, check_share
+    from dinobench.evaluators.attention_segmentation.pictures import blend, draw_attention
+    from dinobench.evaluators.common.bounds import check_counts
     from dinobench.metrics.attention_mask import enlarge
     from dinobench.pipeline.plan import make_plan
     from dinobench.pipeline.run import load_model
@@ -73,7 +73,7 @@ def command(
 
 def _refuse_idle(changes: Iterable[str]) -> None:
     """Refuse settings that would do nothing: those of the task, which has options here, and of the run's batches."""
-    from dinobench.models.load import MODEL_SETTINGS
+    from dinobench.models.loading.spec import MODEL_SETTINGS
     from dinobench.runtime.errors import InputError
 
     acting, instead = ("device", "precision", *MODEL_SETTINGS), {"size": "--size", "shares": "--share"}

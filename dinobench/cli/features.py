@@ -95,7 +95,7 @@ def export(
     from dinobench.data.open import open_dataset
     from dinobench.features.export import check_format, export_features
     from dinobench.features.store import ExtractionSettings, FeatureStore
-    from dinobench.models.load import MODEL_SETTINGS, load_backbone
+    from dinobench.models.loading.spec import MODEL_SETTINGS, load_backbone
     from dinobench.pipeline.plan import RUN_SETTINGS
     from dinobench.runtime.device import pick_device, prepare_device
     from dinobench.runtime.settings import override, parse_pairs

@@ -11,7 +11,7 @@ import click
 from dinobench.cli.options import SETTINGS
 
 if TYPE_CHECKING:
-    from dinobench.models.plan import LoadPlan
+    from dinobench.models.loading.load_plan import LoadPlan
 
 SHOWN = 5
 
@@ -28,8 +28,8 @@ def command(checkpoint: str, as_json: bool, every: bool, settings: tuple[str, ..
     dinobench inspect dino_deitsmall16_pretrain_full_checkpoint.pth
     dinobench inspect model.pth --set weights=student --set heads=6
     """  # noqa: D301  (click reads the backspace as "do not wrap")
-    from dinobench.models.checkpoints import checkpoint_path, plan_file
-    from dinobench.models.loaded import MODEL_SETTINGS
+    from dinobench.models.loading.checkpoint_file import checkpoint_path, plan_file
+    from dinobench.models.loading.loaded import MODEL_SETTINGS
     from dinobench.runtime.settings import override, parse_pairs
 
     chosen = override(MODEL_SETTINGS, parse_pairs(settings), "the model")
@@ -49,7 +49,7 @@ def command(checkpoint: str, as_json: bool, every: bool, settings: tuple[str, ..
 def _facts(path: Path, plan: LoadPlan) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from dinobench.models.state import digest
+    from dinobench.models.loading.state_dict import digest
     from dinobench.runtime.files import sha256_file
 
     verdict = f"refused: {plan.report.refusal}" if plan.report.refusal else "loads"

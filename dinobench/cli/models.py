@@ -48,7 +48,7 @@ def show(cards: Mapping[str, ModelCard], name: str) -> None:
         ("method", card.method),
         ("arch", card.architecture),
         ("family", card.family),
-        ("licence", card.licence),
+        ("license", card.license),
         ("source", card.source),
         ("weights", card.weights + (f" ({card.because})" if card.because else "")),
         ("sha256", card.sha256 or "none known"),
@@ -72,7 +72,7 @@ def show(cards: Mapping[str, ModelCard], name: str) -> None:
 @click.pass_obj
 def fetch(cards: Mapping[str, ModelCard], name: str, output: Path | None) -> None:
     """Download the weights of model NAME; a cut download resumes when run again."""
-    from dinobench.models.fetch import fetch_weights
+    from dinobench.models.loading.download import fetch_weights
 
     card = _find(cards, name)
     if not card.released:

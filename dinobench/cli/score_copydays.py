@@ -39,6 +39,6 @@ def command(ranks: Path, data: str, top: int, measure: str, json_file: Path | No
     dinobench score copydays --ranks ranks.npy --data copydays
     """  # noqa: D301, D403  (click reads the backspace as "do not wrap")
     from dinobench.data.open import dataset_root
-    from dinobench.evaluators.ranking.files import score_copydays_file
+    from dinobench.evaluators.common.ranking.files import score_copydays_file
 
     show(score_copydays_file(ranks, dataset_root(data), top, measure), json_file)

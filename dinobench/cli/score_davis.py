@@ -23,6 +23,6 @@ def command(results: Path, data: str, year: str, split: str, json_file: Path | N
     dinobench score davis --results masks --data DAVIS
     """  # noqa: D301  (click reads the backspace as "do not wrap")
     from dinobench.data.open import dataset_root
-    from dinobench.evaluators.video.tally import score_folder
+    from dinobench.evaluators.video_segmentation.tally import score_folder
 
     show(score_folder(results, dataset_root(data), year, split), json_file)

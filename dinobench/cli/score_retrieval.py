@@ -26,6 +26,6 @@ def command(ranks: Path, gnd: Path, json_file: Path | None) -> None:
     \b
     dinobench score retrieval --ranks ranks.npy --gnd roxford5k/gnd_roxford5k.pkl
     """  # noqa: D301  (click reads the backspace as "do not wrap")
-    from dinobench.evaluators.ranking.files import score_retrieval_file
+    from dinobench.evaluators.common.ranking.files import score_retrieval_file
 
     show(score_retrieval_file(ranks, gnd), json_file)

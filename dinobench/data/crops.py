@@ -10,7 +10,7 @@ Box = tuple[int, int, int, int]
 
 
 def crop_box(size: tuple[int, int], scale: tuple[float, float], ratio: tuple[float, float], rng: random.Random) -> Box:
-    """(left, top, right, bottom) of a random crop; the largest centred one within `ratio` if none fits in ten tries.
+    """(left, top, right, bottom) of a random crop; the largest centered one within `ratio` if none fits in ten tries.
 
     Args:
         size: (width, height) of the image.

@@ -1,4 +1,4 @@
-"""ImageSet: named, labelled images, whatever holds them."""
+"""ImageSet: named, labeled images, whatever holds them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dinobench.data.channels import ARRAY_SUFFIX, read_channels
 from dinobench.data.decode import read_rgb
 from dinobench.runtime.errors import InputError
 
-UNLABELLED = -1
+UNLabeled = -1
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
@@ -90,7 +90,7 @@ class ImageSet:
         name: short name for tables and messages, e.g. "imagenette/val".
         root: folder that the names are relative to, or None for images that are drawn or streamed.
         classes: class names; `labels` index them.
-        labels: (N,) int64, -1 where unlabelled.
+        labels: (N,) int64, -1 where unlabeled.
         names: identity of each image: its relative path.
         source: where the pixels come from.
         positions: (N,) index of each image in `source`; all of them by default.
@@ -111,7 +111,7 @@ class ImageSet:
         object.__setattr__(self, "positions", _frozen(positions))
         if not len(self.labels) == len(self.names) == len(positions):
             raise ValueError(f"{self.name}: {len(self.names)} names, {len(self.labels)} labels")
-        if len(self.labels) and not UNLABELLED <= self.labels.min() <= self.labels.max() < max(len(self.classes), 1):
+        if len(self.labels) and not UNLabeled <= self.labels.min() <= self.labels.max() < max(len(self.classes), 1):
             raise InputError(
                 f"{self.name}: a label lies outside its {len(self.classes)} classes; check the annotations"
             )
@@ -151,9 +151,9 @@ class ImageSet:
         return replace(self, labels=self.labels[chosen], names=names, positions=self._positions[chosen])
 
     @property
-    def labelled(self) -> bool:
+    def labeled(self) -> bool:
         """Whether every image has a label."""
-        return bool((self.labels != UNLABELLED).all())
+        return bool((self.labels != UNLabeled).all())
 
     @property
     def _positions(self) -> NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 Shapes and textures are functions of object coordinates: `u` to the right, `v` down, the object within about [-1, 1].
 A shape returns its signed distance-like value (positive inside); a texture returns the share of the second
-colour, 0..1. A context returns the background's share of its second colour, 0..1, over the whole frame.
+color, 0..1. A context returns the background's share of its second color, 0..1, over the whole frame.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Context = Callable[[int, np.random.Generator], Plane]
 
 @cache
 def grid(size: int) -> tuple[Plane, Plane]:
-    """(x, y) of every pixel centre of a square frame, each (size, size) in (-1, 1)."""
+    """(x, y) of every pixel center of a square frame, each (size, size) in (-1, 1)."""
     axis = (np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1
     x, y = np.meshgrid(axis, axis)
     x.setflags(write=False)
@@ -90,7 +90,7 @@ def butterfly(u: Plane, v: Plane) -> Plane:
 
 
 def plain(u: Plane, v: Plane, rng: np.random.Generator) -> Plane:
-    """One colour, with a faint mottle."""
+    """One color, with a faint mottle."""
     mottle: Plane = np.sin(3 * u + rng.uniform(0, 6)) * np.sin(3 * v + rng.uniform(0, 6))
     return 0.12 + 0.1 * mottle
 
@@ -114,12 +114,12 @@ def checks(u: Plane, v: Plane, rng: np.random.Generator) -> Plane:
 
 
 def sectors(u: Plane, v: Plane, rng: np.random.Generator) -> Plane:
-    """Wedges from the centre."""
+    """Wedges from the center."""
     return _edge(1.5 * np.sin(rng.integers(3, 5) * np.arctan2(v, u) + rng.uniform(0, 6.3)))
 
 
 def rings(u: Plane, v: Plane, rng: np.random.Generator) -> Plane:
-    """Circles about the centre."""
+    """Circles about the center."""
     return _edge(np.sin(rng.uniform(9, 13) * np.hypot(u, v) + rng.uniform(0, 6.3)))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dinobench.data.dataset import UNLABELLED, ImageSet
+from dinobench.data.dataset import ImageSet, UNLabeled
 from dinobench.data.decode import decode_rgb, read_rgb
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.hub import hub_or_cache
@@ -147,4 +147,4 @@ def _labels(table: Any) -> tuple[NDArray[np.int64], tuple[str, ...]]:
         if key in table.features and table.features[key].dtype.startswith("int"):
             labels = np.asarray(table.with_format("numpy")[key][:], dtype=np.int64)
             return labels, tuple(str(label) for label in range(int(labels.max(initial=0)) + 1))
-    return np.full(len(table), UNLABELLED, dtype=np.int64), ()
+    return np.full(len(table), UNLabeled, dtype=np.int64), ()

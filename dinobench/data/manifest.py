@@ -24,7 +24,7 @@ class Manifest:
 
 
 def manifest_of(images: ImageSet) -> Manifest:
-    """Digest of names, byte sizes and labels: a renamed, replaced, relabelled or reordered image changes it.
+    """Digest of names, byte sizes and labels: a renamed, replaced, relabeled or reordered image changes it.
 
     Pixels are not read: an edit that keeps a file's size goes unseen.
 

@@ -17,20 +17,20 @@ _LABEL_MODES = frozenset({"P", "L", "1"})
 
 
 def palette() -> NDArray[np.uint8]:
-    """(256, 3) colours of PASCAL VOC and DAVIS: the bits of a number, three at a time, from the top bit down."""
+    """(256, 3) colors of PASCAL VOC and DAVIS: the bits of a number, three at a time, from the top bit down."""
     numbers = np.arange(256)
-    colours = np.zeros((256, 3), dtype=np.uint8)
+    colors = np.zeros((256, 3), dtype=np.uint8)
     for bit in range(8):
         for channel in range(3):
-            colours[:, channel] |= (((numbers >> (3 * bit + channel)) & 1) << (7 - bit)).astype(np.uint8)
-    return colours
+            colors[:, channel] |= (((numbers >> (3 * bit + channel)) & 1) << (7 - bit)).astype(np.uint8)
+    return colors
 
 
 def read_labels(path: Path) -> Labels:
     """(H, W) pixel values of an indexed or grayscale image.
 
     Raises:
-        InputError: the file is missing, cannot be decoded, or holds colours instead of numbers.
+        InputError: the file is missing, cannot be decoded, or holds colors instead of numbers.
     """
     try:
         with Image.open(path) as image:

@@ -1,7 +1,7 @@
 """`mini`: images of sixteen invented object categories, drawn by code, the same for the same seed everywhere.
 
 As in photographs, a category's shape, texture, palette and context go together, and categories share each of these
-with others: no single cue suffices. Pose, scale, texture phase, light, colour cast, clutter and occlusion are
+with others: no single cue suffices. Pose, scale, texture phase, light, color cast, clutter and occlusion are
 nuisance. Train and val are drawn separately.
 """
 
@@ -23,7 +23,7 @@ SIZE = 32
 COUNTS = {"train": 4000, "val": 1000}
 VERSION = 1  # part of every image's name, so that a change of the drawing changes the manifest
 
-Colour = NDArray[np.float32]
+Color = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -43,16 +43,16 @@ class Category:
     context: str
 
 
-# Two (hue, saturation, value) triples each: the object's first and second colour.
+# Two (hue, saturation, value) triples each: the object's first and second color.
 PALETTES = {
     "red": ((0.99, 0.80, 0.75), (0.05, 0.15, 0.90)),
     "orange": ((0.08, 0.80, 0.85), (0.03, 0.55, 0.35)),
     "green": ((0.33, 0.60, 0.55), (0.17, 0.60, 0.85)),
     "blue": ((0.60, 0.70, 0.70), (0.12, 0.20, 0.95)),
     "violet": ((0.80, 0.50, 0.65), (0.13, 0.75, 0.90)),
-    "grey": ((0.60, 0.08, 0.35), (0.10, 0.10, 0.80)),
+    "gray": ((0.60, 0.08, 0.35), (0.10, 0.10, 0.80)),
 }
-CONTEXT_COLOURS = {
+CONTEXT_ColorS = {
     "sky": ((0.58, 0.45, 0.55), (0.55, 0.15, 0.85)),
     "water": ((0.56, 0.50, 0.50), (0.53, 0.20, 0.85)),
     "sand": ((0.08, 0.45, 0.50), (0.11, 0.22, 0.85)),
@@ -72,10 +72,10 @@ CATEGORIES = (
     Category("window", "box", "checks", "blue", "brick"),
     Category("crate", "box", "stripes", "orange", "brick"),
     Category("lifebuoy", "ring", "sectors", "orange", "water"),
-    Category("tyre", "ring", "checks", "grey", "sand"),
+    Category("tyre", "ring", "checks", "gray", "sand"),
     Category("clownfish", "fish", "stripes", "violet", "water"),
     Category("trout", "fish", "spots", "green", "water"),
-    Category("moth", "butterfly", "rings", "grey", "night"),
+    Category("moth", "butterfly", "rings", "gray", "night"),
     Category("butterfly", "butterfly", "stripes", "blue", "sky"),
 )
 CLASSES = tuple(category.name for category in CATEGORIES)
@@ -83,7 +83,7 @@ CLASSES = tuple(category.name for category in CATEGORIES)
 
 @dataclass(frozen=True)
 class Pose:
-    """Where an object lies: centre `x`, `y` in -1..1, half-size `scale`, `angle` in radians, `aspect` of its axes."""
+    """Where an object lies: center `x`, `y` in -1..1, half-size `scale`, `angle` in radians, `aspect` of its axes."""
 
     x: float
     y: float
@@ -94,11 +94,11 @@ class Pose:
 
 @dataclass(frozen=True, eq=False)
 class Thing:
-    """One object: its shape and texture, two colours, and the seed that fixes its texture's phase."""
+    """One object: its shape and texture, two colors, and the seed that fixes its texture's phase."""
 
     shape: str
     texture: str
-    colours: tuple[Colour, Colour]
+    colors: tuple[Color, Color]
     seed: int
 
 
@@ -148,14 +148,14 @@ def any_thing(rng: np.random.Generator) -> Thing:
 
 
 def random_pose(rng: np.random.Generator, smallest: float, largest: float, reach: float) -> Pose:
-    """A pose with its centre within `reach` of the middle."""
+    """A pose with its center within `reach` of the middle."""
     x, y = rng.uniform(-reach, reach, 2)
     return Pose(x, y, rng.uniform(smallest, largest), rng.normal(0, 0.7), rng.uniform(0.75, 1.3))
 
 
 def draw_backdrop(context: str, rng: np.random.Generator, size: int) -> Plane:
     """A background without objects, (size, size, 3) about 0..1."""
-    first, second = _shades(CONTEXT_COLOURS[context], rng)
+    first, second = _shades(CONTEXT_ColorS[context], rng)
     return first + CONTEXTS[context](size, rng)[..., None] * (second - first)
 
 
@@ -174,26 +174,26 @@ def paint(canvas: Plane, thing: Thing, pose: Pose) -> Plane:
     cover: Plane = np.clip(SHAPES[thing.shape](u, v) * np.float32(pose.scale * unit) + 0.5, 0, 1)
     share = TEXTURES[thing.texture](u, v, np.random.default_rng(thing.seed))
     shade = np.float32(1.08) - np.float32(0.3) * (u * u + v * v) - np.float32(0.18) * (dx + dy) / np.float32(pose.scale)
-    first, second = thing.colours
-    colour = (first + share[..., None] * (second - first)) * shade[..., None]
-    canvas[window] += cover[..., None] * (colour - canvas[window])
+    first, second = thing.colors
+    color = (first + share[..., None] * (second - first)) * shade[..., None]
+    canvas[window] += cover[..., None] * (color - canvas[window])
     coverage[window] = cover
     return coverage
 
 
-def _window(centre: float, scale: float, length: int, unit: float) -> slice:
+def _window(center: float, scale: float, length: int, unit: float) -> slice:
     """Pixels along one axis that an object of this half-size can cover, however it is turned and stretched."""
-    middle, reach = length / 2 + centre * unit, 1.45 * scale * unit + 1
+    middle, reach = length / 2 + center * unit, 1.45 * scale * unit + 1
     return slice(min(max(int(middle - reach), 0), length), min(max(int(middle + reach) + 1, 0), length))
 
 
-def _offsets(window: slice, length: int, unit: float, centre: float) -> NDArray[np.float32]:
-    """Signed distances of the window's pixel centres from the object's centre."""
-    return ((np.arange(window.start, window.stop) + 0.5 - length / 2) / unit - centre).astype(np.float32)
+def _offsets(window: slice, length: int, unit: float, center: float) -> NDArray[np.float32]:
+    """Signed distances of the window's pixel centers from the object's center."""
+    return ((np.arange(window.start, window.stop) + 0.5 - length / 2) / unit - center).astype(np.float32)
 
 
 def light(canvas: Plane, rng: np.random.Generator) -> Plane:
-    """The scene (H, W, 3) under random light: exposure, colour cast, haze, and a shadow or glow across it."""
+    """The scene (H, W, 3) under random light: exposure, color cast, haze, and a shadow or glow across it."""
     gain = rng.uniform(0.65, 1.3) * rng.uniform(0.8, 1.2, 3)
     falloff = 0.45 + 1.1 * smooth_noise(max(canvas.shape), (1, 1), rng)[: len(canvas), : canvas.shape[1]]
     return canvas * falloff[..., None] * gain.astype(np.float32) + np.float32(rng.uniform(-0.08, 0.1))
@@ -206,8 +206,8 @@ def finish(canvas: Plane, rng: np.random.Generator) -> NDArray[np.uint8]:
     return pixels
 
 
-def _shades(palette: tuple[tuple[float, float, float], ...], rng: np.random.Generator) -> tuple[Colour, Colour]:
-    """The palette's two colours, each moved a little."""
+def _shades(palette: tuple[tuple[float, float, float], ...], rng: np.random.Generator) -> tuple[Color, Color]:
+    """The palette's two colors, each moved a little."""
     hue = rng.normal(0, 0.05)
     first, second = (
         np.array(

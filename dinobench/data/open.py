@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dinobench.data import digits, huggingface, mini
 from dinobench.data.dataset import ImageSet
-from dinobench.data.registry import dataset_layouts, folder_names, get_layout, is_labelled, layout_by_signs
+from dinobench.data.registry import dataset_layouts, folder_names, get_layout, is_labeled, layout_by_signs
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
 
@@ -22,7 +22,7 @@ def open_dataset(spec: str, split: str, layout: str | None = None) -> ImageSet:
         spec: `mini`, `digits`, a folder, a dataset's name (a folder below $DINOBENCH_DATA), or `hf:NAME[/SPLIT]`.
         split: "train", "val" or "test", as the data have them.
         layout: how the folder is laid out; by default as its files or its name tell, else class folders. For
-            "imagefolder" any layout of labelled images serves.
+            "imagefolder" any layout of labeled images serves.
 
     Raises:
         InputError: nothing is there, or what is there does not fit its layout.
@@ -34,8 +34,8 @@ def open_dataset(spec: str, split: str, layout: str | None = None) -> ImageSet:
     root = dataset_root(spec)
     if layout in (None, "imagefolder"):
         found = layout_of(str(root))
-        # a task on class folders takes labelled images in whatever way they lie
-        layout = found if layout is None or is_labelled(found) else layout
+        # a task on class folders takes labeled images in whatever way they lie
+        layout = found if layout is None or is_labeled(found) else layout
     return get_layout(layout).open(root, split)
 
 

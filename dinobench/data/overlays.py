@@ -17,14 +17,14 @@ _OPACITY = 0.5
 
 
 def overlay(pixels: NDArray[np.uint8], labels: Labels) -> NDArray[np.uint8]:
-    """An RGB image (H, W, 3) tinted where `labels` (H, W) name an object, in the palette's colours, outlined in white.
+    """An RGB image (H, W, 3) tinted where `labels` (H, W) name an object, in the palette's colors, outlined in white.
 
     Void pixels stay as they are.
     """
     shown = (labels > 0) & (labels != VOID)
     tinted = pixels.copy()
-    colours = palette()[labels[shown]]
-    tinted[shown] = ((1 - _OPACITY) * pixels[shown] + _OPACITY * colours).astype(np.uint8)
+    colors = palette()[labels[shown]]
+    tinted[shown] = ((1 - _OPACITY) * pixels[shown] + _OPACITY * colors).astype(np.uint8)
     edge = np.zeros_like(shown)
     edge[:, 1:] |= labels[:, 1:] != labels[:, :-1]
     edge[1:] |= labels[1:] != labels[:-1]
@@ -79,9 +79,9 @@ def save_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
 def save_moving(path: Path, frames: Sequence[NDArray[np.uint8]], seconds: float) -> None:
     """Write RGB images of one size as an endless GIF, each shown for `seconds`.
 
-    All share the colours found in about five of them, which is fast and does not flicker.
+    All share the colors found in about five of them, which is fast and does not flicker.
     """
-    colours = Image.fromarray(np.concatenate(frames[:: max(1, len(frames) // 5)])).quantize(256)
-    first, *rest = (Image.fromarray(frame).quantize(palette=colours, dither=Image.Dither.NONE) for frame in frames)
+    colors = Image.fromarray(np.concatenate(frames[:: max(1, len(frames) // 5)])).quantize(256)
+    first, *rest = (Image.fromarray(frame).quantize(palette=colors, dither=Image.Dither.NONE) for frame in frames)
     with atomic_path(path) as temporary:
         first.save(temporary, format="GIF", save_all=True, append_images=rest, duration=round(1000 * seconds), loop=0)

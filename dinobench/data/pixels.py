@@ -1,6 +1,6 @@
 """Operations of random augmentations on uint8 images, as Pillow defines them but several times faster.
 
-Every function takes and gives a contiguous (H, W, 3) RGB array. Flip and solarisation equal Pillow's; brightness,
+Every function takes and gives a contiguous (H, W, 3) RGB array. Flip and solarization equal Pillow's; brightness,
 contrast, saturation and grayscale differ by at most one level, resizing by what weights of 16 bits round differently,
 hue and blur by less than a level on average (tests/data/test_pixels.py holds each against Pillow).
 """

@@ -35,7 +35,7 @@ class Layout(Protocol):
     Attributes:
         EXPECTED_TREE: the tree, as text for a human, with where people get the data.
         DATASETS: names of the datasets that come in this layout.
-        SIGNS: optional, of labelled images only; file patterns that tell a folder of this layout by any name.
+        SIGNS: optional, of labeled images only; file patterns that tell a folder of this layout by any name.
         FOLDERS: optional; other folder names that tell a dataset, such as those that torchvision downloads into.
     """
 
@@ -89,14 +89,14 @@ def folder_names() -> dict[str, str]:
 
 
 def layout_by_signs(root: Path) -> str | None:
-    """The layout of labelled images that the files under `root` tell, if any."""
+    """The layout of labeled images that the files under `root` tell, if any."""
     for name in layout_names():
         if any(next(root.glob(pattern), None) for pattern in _signs(name)):
             return name
     return None
 
 
-def is_labelled(layout: str) -> bool:
+def is_labeled(layout: str) -> bool:
     """Whether it gives images with labels, as class folders do."""
     return layout == "imagefolder" or bool(_signs(layout))
 

@@ -43,7 +43,7 @@ def resize_shorter_side(image: Image.Image, shorter: int, interpolation: str = "
     return image if size == image.size else image.resize(size, resampling(interpolation))
 
 
-def centre_crop(image: Image.Image, size: int) -> Image.Image:
+def center_crop(image: Image.Image, size: int) -> Image.Image:
     """The central size x size square; an image smaller than that is first padded with black."""
     width, height = image.size
     if width < size or height < size:
@@ -55,7 +55,7 @@ def centre_crop(image: Image.Image, size: int) -> Image.Image:
     return image.crop((left, top, left + size, top + size))
 
 
-def normalise(image: Image.Image | np.ndarray, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+def normalize(image: Image.Image | np.ndarray, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """(3, H, W) float32 of an 8-bit RGB image: scaled to [0, 1], less `mean`, over `std`, per channel."""
     pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous().float().div_(255)
     if len(mean) != len(pixels):
@@ -71,7 +71,7 @@ def _per_channel(values: Sequence[float]) -> Tensor:
 
 @dataclass(frozen=True)
 class EvaluationTransform:
-    """Resize the shorter side, crop the centre, normalise; picklable, for worker processes.
+    """Resize the shorter side, crop the center, normalize; picklable, for worker processes.
 
     Attributes:
         size: side of the square result in pixels.
@@ -88,11 +88,11 @@ class EvaluationTransform:
 
     def crop(self, image: Image.Image) -> Image.Image:
         """The size x size pixels that the network will see, still 8-bit."""
-        return centre_crop(resize_shorter_side(image, self.resize, self.interpolation), self.size)
+        return center_crop(resize_shorter_side(image, self.resize, self.interpolation), self.size)
 
     def __call__(self, image: Image.Image) -> Tensor:
         """(3, size, size) float32 of an RGB image."""
-        return normalise(self.crop(image), self.mean, self.std)
+        return normalize(self.crop(image), self.mean, self.std)
 
 
 def evaluation_transform(

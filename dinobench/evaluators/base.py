@@ -13,7 +13,7 @@ import torch
 from dinobench.data.dataset import ImageSet
 from dinobench.data.manifest import Manifest, manifest_of
 from dinobench.data.open import open_dataset
-from dinobench.models.load import LoadedBackbone
+from dinobench.models.loading.spec import LoadedBackbone
 from dinobench.runtime.clock import Clock
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
@@ -105,14 +105,13 @@ class Evaluator(Protocol):
 
 
 def find_evaluator(name: str) -> Evaluator:
-    """The `evaluate` function of dinobench.evaluators.NAME.
+    """The `evaluate` function of dinobench.evaluators.NAME.evaluate.
 
     Raises:
         InputError: no such evaluator.
     """
     here = Path(__file__).parent
-    if not name.isidentifier() or not (here / f"{name}.py").is_file():
-        known = [path.stem for path in here.glob("*.py") if "def evaluate(" in path.read_text(encoding="utf-8")]
-        raise unknown("evaluator", name, known)
-    module = importlib.import_module(f"dinobench.evaluators.{name}")
+    if not name.isidentifier() or not (here / name / "evaluate.py").is_file():
+        raise unknown("evaluator", name, [path.parent.name for path in here.glob("*/evaluate.py")])
+    module = importlib.import_module(f"dinobench.evaluators.{name}.evaluate")
     return module.evaluate  # type: ignore[no-any-return]

@@ -16,7 +16,7 @@ from dinobench.data.transforms import EvaluationTransform, evaluation_transform
 from dinobench.features.compiled import Compiled
 from dinobench.features.loading import Crop, in_chunks, pixel_batches
 from dinobench.features.names import Column, depth_of, parse_feature
-from dinobench.models.backbone import Backbone, Preprocessing
+from dinobench.models.networks.backbone import Backbone, Preprocessing
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.precision import autocast, check_precision
@@ -52,7 +52,7 @@ def extract_features(
 
     Args:
         backbone: moved to `device`, put in eval mode.
-        preprocessing: resize, crop and normalisation.
+        preprocessing: resize, crop and normalization.
         images: N images.
         feature: see `dinobench.features.names`.
         device: by default where the backbone is.
@@ -129,14 +129,14 @@ class Extractor:
     @torch.inference_mode()
     def __call__(self, pixels: Tensor) -> dict[Column, Tensor]:
         """Columns (B, D) float32 on the device, of crops (B, S, S, 3) uint8."""
-        return self.of_images(self.normalised(pixels))
+        return self.of_images(self.normalized(pixels))
 
     def of_images(self, images: Tensor) -> dict[Column, Tensor]:
-        """Columns (B, D) float32 of normalised images (B, 3, H, W) on the device."""
+        """Columns (B, D) float32 of normalized images (B, 3, H, W) on the device."""
         with autocast(self.device, self.precision):
             return dict(zip(self.columns, self._forward(images), strict=True))
 
-    def normalised(self, pixels: Tensor) -> Tensor:
+    def normalized(self, pixels: Tensor) -> Tensor:
         """(B, 3, S, S) float32 on the device, equal to the transform's own to the last bit."""
         mean, std = (
             torch.tensor(values, device=self.device).view(-1, 1, 1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from dinobench.models.backbone import Features
+from dinobench.models.networks.backbone import Features
 from dinobench.runtime.errors import InputError
 
 _COLUMN = re.compile(r"(cls|mean)(?:\.([1-9]\d*))?")

@@ -26,7 +26,7 @@ from dinobench.features.extract import Extractor, FeatureBatch, feature_batches
 from dinobench.features.loading import in_chunks
 from dinobench.features.matrix import FeatureMatrix
 from dinobench.features.names import Column, parse_feature
-from dinobench.models.load import LoadedBackbone
+from dinobench.models.loading.spec import LoadedBackbone
 from dinobench.runtime.cache import cache_folder
 from dinobench.runtime.console import notice, progress
 from dinobench.runtime.errors import InputError

@@ -11,7 +11,7 @@ BoolArray = NDArray[np.bool_]
 
 
 def boundary_map(mask: BoolArray) -> BoolArray:
-    """Pixels that differ from their right, lower or lower-right neighbour.
+    """Pixels that differ from their right, lower or lower-right neighbor.
 
     The last row and column are repeated outwards, so a mask that fills the image has no boundary.
 

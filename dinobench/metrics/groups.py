@@ -26,7 +26,7 @@ class Groups(ABC):
 
 
 class Near(Groups):
-    """Neighbours in memory."""
+    """Neighbors in memory."""
 
     def of(self, table: Tensor) -> Tensor:
         """A view of runs."""
@@ -42,7 +42,7 @@ class Near(Groups):
 
 
 class Far(Groups):
-    """Far apart: torch is slow at the maximum of neighbours in bf16."""
+    """Far apart: torch is slow at the maximum of neighbors in bf16."""
 
     def of(self, table: Tensor) -> Tensor:
         """A view with strides."""

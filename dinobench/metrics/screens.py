@@ -128,12 +128,12 @@ class Screen(ABC):
         unit, length, lost = rows.new_empty(3, len(rows))
         for start in range(0, len(rows), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
-            centred = rows[part] - mean
-            unit[part] = self.units(centred, group)
-            counted = centred / unit[part, None]
+            centered = rows[part] - mean
+            unit[part] = self.units(centered, group)
+            counted = centered / unit[part, None]
             numbers[part] = counted if self.dtype.is_floating_point else counted.round_()
-            length[part] = centred.norm(dim=1)
-            lost[part] = centred.addcmul_(numbers[part].float(), unit[part, None], value=-1).norm(dim=1)
+            length[part] = centered.norm(dim=1)
+            lost[part] = centered.addcmul_(numbers[part].float(), unit[part, None], value=-1).norm(dim=1)
         return _Rounded(numbers, unit, length, lost)
 
 

@@ -105,7 +105,7 @@ def score_video(truth: LabelArray, prediction: LabelArray) -> dict[int, ObjectSc
     return score_objects(truth[1:-1], prediction[1:-1], objects)
 
 
-def summarise(scores: Mapping[str, ObjectScores]) -> dict[str, float]:
+def summarize(scores: Mapping[str, ObjectScores]) -> dict[str, float]:
     """Means over objects of mean, recall and decay of J and F, and J&F, as shares of 1.
 
     Args:

@@ -1,4 +1,4 @@
-"""PCA whitening of image descriptors, learnt on images that are not searched."""
+"""PCA whitening of image descriptors, learned on images that are not searched."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Whitening:
     projection: NDArray[np.float64]
 
     def apply(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
-        """(n, d) -> (n, k); not l2-normalised."""
+        """(n, d) -> (n, k); not l2-normalized."""
         return (features - self.mean) @ self.projection.T
 
 
 def learn_whitening(
     features: NDArray[np.floating],
     *,
-    centred: bool = True,
+    centered: bool = True,
     dim: int | None = None,
     power: float = 0.5,
     floor: float = 1e-5,
@@ -37,7 +37,7 @@ def learn_whitening(
 
     Args:
         features: (n, d).
-        centred: take the covariance; False takes the second moment about zero although the mean is subtracted
+        centered: take the covariance; False takes the second moment about zero although the mean is subtracted
             later, as the released copy-detection code does.
         dim: directions kept, by default all d.
         power: of the eigenvalues divided out; 0.5 whitens, 0 is plain PCA.
@@ -54,14 +54,14 @@ def learn_whitening(
     if not np.ptp(samples, axis=0).any():
         raise ValueError(f"the {len(samples)} features to learn whitening from are all alike")
     mean = samples.mean(axis=0)
-    deviations = samples - mean if centred else samples
+    deviations = samples - mean if centered else samples
     eigenvalues, vectors = np.linalg.eigh(deviations.T @ deviations / len(samples))
     eigenvalues = np.maximum(eigenvalues, floor * eigenvalues[-1])
     strongest = slice(None, None if dim is None else -dim - 1, -1)
     return Whitening(mean, vectors.T[strongest] / eigenvalues[strongest, None] ** power)
 
 
-def l2_normalise(features: NDArray[np.floating]) -> NDArray[np.floating]:
+def l2_normalize(features: NDArray[np.floating]) -> NDArray[np.floating]:
     """Rows of unit length; a zero row stays zero."""
     norms = np.linalg.norm(features, axis=1, keepdims=True)
     unit: NDArray[np.floating] = np.divide(features, norms, out=np.zeros_like(features), where=norms > 0)

@@ -71,7 +71,7 @@ def make_plan(
     Raises:
         InputError: unknown task, protocol or setting, or no run to score.
     """
-    from dinobench.models.load import MODEL_SETTINGS
+    from dinobench.models.loading.spec import MODEL_SETTINGS
 
     chosen = select_tasks(tasks, load_tasks(tasks_dir), protocol)
     spec = model or str(newest_run())
@@ -126,7 +126,7 @@ def newest_run(runs: Path = RUNS) -> Path:
 
 def _default_data(card: TaskCard, model: str) -> str:
     """What a run was trained on, else the card's data set where $DINOBENCH_DATA says where it is, else `mini`."""
-    from dinobench.models.load import training_data
+    from dinobench.models.loading.spec import training_data
 
     if (trained_on := training_data(model)) is not None and card.layout == "imagefolder":
         return trained_on

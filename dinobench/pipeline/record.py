@@ -12,7 +12,7 @@ from dinobench.results.records import RunRecord
 
 if TYPE_CHECKING:
     from dinobench.evaluators.base import EvaluationContext, Scores
-    from dinobench.models.load import LoadedBackbone
+    from dinobench.models.loading.spec import LoadedBackbone
 
 _MODEL_CHANGES = ("image_size", "resize", "depth", "norm_eps", "weights")  # others only tell how to read the file
 

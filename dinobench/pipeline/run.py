@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from dinobench.evaluators.base import EvaluationContext, Scores
-    from dinobench.models.load import LoadedBackbone
+    from dinobench.models.loading.spec import LoadedBackbone
 
 
 def evaluate(
@@ -77,7 +77,7 @@ def load_model(plan: Plan, models_dir: Path | None = None) -> tuple[LoadedBackbo
     Raises:
         InputError: the weights cannot be had or do not fit.
     """
-    from dinobench.models.load import MODEL_SETTINGS, load_backbone
+    from dinobench.models.loading.spec import MODEL_SETTINGS, load_backbone
     from dinobench.runtime.device import pick_device, prepare_device
 
     prepare_device(pick_device(plan.run["device"]))
@@ -98,8 +98,8 @@ def refuse_missing_model(plan: Plan, cards: Mapping[str, ModelCard]) -> None:
     Raises:
         InputError: what is missing, which name was probably meant, or how to get the weights.
     """
-    from dinobench.models.checkpoints import checkpoint_path
-    from dinobench.models.load import is_path
+    from dinobench.models.loading.checkpoint_file import checkpoint_path
+    from dinobench.models.loading.spec import is_path
 
     card = cards.get(plan.model)
     if card is not None:
@@ -115,7 +115,7 @@ def refuse_missing_model(plan: Plan, cards: Mapping[str, ModelCard]) -> None:
 
 def _fetched(card: ModelCard) -> Path:
     """The file of a card's weights; InputError where it is not here."""
-    from dinobench.models.fetch import cached_weights
+    from dinobench.models.loading.download import cached_weights
 
     if not card.released:
         raise InputError(f"the weights of {card.name} are not released: {card.because}")
@@ -187,7 +187,7 @@ def _run(plan: Plan, job: Job, context: EvaluationContext, card: ModelCard | Non
     from dinobench.runtime.seeds import seed_everything
 
     seed_everything(context.seed)
-    context.data = _materialise(job)
+    context.data = _materialize(job)
     with context.clock.phase("total"):
         scores = find_evaluator(job.card.evaluator)(context)
     if rank() == 0:
@@ -205,7 +205,7 @@ def _draw_galleries(scores: Scores) -> None:
         scores.files.append(str(picture))
 
 
-def _materialise(job: Job) -> str:
+def _materialize(job: Job) -> str:
     """The data SPEC, or for `mini` in a layout of its own a folder that holds the drawn twin."""
     if job.data != "mini" or job.card.layout == "imagefolder":
         return job.data

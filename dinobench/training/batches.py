@@ -20,7 +20,7 @@ from dinobench.data.decode import decode_rgb
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import world_size
 from dinobench.training.recipe import Recipe
-from dinobench.training.views import Colours, MultiCrop, ViewKind, generator_of
+from dinobench.training.views import Colors, MultiCrop, ViewKind, generator_of
 
 _MEMORY = 2 << 30
 _SAMPLE = 16
@@ -102,7 +102,7 @@ def multi_crop(recipe: Recipe) -> MultiCrop:
         ViewKind(recipe.global_size, scale, second, recipe.solarize_probability),
         *[ViewKind(recipe.local_size, (recipe.local_scale[0], recipe.local_scale[1]), local)] * recipe.local_crops,
     ]
-    colours = Colours(
+    colors = Colors(
         flip_probability=recipe.flip_probability,
         jitter_probability=recipe.jitter_probability,
         brightness=recipe.brightness,
@@ -112,7 +112,7 @@ def multi_crop(recipe: Recipe) -> MultiCrop:
         grayscale_probability=recipe.grayscale_probability,
         blur_radius=(recipe.blur_radius[0], recipe.blur_radius[1]),
     )
-    return MultiCrop(tuple(kinds), colours)
+    return MultiCrop(tuple(kinds), colors)
 
 
 class DecodedImages:
@@ -120,7 +120,7 @@ class DecodedImages:
 
     Args:
         images: the training images.
-        channels: of the views; luminance, 1, is drawn from the colours of the views and asks for RGB.
+        channels: of the views; luminance, 1, is drawn from the colors of the views and asks for RGB.
         memory: bytes that the pixels may take; where they would take more, files are decoded as they are asked for.
     """
 
@@ -225,7 +225,7 @@ def _one_thread(_: int) -> None:
     cv2.setNumThreads(0)
 
 
-class Normalise:
+class Normalize:
     """uint8 (N, H, W, C) on any device -> float32 (N, C, H, W) on `device`, less the mean, over the deviation."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:

@@ -1,4 +1,4 @@
-"""From a recipe to networks, objective and optimiser."""
+"""From a recipe to networks, objective and optimizer."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from dinobench.models.build import build_backbone
+from dinobench.models.networks.build import build_backbone
 from dinobench.runtime.processes import world_size
 from dinobench.runtime.seeds import seed_everything
 from dinobench.training.compiled import compile_blocks
 from dinobench.training.head import DinoHead, mlp
 from dinobench.training.objective import CrossEntropy, InfoNce, MeanSquaredError, Objective
-from dinobench.training.optimisers import build_optimiser
+from dinobench.training.optimizers import build_optimizer
 from dinobench.training.recipe import Recipe
 from dinobench.training.schedules import FloatArray, cosine_schedule, temperature_schedule
 from dinobench.training.step import Learner, Settings
@@ -28,7 +28,7 @@ def build_learner(recipe: Recipe, device: torch.device) -> Learner:
     student = Network(backbone, build_head(recipe, backbone.dim), build_predictor(recipe))
     teacher = teacher_of(student, build_backbone(recipe.architecture, **size))
     if device.type == "cuda" and world_size() > 1:  # batch norms see the whole batch; there is no such norm on CPUs
-        student, teacher = (_synchronised(network) for network in (student, teacher))
+        student, teacher = (_synchronized(network) for network in (student, teacher))
     if recipe.compile:
         compile_blocks(student, device)
         compile_blocks(teacher, device)
@@ -36,14 +36,14 @@ def build_learner(recipe: Recipe, device: torch.device) -> Learner:
         student.to(device),
         teacher.to(device),
         build_objective(recipe).to(device),
-        build_optimiser(recipe.optimizer, student),
+        build_optimizer(recipe.optimizer, student),
         clip=recipe.clip_grad,
         teacher_from=recipe.teacher,
         precision=recipe.precision,
     )
 
 
-def _synchronised(network: Network) -> Network:
+def _synchronized(network: Network) -> Network:
     converted: Network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     return converted
 
@@ -68,7 +68,7 @@ def build_predictor(recipe: Recipe) -> nn.Module | None:
 
 
 def build_objective(recipe: Recipe) -> Objective:
-    """What the student minimises."""
+    """What the student minimizes."""
     if recipe.objective == "mse":
         return MeanSquaredError(build_center(recipe) if recipe.centering == "ema" else None)
     if recipe.objective == "infonce":

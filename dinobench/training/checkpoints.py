@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from dinobench.models.plan import default_resize
+from dinobench.models.loading.load_plan import default_resize
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import atomic_path
 from dinobench.training.objective import CrossEntropy
@@ -43,7 +43,7 @@ def state_of(
     return {
         "student": {_PREFIX + key: value for key, value in learner.student.state_dict().items()},
         "teacher": learner.teacher.state_dict(),
-        "optimizer": learner.optimiser.state_dict(),
+        "optimizer": learner.optimizer.state_dict(),
         "epoch": epoch,
         "args": {**arguments_of(recipe), "data": str(data["spec"])},
         "dino_loss": loss_state(learner),
@@ -145,7 +145,7 @@ def restore(state: Mapping[str, Any], learner: Learner, recipe: Recipe, data: Ma
     _refuse_changes(state, recipe, data, path)
     learner.student.load_state_dict({key.removeprefix(_PREFIX): value for key, value in state["student"].items()})
     learner.teacher.load_state_dict(state["teacher"])
-    learner.optimiser.load_state_dict(state["optimizer"])
+    learner.optimizer.load_state_dict(state["optimizer"])
     objective = learner.objective
     (objective.targets if isinstance(objective, CrossEntropy) else objective).load_state_dict(state["dino_loss"])
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 class _ScaledProduct(torch.autograd.Function):
     """x -> s (v x) with s = g / |v|, row by row of v.
 
-    The K outputs are scaled instead of the K rows, so that no normalised copy of v is made, neither for the product
+    The K outputs are scaled instead of the K rows, so that no normalized copy of v is made, neither for the product
     nor for its gradients: with G = dL/d(s v), dL/dg = v.G / |v| and dL/dv = s (G - (v.G / |v|^2) v).
     """
 
@@ -85,7 +85,7 @@ def _product_type(inputs: Tensor) -> torch.dtype:
 
 
 class DinoHead(nn.Module):
-    """MLP, l2 normalisation, weight-normalised linear layer: (B, in_dim) -> (B, out_dim).
+    """MLP, l2 normalization, weight-normalized linear layer: (B, in_dim) -> (B, out_dim).
 
     Caron et al. 2021, section 3.2 and appendix C.
 
@@ -95,7 +95,7 @@ class DinoHead(nn.Module):
         hidden_dim, bottleneck_dim: widths inside the MLP and at its end.
         layers: linear layers of the MLP.
         learn_gain: train the gain of the last layer, which is 1 otherwise.
-        batch_norm: batch normalisation after each hidden layer.
+        batch_norm: batch normalization after each hidden layer.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class DinoHead(nn.Module):
         return logits
 
     def freeze_last_layer(self, frozen: bool) -> None:
-        """Stop or restart the last layer's gradients; without them the optimiser skips it wholly."""
+        """Stop or restart the last layer's gradients; without them the optimizer skips it wholly."""
         self.last_layer.weight_v.requires_grad_(not frozen)
         self.last_layer.weight_g.requires_grad_(self._learn_gain and not frozen)
         if frozen:

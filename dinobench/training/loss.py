@@ -13,7 +13,7 @@ GLOBAL_VIEWS = 2
 
 @dataclass(frozen=True)
 class Part:
-    """Student views that are learnt from together; the loss is the sum over the parts.
+    """Student views that are learned from together; the loss is the sum over the parts.
 
     Attributes:
         first: number of the first of them, the two global views being 0 and 1.

@@ -1,4 +1,4 @@
-"""What a training step minimises, and the state that it keeps between steps."""
+"""What a training step minimizes, and the state that it keeps between steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Terms:
     """What one micro-batch gave.
 
     Attributes:
-        loss: scalar to minimise.
+        loss: scalar to minimize.
         entropy: mean entropy of the teacher's targets in nats, a scalar without gradient.
     """
 
@@ -59,11 +59,11 @@ class Objective(nn.Module):
         return Terms(self.loss(student, aims.values, Part(0, views)), aims.entropy)
 
     def after_step(self) -> None:
-        """Called once per optimiser step, however many micro-batches it took."""
+        """Called once per optimizer step, however many micro-batches it took."""
 
 
 class CrossEntropy(Objective):
-    """DINO: cross-entropy with centred and sharpened targets.
+    """DINO: cross-entropy with centered and sharpened targets.
 
     Args:
         targets: turns teacher logits into probabilities.
@@ -102,7 +102,7 @@ class MeanSquaredError(Objective):
 
     def aims(self, teacher: Tensor, temperature: float) -> Aims:
         """Unit vectors; the temperature serves the reported entropy alone."""
-        return _unit_aims(teacher if self.centered is None else self.centered.centred(teacher), temperature)
+        return _unit_aims(teacher if self.centered is None else self.centered.centered(teacher), temperature)
 
     def loss(self, student: Tensor, aims: Tensor, part: Part) -> Tensor:
         """See `Objective`."""

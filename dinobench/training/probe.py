@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from dinobench.data.dataset import ImageSet
 from dinobench.data.transforms import evaluation_transform
-from dinobench.evaluators.knn import knn_classify
-from dinobench.models.backbone import Backbone
-from dinobench.models.plan import default_resize
-from dinobench.training.batches import Normalise
+from dinobench.evaluators.knn.evaluate import knn_classify
+from dinobench.models.loading.load_plan import default_resize
+from dinobench.models.networks.backbone import Backbone
+from dinobench.training.batches import Normalize
 from dinobench.training.recipe import Recipe
 
 K = 20
@@ -32,9 +32,9 @@ class Probe:
     """Weighted 20-NN top-1 of a backbone, as in the paper's Table 2 but on at most `recipe.knn_images` images.
 
     Args:
-        bank: labelled images whose neighbours vote.
-        queries: labelled images to classify.
-        recipe: gives size, normalisation and how many images.
+        bank: labeled images whose neighbors vote.
+        queries: labeled images to classify.
+        recipe: gives size, normalization and how many images.
         device: where the backbone lies.
     """
 
@@ -42,7 +42,7 @@ class Probe:
         self.bank, self.queries = spread(bank, recipe.knn_images), spread(queries, max(1, recipe.knn_images // 2))
         size = recipe.global_size
         self.transform = evaluation_transform(size, default_resize(size), "bicubic", recipe.mean, recipe.std)
-        self.normalise = Normalise(recipe.mean, recipe.std, device)
+        self.normalize = Normalize(recipe.mean, recipe.std, device)
         self.channels = recipe.in_channels
 
     def __call__(self, backbone: Backbone) -> float:
@@ -59,7 +59,7 @@ class Probe:
     @torch.inference_mode()
     def _features(self, backbone: Backbone, images: ImageSet) -> Tensor:
         parts = [range(start, min(start + _BATCH, len(images))) for start in range(0, len(images), _BATCH)]
-        tokens = [backbone.class_token(self.normalise(self._pixels(images, part))) for part in parts]
+        tokens = [backbone.class_token(self.normalize(self._pixels(images, part))) for part in parts]
         return F.normalize(torch.cat(tokens).float(), dim=-1)
 
     def _pixels(self, images: ImageSet, indices: range) -> Tensor:

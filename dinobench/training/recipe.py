@@ -37,7 +37,7 @@ class Recipe:
         blur_radius: range of the blur's radius in pixels.
         blur_probability: of the first global, the second global and the local views.
         solarize_probability: of the second global view.
-        mean, std: of the normalisation, per channel; one number serves all channels.
+        mean, std: of the normalization, per channel; one number serves all channels.
         objective: what compares student and teacher; the temperatures belong to cross_entropy.
         teacher: where the teacher's weights come from.
         centering: how the teacher's outputs are kept from one dimension; not of infonce, "ema" or "none" of mse.
@@ -50,7 +50,7 @@ class Recipe:
         weight_decay, weight_decay_end: first and last value of a cosine.
         clip_grad: largest norm of one tensor's gradient; 0 for none.
         freeze_last_layer_epochs: epochs in which the head's last layer stays as it is.
-        batch_size: images of one optimiser step, over all processes and micro-batches.
+        batch_size: images of one optimizer step, over all processes and micro-batches.
         accumulation: micro-batches per step and process.
         epochs, seed, precision: of the run.
         compile: the blocks of a vision transformer through torch.compile: for GPUs, a CPU gains nothing.

@@ -124,7 +124,7 @@ def _of_data(recipe: Recipe) -> list[tuple[bool, str]]:
         (
             recipe.in_channels not in (1, 3)
             and bool(recipe.jitter_probability or recipe.grayscale_probability or recipe.solarize_probability),
-            f"jitter, grayscale and solarisation belong to RGB; with in_channels = {recipe.in_channels} "
+            f"jitter, grayscale and solarization belong to RGB; with in_channels = {recipe.in_channels} "
             "set jitter_probability, grayscale_probability and solarize_probability to 0",
         ),
         (

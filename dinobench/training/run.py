@@ -22,7 +22,7 @@ from dinobench.runtime.processes import (
 )
 from dinobench.runtime.signals import StoppedError, StopSignals
 from dinobench.training import checkpoints
-from dinobench.training.batches import Normalise, load_views, worker_count
+from dinobench.training.batches import Normalize, load_views, worker_count
 from dinobench.training.build import Schedules, build_learner
 from dinobench.training.diagnostics import Diagnosis, diagnose, diagnose_features, diagnose_use
 from dinobench.training.journal import Journal
@@ -49,7 +49,7 @@ def train(
 
     Args:
         recipe: name or TOML file.
-        data: Data SPEC with a "train" split; by default the recipe's. A labelled "val" split feeds the k-NN probe.
+        data: Data SPEC with a "train" split; by default the recipe's. A labeled "val" split feeds the k-NN probe.
         output: run directory; by default runs/RECIPE-TIME.
         resume: without it, a directory that holds a run is refused.
         settings: fields of the recipe to change.
@@ -153,12 +153,12 @@ class Run:
         views = load_views(
             self.source.views, self.source.requests(self.step), workers=workers, pin_memory=self.device.type == "cuda"
         )
-        normalise = Normalise(self.recipe.mean, self.recipe.std, self.device)
+        normalize = Normalize(self.recipe.mean, self.recipe.std, self.device)
         saved = read = time.monotonic()
         recent, epoch_lines = Means(), []
         while self.step < self.plan.steps:
             torch.manual_seed(step_seed(self.recipe.seed, self.step))
-            batch = [[normalise(group) for group in next(views)] for _ in range(share)]
+            batch = [[normalize(group) for group in next(views)] for _ in range(share)]
             recent.measured.append(self.learner.step(batch, self.schedules.at(self.step)))
             self.step += 1
             self.journal.step()

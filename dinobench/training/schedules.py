@@ -1,4 +1,4 @@
-"""Schedules of the training, one value per optimiser step or per epoch."""
+"""Schedules of the training, one value per optimizer step or per epoch."""
 
 from __future__ import annotations
 

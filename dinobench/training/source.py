@@ -48,7 +48,7 @@ class Source:
 
 
 def open_source(recipe: Recipe, spec: str, device: torch.device) -> Source:
-    """The data of a Data SPEC; a labelled "val" split feeds the probe.
+    """The data of a Data SPEC; a labeled "val" split feeds the probe.
 
     Raises:
         InputError: no such data, too few images for a batch, or a stream of unknown length.
@@ -116,12 +116,12 @@ def _views(recipe: Recipe, images: DecodedImages | None) -> ViewBatches:
 
 
 def _probe(recipe: Recipe, images: ImageSet, manifest: Manifest, spec: str, device: torch.device) -> Probe | None:
-    if recipe.knn_every == 0 or not images.labelled or rank() != 0:
+    if recipe.knn_every == 0 or not images.labeled or rank() != 0:
         return None
     try:
         queries = open_dataset(spec, "val")
     except InputError:
         return None  # training needs no labels and no second split
-    if not queries.labelled or manifest_of(queries) == manifest:  # equal: one split under both names
+    if not queries.labeled or manifest_of(queries) == manifest:  # equal: one split under both names
         return None
     return Probe(images, queries, recipe, device)

@@ -1,4 +1,4 @@
-"""One optimiser step of student and teacher."""
+"""One optimizer step of student and teacher."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from dinobench.runtime.precision import autocast
 from dinobench.runtime.processes import world_size
 from dinobench.training.loss import GLOBAL_VIEWS, Part
 from dinobench.training.objective import Objective
-from dinobench.training.optimisers import clip_each, set_schedules
+from dinobench.training.optimizers import clip_each, set_schedules
 from dinobench.training.student_teacher import Network, follow
 
 Views = Sequence[Tensor]
-"""Normalised views of one micro-batch, one tensor (views * B, C, H, W) per size; the two global views come first."""
+"""Normalized views of one micro-batch, one tensor (views * B, C, H, W) per size; the two global views come first."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Settings:
     """What the schedules say for one step.
 
     Attributes:
-        lr, weight_decay: of the optimiser.
+        lr, weight_decay: of the optimizer.
         momentum: of the teacher.
         temperature: of the teacher's softmax.
         frozen: whether the head's last layer stays as it is.
@@ -60,12 +60,12 @@ class Measured:
 
 
 class Learner:
-    """Student, teacher, objective and optimiser: all that a step changes.
+    """Student, teacher, objective and optimizer: all that a step changes.
 
     Args:
         student, teacher: equal at the start.
-        objective: what the student minimises.
-        optimiser: over the student's parameters.
+        objective: what the student minimizes.
+        optimizer: over the student's parameters.
         clip: largest norm of a gradient tensor, 0 for none.
         teacher_from: "momentum" average of the student, its "previous_iteration", "previous_epoch", or the present
             "student" itself (Figure 6).
@@ -77,22 +77,22 @@ class Learner:
         student: Network,
         teacher: Network,
         objective: Objective,
-        optimiser: Optimizer,
+        optimizer: Optimizer,
         *,
         clip: float,
         teacher_from: str = "momentum",
         precision: str = "fp32",
     ) -> None:
-        self.student, self.teacher, self.objective, self.optimiser = student, teacher, objective, optimiser
+        self.student, self.teacher, self.objective, self.optimizer = student, teacher, objective, optimizer
         self.clip, self.teacher_from, self.precision = clip, teacher_from, precision
         self._parallel: nn.Module | None = None
         self._frozen: bool | None = None
 
     def step(self, micro_batches: Sequence[Views], settings: Settings) -> Measured:
         """Learn from the mean over `micro_batches`; center and teacher follow once."""
-        set_schedules(self.optimiser, lr=settings.lr, weight_decay=settings.weight_decay)
+        set_schedules(self.optimizer, lr=settings.lr, weight_decay=settings.weight_decay)
         self._freeze(settings.frozen)
-        self.optimiser.zero_grad()
+        self.optimizer.zero_grad()
         terms = []
         for number, views in enumerate(micro_batches, start=1):
             last = number == len(micro_batches)
@@ -100,7 +100,7 @@ class Learner:
         norms = clip_each(self.student.parameters(), self.clip)
         if self.teacher_from == "previous_iteration":
             follow(self.teacher, self.student, 0.0)
-        self.optimiser.step()
+        self.optimizer.step()
         self.objective.after_step()
         self._follow(settings.momentum)
         loss, entropy, used = (torch.stack(figures).mean() for figures in zip(*terms, strict=True))
@@ -137,7 +137,7 @@ class Learner:
         return loss, aims.entropy, aims.used
 
     def _parts(self, views: Views, batch: int) -> list[Views]:
-        """Views that are learnt from together: as many as have the pixels of a global one.
+        """Views that are learned from together: as many as have the pixels of a global one.
 
         Batch norms tell more apart: one in the backbone takes all views of a size, one in the head all views.
         """

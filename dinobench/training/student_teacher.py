@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from dinobench.models.backbone import Backbone
+from dinobench.models.networks.backbone import Backbone
 from dinobench.training.head import DinoHead
 
 

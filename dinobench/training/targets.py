@@ -16,7 +16,7 @@ class Targets(nn.Module):
         return (logits / temperature).softmax(dim=-1)
 
     def after_step(self) -> None:
-        """Called once per optimiser step, however many micro-batches it took."""
+        """Called once per optimizer step, however many micro-batches it took."""
 
 
 class Centered(Targets):
@@ -39,10 +39,10 @@ class Centered(Targets):
         self._seen: list[Tensor] = []
 
     def forward(self, logits: Tensor, temperature: float) -> Tensor:
-        """Softmax of the centred logits."""
-        return (self.centred(logits) / temperature).softmax(dim=-1)
+        """Softmax of the centered logits."""
+        return (self.centered(logits) / temperature).softmax(dim=-1)
 
-    def centred(self, logits: Tensor) -> Tensor:
+    def centered(self, logits: Tensor) -> Tensor:
         """The logits less the center; remembers their mean until `after_step`."""
         self._seen.append(logits.mean(0, keepdim=True))
         return logits - self.center

@@ -16,7 +16,7 @@ _ASPECT = math.log(4 / 3)
 
 
 @dataclass(frozen=True)
-class Colours:
+class Colors:
     """Chances and strengths of the operations that every view has (Caron et al. 2021, section 3.2, after BYOL)."""
 
     flip_probability: float
@@ -51,11 +51,11 @@ class MultiCrop:
 
     Attributes:
         kinds: one per view, the two global ones first; views of one size stand together.
-        colours: what all have in common.
+        colors: what all have in common.
     """
 
     kinds: tuple[ViewKind, ...]
-    colours: Colours
+    colors: Colors
 
     def __call__(self, image: Image, generator: np.random.Generator) -> list[Image]:
         """Views of an (H, W, 3) uint8 image, each (size, size, 3) uint8."""
@@ -65,15 +65,15 @@ class MultiCrop:
         chances = generator.random(7).tolist()
         box = random_box(image.shape[0], image.shape[1], kind.scale, generator)
         view = pixels.crop_and_resize(image, box, kind.size)
-        colours = self.colours
-        if chances[0] < colours.flip_probability:
+        colors = self.colors
+        if chances[0] < colors.flip_probability:
             view = pixels.flip(view)
-        if chances[1] < colours.jitter_probability:
-            view = _jitter(view, colours, generator)
-        if chances[2] < colours.grayscale_probability:
+        if chances[1] < colors.jitter_probability:
+            view = _jitter(view, colors, generator)
+        if chances[2] < colors.grayscale_probability:
             view = pixels.grayscale(view)
         if chances[3] < kind.blur_probability:
-            low, high = colours.blur_radius
+            low, high = colors.blur_radius
             view = pixels.blur(view, low + (high - low) * chances[4])
         if chances[5] < kind.solarize_probability:
             view = pixels.solarize(view)
@@ -103,16 +103,16 @@ def random_box(
     return (height - high) // 2, (width - wide) // 2, high, wide
 
 
-def _jitter(view: Image, colours: Colours, generator: np.random.Generator) -> Image:
+def _jitter(view: Image, colors: Colors, generator: np.random.Generator) -> Image:
     """Brightness, contrast, saturation and hue by random factors, in random order."""
     draws = (2 * generator.random(4) - 1).tolist()
     for operation in generator.permutation(4).tolist():
         if operation == 0:
-            view = pixels.brightness(view, 1 + colours.brightness * draws[0])
+            view = pixels.brightness(view, 1 + colors.brightness * draws[0])
         elif operation == 1:
-            view = pixels.contrast(view, 1 + colours.contrast * draws[1])
+            view = pixels.contrast(view, 1 + colors.contrast * draws[1])
         elif operation == 2:
-            view = pixels.saturation(view, 1 + colours.saturation * draws[2])
-        elif colours.hue:
-            view = pixels.hue(view, colours.hue * draws[3])
+            view = pixels.saturation(view, 1 + colors.saturation * draws[2])
+        elif colors.hue:
+            view = pixels.hue(view, colors.hue * draws[3])
     return view

@@ -9,7 +9,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from dinobench.cli.main import main
-from dinobench.evaluators.copy_detection import evaluate
+from dinobench.evaluators.copy_detection.evaluate import evaluate
 from tests.evaluators.toys import context, write_copydays
 
 

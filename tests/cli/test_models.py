@@ -42,7 +42,7 @@ def cards(tmp_path: Path, weights: str, extra: str = "") -> str:
     folder.mkdir(exist_ok=True)
     (folder / "mine.toml").write_text(
         'title = "Mine"\nmethod = "DINO"\narchitecture = "vit_mini/4"\nfamily = "dino"\nsource = "me"\n'
-        f'licence = "MIT"\nweights = "{weights}"\n{extra}'
+        f'license = "MIT"\nweights = "{weights}"\n{extra}'
     )
     return f"--models-dir={folder}"
 

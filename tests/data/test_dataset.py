@@ -57,9 +57,9 @@ def test_labels_outside_the_classes_are_refused(drawn: ImageSet) -> None:
             from_files("x", Path(), ["a"], [label], drawn.classes)
 
 
-def test_unlabelled_images_say_so(drawn: ImageSet) -> None:
-    assert drawn.labelled
-    assert not from_files("x", Path(), ["a"], [-1], ()).labelled
+def test_unlabeled_images_say_so(drawn: ImageSet) -> None:
+    assert drawn.labeled
+    assert not from_files("x", Path(), ["a"], [-1], ()).labeled
 
 
 def test_files_are_read_from_a_worker(tmp_path: Path) -> None:

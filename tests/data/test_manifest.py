@@ -43,11 +43,11 @@ def test_any_change_shows(files: dict[str, tuple[int, int]], data: st.DataObject
     index = data.draw(st.integers(0, len(names) - 1))
     renamed = [*names[:index], names[index] + "x", *names[index + 1 :]]
     resized = [*sizes[:index], sizes[index] + 1, *sizes[index + 1 :]]
-    relabelled = [*labels[:index], (labels[index] + 1) % 4, *labels[index + 1 :]]
+    relabeled = [*labels[:index], (labels[index] + 1) % 4, *labels[index + 1 :]]
     changed = [
         _manifest(renamed, sizes, labels),
         _manifest(names, resized, labels),
-        _manifest(names, sizes, relabelled),
+        _manifest(names, sizes, relabeled),
         _manifest(names[::-1], sizes[::-1], labels[::-1]),
         _manifest(names[1:], sizes[1:], labels[1:]),
     ]

@@ -24,10 +24,10 @@ def test_labels_survive_the_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_labels(tmp_path / "deep" / "mask.png"), labels)
 
 
-@pytest.mark.parametrize("kind", ["missing", "colours", "16 bit", "text", "truncated"])
+@pytest.mark.parametrize("kind", ["missing", "colors", "16 bit", "text", "truncated"])
 def test_what_is_no_mask_is_refused_by_name(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "mask.png"
-    if kind == "colours":
+    if kind == "colors":
         Image.new("RGB", (4, 4)).save(path)
     if kind == "16 bit":
         Image.fromarray(np.full((4, 4), 300, dtype=np.uint16)).save(path)

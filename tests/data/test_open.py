@@ -92,13 +92,13 @@ def test_a_folder_called_like_a_dataset_has_its_layout() -> None:
 
 
 @pytest.mark.parametrize("twin", ["cars", "cifar10", "flowers", "inat19"])
-def test_a_task_on_class_folders_takes_labelled_images_as_they_lie(twin: str, tmp_path: Path) -> None:
+def test_a_task_on_class_folders_takes_labeled_images_as_they_lie(twin: str, tmp_path: Path) -> None:
     root = tmp_path / "downloaded"
     get_twin(twin).write(root)
     assert layout_of(str(root)) == layout_of(twin)
     own, asked = open_dataset(str(root), "val", layout_of(twin)), open_dataset(str(root), "val", "imagefolder")
     assert asked.names == own.names and asked.classes == own.classes
-    assert (asked.labels == own.labels).all() and asked.labelled
+    assert (asked.labels == own.labels).all() and asked.labeled
 
 
 def test_class_folders_stay_class_folders_whatever_lies_beside_them(tmp_path: Path) -> None:

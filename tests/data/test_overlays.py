@@ -8,27 +8,27 @@ from PIL import Image
 
 from dinobench.data.overlays import GAP, overlay, save_moving, save_picture, sheet, shrink
 
-GREY = np.full((20, 30, 3), 100, dtype=np.uint8)
+Gray = np.full((20, 30, 3), 100, dtype=np.uint8)
 
 
 def test_objects_are_tinted_and_void_and_ground_are_not() -> None:
     labels = np.zeros((20, 30), dtype=np.uint8)
     labels[:, 10:20], labels[:, 20:] = 1, 255
-    tinted = overlay(GREY, labels)
+    tinted = overlay(Gray, labels)
     assert (tinted[:, :9] == 100).all()
     assert (tinted[:, 20:] == 100).all()
     assert (tinted[5, 15] == [(100 + 128) // 2, 50, 50]).all()
     assert (tinted[:, 10] == 255).all()
-    assert (GREY == 100).all()
+    assert (Gray == 100).all()
 
 
 def test_shrinking_keeps_the_aspect_and_never_enlarges() -> None:
-    assert shrink(GREY, 15).shape == (10, 15, 3)
-    assert shrink(GREY, 60) is GREY
+    assert shrink(Gray, 15).shape == (10, 15, 3)
+    assert shrink(Gray, 60) is Gray
 
 
 def test_a_sheet_holds_every_picture_in_its_cell() -> None:
-    picture = sheet([[GREY, GREY], [GREY // 2]])
+    picture = sheet([[Gray, Gray], [Gray // 2]])
     assert picture.shape == (2 * (20 + GAP) + GAP, 2 * (30 + GAP) + GAP, 3)
     assert (picture[GAP : GAP + 20, GAP : GAP + 30] == 100).all()
     assert (picture[2 * GAP + 20 : 2 * GAP + 40, GAP : GAP + 30] == 50).all()
@@ -36,8 +36,8 @@ def test_a_sheet_holds_every_picture_in_its_cell() -> None:
 
 
 def test_captions_stand_in_the_corner_of_their_picture() -> None:
-    plain = sheet([[GREY, GREY], [GREY, GREY]])
-    captioned = sheet([[GREY, GREY], [GREY, GREY]], [["a"], ["b", "c"]])
+    plain = sheet([[Gray, Gray], [Gray, Gray]])
+    captioned = sheet([[Gray, Gray], [Gray, Gray]], [["a"], ["b", "c"]])
     changed = (plain != captioned).any(axis=2)
     cells = [(GAP, GAP), (GAP, 2 * GAP + 30), (2 * GAP + 20, GAP), (2 * GAP + 20, 2 * GAP + 30)]
     assert [bool(changed[top : top + 20, left : left + 30].any()) for top, left in cells] == [True, False, True, True]
@@ -46,12 +46,12 @@ def test_captions_stand_in_the_corner_of_their_picture() -> None:
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_pictures_are_saved_by_suffix(suffix: str, tmp_path: Path) -> None:
-    save_picture(tmp_path / f"a{suffix}", GREY)
+    save_picture(tmp_path / f"a{suffix}", Gray)
     assert np.abs(np.asarray(Image.open(tmp_path / f"a{suffix}")).astype(int) - 100).max() <= 2
 
 
 def test_moving_pictures_have_all_frames(tmp_path: Path) -> None:
-    save_moving(tmp_path / "a.gif", [GREY, GREY // 2, GREY // 3], 0.1)
+    save_moving(tmp_path / "a.gif", [Gray, Gray // 2, Gray // 3], 0.1)
     with Image.open(tmp_path / "a.gif") as image:
         assert image.n_frames == 3
         assert image.info["duration"] == 100

@@ -13,7 +13,7 @@ from PIL import Image
 from torchvision import transforms as reference
 
 from dinobench.data.decode import read_rgb
-from dinobench.data.transforms import centre_crop, evaluation_transform, resize_shorter_side, shorter_side_size
+from dinobench.data.transforms import center_crop, evaluation_transform, resize_shorter_side, shorter_side_size
 from dinobench.runtime.errors import InputError
 from tests.conftest import shared_data
 
@@ -72,7 +72,7 @@ def test_the_shorter_side_is_met_and_the_aspect_kept(width: int, height: int, sh
 def test_an_image_of_the_right_size_is_not_resampled() -> None:
     image = Image.new("RGB", (32, 40))
     assert resize_shorter_side(image, 32) is image
-    assert centre_crop(image, 32).size == (32, 32)
+    assert center_crop(image, 32).size == (32, 32)
 
 
 def test_the_transform_survives_pickling() -> None:

@@ -23,7 +23,8 @@ KILLED_AND_CONTINUED = """
 import os, signal, sys
 from pathlib import Path
 from dinobench.runtime.settings import parse_pairs
-from dinobench.training import checkpoints, run
+from dinobench.training import checkpoints
+from dinobench.training import run
 folder, settings = Path(sys.argv[1]), parse_pairs(sys.argv[2:])
 
 def attempt(target, die_in=None, at=0):

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from dinobench.evaluators.base import EvaluationContext
-from dinobench.models.load import load_backbone
+from dinobench.models.loading.spec import load_backbone
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from dinobench.evaluators import copy_detection, retrieval
-from dinobench.evaluators.ranking.files import score_retrieval_file
+from dinobench.evaluators.common.ranking.files import score_retrieval_file
+from dinobench.evaluators.copy_detection.evaluate import evaluate as copy_detection
+from dinobench.evaluators.retrieval.evaluate import evaluate as retrieval
 from tests.conftest import shared_data
 from tests.evaluators.toys import context
 
@@ -60,7 +61,7 @@ def landmark_set(root: Path) -> Path:
 
 def test_edits_that_keep_the_scene_are_found_by_pixels(tmp_path: Path) -> None:
     data = copies_of_the_bridge(tmp_path / "copies")
-    scores = copy_detection.evaluate(context("copydays", "textbook", data, tmp_path / "out"))
+    scores = copy_detection(context("copydays", "textbook", data, tmp_path / "out"))
     found = scores.details["average_precision"]["strong"]
     kept = [value for name, value in found.items() if not any(word in name for word in ("rotate", "flip"))]
     assert len(kept) == 13 and min(kept) == 100
@@ -70,7 +71,7 @@ def test_edits_that_keep_the_scene_are_found_by_pixels(tmp_path: Path) -> None:
 @pytest.mark.parametrize("model", ["pixels", "random:vit_mini/4"])
 def test_landmarks_are_ranked_and_exported(tmp_path: Path, model: str) -> None:
     data = landmark_set(tmp_path / "landmarks")
-    scores = retrieval.evaluate(context("roxford", "native", data, tmp_path / "out", model))
+    scores = retrieval(context("roxford", "native", data, tmp_path / "out", model))
     chance = 100 * 3 / 12  # at best 4 positives among 12 others
     assert chance / 4 < scores.metrics["easy_map"] < 100
     assert "hard_map" not in scores.metrics and any(line.startswith("hard:") for line in scores.warnings)

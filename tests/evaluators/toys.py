@@ -12,7 +12,7 @@ from PIL import Image
 
 from dinobench.cards import load_tasks
 from dinobench.evaluators.base import EvaluationContext
-from dinobench.models.load import load_backbone
+from dinobench.models.loading.spec import load_backbone
 
 
 def picture(seed: int, size: tuple[int, int] = (48, 40)) -> Image.Image:

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from dinobench.data.dataset import from_arrays
-from dinobench.models.backbone import Backbone, Features, Preprocessing
-from dinobench.models.loaded import LoadedBackbone
+from dinobench.models.loading.loaded import LoadedBackbone
+from dinobench.models.networks.backbone import Backbone, Features, Preprocessing
 
 PREPROCESSING = Preprocessing(size=16, resize=16)
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dinobench.features.buckets import bucketed, described
-from dinobench.models.build import build_backbone
-from dinobench.models.multi_scale import multi_scale_class_token
+from dinobench.models.networks.build import build_backbone
+from dinobench.models.networks.multi_scale import multi_scale_class_token
 
 SHAPES = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 4)), max_size=30)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dinobench.features.names import Column, depth_of, parse_feature
-from dinobench.models.backbone import Features
+from dinobench.models.networks.backbone import Features
 from dinobench.runtime.errors import InputError
 
 

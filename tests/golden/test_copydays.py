@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from dinobench.data.layouts.copydays import positives_of
-from dinobench.evaluators.ranking.pooling import find_pooling, gem
+from dinobench.evaluators.common.ranking.pooling import find_pooling, gem
 from dinobench.metrics.ranking import positions_in_list, trapezoid_ap
-from dinobench.metrics.whitening import l2_normalise, learn_whitening
-from dinobench.models.backbone import Features
+from dinobench.metrics.whitening import l2_normalize, learn_whitening
+from dinobench.models.networks.backbone import Features
 from tests.golden.conftest import load_golden
 
 
@@ -54,12 +54,12 @@ def test_whitening() -> None:
         arrays = {name: array.astype(np.float64) for name, array in golden.under(f"{case}/").items()}
         settings = golden.settings["whitening"][case]
         how = {"power": settings["power"], "floor": settings["floor_relative"]}
-        for centred, expected in ((False, "similarity"), (True, "similarity_centred_variant")):
-            whitening = learn_whitening(arrays["features"], centred=centred, **how)
-            queries, database = (l2_normalise(whitening.apply(arrays[name])) for name in ("queries", "database"))
+        for centered, expected in ((False, "similarity"), (True, "similarity_centred_variant")):
+            whitening = learn_whitening(arrays["features"], centered=centered, **how)
+            queries, database = (l2_normalize(whitening.apply(arrays[name])) for name in ("queries", "database"))
             similarity = queries @ database.T
             np.testing.assert_allclose(similarity, arrays[expected], rtol=0, atol=1e-9)
-            if not centred:
+            if not centered:
                 count = arrays["top20_ids"].shape[1]
                 np.testing.assert_array_equal(np.argsort(-similarity, axis=1)[:, :count], arrays["top20_ids"])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dinobench.data.layouts import davis
-from dinobench.evaluators.video.scores import VideoScores, overall, per_object, score_files
+from dinobench.evaluators.video_segmentation.scores import VideoScores, overall, per_object, score_files
 from tests.golden.conftest import ROOT, load_golden
 
 TOLERANCE = 1e-9

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dinobench.evaluators.video.frames import (
+from dinobench.evaluators.video_segmentation.frames import (
     frame_size,
     label_map,
     one_hot_labels,
@@ -14,7 +14,7 @@ from dinobench.evaluators.video.frames import (
     stretch_channels,
     upsample,
 )
-from dinobench.evaluators.video.propagation import Propagation, propagate_video
+from dinobench.evaluators.video_segmentation.propagation import Propagation, propagate_video
 from tests.golden.conftest import Golden, load_golden
 
 PAPER_STD = (0.228, 0.224, 0.225)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from dinobench.evaluators.knn import blocks_of, knn_classify
-from dinobench.metrics.neighbours import nearest
+from dinobench.evaluators.knn.evaluate import blocks_of, knn_classify
+from dinobench.metrics.neighbors import nearest
 from tests.golden.conftest import load_golden
 
 
@@ -44,7 +44,7 @@ def test_accuracies_and_predictions(dtype):
                 np.testing.assert_array_equal(found.predicted(k), wanted)
 
 
-def test_neighbours_and_votes():
+def test_neighbors_and_votes():
     arrays = load_golden("knn").arrays
     train, labels, test, _ = _tensors(arrays, torch.float64)
     stored = [name for name in arrays if re.fullmatch(r"neighbours_k\d+", name)]

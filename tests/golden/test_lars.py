@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dinobench.training.optimisers import Lars
+from dinobench.training.optimizers import Lars
 from tests.golden.conftest import load_golden
 
 
@@ -19,15 +19,15 @@ def test_every_step(dtype, tolerance):
         {"params": [tensors[name] for name in group["names"]], "weight_decay": group["weight_decay"]}
         for group in settings["groups"]
     ]
-    optimiser = Lars(groups, momentum=settings["momentum"], eta=settings["eta"])
+    optimizer = Lars(groups, momentum=settings["momentum"], eta=settings["eta"])
     for step, lr in enumerate(settings["lr_of_step"]):
         for name, gradient in golden.under(f"step{step}/grad/").items():
             tensors[name].grad = torch.from_numpy(gradient).to(dtype)
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = lr
-        optimiser.step()
+        optimizer.step()
         for name, expected in golden.under(f"step{step}/param/").items():
             np.testing.assert_allclose(tensors[name].detach().numpy(), expected, rtol=tolerance, atol=tolerance)
     for name, expected in golden.under(f"step{len(settings['lr_of_step']) - 1}/momentum_buffer/").items():
-        buffer = optimiser.state[tensors[name]]["momentum_buffer"]
+        buffer = optimizer.state[tensors[name]]["momentum_buffer"]
         np.testing.assert_allclose(buffer.numpy(), expected, rtol=tolerance, atol=tolerance)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from dinobench.models.multi_scale import multi_scale_class_token
+from dinobench.models.networks.multi_scale import multi_scale_class_token
 from tests.golden.conftest import load_golden
 from tests.golden.test_vit import golden_vit
 

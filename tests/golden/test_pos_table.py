@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from dinobench.models.position import resize_position_table
+from dinobench.models.networks.position import resize_position_table
 from tests.golden.conftest import load_golden
 
 

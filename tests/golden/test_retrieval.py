@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dinobench.metrics.ranking import SETUPS, positions_by_similarity, positions_in_list, score_setup
-from dinobench.metrics.whitening import l2_normalise
+from dinobench.metrics.whitening import l2_normalize
 from tests.golden.conftest import ROOT, Golden, load_golden
 
 REAL = sorted(path.stem for path in ROOT.glob("retrieval_*.npz") if not path.stem.endswith("synthetic")) or [
@@ -21,7 +21,7 @@ def groups_of(golden: Golden, query: int) -> dict[str, np.ndarray]:
 
 
 def similarities_of(golden: Golden, dtype: type) -> np.ndarray:
-    unit = {name: l2_normalise(golden.arrays[name].astype(dtype)) for name in ("queries", "database")}
+    unit = {name: l2_normalize(golden.arrays[name].astype(dtype)) for name in ("queries", "database")}
     return unit["queries"] @ unit["database"].T
 
 

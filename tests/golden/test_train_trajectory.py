@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from dinobench.models.vit import VisionTransformer, ViTShape
+from dinobench.models.networks.vit import VisionTransformer, ViTShape
 from dinobench.training.head import DinoHead
 from dinobench.training.objective import CrossEntropy
-from dinobench.training.optimisers import build_optimiser
+from dinobench.training.optimizers import build_optimizer
 from dinobench.training.schedules import cosine_schedule, temperature_schedule
 from dinobench.training.step import Learner, Settings
 from dinobench.training.student_teacher import Network, teacher_of
@@ -55,7 +55,7 @@ def learner_of(golden: Golden, run: dict[str, Any], dtype: torch.dtype) -> Learn
         student,
         teacher_of(student, backbone(model).to(dtype)),
         objective,
-        build_optimiser(run["optimizer"], student),
+        build_optimizer(run["optimizer"], student),
         clip=run["clip_grad_per_tensor"],
     )
 
@@ -114,7 +114,7 @@ def test_every_run(dtype):
 
 def check_groups(learner: Learner, run: dict[str, Any]) -> None:
     names = {id(parameter): name for name, parameter in learner.student.named_parameters()}
-    groups = [[names[id(parameter)] for parameter in group["params"]] for group in learner.optimiser.param_groups]
+    groups = [[names[id(parameter)] for parameter in group["params"]] for group in learner.optimizer.param_groups]
     assert [set(group) for group in groups] == [set(run["weight_decay_group"]), set(run["no_weight_decay_group"])]
 
 

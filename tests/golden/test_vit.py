@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dinobench.models.vit import VisionTransformer, ViTShape
+from dinobench.models.networks.vit import VisionTransformer, ViTShape
 from tests.golden.conftest import Golden, load_golden
 
 RELATIVE = 1e-9

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dinobench.metrics.segmentation import ObjectScores, jaccard, score_video, statistics, summarise
+from dinobench.metrics.segmentation import ObjectScores, jaccard, score_video, statistics, summarize
 
 VIDEOS = arrays(np.uint8, (5, 8, 9), elements=st.integers(0, 3))
 
@@ -58,6 +58,6 @@ def test_nan_frames_leave_the_mean_and_are_not_recalled() -> None:
 
 def test_summary_averages_objects_not_frames() -> None:
     long, short = ObjectScores(np.ones(90), np.ones(90)), ObjectScores(np.zeros(3), np.ones(3))
-    summary = summarise({"a_1": long, "b_1": short})
+    summary = summarize({"a_1": long, "b_1": short})
     assert summary["j_mean"] == 0.5
     assert summary["jf_mean"] == pytest.approx(0.75)

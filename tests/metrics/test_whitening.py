@@ -1,4 +1,4 @@
-"""Whitening: what it promises of the features it was learnt on."""
+"""Whitening: what it promises of the features it was learned on."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dinobench.metrics.whitening import l2_normalise, learn_whitening
+from dinobench.metrics.whitening import l2_normalize, learn_whitening
 
 
 @given(st.integers(0, 2**31), st.integers(1, 6))
-def test_centred_whitening_makes_the_covariance_the_identity(seed: int, dim: int) -> None:
+def test_centered_whitening_makes_the_covariance_the_identity(seed: int, dim: int) -> None:
     rng = np.random.default_rng(seed)
     features = rng.normal(size=(200, dim)) * rng.uniform(0.5, 2, dim) + 3
     whitened = learn_whitening(features).apply(features)
@@ -39,6 +39,6 @@ def test_hopeless_features_are_refused(features: np.ndarray, dim: int | None) ->
         learn_whitening(features, dim=dim)
 
 
-def test_normalised_rows_have_unit_length_and_zero_stays_zero() -> None:
-    rows = l2_normalise(np.array([[3.0, 4.0], [0.0, 0.0]]))
+def test_normalized_rows_have_unit_length_and_zero_stays_zero() -> None:
+    rows = l2_normalize(np.array([[3.0, 4.0], [0.0, 0.0]]))
     assert rows.tolist() == [[0.6, 0.8], [0.0, 0.0]]

@@ -280,5 +280,5 @@ def infinite_half(folder: Path) -> Path:
 
 
 @broken("no plain floating point tensors")
-def quantised(folder: Path) -> Path:
+def quantized(folder: Path) -> Path:
     return saved({key: (value * 100).to(torch.int8) for key, value in vit().items()}, folder / "x.pth")

@@ -36,7 +36,7 @@ def case(function: Callable[[], Case]) -> Callable[[], Case]:
     return function
 
 
-def randomised(module: nn.Module, seed: int = 0) -> nn.Module:
+def randomized(module: nn.Module, seed: int = 0) -> nn.Module:
     """Every parameter and running statistic away from its default, so that a dropped one shows."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -69,7 +69,7 @@ def prefixed(state: Mapping[str, Tensor], prefix: str) -> State:
 def timm_vit(seed: int = 0, **options: Any) -> TimmViT:
     """A small ViT of timm's with DINO's names and epsilon."""
     shape = {"img_size": 32, "patch_size": 8, "embed_dim": 128, "depth": 2, "num_heads": 2, "num_classes": 0}
-    return randomised(TimmViT(**{**shape, **options}), seed)
+    return randomized(TimmViT(**{**shape, **options}), seed)
 
 
 def vit_case(content: Callable[[State], Mapping[str, Any]], family: str, **options: Any) -> Case:

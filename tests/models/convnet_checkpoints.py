@@ -11,11 +11,11 @@ import torchvision
 from torch import nn
 from torchvision.models.resnet import BasicBlock
 
-from tests.models.checkpoints import Case, State, case, head, images, other, prefixed, randomised, vit_case
+from tests.models.checkpoints import Case, State, case, head, images, other, prefixed, randomized, vit_case
 
 
 def resnet_case(content: Callable[[State], Mapping[str, Any]], family: str, name: str = "resnet18") -> Case:
-    model = randomised(torchvision.models.get_model(name))
+    model = randomized(torchvision.models.get_model(name))
     state = {key: value for key, value in model.state_dict().items() if not key.startswith("fc.")}
     model.fc = nn.Identity()
     x = images(64)
@@ -53,7 +53,7 @@ def swav_wide() -> Case:
         layer = model._make_layer(BasicBlock, 128 * 2**stage, blocks, stride=min(stage + 1, 2))
         setattr(model, f"layer{stage + 1}", layer)
     model.fc = nn.Identity()
-    model = randomised(model)
+    model = randomized(model)
     state = prefixed(model.state_dict() | {"projection_head.0.weight": torch.ones(2)}, "module.")
     return Case(state, "swav", images(64), model(images(64)).detach())
 
@@ -165,7 +165,7 @@ def solo_learn_small_stem() -> Case:
     model.conv1 = nn.Conv2d(3, 64, kernel_size=3, stride=1, padding=2, bias=False)
     model.maxpool = nn.Identity()
     model.fc = nn.Identity()
-    model = randomised(model)
+    model = randomized(model)
     state = {"state_dict": prefixed(model.state_dict(), "backbone.") | {"classifier.weight": torch.ones(2, 2)}}
     return Case(state, "solo_learn", images(), model(images()).detach())
 
@@ -189,7 +189,7 @@ def dino_resnet() -> Case:
 
 @case
 def dinov3_convnext() -> Case:
-    model = randomised(timm.create_model("convnext_tiny", num_classes=0))
+    model = randomized(timm.create_model("convnext_tiny", num_classes=0))
     pairs = (
         ("stem.", "downsample_layers.0."),
         ("blocks.", ""),

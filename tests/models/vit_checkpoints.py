@@ -13,7 +13,7 @@ import torchvision
 from timm.layers import SwiGLUPacked
 from torch import nn
 
-from tests.models.checkpoints import Case, State, case, head, images, other, prefixed, randomised, timm_vit, vit_case
+from tests.models.checkpoints import Case, State, case, head, images, other, prefixed, randomized, timm_vit, vit_case
 
 
 @case
@@ -33,7 +33,7 @@ def dino_backbone() -> Case:
 
 @case
 def xcit() -> Case:
-    model = randomised(timm.create_model("xcit_nano_12_p16_224", num_classes=0))
+    model = randomized(timm.create_model("xcit_nano_12_p16_224", num_classes=0))
     state = {key.replace("pos_embed.", "pos_embeder."): value for key, value in model.state_dict().items()}
     for name in [key for key in state if ".attn.q." in key]:
         parts = [state.pop(name.replace(".q.", f".{part}.")) for part in "qkv"]
@@ -97,7 +97,7 @@ def dinov2_swiglu() -> Case:
 
 @case
 def dinov3_timm(name: str = "vit_tiny_patch16_dinov3_qkvb") -> Case:
-    model = randomised(timm.create_model(name, num_classes=0))
+    model = randomized(timm.create_model(name, num_classes=0))
     x = images(64)
     with torch.no_grad():
         tokens = model.forward_features(x)
@@ -143,7 +143,7 @@ def ibot() -> Case:
 def ibot_swin() -> Case:
     """The released Swin counts the downsampling to the stage before it, timm to the one after."""
     norm = partial(nn.LayerNorm, eps=1e-6)
-    model = randomised(timm.create_model("swin_tiny_patch4_window7_224", num_classes=0, norm_layer=norm))
+    model = randomized(timm.create_model("swin_tiny_patch4_window7_224", num_classes=0, norm_layer=norm))
     state = {}
     for key, value in model.state_dict().items():
         stage = key.split(".")[1]
@@ -207,7 +207,7 @@ def supervised_vit() -> Case:
 
 @case
 def distilled_deit() -> Case:
-    model = randomised(timm.create_model("deit_tiny_distilled_patch16_224", img_size=64))
+    model = randomized(timm.create_model("deit_tiny_distilled_patch16_224", img_size=64))
     x = images(64)
     with torch.no_grad():
         tokens = model.forward_features(x)
@@ -226,7 +226,7 @@ def patch_mean() -> Case:
 
 @case
 def torchvision_vit() -> Case:
-    model = randomised(torchvision.models.VisionTransformer(32, 8, 2, 2, 128, 256, num_classes=10))
+    model = randomized(torchvision.models.VisionTransformer(32, 8, 2, 2, 128, 256, num_classes=10))
     model.heads = nn.Identity()
     x = images()
     with torch.no_grad():

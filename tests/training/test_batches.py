@@ -9,7 +9,7 @@ import torch
 from dinobench.data.dataset import from_arrays
 from dinobench.data.open import open_dataset
 from dinobench.runtime.errors import InputError
-from dinobench.training.batches import DecodedImages, Normalise, Plan, Request, ViewBatches, load_views, multi_crop
+from dinobench.training.batches import DecodedImages, Normalize, Plan, Request, ViewBatches, load_views, multi_crop
 from dinobench.training.recipe import Recipe
 
 RECIPE = Recipe(global_size=16, local_size=8, local_crops=3)
@@ -96,15 +96,15 @@ def test_any_number_of_channels(channels, tmp_path):
     assert [tuple(group.shape) for group in groups] == [(4, 16, 16, channels), (6, 8, 8, channels)]
     alone = [np.repeat(pixels[..., band, None], 3, axis=-1) for band in range(channels)]
     for band, image in enumerate(alone):  # a channel is treated as it would be by itself
-        grey = from_arrays("one", image[:, :, :], [0] * 3, ["none"], ["0", "1", "2"])
-        by_itself = ViewBatches(DecodedImages(grey), crops, seed=0)[Request(0, (0, 2))]
+        gray = from_arrays("one", image[:, :, :], [0] * 3, ["none"], ["0", "1", "2"])
+        by_itself = ViewBatches(DecodedImages(gray), crops, seed=0)[Request(0, (0, 2))]
         for group, expected in zip(groups, by_itself, strict=True):
             assert torch.equal(group[..., band], expected[..., 0])
 
 
-def test_normalise():
+def test_normalize():
     pixels = torch.randint(0, 256, (2, 5, 4, 3), dtype=torch.uint8)
-    ours = Normalise((0.5, 0.4, 0.3), (0.1, 0.2, 0.3), torch.device("cpu"))(pixels)
+    ours = Normalize((0.5, 0.4, 0.3), (0.1, 0.2, 0.3), torch.device("cpu"))(pixels)
     expected = (pixels.permute(0, 3, 1, 2) / 255 - torch.tensor([0.5, 0.4, 0.3]).view(3, 1, 1)) / torch.tensor(
         [0.1, 0.2, 0.3]
     ).view(3, 1, 1)

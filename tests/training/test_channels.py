@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from dinobench.data.open import open_dataset
-from dinobench.data.transforms import normalise
+from dinobench.data.transforms import normalize
 from dinobench.features.extract import extract_features
-from dinobench.models.load import load_backbone
+from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.errors import InputError
 from dinobench.training.recipe import load_recipe
 from dinobench.training.run import train
@@ -39,10 +39,10 @@ def test_four_channels_are_trained_and_probed(tmp_path):
     features = extract_features(loaded.backbone, loaded.preprocessing, images)
     assert features.shape == (12, 96)
     with pytest.raises(InputError, match="the model takes 4 channels, this task's images have 3"):
-        normalise(np.zeros((8, 8, 3), np.uint8), loaded.preprocessing.mean, loaded.preprocessing.std)
+        normalize(np.zeros((8, 8, 3), np.uint8), loaded.preprocessing.mean, loaded.preprocessing.std)
 
 
-def test_colour_operations_are_refused():
+def test_color_operations_are_refused():
     with pytest.raises(InputError, match="belong to RGB; with in_channels = 4 set jitter_probability"):
         load_recipe("mini", {**TINY, "jitter_probability": 0.8})
     with pytest.raises(InputError, match="mean and std need 5 numbers"):

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from dinobench.data.dataset import ImageSet, from_arrays
-from dinobench.models.load import load_backbone
+from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.signals import StoppedError
 from dinobench.training import run, source

@@ -32,7 +32,7 @@ def gradients(learner: Learner) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("objective", ["cross_entropy", "mse", "infonce"])
-def test_views_learnt_from_in_parts_or_at_once_give_one_gradient(objective, monkeypatch):
+def test_views_learned_from_in_parts_or_at_once_give_one_gradient(objective, monkeypatch):
     recipe = replace(TINY, objective=objective, clip_grad=0.0)
     parts, loss = stepped(recipe)
     assert [len(part[0]) for part in parts._parts(VIEWS, 4)] == [4, 4, 12]
@@ -43,7 +43,7 @@ def test_views_learnt_from_in_parts_or_at_once_give_one_gradient(objective, monk
         torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
 
 
-def test_batch_norms_see_all_views_that_they_normalise_together():
+def test_batch_norms_see_all_views_that_they_normalize_together():
     with_norm = build_learner(replace(TINY, head_batch_norm=True), torch.device("cpu"))
     assert [[len(group) for group in part] for part in with_norm._parts(VIEWS, 4)] == [[8, 12]]
     convnet = build_learner(replace(TINY, architecture="resnet18"), torch.device("cpu"))

@@ -46,7 +46,7 @@ def test_a_step_never_waits_for_the_device(name):
     recipe = load_recipe(name, SMALL)
     device = torch.device("meta")
     learner = build_learner(recipe, device)
-    for group in learner.optimiser.param_groups:
+    for group in learner.optimizer.param_groups:
         if "fused" in group:  # of which "meta" has none
             group.update(fused=False, foreach=True)
     groups = _groups(recipe, device)

@@ -10,12 +10,12 @@ from PIL import Image, ImageFilter
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode, RandomResizedCrop
 
-from dinobench.training.views import Colours, MultiCrop, ViewKind, generator_of, random_box
+from dinobench.training.views import Colors, MultiCrop, ViewKind, generator_of, random_box
 from tests.conftest import shared_data
 
-COLOURS = Colours(0.5, 0.8, 0.4, 0.4, 0.2, 0.1, 0.2, (0.1, 2.0))
+ColorS = Colors(0.5, 0.8, 0.4, 0.4, 0.2, 0.1, 0.2, (0.1, 2.0))
 CROPS = MultiCrop(
-    (ViewKind(32, (0.4, 1.0), 1.0), ViewKind(32, (0.4, 1.0), 0.1, 0.2), ViewKind(16, (0.05, 0.4), 0.5)), COLOURS
+    (ViewKind(32, (0.4, 1.0), 1.0), ViewKind(32, (0.4, 1.0), 0.1, 0.2), ViewKind(16, (0.05, 0.4), 0.5)), ColorS
 )
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 53, 3), dtype=np.uint8)
 
@@ -61,15 +61,15 @@ def test_the_source_is_left_alone():
 
 
 def histograms(views: list[np.ndarray]) -> np.ndarray:
-    """Shares of levels per channel, of colourfulness and of differences between neighbours, (5, 32)."""
+    """Shares of levels per channel, of colorfulness and of differences between neighbors, (5, 32)."""
     pixels = np.stack(views).astype(int)
-    colourful = pixels.max(-1) - pixels.min(-1)
-    values = [*np.moveaxis(pixels, -1, 0), colourful, np.abs(np.diff(pixels, axis=2))]
+    colorful = pixels.max(-1) - pixels.min(-1)
+    values = [*np.moveaxis(pixels, -1, 0), colorful, np.abs(np.diff(pixels, axis=2))]
     return np.stack([np.histogram(value, bins=32, range=(0, 256))[0] / value.size for value in values])
 
 
 def test_views_have_the_histograms_of_torchvisions():
-    """Differences are those between two seeds of either side: 0.05 for levels and colours, 0.007 for detail."""
+    """Differences are those between two seeds of either side: 0.05 for levels and colors, 0.007 for detail."""
     paths = sorted(shared_data("imagenette", "train").glob("*/*.JPEG"))[::97]
     photos = [Image.open(path).convert("RGB") for path in paths]
     blur = transforms.Lambda(lambda view: view.filter(ImageFilter.GaussianBlur(random.uniform(0.1, 2.0))))
@@ -86,7 +86,7 @@ def test_views_have_the_histograms_of_torchvisions():
     torch.manual_seed(0)
     random.seed(0)
     theirs = histograms([np.asarray(reference(photo)) for photo in photos for _ in range(32)])
-    crops = MultiCrop((ViewKind(64, (0.25, 1.0), 0.5, 0.2),) * 32, COLOURS)
+    crops = MultiCrop((ViewKind(64, (0.25, 1.0), 0.5, 0.2),) * 32, ColorS)
     ours = histograms(
         [v for index, photo in enumerate(photos) for v in crops(np.asarray(photo), generator_of(0, 0, index))]
     )

@@ -1,4 +1,4 @@
-"""Labelled images in parquet files, as Hugging Face stores them."""
+"""Labeled images in parquet files, as Hugging Face stores them."""
 
 from __future__ import annotations
 

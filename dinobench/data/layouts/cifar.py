@@ -61,7 +61,7 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
     """The images of "train" or "val" (the official test set).
 
     Raises:
-        InputError: nothing recognised under the root, a damaged file, or a label out of range.
+        InputError: nothing recognized under the root, a damaged file, or a label out of range.
     """
     if split not in ("train", "val", "test"):
         raise unknown("split of CIFAR", split, ("train", "val"))

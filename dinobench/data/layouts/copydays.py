@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dinobench.data.dataset import UNLABELLED, ImageSet, from_files
+from dinobench.data.dataset import ImageSet, UNLabeled, from_files
 from dinobench.data.decode import is_image_name
 from dinobench.data.registry import Findings
 from dinobench.runtime.errors import InputError
@@ -30,7 +30,7 @@ BLOCKS: Mapping[str, int] = {
 
 
 def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common verb)
-    """The images of one block, sorted by name, unlabelled.
+    """The images of one block, sorted by name, unlabeled.
 
     Raises:
         InputError: no such block, or an empty one.
@@ -40,7 +40,7 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
     names = _images(root, split)
     if not names:
         raise InputError(f"no images in {root / split}; expected {BLOCKS[split]} as `dinobench data list` shows")
-    return from_files(f"{root.resolve().name}/{split}", root, names, [UNLABELLED] * len(names), ())
+    return from_files(f"{root.resolve().name}/{split}", root, names, [UNLabeled] * len(names), ())
 
 
 def check(root: Path) -> Findings:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dinobench.data.dataset import UNLABELLED, ImageSet, from_files
+from dinobench.data.dataset import ImageSet, UNLabeled, from_files
 from dinobench.data.decode import read_rgb
 from dinobench.data.layouts._files import require
 from dinobench.data.masks import VOID, Labels, read_labels
@@ -72,7 +72,7 @@ def _size(frame: Path) -> tuple[int, int]:
 
 
 def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common verb)
-    """Every frame of the split's sequences, unlabelled; sequences that lack frames are left out here.
+    """Every frame of the split's sequences, unlabeled; sequences that lack frames are left out here.
 
     Raises:
         InputError: no list of sequences, or no frames at all.
@@ -137,7 +137,7 @@ def frames_of(root: Path, name: str, sequences: tuple[str, ...]) -> ImageSet:
             f"no frames below {root / _FRAMES} for {len(sequences)} listed sequences; is it DAVIS at 480p?"
         )
     names = [path.relative_to(root).as_posix() for path in files]
-    return from_files(name, root, names, [UNLABELLED] * len(names), ())
+    return from_files(name, root, names, [UNLabeled] * len(names), ())
 
 
 def check_sequences(root: Path, year: str, *, merged: bool) -> Findings:

@@ -17,7 +17,7 @@ EXPECTED_TREE = """ROOT/                                          (a DAVIS 2017 
 
 
 def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common verb)
-    """Every frame of the split's sequences, unlabelled; InputError where there are none."""
+    """Every frame of the split's sequences, unlabeled; InputError where there are none."""
     return davis.frames_of(root, f"davis2016/{split}", davis.sequence_names(root, split, "2016"))
 
 

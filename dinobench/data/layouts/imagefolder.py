@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dinobench.data.channels import ARRAY_SUFFIX
-from dinobench.data.dataset import UNLABELLED, ImageSet, from_files
+from dinobench.data.dataset import ImageSet, UNLabeled, from_files
 from dinobench.data.decode import is_image_name
 from dinobench.data.layouts._splits import opened_splits
 from dinobench.data.registry import Findings
@@ -25,7 +25,7 @@ Training alone also takes any folder of images, without classes, searched at any
 def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common verb)
     """The images of ROOT/<split>, classes by folder name.
 
-    Without class folders, split "train" gives every image below ROOT/train or ROOT, unlabelled.
+    Without class folders, split "train" gives every image below ROOT/train or ROOT, unlabeled.
 
     Raises:
         InputError: a missing or empty folder, an empty class, or classes that differ between train and val.
@@ -33,10 +33,10 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
     if not root.is_dir():
         raise _bad(root, "there is no such folder")
     if not (root / split).is_dir():
-        return _unlabelled(root, split)
+        return _unlabeled(root, split)
     classes = _classes(root, split)
     if not classes:
-        return _unlabelled(root / split, split)
+        return _unlabeled(root / split, split)
     _compare_classes(root, split, classes)
     names, labels = [], []
     for label, folder in enumerate(classes):
@@ -59,13 +59,13 @@ def check(root: Path) -> Findings:
     return Findings(counts, tuple(problems), tuple(files))
 
 
-def _unlabelled(root: Path, split: str) -> ImageSet:
+def _unlabeled(root: Path, split: str) -> ImageSet:
     if split != "train" or (root / "val").is_dir():
         raise _bad(root, f"there are no class folders in {split}/")
     names = _images_below(root, ".")
     if not names:
         raise _bad(root, "it holds no images")
-    return from_files(root.resolve().name, root, names, [UNLABELLED] * len(names), ())
+    return from_files(root.resolve().name, root, names, [UNLabeled] * len(names), ())
 
 
 def _classes(root: Path, split: str) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def read_listing(path: Path) -> tuple[list[str], np.ndarray, list[str]]:
 
 def _label(path: Path, name: str, category: int | None, rank: dict[int, int]) -> int:
     if category is None:
-        raise InputError(f"{path} has no annotation for {name}; only the train and val lists are labelled")
+        raise InputError(f"{path} has no annotation for {name}; only the train and val lists are labeled")
     if category not in rank:
         raise InputError(f"{path} puts {name} into category {category}, outside its {len(rank)} categories")
     return rank[category]

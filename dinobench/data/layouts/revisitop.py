@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dinobench.data.dataset import UNLABELLED, ImageSet, from_files
+from dinobench.data.dataset import ImageSet, UNLabeled, from_files
 from dinobench.data.layouts._files import missing_files, read_json, refuse_missing
 from dinobench.data.registry import Findings
 from dinobench.data.unpickle import read_pickle
@@ -44,7 +44,7 @@ class GroundTruth:
 
 
 def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common verb)
-    """The "database" or the "query" images, unlabelled, in the order of the ground truth.
+    """The "database" or the "query" images, unlabeled, in the order of the ground truth.
 
     Raises:
         InputError: no ground truth, another split, or missing images (counted, the first ones named).
@@ -55,7 +55,7 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
         raise InputError(f"{root} has no split '{split}'; it has database and query")
     names = _files(truth.database if split == "database" else truth.queries)
     refuse_missing(root, names, listed_in)
-    return from_files(f"{root.resolve().name}/{split}", root, names, [UNLABELLED] * len(names), ())
+    return from_files(f"{root.resolve().name}/{split}", root, names, [UNLabeled] * len(names), ())
 
 
 def check(root: Path) -> Findings:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dinobench.data.dataset import UNLABELLED, ImageSet
+from dinobench.data.dataset import ImageSet, UNLabeled
 from dinobench.data.decode import decode_rgb, is_image_name
 from dinobench.data.layouts._splits import opened_splits
 from dinobench.data.registry import Findings
@@ -23,7 +23,7 @@ SIGNS = ("*.tar", "train/*.tar", "val/*.tar")
 EXPECTED_TREE = """ROOT/
   train/*.tar, val/*.tar     or train*.tar and val*.tar beside each other; uncompressed
 In a shard KEY.jpg stands beside KEY.cls (its class as text) or KEY.json (with "label"), or lies in a folder named after
-its class; without either the images are unlabelled."""
+its class; without either the images are unlabeled."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
     """The images of all shards of a split, shards and members in order.
 
     Raises:
-        InputError: no shards, a damaged or compressed one, no images in them, or some labelled and others not.
+        InputError: no shards, a damaged or compressed one, no images in them, or some labeled and others not.
     """
     members = _split_members(root, split)
     if not members:
@@ -161,4 +161,4 @@ def _labels(root: Path, members: tuple[_Member, ...], classes: tuple[str, ...]) 
         where = f"{root / bare[0].shard}:{bare[0].name}"
         raise InputError(f"{where} has no label though others have; label all images or none")
     index = {name: number for number, name in enumerate(classes)}
-    return np.array([UNLABELLED if m.label is None else index[m.label] for m in members], dtype=np.int64)
+    return np.array([UNLabeled if m.label is None else index[m.label] for m in members], dtype=np.int64)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dinobench.data.dataset import UNLABELLED, ImageSet, from_files
+from dinobench.data.dataset import ImageSet, UNLabeled, from_files
 from dinobench.data.layouts._files import check_splits, missing_files, refuse_missing, require
 from dinobench.data.masks import VOID, Labels, read_labels
 from dinobench.data.registry import Findings
@@ -22,7 +22,7 @@ EXPECTED_TREE = """ROOT/VOCdevkit/VOC2012/      (ROOT may also be VOCdevkit or V
 
 
 def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common verb)
-    """The segmented images of "train" or "val", unlabelled; `object_labels` gives their masks.
+    """The segmented images of "train" or "val", unlabeled; `object_labels` gives their masks.
 
     Raises:
         InputError: no list of ids, or a photo or an object mask is missing.
@@ -33,7 +33,7 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
     names = [f"JPEGImages/{name}.jpg" for name in ids]
     refuse_missing(base, names, listing)
     refuse_missing(base, [f"SegmentationObject/{name}.png" for name in ids], listing)
-    return from_files(f"voc12/{split}", base, names, [UNLABELLED] * len(names), ())
+    return from_files(f"voc12/{split}", base, names, [UNLabeled] * len(names), ())
 
 
 def check(root: Path) -> Findings:

@@ -43,7 +43,7 @@ def _write_image(base: Path, identity: str, rng: np.random.Generator) -> None:
 
 
 def _outline(mask: Labels) -> NDArray[np.bool_]:
-    """Pixels within two of a change of label, which VOC leaves unlabelled."""
+    """Pixels within two of a change of label, which VOC leaves unlabeled."""
     image = Image.fromarray(mask)
     widest, narrowest = (np.asarray(image.filter(f(5))) for f in (ImageFilter.MaxFilter, ImageFilter.MinFilter))
     changes: NDArray[np.bool_] = widest != narrowest

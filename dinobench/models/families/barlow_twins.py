@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dinobench.models.family import Family
-from dinobench.models.layouts import resnet
+from dinobench.models.key_layouts import resnet
+from dinobench.models.loading.family import Family
 
 FAMILY = Family(
     name="barlow_twins",

@@ -1,10 +1,10 @@
-"""The ResNets of 6n + 2 layers for CIFAR: three stages, 32 px images, no normalisation of their own."""
+"""The ResNets of 6n + 2 layers for CIFAR: three stages, 32 px images, no normalization of their own."""
 
 from __future__ import annotations
 
-from dinobench.models.backbone import Preprocessing
-from dinobench.models.family import Family
-from dinobench.models.layouts import resnet
+from dinobench.models.key_layouts import resnet
+from dinobench.models.loading.family import Family
+from dinobench.models.networks.backbone import Preprocessing
 
 FAMILY = Family(
     name="cifar_resnet",

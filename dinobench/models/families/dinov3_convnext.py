@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dinobench.models.family import Family
-from dinobench.models.layouts import convnext
+from dinobench.models.key_layouts import convnext
+from dinobench.models.loading.family import Family
 
 FAMILY = Family(name="convnext", title="ConvNeXt (DINOv3)", layouts=(convnext.LAYOUT,), order=20)

@@ -1,4 +1,4 @@
-"""DINOv3's ViT-L of satellite images (SAT-493M), whose pixels are normalised otherwise.
+"""DINOv3's ViT-L of satellite images (SAT-493M), whose pixels are normalized otherwise.
 
 Of the released networks with bias on queries and values it alone kept the norm of its local crops.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dinobench.models.backbone import Preprocessing
 from dinobench.models.families.dinov3 import FAMILY as DINOV3
+from dinobench.models.networks.backbone import Preprocessing
 
 FAMILY = replace(
     DINOV3,

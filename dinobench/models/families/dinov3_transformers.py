@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dinobench.models.families import dinov3
-from dinobench.models.family import Family
-from dinobench.models.layouts import transformers_vit
+from dinobench.models.key_layouts import transformers_vit
+from dinobench.models.loading.family import Family
 
 FAMILY = Family(
     name="dinov3_transformers",

@@ -1,10 +1,10 @@
-"""AugReg and big_vision: supervised vision transformers from JAX, normalised to -1..1."""
+"""AugReg and big_vision: supervised vision transformers from JAX, normalized to -1..1."""
 
 from __future__ import annotations
 
-from dinobench.models.backbone import Preprocessing
-from dinobench.models.family import Family
-from dinobench.models.layouts import jax_vit
+from dinobench.models.key_layouts import jax_vit
+from dinobench.models.loading.family import Family
+from dinobench.models.networks.backbone import Preprocessing
 
 FAMILY = Family(
     name="jax_vit",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dinobench.models.family import Family
-from dinobench.models.layouts import vit
+from dinobench.models.key_layouts import vit
+from dinobench.models.loading.family import Family
 
 FAMILY = Family(name="vit", title="a vision transformer in DINO's names", layouts=(vit.LAYOUT,), order=90)

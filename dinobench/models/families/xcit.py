@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dinobench.models.family import Family
-from dinobench.models.layouts import xcit
+from dinobench.models.key_layouts import xcit
+from dinobench.models.loading.family import Family
 
 FAMILY = Family(name="xcit", title="XCiT", layouts=(xcit.LAYOUT,), order=45)

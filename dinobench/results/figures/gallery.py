@@ -1,4 +1,4 @@
-"""A gallery of the best and worst queries of a retrieval run, hits and misses coloured."""
+"""A gallery of the best and worst queries of a retrieval run, hits and misses colored."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from dinobench.runtime.files import atomic_path
 TILE = 120
 FRAME = 5
 LINE = 16
-COLOURS = {"query": "#1f4e9e", "easy": "#1a7f37", "hard": "#7fbf3f", "junk": "#9a9a9a", "miss": "#c62828"}
-"""Frames: a hit is green (light where it counts as hard), a miss red, what no setup counts grey."""
+ColorS = {"query": "#1f4e9e", "easy": "#1a7f37", "hard": "#7fbf3f", "junk": "#9a9a9a", "miss": "#c62828"}
+"""Frames: a hit is green (light where it counts as hard), a miss red, what no setup counts gray."""
 
 
 def draw_gallery(rankings: Path, output: Path, *, setup: str = "medium", rows: int = 4, results: int = 8) -> None:
@@ -70,8 +70,8 @@ def _draw(root: Path, groups: Mapping[str, Sequence[Mapping[str, Any]]], setup: 
 
 def _legend(draw: ImageDraw.ImageDraw, font: Any) -> int:
     left = FRAME
-    for name, colour in COLOURS.items():
-        draw.rectangle((left, FRAME, left + 10, FRAME + 10), fill=colour)
+    for name, color in ColorS.items():
+        draw.rectangle((left, FRAME, left + 10, FRAME + 10), fill=color)
         draw.text((left + 14, FRAME - 2), name, "black", font)
         left += 30 + 7 * len(name)
     return LINE * 2
@@ -92,13 +92,13 @@ def _row(
     step = TILE + 3 * FRAME
     for place, (name, verdict, box) in enumerate(tiles):
         left = FRAME + place * step + (FRAME if place else 0)
-        canvas.paste(_tile(root, name, COLOURS[verdict], box), (left, top))
+        canvas.paste(_tile(root, name, ColorS[verdict], box), (left, top))
     name = Path(query["query"]).stem
     draw.text((FRAME, top + TILE + 2 * FRAME), f"{name}  AP {query['average_precision'][setup]:.1f}", "black", font)
 
 
-def _tile(root: Path, name: str | None, colour: str, box: Sequence[float] | None) -> Image.Image:
-    """An image in its coloured frame; an empty one where the image is not to be had (distractors, moved data)."""
+def _tile(root: Path, name: str | None, color: str, box: Sequence[float] | None) -> Image.Image:
+    """An image in its colored frame; an empty one where the image is not to be had (distractors, moved data)."""
     try:
         if name is None:
             raise OSError
@@ -108,4 +108,4 @@ def _tile(root: Path, name: str | None, colour: str, box: Sequence[float] | None
         picture, box = Image.new("RGB", (TILE, TILE), "#e8e8e8"), None
     if box is not None and all(side == side for side in box):
         ImageDraw.Draw(picture).rectangle(tuple(box), outline="#ffd400", width=max(2, max(picture.size) // 60))
-    return ImageOps.expand(ImageOps.pad(picture, (TILE, TILE), color="white"), FRAME, colour)
+    return ImageOps.expand(ImageOps.pad(picture, (TILE, TILE), color="white"), FRAME, color)

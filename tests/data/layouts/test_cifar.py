@@ -123,7 +123,7 @@ def test_bad_parquet_is_refused(tmp_path: Path) -> None:
     _write_parquet(bad, [12], "label")
     with pytest.raises(InputError, match="outside its 10 classes"):
         cifar.open(tmp_path, "val")
-    _write_parquet(bad, [1], "colour")
+    _write_parquet(bad, [1], "color")
     with pytest.raises(InputError, match="fine_label or label"):
         cifar.open(tmp_path, "val")
 

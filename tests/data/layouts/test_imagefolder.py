@@ -44,16 +44,16 @@ def test_without_classes_train_is_every_image_below(tmp_path: Path) -> None:
     images = imagefolder.open(tmp_path, "train")
     assert images.names == ("0.png", "deep/er/1.png")
     assert images.classes == ()
-    assert not images.labelled
+    assert not images.labeled
     with pytest.raises(InputError, match="no class folders in val/"):
         imagefolder.open(tmp_path, "val")
 
 
-def test_a_flat_train_folder_is_unlabelled(tmp_path: Path) -> None:
+def test_a_flat_train_folder_is_unlabeled(tmp_path: Path) -> None:
     _images(tmp_path, "train/0.png", "train/1.png")
     images = imagefolder.open(tmp_path, "train")
     assert len(images) == 2
-    assert not images.labelled
+    assert not images.labeled
 
 
 @pytest.mark.parametrize("split", ["train", "val"])

@@ -59,7 +59,7 @@ def test_a_changed_shard_is_read_again(tmp_path: Path) -> None:
     _shard(tmp_path / "train.tar", {"0.png": _png(0), "1.png": _png(1)})
     images = tarshards.open(tmp_path, "train")
     assert len(images) == 2
-    assert not images.labelled
+    assert not images.labeled
 
 
 def test_bad_shards_are_said_in_one_line(tmp_path: Path) -> None:

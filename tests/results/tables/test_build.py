@@ -17,7 +17,7 @@ CARD = ModelCard(
     architecture="vit_small/16",
     family="dino",
     source="",
-    licence="",
+    license="",
     weights="not released",
     rows=(Row("2", {"method": "DINO", "arch": "ViT-S/16"}),),
 )

@@ -1,1 +1,0 @@
-"""Attention maps, their masks and pictures."""

@@ -1,0 +1,91 @@
+"""Where the class token looks: attention over patches in the last block, per head, for one image of any size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from dinobench.data.transforms import resize_shorter_side
+from dinobench.metrics.attention_mask import attention_masks
+from dinobench.metrics.boundary import BoolArray
+from dinobench.models.loading.loaded import LoadedBackbone
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.precision import autocast
+
+NOT_COMPILED = "compile=true changes nothing here: every image has a shape of its own"
+
+
+@dataclass(frozen=True)
+class AttentionMaps:
+    """What the class token looks at.
+
+    Attributes:
+        pixels: (H, W, 3) uint8, the image as the network saw it: resized and cut to whole patches.
+        weights: (heads, h, w) attention to each patch, float32.
+    """
+
+    pixels: NDArray[np.uint8]
+    weights: NDArray[np.float32]
+
+    def masks(self, share: float) -> BoolArray:
+        """(heads, h, w): the patches with the highest weights that hold `share` of the mass."""
+        return attention_masks(self.weights.reshape(len(self.weights), -1), share).reshape(self.weights.shape)
+
+
+def check_share(share: float, setting: str) -> None:
+    """Refuse what is no share of the mass; `setting` names where it came from."""
+    if not 0 < share < 1:
+        raise InputError(f"{setting} {share} is no share of the mass; give one between 0 and 1, such as 0.6")
+
+
+def whole_patches(image: Image.Image, size: int, patch: int, name: str = "image") -> Image.Image:
+    """Shorter side resized to `size` (0: left as it is), then cut at the right and below to whole patches.
+
+    Raises:
+        InputError: less than one patch is left; names the image.
+    """
+    if size and size < patch:
+        raise InputError(f"size {size} makes {name} smaller than one patch of {patch} pixels; give {patch} or more")
+    resized = resize_shorter_side(image, size) if size else image
+    width, height = (side // patch * patch for side in resized.size)
+    if min(width, height) == 0:
+        raise InputError(
+            f"{name} is {image.width} x {image.height}, smaller than one patch of {patch}; set a size or remove it"
+        )
+    return resized.crop((0, 0, width, height))
+
+
+@torch.inference_mode()
+def attention_maps(
+    model: LoadedBackbone,
+    image: Image.Image,
+    size: int,
+    device: torch.device,
+    precision: str = "fp32",
+    name: str = "image",
+) -> AttentionMaps:
+    """Attention of the last block's class token over the patches of one image.
+
+    Args:
+        model: a vision transformer, already on `device`.
+        image: RGB of any size.
+        size: of the shorter side in pixels, 0 for the image's own.
+        device: where the model is.
+        precision: "fp32" or "bf16".
+        name: of the image, for messages.
+
+    Raises:
+        InputError: the model has no class token's self-attention, or the image is smaller than a patch.
+    """
+    patch = model.backbone.patch_size
+    pixels = np.asarray(whole_patches(image, size, patch, name))
+    mean, std = (torch.tensor(values) for values in (model.preprocessing.mean, model.preprocessing.std))
+    frame = ((torch.from_numpy(pixels.copy()).float() / 255 - mean) / std).permute(2, 0, 1)[None].to(device)
+    with autocast(device, precision):
+        row = model.backbone.class_attention(frame)[0].float().cpu().numpy()
+    height, width = pixels.shape[0] // patch, pixels.shape[1] // patch
+    return AttentionMaps(pixels, row[:, -height * width :].reshape(-1, height, width))

@@ -1,0 +1,97 @@
+"""Stored features of a split with their labels, as the classifiers on frozen features want them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dinobench.data.dataset import ImageSet
+from dinobench.evaluators.base import EvaluationContext
+from dinobench.features.matrix import FeatureMatrix
+from dinobench.features.store import ExtractionSettings, FeatureStore
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.suggest import unknown
+
+UNREADABLE = ("stop", "skip")
+_NAMED = 5  # unreadable images that a message names
+
+
+@dataclass(frozen=True)
+class LabeledFeatures:
+    """Features of the readable images of a split.
+
+    Attributes:
+        matrix: (N, D).
+        labels: (N,) int64.
+        names: identity of each image, N.
+        classes: class names.
+        skipped: a line for the record where images could not be read, else empty.
+    """
+
+    matrix: FeatureMatrix
+    labels: Tensor
+    names: tuple[str, ...]
+    classes: tuple[str, ...]
+    skipped: str
+
+
+def require_labels(context: EvaluationContext, images: ImageSet) -> None:
+    """InputError where an image has no label."""
+    if not images.labeled:
+        raise InputError(
+            f"{images.name} of {context.data} has images without label, and {context.task} needs one for each; "
+            "name labeled images with --data"
+        )
+
+
+def labeled_features(context: EvaluationContext, split: str, feature: str = "cls") -> LabeledFeatures:
+    """Features of a split from the store, extracted where they are not there yet.
+
+    Raises:
+        InputError: an image without label, or one that cannot be read unless the setting `unreadable` is "skip".
+    """
+    if context.settings["unreadable"] not in UNREADABLE:
+        raise unknown("unreadable", context.settings["unreadable"], UNREADABLE)
+    images = context.dataset(split)
+    require_labels(context, images)
+    with context.clock.phase(f"features of {split}"):
+        matrix = stored_matrix(context, split, images, feature)
+    skipped = skipped_line(images, matrix.unreadable)
+    if skipped and context.settings["unreadable"] != "skip":
+        raise InputError(f"{skipped}; repair or remove them, or leave them out with --set unreadable=skip")
+    names = tuple(images.names[row] for row in matrix.rows.tolist())
+    return LabeledFeatures(matrix, torch.from_numpy(images.labels[matrix.rows]), names, images.classes, skipped)
+
+
+def stored_matrix(context: EvaluationContext, split: str | None, images: ImageSet, feature: str) -> FeatureMatrix:
+    """The store's features of `images`, which are a whole split of the context or, with None, a part of one."""
+    how = ExtractionSettings(context.device, context.batch_size, context.workers, context.precision, context.compiled)
+    manifest = context.manifests[split].sha256 if split else None
+    return FeatureStore().features(context.model, images, feature, how, manifest)
+
+
+def require_same_classes(train: LabeledFeatures, test: LabeledFeatures) -> None:
+    """Refuse splits whose classes differ, which would compare labels of different meaning.
+
+    Raises:
+        InputError: they differ.
+    """
+    if train.classes != test.classes:
+        odd = sorted(set(train.classes) ^ set(test.classes))
+        what = f"for example {odd[0]}" if odd else "in order"
+        raise InputError(f"train has {len(train.classes)} classes and val {len(test.classes)}, and they differ, {what}")
+
+
+def skipped_line(images: ImageSet, unreadable: Mapping[int, str]) -> str:
+    """How many of the images could not be read, by index, and the names of the first; empty if none."""
+    if not unreadable:
+        return ""
+    first = list(unreadable)[:_NAMED]
+    names = ", ".join(images.names[index] for index in first)
+    more = len(unreadable) - len(first)
+    return f"{len(unreadable)} of {len(images)} images of {images.name} cannot be read: {names}" + (
+        f" and {more} more" if more else ""
+    )

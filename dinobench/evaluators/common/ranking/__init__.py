@@ -1,0 +1,1 @@
+"""Global descriptors, ranked lists and their files."""

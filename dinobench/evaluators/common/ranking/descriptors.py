@@ -1,0 +1,149 @@
+"""One vector per image, for the tasks that rank images: retrieval and copy detection."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from dinobench.data.dataset import ImageSet
+from dinobench.data.manifest import manifest_of
+from dinobench.data.open import open_dataset
+from dinobench.evaluators.base import EvaluationContext
+from dinobench.evaluators.common.ranking.pooling import find_pooling
+from dinobench.features.buckets import described
+from dinobench.features.compiled import compiled_if
+from dinobench.features.descriptors import stored_descriptors
+from dinobench.features.extract import Extractor
+from dinobench.features.matrix import FeatureMatrix
+from dinobench.features.names import parse_feature
+from dinobench.models.networks.multi_scale import multi_scale
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.precision import autocast
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """From an image's index and pixels to what the network will see.
+
+    Attributes:
+        name: says everything that the result depends on.
+        apply: called in threads.
+    """
+
+    name: str
+    apply: Callable[[int, Image.Image], Image.Image]
+
+
+def thumbnail(size: int, boxes: NDArray[np.float64] | None = None) -> Preparation:
+    """Reduce the longer side to at most `size`, aspect kept, as the released retrieval code does (Pillow, Lanczos).
+
+    Args:
+        size: in pixels.
+        boxes: (N, 4) left, top, right, bottom to crop each image to first.
+    """
+
+    def reduce(index: int, image: Image.Image) -> Image.Image:
+        reduced = image.copy() if boxes is None else image.crop(tuple(boxes[index]))
+        reduced.thumbnail((size, size), Image.Resampling.LANCZOS)
+        return reduced
+
+    cropped = "" if boxes is None else f" of boxes {hashlib.sha256(boxes.tobytes()).hexdigest()[:16]}"
+    return Preparation(f"thumbnail {size}{cropped}", reduce)
+
+
+def square(size: int) -> Preparation:
+    """Resize to size x size without keeping the aspect, bicubic, as the released copy-detection code does."""
+    return Preparation(f"square {size}", lambda index, image: image.resize((size, size), Image.Resampling.BICUBIC))
+
+
+class Describer:
+    """The context's backbone as a function from images to descriptors.
+
+    Attributes:
+        pooling: see `dinobench.evaluators.common.ranking.pooling`.
+        gem_power: exponent of generalized-mean pooling.
+        scales: of the input; the mean over them is normalized. Without any, the descriptor is that of the input as it
+            is, not normalized.
+    """
+
+    def __init__(
+        self, context: EvaluationContext, pooling: str, gem_power: float, scales: Sequence[float] = ()
+    ) -> None:
+        if any(not 0 < scale <= 4 for scale in scales):
+            raise InputError(f"scales {list(scales)} must be above 0 and at most 4")
+        self.context = context
+        self.pooling, self.gem_power, self.scales = pooling, gem_power, tuple(scales)
+        self._backbone = context.model.backbone
+        self._pool = find_pooling(pooling, gem_power)
+        self._forward = compiled_if(context.compiled, self._described)
+        self._extractor = Extractor(
+            self._backbone, context.model.preprocessing, parse_feature("cls"), context.device, context.precision
+        )
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """(b, D) of images (b, H, W, 3) uint8."""
+        images = self._extractor.normalized(pixels)
+        with autocast(images.device, self.context.precision):
+            return self._forward(images)
+
+    def describe(self, images: ImageSet, preparation: Preparation) -> FeatureMatrix:
+        """(N, D) of every image after its preparation, kept in the feature store.
+
+        Raises:
+            InputError: an image that cannot be read, or is smaller than a patch at some scale; named.
+        """
+
+        def load(index: int) -> Image.Image:
+            image = preparation.apply(index, images.read(index))
+            self._refuse_small(image, images.names[index])
+            return image
+
+        def compute(indices: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+            batch_size, workers = self.context.batch_size, self.context.workers
+            label = f"features of {images.name}"
+            return described(self, load, indices, batch_size=batch_size, workers=workers, label=label)
+
+        about = {"name": self.context.model.name, "data": images.name}
+        return stored_descriptors(self._identity(images, preparation), about, len(images), compute)
+
+    def _identity(self, images: ImageSet, preparation: Preparation) -> dict[str, Any]:
+        model = self.context.model
+        return {
+            "weights": model.sha256,
+            "architecture": model.architecture,
+            "preprocessing": {**dataclasses.asdict(model.preprocessing), "images": preparation.name},
+            "precision": self.context.precision,
+            "manifest": manifest_of(images).sha256,
+            "descriptor": {"pooling": self.pooling, "gem_power": self.gem_power, "scales": list(self.scales)},
+        }
+
+    def _described(self, images: Tensor) -> Tensor:
+        return multi_scale(self._describe, images, scales=self.scales) if self.scales else self._describe(images)
+
+    def _describe(self, images: Tensor) -> Tensor:
+        if self.pooling == "cls":  # spares the last block what only its patches need
+            return self._backbone.class_token(images)
+        return self._pool(self._backbone.intermediate_layers(images)[-1])
+
+    def _refuse_small(self, image: Image.Image, name: str) -> None:
+        smallest = int(min(image.size) * min(self.scales, default=1.0))
+        if smallest < self._backbone.patch_size:
+            raise InputError(
+                f"image {name} is {image.width} x {image.height} as the network sees it, {smallest} pixels at the "
+                f"smallest scale, less than a patch of {self._backbone.patch_size}; set a larger size or remove it"
+            )
+
+
+def further_images(context: EvaluationContext, folder: str, role: str) -> ImageSet:
+    """Images from any folder, searched at any depth, noted in the record as `role`."""
+    images = open_dataset(folder, "train", "imagefolder")
+    context.manifests[role] = manifest_of(images)
+    return images

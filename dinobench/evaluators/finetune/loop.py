@@ -1,0 +1,291 @@
+"""The fine-tuning loop: train, score every epoch, save, resume to the bit."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from timm.data.mixup import Mixup
+from timm.data.random_erasing import RandomErasing
+from timm.utils import ModelEmaV3
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
+
+from dinobench.data.dataset import ImageSet
+from dinobench.data.transforms import EvaluationTransform
+from dinobench.evaluators.common import checkpoint
+from dinobench.evaluators.finetune.augmentation import TrainAugmentation
+from dinobench.evaluators.finetune.batches import Batch, Normalizer, Order, training_batches
+from dinobench.evaluators.finetune.classifier import Classifier
+from dinobench.evaluators.finetune.optimization import Schedule, build_optimizer
+from dinobench.evaluators.finetune.recipe import Recipe
+from dinobench.evaluators.finetune.scoring import Crops, predict
+from dinobench.metrics.classification import accuracy
+from dinobench.runtime.console import notice, progress
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.precision import INFERENCE, autocast
+from dinobench.runtime.processes import barrier, rank, sum_over_processes, world_size
+from dinobench.runtime.seeds import seed_everything
+from dinobench.runtime.signals import StoppedError, StopSignals
+
+SAVE_SECONDS = 300.0  # between checkpoints within an epoch
+PRECISIONS = (*INFERENCE, "fp16")
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Images by use; `held_out` chooses the best epoch where it is not None, else `test` does."""
+
+    train: ImageSet
+    test: ImageSet
+    held_out: ImageSet | None = None
+
+    @property
+    def selection(self) -> str:
+        """Which images choose the best epoch."""
+        return "test" if self.held_out is None else "held_out"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how to compute: device, images per forward pass, decoding threads, "fp32", "bf16" or "fp16"."""
+
+    device: torch.device
+    batch_size: int
+    workers: int
+    precision: str
+
+
+@dataclass
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        step: updates done.
+        loss_sum, loss_steps: of the epoch under way.
+        history: one entry per finished epoch.
+        predictions: of the test images at the last finished epoch, (N, 5).
+        best_epoch: counted from 1; 0 before the first.
+        best_predictions: of the test images at that epoch.
+    """
+
+    step: int = 0
+    loss_sum: float = 0.0
+    loss_steps: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+    predictions: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    best_epoch: int = 0
+    best_predictions: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+
+
+class FineTuning:
+    """One run. Everything random follows from the seed and the step, so a checkpoint holds no generator."""
+
+    def __init__(
+        self,
+        model: Classifier,
+        recipe: Recipe,
+        sets: Sets,
+        order: Order,
+        augmentation: TrainAugmentation,
+        evaluation: EvaluationTransform,
+        normalize: Normalizer,
+        machine: Machine,
+    ) -> None:
+        self.recipe, self.sets, self.order, self.machine = recipe, sets, order, machine
+        self.model = model.to(machine.device)
+        self.progress = Progress()
+        self._augmentation, self._normalize = augmentation, normalize
+        self._crops = {
+            use: Crops(images, evaluation, machine.batch_size, machine.workers)
+            for use, images in (("test", sets.test), ("held_out", sets.held_out))
+            if images is not None
+        }
+        self._network = self._distributed()
+        self._optimizer = build_optimizer(self.model, recipe)
+        self._schedule = Schedule(self._optimizer, recipe, order.steps_per_epoch)
+        self._scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "fp16")
+        self._ema = ModelEmaV3(self.model, decay=recipe.ema_decay) if recipe.ema_decay else None
+        self._mixup = _mixup(recipe, len(sets.train.classes))
+        self._erasing = _erasing(recipe, machine.device)
+
+    def run(self, path: Path, identity: dict[str, Any], *, resume: bool = True) -> Progress:
+        """Train to the last epoch, from the checkpoint at `path` where there is one and `resume` says so.
+
+        Raises:
+            StoppedError: by a signal, after a checkpoint.
+            InputError: the checkpoint belongs to another run, an image is unreadable, or the loss is not finite.
+        """
+        if resume and (state := checkpoint.load(path, identity)) is not None:
+            self._restore(state)
+        with StopSignals() if world_size() == 1 else contextlib.nullcontext() as signals:
+            self._train(path, identity, signals)
+        return self.progress
+
+    def _train(self, path: Path, identity: dict[str, Any], signals: StopSignals | None) -> None:
+        """A signal stops the run after the step it came in; several processes die of it, and resume."""
+        saved = time.monotonic()
+        for batch in self._batches():
+            self._update(batch)
+            number = 0 if signals is None else signals.number
+            if self.progress.step % self.order.steps_per_epoch == 0:
+                self._finish_epoch()
+            elif not number and time.monotonic() - saved < SAVE_SECONDS:
+                continue
+            self._save(path, identity)
+            saved = time.monotonic()
+            if number and self.progress.step < self.recipe.epochs * self.order.steps_per_epoch:
+                raise StoppedError(number, self.progress.step)
+
+    def scored_model(self) -> nn.Module:
+        """The network whose figures count: the averaged one where the recipe averages."""
+        return self.model if self._ema is None else self._ema.module
+
+    def _batches(self) -> Iterator[Batch]:
+        total = self.recipe.epochs * self.order.steps_per_epoch
+        steps = range(self.progress.step, total)
+        batches = training_batches(
+            self.sets.train,
+            self.order,
+            self._augmentation,
+            steps,
+            rank=rank(),
+            world=world_size(),
+            workers=self.machine.workers,
+        )
+        return progress(batches, f"fine-tuning, {self.recipe.epochs} epochs", total=len(steps))
+
+    def _update(self, batch: Batch) -> None:
+        """One optimizer step over the whole batch, in pieces that fit `batch_size`."""
+        seed_everything(_step_seed(self.order.seed, batch.step))
+        self.model.train()
+        rate = self._schedule.set(batch.step)
+        images, targets = self._targets(batch)
+        pieces = math.ceil(len(images) / self.machine.batch_size)
+        loss = torch.zeros((), device=self.machine.device)
+        for index, (some, wanted) in enumerate(zip(images.chunk(pieces), targets.chunk(pieces), strict=True)):
+            with self._synchronized(index == pieces - 1), self._autocast():
+                part = self._loss(self._network(some), wanted) * (len(some) / len(images))
+            self._scaler.scale(part).backward()  # type: ignore[no-untyped-call]
+            loss += part.detach()
+        self._step(self._checked(float(loss), batch.step, rate))
+
+    def _step(self, loss: float) -> None:
+        if self.recipe.clip_norm:
+            self._scaler.unscale_(self._optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        self._optimizer.zero_grad(set_to_none=True)
+        if self._ema is not None:
+            self._ema.update(self.model)
+        self.progress.step += 1
+        self.progress.loss_sum += loss
+        self.progress.loss_steps += 1
+
+    def _targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Normalized, mixed and erased images, and their labels: classes, or shares of classes where mixed."""
+        images = self._normalize(batch.pixels)
+        targets = batch.labels.to(self.machine.device)
+        if self._mixup is not None:
+            images, targets = self._mixup(images, targets)
+        return (images if self._erasing is None else self._erasing(images)), targets
+
+    def _loss(self, scores: Tensor, targets: Tensor) -> Tensor:
+        smoothing = 0.0 if self._mixup is not None else self.recipe.smoothing  # mixing smooths by itself
+        return F.cross_entropy(scores.float(), targets, label_smoothing=smoothing)
+
+    def _checked(self, loss: float, step: int, rate: float) -> float:
+        if not math.isfinite(loss):
+            raise InputError(
+                f"the loss became {loss} at step {step + 1} (learning rate {rate:.2g}); use a lower --set lr="
+            )
+        return loss
+
+    def _finish_epoch(self) -> None:
+        done = self.progress
+        epoch = len(done.history) + 1
+        loss = float(sum_over_processes(torch.tensor(done.loss_sum, device=self.machine.device))) / world_size()
+        entry = {"epoch": epoch, "loss": loss / done.loss_steps, "lr": self._schedule.set(done.step - 1)}
+        predictions = {use: self._predict(crops) for use, crops in self._crops.items()}
+        entry |= {use: accuracy(predictions[use], _labels(crops.images)) for use, crops in self._crops.items()}
+        done.predictions = predictions["test"]
+        if entry[self.sets.selection] > max((past[self.sets.selection] for past in done.history), default=-1.0):
+            done.best_epoch, done.best_predictions = epoch, done.predictions
+        done.history.append(entry)
+        if rank() == 0:
+            notice(f"epoch {epoch}/{self.recipe.epochs}  loss {entry['loss']:.4f}  {_said(entry)}")
+        done.loss_sum, done.loss_steps = 0.0, 0
+
+    def _predict(self, crops: Crops) -> Tensor:
+        classes = len(self.sets.train.classes)
+        with self._autocast():
+            return predict(self.scored_model(), crops, self._normalize, classes, self.machine.device)
+
+    def _save(self, path: Path, identity: dict[str, Any]) -> None:
+        if rank() == 0:
+            state = {
+                "model": self.model.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
+                "scaler": self._scaler.state_dict(),
+                "ema": self._ema.state_dict() if self._ema is not None else {},
+                "progress": {item.name: getattr(self.progress, item.name) for item in dataclasses.fields(Progress)},
+            }
+            checkpoint.save(path, identity, state)
+        barrier()
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._scaler.load_state_dict(state["scaler"])
+        if self._ema is not None:
+            self._ema.load_state_dict(state["ema"])
+        self.progress = Progress(**state["progress"])
+
+    def _distributed(self) -> nn.Module:
+        if world_size() == 1:
+            return self.model
+        devices = [self.machine.device.index] if self.machine.device.type == "cuda" else None
+        return DistributedDataParallel(self.model, device_ids=devices)
+
+    def _synchronized(self, last: bool) -> contextlib.AbstractContextManager[None]:
+        """Gradients are averaged over processes with the last piece only."""
+        if isinstance(self._network, DistributedDataParallel) and not last:
+            return self._network.no_sync()
+        return contextlib.nullcontext()
+
+    def _autocast(self) -> torch.autocast:
+        return autocast(self.machine.device, self.machine.precision, PRECISIONS)
+
+
+def _said(entry: Mapping[str, float]) -> str:
+    names = {"test": "top-1", "held_out": "held-out top-1"}
+    return "  ".join(f"{name} {entry[use]:.2f}%" for use, name in names.items() if use in entry)
+
+
+def _labels(images: ImageSet) -> Tensor:
+    return torch.tensor(images.labels)
+
+
+def _step_seed(seed: int, step: int) -> int:
+    """A seed for what is drawn while taking a step, different in every process."""
+    return int(np.random.SeedSequence([seed, step, rank()]).generate_state(1)[0])
+
+
+def _mixup(recipe: Recipe, classes: int) -> Mixup | None:
+    if not recipe.mixes:
+        return None
+    return Mixup(recipe.mixup, recipe.cutmix, label_smoothing=recipe.smoothing, num_classes=classes)
+
+
+def _erasing(recipe: Recipe, device: torch.device) -> RandomErasing | None:
+    return RandomErasing(recipe.erasing, mode="pixel", device=device.type) if recipe.erasing else None

@@ -1,1 +1,0 @@
-"""Parts of fine-tuning: recipe, augmentation, batches, classifier, checkpoints, loop."""

@@ -1,1 +1,0 @@
-"""What the evaluators of frozen features share."""

@@ -1,0 +1,128 @@
+"""Linear classifiers on frozen features: many trained side by side, or one from a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from dinobench.models.loading.container import open_container
+from dinobench.models.loading.state_dict import flatten
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import atomic_path
+
+MOMENTUM = 0.9
+_STD = 0.01
+_ROWS = 1024  # images per block of scores
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """One classifier: weight (C, D), bias (C,)."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def scores(self, features: Tensor) -> Tensor:
+        """(B, C) of features (B, D)."""
+        return torch.addmm(self.bias, features, self.weight.T)
+
+
+class LinearHeads:
+    """H classifiers of the same feature that differ in their learning rate, trained by SGD with momentum, no decay.
+
+    All stand in one matrix, so a step costs two products whatever H is. The gradient of the mean cross-entropy is
+    written out: (softmax - one-hot)^T x / B.
+
+    Args:
+        dim: D of the feature.
+        classes: C.
+        rates: learning rate of each head, H.
+        device: where they lie.
+        seed: of the initial weights, N(0, 0.01), equal for all heads; biases start at zero.
+    """
+
+    def __init__(self, dim: int, classes: int, rates: Sequence[float], device: torch.device, seed: int = 0) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        first = torch.empty(classes, dim).normal_(std=_STD, generator=generator)
+        self.classes = classes
+        self.rates = torch.tensor(list(rates), device=device)
+        self.weight = first.to(device).repeat(len(rates), 1)  # (H * C, D)
+        self.bias = torch.zeros(len(rates) * classes, device=device)
+        self.weight_velocity = torch.zeros_like(self.weight)
+        self.bias_velocity = torch.zeros_like(self.bias)
+
+    def __len__(self) -> int:
+        return len(self.rates)
+
+    def step(self, features: Tensor, labels: Tensor, factor: float) -> None:
+        """One step on features (B, D) with labels (B,); `factor` scales every learning rate (the schedule)."""
+        residual = torch.softmax(self._scores(features), 2)
+        index = labels[:, None, None].expand(-1, len(self), 1)
+        residual.scatter_add_(2, index, torch.full_like(index, -1, dtype=residual.dtype))
+        flat = residual.flatten(1) / len(labels)
+        self.weight_velocity.mul_(MOMENTUM).addmm_(flat.T, features)
+        self.bias_velocity.mul_(MOMENTUM).add_(flat.sum(0))
+        rates = (self.rates * factor).repeat_interleave(self.classes)
+        self.weight.addcmul_(self.weight_velocity, rates[:, None], value=-1)
+        self.bias.addcmul_(self.bias_velocity, rates, value=-1)
+
+    def correct(self, features: Tensor, labels: Tensor) -> Tensor:
+        """(H, M) bool on the CPU: whether each head is right on each of features (M, D), labels (M,)."""
+        parts = [
+            self._scores(rows).argmax(2) == truth[:, None]
+            for rows, truth in zip(torch.split(features, _ROWS), torch.split(labels, _ROWS), strict=True)
+        ]
+        return torch.cat(parts).T.cpu() & self._finite()[:, None]
+
+    def head(self, number: int) -> LinearHead:
+        """A copy of one of them."""
+        rows = slice(number * self.classes, (number + 1) * self.classes)
+        return LinearHead(self.weight[rows].clone(), self.bias[rows].clone())
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that training changes."""
+        names = ("weight", "bias", "weight_velocity", "bias_velocity")
+        return {name: getattr(self, name).cpu() for name in names}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from `state()`."""
+        for name, values in state.items():
+            getattr(self, name).copy_(values)
+
+    def _scores(self, features: Tensor) -> Tensor:
+        scores = torch.addmm(self.bias, features, self.weight.T)
+        return scores.view(len(features), len(self), self.classes)
+
+    def _finite(self) -> Tensor:
+        """(H,) false for heads whose learning rate blew them up."""
+        return torch.isfinite(self.weight.view(len(self), -1)).all(1).cpu()
+
+
+def save_head(path: Path, head: LinearHead, feature: str) -> None:
+    """Write a head that `load_head` reads."""
+    with atomic_path(path) as temporary:
+        tensors = {"linear.weight": head.weight.cpu().contiguous(), "linear.bias": head.bias.cpu()}
+        save_file(tensors, temporary, metadata={"feature": json.dumps(feature)})
+
+
+def load_head(path: Path) -> LinearHead:
+    """A classifier from a file: ours, or a released one (linear.weight and linear.bias, under any prefix).
+
+    Raises:
+        InputError: the file cannot be read or does not hold exactly one weight matrix and one bias.
+    """
+    tensors = flatten(open_container(path).content)
+    weights = [tensor for name, tensor in tensors.items() if name.endswith("linear.weight") and tensor.ndim == 2]
+    biases = [tensor for name, tensor in tensors.items() if name.endswith("linear.bias") and tensor.ndim == 1]
+    if len(weights) != 1 or len(biases) != 1 or len(weights[0]) != len(biases[0]):
+        found = ", ".join(list(tensors)[:4])
+        raise InputError(
+            f"{path} is no linear head: it needs one linear.weight (C, D) and linear.bias (C,); has {found}"
+        )
+    return LinearHead(weights[0].float(), biases[0].float())

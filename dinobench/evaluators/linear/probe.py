@@ -1,0 +1,135 @@
+"""The linear probe's training loop: every head of every feature from one pass over the images, resumed by epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dinobench.evaluators.common import checkpoint
+from dinobench.evaluators.linear.epochs import Epoch
+from dinobench.evaluators.linear.heads import LinearHeads
+from dinobench.runtime.console import progress
+
+
+@dataclass(frozen=True)
+class LabeledRows:
+    """Fixed features to score on: by feature name (M, D), and labels (M,)."""
+
+    features: Mapping[str, Tensor]
+    labels: Tensor
+
+    def to(self, device: torch.device) -> LabeledRows:
+        """On another device."""
+        features = {name: rows.to(device) for name, rows in self.features.items()}
+        return LabeledRows(features, self.labels.to(device))
+
+
+@dataclass
+class Progress:
+    """What a probe knows of its heads after each epoch.
+
+    Attributes:
+        val, held_out: (epochs so far, all heads) percentages right.
+        best: (M,) bool, right or wrong of the best head at its best epoch on the validation images.
+    """
+
+    val: Tensor
+    held_out: Tensor
+    best: Tensor
+
+    @property
+    def epochs(self) -> int:
+        """Epochs done."""
+        return len(self.val)
+
+
+class Probe:
+    """Heads for every feature and learning rate.
+
+    Args:
+        dims: width of each feature by name.
+        classes: C.
+        rates: learning rates, already scaled to the batch.
+        epochs: the rates follow a cosine to zero, constant within an epoch.
+        device: where the heads lie.
+        seed: of their initial weights.
+    """
+
+    def __init__(
+        self,
+        dims: Mapping[str, int],
+        classes: int,
+        rates: Sequence[float],
+        epochs: int,
+        device: torch.device,
+        seed: int,
+    ) -> None:
+        self.heads = {name: LinearHeads(dim, classes, rates, device, seed) for name, dim in dims.items()}
+        self.rates, self.epochs, self.device = list(rates), epochs, device
+        none = torch.zeros(0, len(dims) * len(rates))
+        self.progress = Progress(none, none, torch.zeros(0, dtype=torch.bool))
+
+    def train(
+        self,
+        epoch_of: Epoch,
+        val: LabeledRows,
+        held_out: LabeledRows | None,
+        path: Path,
+        identity: Mapping[str, object],
+    ) -> None:
+        """Train to the last epoch, from where the file at `path` left off.
+
+        Args:
+            epoch_of: batches of an epoch.
+            val: to report on.
+            held_out: to choose by, if any.
+            path: state, written after every epoch.
+            identity: of the run; a file of another one is refused.
+        """
+        self._resume(path, identity)
+        val, held_out = val.to(self.device), held_out and held_out.to(self.device)
+        for epoch in progress(range(self.progress.epochs, self.epochs), "linear probe"):
+            factor = (1 + math.cos(math.pi * epoch / self.epochs)) / 2
+            for features, labels in epoch_of(epoch):
+                for name, heads in self.heads.items():
+                    heads.step(features[name].to(self.device), labels.to(self.device), factor)
+            self._score(val, held_out)
+            checkpoint.save(path, identity, self._state())
+
+    def named(self, number: int) -> tuple[str, int]:
+        """Feature and place among its rates of a head counted over all."""
+        return list(self.heads)[number // len(self.rates)], number % len(self.rates)
+
+    def _score(self, val: LabeledRows, held_out: LabeledRows | None) -> None:
+        right = self._correct(val)
+        shares = _percent(right)
+        before = self.progress.val
+        if not before.numel() or shares.max() > before.max():
+            self.progress.best = right[int(shares.argmax())]
+        self.progress.val = torch.cat([before, shares[None]])
+        if held_out is not None:
+            self.progress.held_out = torch.cat([self.progress.held_out, _percent(self._correct(held_out))[None]])
+
+    def _correct(self, rows: LabeledRows) -> Tensor:
+        return torch.cat([heads.correct(rows.features[name], rows.labels) for name, heads in self.heads.items()])
+
+    def _state(self) -> dict[str, object]:
+        heads = {name: heads.state() for name, heads in self.heads.items()}
+        return {"heads": heads, **vars(self.progress)}
+
+    def _resume(self, path: Path, identity: Mapping[str, object]) -> None:
+        state = checkpoint.load(path, identity)
+        if state is None:
+            return
+        for name, heads in self.heads.items():
+            heads.restore(state["heads"][name])
+        self.progress = Progress(state["val"], state["held_out"], state["best"])
+
+
+def _percent(right: Tensor) -> Tensor:
+    return 100 * right.float().mean(1)

@@ -1,1 +1,0 @@
-"""What the ranking evaluators share."""

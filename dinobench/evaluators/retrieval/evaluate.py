@@ -1,0 +1,191 @@
+"""Landmark retrieval on revisited Oxford and Paris (paper, section 4.2 and Table 3; Radenovic et al. 2018)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dinobench.data.layouts.revisitop import GROUPS, GroundTruth, ground_truth_file, read_ground_truth, refuse_other_set
+from dinobench.data.open import dataset_root
+from dinobench.evaluators.base import EvaluationContext, Scores
+from dinobench.evaluators.common.bounds import check_counts
+from dinobench.evaluators.common.ranking.database import Database, Matrix, expanded, finished
+from dinobench.evaluators.common.ranking.descriptors import Describer, Preparation, further_images, thumbnail
+from dinobench.evaluators.common.ranking.per_query import save_per_query
+from dinobench.metrics.bootstrap import interval
+from dinobench.metrics.neighbors import Neighbors
+from dinobench.metrics.ranking import SETUPS, Positions, score_setup
+from dinobench.metrics.whitening import Whitening, learn_whitening
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import atomic_path, write_text_atomically
+
+DEPTH = 1000
+"""Results kept per query where distractors make a whole ranking too large to keep."""
+
+IDLE = {
+    "whitening_dim": ("whitening", 0),
+    "whitening_power": ("whitening", 0.5),
+    "alpha": ("expansion", 3.0),
+    "gem_power": ("pooling", 3.0),
+}
+"""Settings that do nothing unless another is set (pooling: to gem), and the value that every protocol gives them."""
+
+SHOWN = 10
+"""Results per query in rankings.json, for people and the gallery."""
+
+
+def evaluate(context: EvaluationContext) -> Scores:
+    """Rank the database for every query; easy, medium and hard mAP and mP@k, in percent."""
+    truth_file = ground_truth_file(dataset_root(context.data))
+    refuse_other_set(truth_file, context.task)
+    truth = read_ground_truth(truth_file)
+    _check(context.settings, len(truth.database))
+    with context.clock.phase("features"):
+        database, queries = _described(context, truth)
+    with context.clock.phase("search"):
+        if context.settings["expansion"]:
+            found = _nearest(context, database, queries, context.settings["expansion"])
+            queries = expanded(queries, database, found, context.settings["alpha"])
+        located = locate(database, queries, truth)
+        scores = score_positions(located, truth, context.settings["ks"])
+        _export(context, database, queries, truth, scores)
+    scores.images |= {"database": len(truth.database), "query": len(truth.queries)}
+    scores.details["ground_truth"] = truth_file.name
+    scores.warnings += _idle(context.settings)
+    return scores
+
+
+def _check(settings: Mapping[str, Any], images: int) -> None:
+    """Refuse what cannot work before any feature is computed."""
+    check_counts(settings, expansion=0, size=0, ks=1, whitening_dim=0)
+    if settings["expansion"] > images:
+        raise InputError(f"expansion = {settings['expansion']} is more than the {images} images of the database")
+    if not settings["alpha"] >= 0:
+        raise InputError(f"alpha = {settings['alpha']} must be 0 or more; 0 is plain average query expansion")
+    for name, example in (("scales", "[1.0]"), ("ks", "[1, 5, 10]")):
+        if not settings[name]:
+            raise InputError(f"{name} is empty; give at least one number, such as --set {name}={example}")
+
+
+def _idle(settings: Mapping[str, Any]) -> list[str]:
+    """A line for each setting that was changed and does nothing."""
+    acting = {**settings, "pooling": "gem" in settings["pooling"].split("+")}
+    wanted = {"pooling": "gem in pooling"}
+    return [
+        f"{name} = {settings[name]} changes nothing without {wanted.get(other, other)}"
+        for name, (other, usual) in IDLE.items()
+        if not acting[other] and settings[name] != usual
+    ]
+
+
+def locate(database: Database, queries: Matrix, truth: GroundTruth) -> list[dict[str, Positions]]:
+    """Positions of each query's judged images, by group."""
+    judged = [np.concatenate([groups[name] for name in GROUPS]) for groups in truth.judged]
+    located = database.positions(queries, judged)
+    return [split_groups(positions, groups) for positions, groups in zip(located, truth.judged, strict=True)]
+
+
+def split_groups(positions: Positions, groups: Mapping[str, NDArray[np.int64]]) -> dict[str, Positions]:
+    """Positions of easy, hard and junk images that were located together, in that order."""
+    cuts = np.cumsum([len(groups[name]) for name in GROUPS])[:-1]
+    return dict(zip(GROUPS, np.split(positions, cuts), strict=True))
+
+
+def score_positions(located: Sequence[Mapping[str, Positions]], truth: GroundTruth, ks: Sequence[int]) -> Scores:
+    """Mean AP and mP@k of every setup, in percent, with the average precision of each query."""
+    scores = Scores({}, details={"queries": list(truth.queries), "average_precision": {}})
+    for setup in SETUPS:
+        result = score_setup(located, setup, ks)
+        left_out = [truth.queries[index] for index in np.flatnonzero(~result.counted)]
+        if left_out:
+            scores.warnings.append(f"{setup}: no positive for {', '.join(left_out)}; left out of the mean")
+        if not result.counted.any():
+            continue
+        scores.metrics[f"{setup}_map"] = 100 * result.mean_ap
+        low, high = interval(100 * result.ap[result.counted])
+        scores.intervals[f"{setup}_map"] = (low, high)
+        for k, precision in zip(ks, result.mean_precision, strict=True):
+            scores.metrics[f"{setup}_mp@{k}"] = 100 * float(precision)
+        scores.details["average_precision"][setup] = [None if np.isnan(ap) else 100 * ap for ap in result.ap.tolist()]
+    if not scores.metrics:
+        raise InputError("no query has a positive image; is it the right ground truth?")
+    return scores
+
+
+def _described(context: EvaluationContext, truth: GroundTruth) -> tuple[Database, Matrix]:
+    settings = context.settings
+    describer = Describer(context, settings["pooling"], settings["gem_power"], settings["scales"])
+    size = settings["size"] or context.model.preprocessing.size
+    whole = thumbnail(size)
+    asked = thumbnail(size, _boxes(truth)) if settings["crop_query"] else whole
+    database = describer.describe(context.dataset("database"), whole)
+    queries = describer.describe(context.dataset("query"), asked)
+    whitening, distractors = _whitening(context, describer, whole), None
+    if settings["distractors"]:
+        distractors = describer.describe(further_images(context, settings["distractors"], "distractors"), whole)
+    images = finished(database.tensor().numpy(), whitening)
+    return Database(images, distractors, whitening), finished(queries.tensor().numpy(), whitening)
+
+
+def _nearest(context: EvaluationContext, database: Database, queries: Matrix, count: int) -> Neighbors:
+    return database.nearest(queries, count, context.settings["search"], context.device)
+
+
+def _boxes(truth: GroundTruth) -> NDArray[np.float64]:
+    if np.isnan(truth.boxes).any():
+        raise InputError("the ground truth gives no box for some queries; score with a protocol that does not crop")
+    return truth.boxes
+
+
+def _whitening(context: EvaluationContext, describer: Describer, preparation: Preparation) -> Whitening | None:
+    settings = context.settings
+    if not settings["whitening"]:
+        return None
+    images = further_images(context, settings["whitening"], "whitening")
+    features = describer.describe(images, preparation).tensor().numpy()
+    try:
+        return learn_whitening(features, dim=settings["whitening_dim"] or None, power=settings["whitening_power"])
+    except ValueError as error:
+        raise InputError(f"cannot learn whitening from {settings['whitening']}: {error}") from error
+
+
+def _export(
+    context: EvaluationContext, database: Database, queries: Matrix, truth: GroundTruth, scores: Scores
+) -> None:
+    """Write ranks.npy, as `dinobench score retrieval` reads it, and rankings.json, as the gallery does."""
+    depth = min(len(truth.database), DEPTH) if context.settings["distractors"] else len(truth.database)
+    found = _nearest(context, database, queries, depth)
+    similarities, ids = found.similarities.cpu().numpy(), found.indices.cpu().numpy()
+    with atomic_path(context.output / "ranks.npy") as path, path.open("wb") as stream:
+        np.save(stream, ids.T.astype(np.int32))
+    rows = [
+        _shown(truth, query, ids[query, :SHOWN], similarities[query, :SHOWN], scores) for query in range(len(queries))
+    ]
+    content = {"root": str(dataset_root(context.data).resolve()), "queries": rows}
+    write_text_atomically(context.output / "rankings.json", json.dumps(content, indent=1) + "\n")
+    scores.files += [str(context.output / name) for name in ("ranks.npy", "rankings.json")]
+    medium = scores.details["average_precision"]["medium"]
+    save_per_query(scores, context.output / "predictions.csv", truth.queries, medium)
+
+
+def _shown(
+    truth: GroundTruth, query: int, ids: NDArray[np.int64], similarities: Matrix, scores: Scores
+) -> dict[str, Any]:
+    verdicts = {int(image): name for name in GROUPS for image in truth.judged[query][name]}
+    return {
+        "query": f"jpg/{truth.queries[query]}.jpg",
+        "box": truth.boxes[query].tolist(),
+        "average_precision": {setup: values[query] for setup, values in scores.details["average_precision"].items()},
+        "results": [
+            {
+                "image": f"jpg/{truth.database[image]}.jpg" if image < len(truth.database) else None,
+                "verdict": verdicts.get(image, "miss"),
+                "similarity": round(float(similarity), 6),
+            }
+            for image, similarity in zip(ids.tolist(), similarities, strict=True)
+        ],
+    }

@@ -1,1 +1,0 @@
-"""What evaluators that train something share."""

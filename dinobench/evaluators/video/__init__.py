@@ -1,1 +1,0 @@
-"""Label propagation through videos and its scores."""

@@ -1,0 +1,175 @@
+"""From the first mask of a video to a mask of every frame, through any backbone's patch features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dinobench.data.decode import read_rgb
+from dinobench.data.layouts.davis import Video
+from dinobench.data.masks import Labels
+from dinobench.evaluators.base import EvaluationContext
+from dinobench.evaluators.video_segmentation.frames import (
+    covered,
+    frame_size,
+    label_map,
+    one_hot_labels,
+    read_frame_tensor,
+)
+from dinobench.evaluators.video_segmentation.propagation import LabelPropagator, Propagation
+from dinobench.features.compiled import compiled_if
+from dinobench.features.loading import ahead
+from dinobench.models.networks.backbone import Preprocessing
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.precision import autocast, check_precision
+
+IMAGENET_RED_STD, RELEASED_RED_STD = 0.229, 0.228
+_NAMED = 5  # objects that one warning names
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to follow objects.
+
+    Attributes:
+        layer: block whose patch features are compared, 1 for the last, 2 for the one before.
+    """
+
+    propagation: Propagation
+    layer: int = 1
+
+
+class PatchNetwork:
+    """A frozen backbone as a function from a frame to the l2-normalized patch features of its last blocks."""
+
+    def __init__(self, context: EvaluationContext, layers: int) -> None:
+        check_precision(context.precision)
+        self.backbone = context.model.backbone.to(context.device).eval()
+        if not 1 <= layers <= self.backbone.depth:
+            raise InputError(f"layer {layers} from the end of a model with {self.backbone.depth}; lower layer")
+        self.layers = layers
+        self.device = context.device
+        self.precision = context.precision
+        self._forward = compiled_if(context.compiled, self._patches)
+
+    @torch.inference_mode()
+    def __call__(self, frame: Tensor) -> list[Tensor]:
+        """Normalized frame (3, H, W) to one (h, w, D) float32 per block, the last block first.
+
+        Whatever computed them, features are compared in float32: rounding them further changes neighbors.
+        """
+        with autocast(self.device, self.precision):
+            layers = self._forward(frame[None].to(self.device))
+        return [functional.normalize(patches[0].float(), dim=-1) for patches in reversed(layers)]
+
+    def _patches(self, frames: Tensor) -> tuple[Tensor, ...]:
+        return tuple(layer.patches for layer in self.backbone.intermediate_layers(frames, self.layers))
+
+
+def normalization(preprocessing: Preprocessing, rule: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and std of the frames.
+
+    Args:
+        preprocessing: the model's own.
+        rule: "released" divides ImageNet-normalized red by 0.228 instead of 0.229, as the released code does; "model"
+            keeps the model's own.
+    """
+    if rule not in ("released", "model"):
+        raise InputError(f"unknown normalization {rule!r}; use released or model")
+    mean, std = preprocessing.mean, preprocessing.std
+    slip = rule == "released" and std[0] == IMAGENET_RED_STD
+    return mean, ((RELEASED_RED_STD, *std[1:]) if slip else std)
+
+
+def follow(
+    video: Video,
+    network: PatchNetwork,
+    ways: Sequence[Way],
+    settings: Mapping[str, Any],
+    preprocessing: Preprocessing,
+    workers: int = 0,
+) -> tuple[list[Labels], list[str]]:
+    """Masks of every frame by every way, from one pass of the network over the frames.
+
+    Args:
+        video: its first mask is given, the others are not looked at.
+        network: gives at least as many blocks as the ways ask for.
+        ways: each follows on its own; they share the features.
+        settings: "short_side" and "normalization".
+        preprocessing: the model's own.
+        workers: threads that decode frames ahead of the network, 0 for one per core.
+
+    Returns:
+        For each way (T, H, W) object numbers, the first mask included; and warnings.
+
+    Raises:
+        InputError: no object in the first mask, an unreadable frame, or frames of different sizes.
+    """
+    first = video.labels(0)
+    if not first.any():
+        raise InputError(f"sequence {video.name}: its first mask {video.masks[0]} holds no object; nothing to follow")
+    features = _features(video, network, first.shape, settings, preprocessing, workers)
+    start = next(features)
+    height, width, _ = start[0].shape
+    patch = network.backbone.patch_size
+    share = covered((height, width), patch, frame_size(first.shape[0], first.shape[1], settings["short_side"]))
+    one_hot = one_hot_labels(first, (height, width), share).permute(1, 2, 0).to(network.device)
+    propagators = [LabelPropagator(start[way.layer - 1], one_hot, way.propagation) for way in ways]
+    masks = [[first] for _ in ways]
+    for layers in features:
+        for way, propagator, done in zip(ways, propagators, masks, strict=True):
+            soft = propagator.step(layers[way.layer - 1]).permute(2, 0, 1)
+            done.append(label_map(soft, patch, first.shape, share))
+    return [np.stack(done) for done in masks], _vanished(video.name, first, one_hot)
+
+
+def _features(
+    video: Video,
+    network: PatchNetwork,
+    shape: tuple[int, ...],
+    settings: Mapping[str, Any],
+    preprocessing: Preprocessing,
+    workers: int,
+) -> Iterator[list[Tensor]]:
+    size = frame_size(shape[0], shape[1], settings["short_side"])
+    if min(size) < network.backbone.patch_size:
+        raise InputError(f"sequence {video.name}: its frames become {size[0]} x {size[1]}; raise --set short_side")
+    mean, std = normalization(preprocessing, settings["normalization"])
+
+    def read(path: Path) -> Tensor:
+        pixels = np.asarray(read_rgb(path))
+        if pixels.shape[:2] != shape:
+            raise InputError(
+                f"frame {path} is {pixels.shape[1]} x {pixels.shape[0]}, but the first mask of its sequence "
+                f"{shape[1]} x {shape[0]}; use frames and annotations of one resolution"
+            )
+        return read_frame_tensor(pixels, size, mean, std)
+
+    for frame in ahead(read, video.frames, workers):
+        yield network(frame)
+
+
+def _vanished(name: str, first: Labels, one_hot: Tensor) -> list[str]:
+    """A warning that names the objects of the first mask that no token kept, where there are any."""
+    height, width, channels = one_hot.shape
+    numbers, pixels = np.unique(first[first > 0], return_counts=True)
+    gone = [
+        f"{number} ({count} pixels)"
+        for number, count in zip(numbers.tolist(), pixels.tolist(), strict=True)
+        if number >= channels or not bool(one_hot[..., number].any())
+    ]
+    if not gone:
+        return []
+    named = ", ".join(gone[:_NAMED]) + (f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else "")
+    subject = f"object {named} vanishes" if len(gone) == 1 else f"objects {named} vanish"
+    return [
+        f"sequence {name}: {subject} when its first mask is reduced to {height} x {width} tokens; what has no token "
+        "cannot be followed"
+    ]

@@ -1,0 +1,135 @@
+"""What came of a set of sequences: figures, floors, intervals, and the sequences that could not be scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch.distributed as dist
+
+from dinobench.data.layouts.davis import Video, read_video, sequence_names
+from dinobench.evaluators.base import Scores
+from dinobench.evaluators.video_segmentation.scores import VideoScores, floors, overall, per_object, score_files
+from dinobench.metrics.bootstrap import interval
+from dinobench.runtime.console import progress
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.processes import rank, world_size
+
+FLOOR_METRICS = ("jf_mean", "j_mean", "f_mean")
+
+
+@dataclass
+class Tally:
+    """Scores of the sequences so far.
+
+    Attributes:
+        by_way: of every way to follow objects, the protocol's own first; each a list over sequences.
+        floors: the same for what needs no model: the first mask copied, and nothing predicted.
+        failures: sequence to the reason why it was not scored.
+    """
+
+    by_way: list[list[VideoScores]]
+    floors: dict[str, list[VideoScores]] = field(default_factory=lambda: {"copy": [], "empty": []})
+    frames: int = 0
+    warnings: list[str] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+
+    def add(self, video: Video, scores: Sequence[VideoScores]) -> None:
+        """Note one sequence: its scores by every way, and its floors."""
+        floor_scores = floors(video)
+        for done, score in zip(self.by_way, scores, strict=True):
+            done.append(score)
+        for name, score in floor_scores.items():
+            self.floors[name].append(score)
+        self.frames += len(video.frames)
+
+    def merge(self, other: Tally) -> None:
+        """Add another process's sequences to these."""
+        for done, more in zip(self.by_way, other.by_way, strict=True):
+            done += more
+        for name, videos in other.floors.items():
+            self.floors[name] += videos
+        self.frames += other.frames
+        self.warnings += other.warnings
+        self.failures |= other.failures
+        self.files += other.files
+
+    def scores(self) -> Scores:
+        """Figures in percent, floors beside them, bootstrap intervals over objects.
+
+        Raises:
+            InputError: no sequence was scored.
+        """
+        main = self.by_way[0]
+        if not main:
+            raise InputError(f"no sequence could be scored; the first: {next(iter(self.failures.values()))}")
+        metrics = overall(main)
+        for floor, videos in self.floors.items():
+            figures = overall(videos)
+            metrics |= {f"{floor}_{name}": figures[name] for name in FLOOR_METRICS}
+        failed = len(self.failures)
+        return Scores(
+            metrics,
+            _intervals(main),
+            details={"objects": per_object(main), "sequences": {video.name: overall([video]) for video in main}},
+            images={"val": self.frames},
+            warnings=[*self.failures.values(), *self.warnings],
+            not_comparable=[f"{failed} of {failed + len(main)} sequences were not scored"] if failed else [],
+            files=sorted(self.files),
+        )
+
+
+def objects_jf(videos: Sequence[VideoScores]) -> dict[str, float]:
+    """SEQUENCE_NUMBER to J&F in percent."""
+    return {name: (each["j_mean"] + each["f_mean"]) / 2 for name, each in per_object(videos).items()}
+
+
+def _intervals(videos: Sequence[VideoScores]) -> dict[str, tuple[float, float]]:
+    objects = per_object(videos).values()
+    return {
+        "jf_mean": interval(list(objects_jf(videos).values())),
+        "j_mean": interval([each["j_mean"] for each in objects]),
+        "f_mean": interval([each["f_mean"] for each in objects]),
+    }
+
+
+def my_share(names: Sequence[str]) -> Sequence[str]:
+    """The sequences that this process takes on; all of them without a process group."""
+    return names[rank() :: world_size()]
+
+
+def gathered(mine: Tally) -> Tally:
+    """The sequences of all processes together."""
+    if world_size() == 1:
+        return mine
+    parts: list[Any] = [None] * world_size()
+    dist.all_gather_object(parts, mine)
+    whole = Tally([[] for _ in mine.by_way])
+    for part in parts:
+        whole.merge(part)
+    return whole
+
+
+def score_folder(results: Path, data: Path, year: str = "2017", split: str = "val") -> Scores:
+    """Score a folder of SEQUENCE/00000.png masks; a sequence that cannot be scored is named, the others go on.
+
+    Args:
+        results: indexed PNGs named as the frames.
+        data: DAVIS folder.
+        year: "2017", or "2016" for one object per sequence.
+        split: which list of that year.
+
+    Raises:
+        InputError: no sequence can be scored.
+    """
+    tally = Tally([[]])
+    for name in progress(sequence_names(data, split, year), "sequences"):
+        try:
+            video = read_video(data, name, merged=year == "2016")
+            tally.add(video, [score_files(video, results / name)])
+        except InputError as error:
+            tally.failures[name] = str(error)
+    return tally.scores()

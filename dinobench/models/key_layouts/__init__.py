@@ -1,0 +1,1 @@
+"""How each code base names the tensors of a network, and how they map to ours."""

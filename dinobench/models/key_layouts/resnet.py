@@ -1,0 +1,120 @@
+"""ResNets in torchvision's names, whatever stands before them, and the same network as a numbered sequence."""
+
+from __future__ import annotations
+
+import torch
+
+from dinobench.models.loading.conversion import Rewriting
+from dinobench.models.loading.family import Facts, Layout, Network
+from dinobench.models.networks.resnet import CifarResNet, ResNet, ResNetShape
+from dinobench.runtime.errors import InputError
+
+BOTTLENECK_DEPTHS: dict[tuple[int, ...], int] = {
+    (3, 4, 6, 3): 50,
+    (3, 4, 23, 3): 101,
+    (3, 8, 36, 3): 152,
+    (3, 24, 36, 3): 200,
+}
+BASIC_DEPTHS: dict[tuple[int, ...], int] = {(2, 2, 2, 2): 18, (3, 4, 6, 3): 34}
+# torchvision's children in order, as nn.Sequential(*children) numbers them; 2, 3 and 8 hold no tensors.
+CHILDREN = {0: "conv1", 1: "bn1", 4: "layer1", 5: "layer2", 6: "layer3", 7: "layer4"}
+
+
+def translate(rewriting: Rewriting) -> None:
+    """The names are ours already; heads go."""
+    rewriting.drop(r"(fc|head|linear|last_linear|classifier|projection_head|prototypes)(\.|$|\d)", "head")
+    rewriting.rename(r"\.shortcut\.", ".downsample.")
+
+
+def translate_numbered(rewriting: Rewriting) -> None:
+    """`0.weight` is `conv1.weight`, `4.0.conv1.weight` is `layer1.0.conv1.weight`."""
+    for number, name in CHILDREN.items():
+        rewriting.rename(rf"^{number}\.", f"{name}.")
+    translate(rewriting)
+
+
+def translate_blocks(rewriting: Rewriting) -> None:
+    """OBoW's list of feature blocks: the stem, then the four stages."""
+    rewriting.rename(r"^_feature_blocks\.0\.Conv\.", "conv1.")
+    rewriting.rename(r"^_feature_blocks\.0\.bn\.", "bn1.")
+    rewriting.rename(r"^_feature_blocks\.(\d)\.", r"layer\1.")
+    translate(rewriting)
+
+
+def build(rewriting: Rewriting, facts: Facts) -> Network:
+    """The empty ResNet whose shape the tensors show."""
+    shape = _shape(rewriting, facts)
+    with torch.device("meta"):
+        backbone = ResNet(shape)
+    return Network(backbone, _name(shape), facts.get("image_size", 32 if shape.small else 224))
+
+
+def build_cifar(rewriting: Rewriting, facts: Facts) -> Network:
+    """The empty CIFAR ResNet; its depth is 6n + 2."""
+    blocks = [_count(rewriting, stage) for stage in (1, 2, 3)]
+    if len(set(blocks)) != 1:
+        raise InputError(f"stages of {blocks} blocks make no CIFAR ResNet, whose stages are equal; is a block missing?")
+    with torch.device("meta"):
+        backbone = CifarResNet(blocks[0], rewriting.tensors["conv1.weight"].shape[0])
+    return Network(backbone, f"cifar_resnet{6 * blocks[0] + 2}", facts.get("image_size", 32))
+
+
+ANCHORS = ("conv1.weight", "bn1.running_mean", "layer1.0.conv1.weight", "layer4.0.conv1.weight")
+LAYOUT = Layout("ResNet, torchvision names", ANCHORS, translate, build)
+NUMBERED_LAYOUT = Layout(
+    "ResNet, numbered children",
+    ("0.weight", "1.running_mean", "4.0.conv1.weight", "7.0.conv1.weight"),
+    translate_numbered,
+    build,
+)
+BLOCKS_LAYOUT = Layout(
+    "ResNet, feature blocks",
+    ("_feature_blocks.0.Conv.weight", "_feature_blocks.4.0.conv1.weight"),
+    translate_blocks,
+    build,
+)
+CIFAR_LAYOUT = Layout(
+    "CIFAR ResNet",
+    ("conv1.weight", "bn1.running_mean", "layer1.0.conv1.weight", "layer3.0.conv1.weight"),
+    translate,
+    build_cifar,
+)
+
+
+def _shape(rewriting: Rewriting, facts: Facts) -> ResNetShape:
+    tensors = rewriting.tensors
+    stem, channels, size, _ = tensors["conv1.weight"].shape
+    if size not in (3, 7):
+        raise InputError(f"conv1.weight of shape {tuple(tensors['conv1.weight'].shape)} is no ResNet stem")
+    first = tensors["layer1.0.conv1.weight"].shape[0]
+    last = tensors.get("layer1.0.conv3.weight")
+    blocks = tuple(_count(rewriting, stage) for stage in (1, 2, 3, 4))
+    known = BASIC_DEPTHS if last is None else BOTTLENECK_DEPTHS
+    if blocks not in known:
+        raise InputError(f"stages of {blocks} blocks make no known ResNet; is a block missing?")
+    planes = first if last is None else last.shape[0] // 4
+    middle = tensors.get("layer1.0.conv2.weight")
+    groups = 1 if last is None or middle is None else first // middle.shape[1]
+    return ResNetShape(
+        blocks=blocks,
+        planes=planes,
+        stem=stem,
+        bottleneck=last is not None,
+        base_width=64 if last is None else first * 64 // (planes * groups),
+        groups=groups,
+        small=size == 3,
+        padding=facts.get("stem_padding", 1) if size == 3 else 3,
+        in_channels=channels,
+    )
+
+
+def _count(rewriting: Rewriting, stage: int) -> int:
+    numbers = {int(name.split(".")[1]) for name in rewriting.matching(rf"layer{stage}\.\d+\.")}
+    return max(numbers, default=-1) + 1
+
+
+def _name(shape: ResNetShape) -> str:
+    depth = (BOTTLENECK_DEPTHS if shape.bottleneck else BASIC_DEPTHS)[shape.blocks]
+    widen = f"w{shape.planes // 64}" if shape.planes > 64 else ""
+    inner = f"_{shape.groups}x{shape.base_width}d" if (shape.groups, shape.base_width) != (1, 64) else ""
+    return f"resnet{depth}{widen}{inner}{'_small_stem' if shape.small else ''}"

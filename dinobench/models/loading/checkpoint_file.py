@@ -1,0 +1,171 @@
+"""Checkpoint files: where they lie, how they would load, and loading them with nothing left to chance."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dinobench.models.key_layouts.timm_any import built_family, timm_family
+from dinobench.models.loading.container import Contents, open_container
+from dinobench.models.loading.family import Family, family_called, family_from_file
+from dinobench.models.loading.key_report import some
+from dinobench.models.loading.load_plan import LoadPlan, checkpoint_arguments, make_plan
+from dinobench.models.loading.loaded import MODEL_SETTINGS, LoadedBackbone
+from dinobench.models.networks.backbone import Backbone
+from dinobench.models.networks.build import owners
+from dinobench.runtime.errors import InputError
+
+# Our names for the facts in a hub's config.json.
+CONFIGURATION = {"heads": "num_attention_heads", "norm_eps": "layer_norm_eps", "architecture": "architecture"}
+CHECKPOINTS = {"last": "checkpoint.pth", "best": "best.pth"}
+
+
+def checkpoint_path(spec: str, which: str = "last") -> Path:
+    """The file behind a path: itself, or the last or best checkpoint of a run directory.
+
+    Raises:
+        InputError: there is none.
+    """
+    path = Path(spec).expanduser()
+    if path.is_file():
+        return path
+    if which not in CHECKPOINTS:
+        raise InputError(f"which={which} is neither last nor best")
+    if not path.is_dir():
+        raise InputError(f"no model {spec!r}: no such file, run directory, card or timm:/torchvision:/hf:/random: name")
+    inside = path / CHECKPOINTS[which]
+    if not inside.is_file():
+        raise InputError(f"{path} holds no {inside.name}; is it a run directory?")
+    return inside
+
+
+def training_data(spec: str) -> str | None:
+    """The data SPEC that a run was trained on, if `spec` is a run's directory or checkpoint and says so."""
+    path = Path(spec).expanduser()
+    if not path.exists():
+        return None
+    data = checkpoint_arguments(open_container(checkpoint_path(spec)).content).get("data")
+    return str(data) if data else None
+
+
+def plan_file(path: Path, settings: Mapping[str, Any] = MODEL_SETTINGS) -> LoadPlan:
+    """How a checkpoint file would load; nothing is refused but what is no network at all.
+
+    Raises:
+        InputError: the file cannot be opened, or no family fits; the message begins with the path.
+    """
+    contents = open_container(path)
+    beside = _configuration(path.parent / "config.json")
+    arguments = checkpoint_arguments(contents.content)
+    try:
+        family = _family(settings, beside, arguments)
+        plan = _plan_or_reason(contents, settings, family, beside)
+        if family is None and (isinstance(plan, InputError) or plan.report.refusal) and _is_built(arguments):
+            plan = _plan_or_reason(contents, settings, built_family(str(arguments["architecture"])), beside)
+        if isinstance(plan, InputError):
+            raise plan
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return plan
+
+
+def _plan_or_reason(
+    contents: Contents, settings: Mapping[str, Any], family: Family | None, beside: Mapping[str, Any]
+) -> LoadPlan | InputError:
+    try:
+        return make_plan(contents, settings, family, beside)
+    except InputError as error:
+        return error
+
+
+def _is_built(arguments: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint of ours names a torchvision or timm network."""
+    return bool(owners(str(arguments.get("architecture", ""))))
+
+
+def _family(settings: Mapping[str, Any], beside: Mapping[str, Any], arguments: Mapping[str, Any]) -> Family | None:
+    """The one family that the user, a hub's configuration or the checkpoint itself named."""
+    if settings.get("family_file"):
+        return family_from_file(Path(settings["family_file"]).expanduser())
+    if settings.get("family"):
+        return family_called(settings["family"])
+    architecture = settings.get("architecture") or beside.get("architecture")
+    if not architecture and arguments.get("family") == "timm":
+        architecture = arguments.get("architecture")
+    return timm_family(str(architecture)) if architecture else None
+
+
+def _configuration(path: Path) -> dict[str, Any]:
+    """Facts from the config.json that the hub keeps beside weights: of `transformers`, or of timm."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(raw, dict):
+        return {}
+    facts = {ours: raw.get(theirs) for ours, theirs in CONFIGURATION.items()}
+    return {name: value for name, value in facts.items() if isinstance(value, (int, float, str))}
+
+
+def fill(plan: LoadPlan, source: str) -> Backbone:
+    """Carry out a plan: every tensor of the backbone from the file, none left to chance.
+
+    Raises:
+        InputError: the report refuses, or a weight is not finite.
+    """
+    if plan.report.refusal:
+        raise InputError(
+            f"{source} looks like {plan.report.title} ({plan.report.architecture}), but {plan.report.refusal}"
+        )
+    expected = plan.network.backbone.state_dict()
+    strange = [name for name, tensor in plan.tensors.items() if not _alike(tensor, expected[name])]
+    if strange:
+        raise InputError(f"{source}: {some(strange)} are no plain floating point tensors")
+    for name, tensor in plan.tensors.items():
+        if not _finite(tensor):
+            raise InputError(f"{source}: {name} holds values that are not finite; these weights are damaged")
+    backbone = plan.network.backbone
+    backbone.load_state_dict(plan.tensors, strict=True, assign=True)
+    return backbone.eval()
+
+
+def from_file(spec: str, path: Path, settings: Mapping[str, Any]) -> LoadedBackbone:
+    """Load a checkpoint file strictly.
+
+    Raises:
+        InputError: see `plan_file` and `fill`.
+    """
+    plan = plan_file(path, settings)
+    return LoadedBackbone(
+        backbone=fill(plan, str(path)),
+        name=_short_name(path),
+        spec=spec,
+        family=plan.report.family,
+        architecture=plan.report.architecture,
+        preprocessing=plan.preprocessing,
+        source=str(path),
+        report=plan.report,
+        identity_facts=plan.facts,
+    )
+
+
+def _short_name(path: Path) -> str:
+    stem = path.parent.resolve().name if path.name in CHECKPOINTS.values() else path.name.split(".")[0]
+    return re.sub(r"[^\w.+-]+", "_", stem) or "model"
+
+
+def _alike(tensor: Tensor, expected: Tensor) -> bool:
+    return tensor.dtype == expected.dtype and tensor.layout == torch.strided and not tensor.is_meta
+
+
+def _finite(tensor: Tensor) -> bool:
+    """Cheap first: a sum is finite unless a term is not, or the terms are huge."""
+    if not tensor.is_floating_point() or torch.isfinite(tensor.sum()):
+        return True
+    return bool(torch.isfinite(tensor).all())

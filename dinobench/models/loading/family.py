@@ -1,0 +1,138 @@
+"""What a checkpoint family is: signs by which it is known, how its tensors are named, what its weights expect."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from dinobench.models.loading.conversion import Rewriting
+from dinobench.models.networks.backbone import Backbone, Preprocessing
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.suggest import unknown
+
+
+class Facts:
+    """What is known of a network besides its tensors, the strongest source first; remembers what was asked."""
+
+    def __init__(self, *sources: tuple[str, Mapping[str, Any]]) -> None:
+        self._sources = sources
+        self.notes: dict[str, str] = {}
+
+    def get(self, name: str, default: Any = None, origin: str = "by convention") -> Any:
+        """The value of `name` from the strongest source that has it, else `default`; both are noted."""
+        for source, values in self._sources:
+            if values.get(name) not in (None, "", 0):
+                self.notes[name] = f"{values[name]} ({source})"
+                return values[name]
+        if default is not None:
+            self.notes[name] = f"{default} ({origin})"
+        return default
+
+
+@dataclass(frozen=True)
+class Network:
+    """An empty network that fits a checkpoint.
+
+    Attributes:
+        backbone: on torch's meta device, or with weights that will all be replaced.
+        architecture: its name for tables.
+        size: native input in pixels.
+    """
+
+    backbone: Backbone
+    architecture: str
+    size: int = 224
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One way to name a network's tensors.
+
+    Attributes:
+        name: what the network is, in a few words.
+        anchors: names that every table of this layout has, without prefix.
+        translate: renames to our names and drops what is not the backbone.
+        build: the empty network that the translated tensors fill.
+    """
+
+    name: str
+    anchors: tuple[str, ...]
+    translate: Callable[[Rewriting], None]
+    build: Callable[[Rewriting, Facts], Network]
+
+
+@dataclass(frozen=True)
+class Family:
+    """Checkpoints of one origin.
+
+    Attributes:
+        name: short, for records.
+        title: for people.
+        layouts: tried in this order.
+        signs: patterns, each of which must be found in some stored name; none means that the layout is enough.
+        order: families with a lower number are asked first; those that are recognized by less come later.
+        branch: which network to take where a file holds several: "teacher" or "student".
+        drops: (pattern, reason) for tensors beside the backbone, tried before the general rules.
+        facts: what the tensors do not say: heads (a number, or a number by width), resize, norm_eps, ...
+        preprocessing: what the weights expect.
+    """
+
+    name: str
+    title: str
+    layouts: tuple[Layout, ...]
+    signs: tuple[str, ...] = ()
+    order: int = 50
+    branch: str = "teacher"
+    drops: tuple[tuple[str, str], ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+
+    def evidence(self, names: Iterable[str]) -> list[str] | None:
+        """One stored name per sign, or None where a sign is absent."""
+        stored = list(names)
+        found = [next((name for name in stored if re.search(sign, name)), None) for sign in self.signs]
+        return None if None in found else [name for name in found if name is not None]
+
+
+@lru_cache
+def all_families() -> tuple[Family, ...]:
+    """Every FAMILY of dinobench.models.families, in the order in which they are asked."""
+    folder = str(Path(__file__).parents[1] / "families")
+    names = [module.name for module in pkgutil.iter_modules([folder])]
+    found = [importlib.import_module(f"dinobench.models.families.{name}").FAMILY for name in names]
+    return tuple(sorted(found, key=lambda family: (family.order, family.name)))
+
+
+def family_called(name: str) -> Family:
+    """The built-in family of that name."""
+    known = {family.name: family for family in all_families()}
+    if name not in known:
+        raise unknown("checkpoint family", name, known)
+    return known[name]
+
+
+def family_from_file(path: Path) -> Family:
+    """The FAMILY that a user's Python file defines; the file is run, because the user named it.
+
+    Raises:
+        InputError: the file does not run, or defines no Family.
+    """
+    spec = importlib.util.spec_from_file_location("user_family", path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise InputError(f"no Python file at {path}; family_file takes a .py file that defines FAMILY")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise InputError(f"family file {path} failed: {type(error).__name__}: {error}") from error
+    family = getattr(module, "FAMILY", None)
+    if not isinstance(family, Family):
+        raise InputError(f"family file {path} defines no FAMILY of type dinobench.models.loading.family.Family")
+    return family

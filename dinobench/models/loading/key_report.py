@@ -1,0 +1,136 @@
+"""Every tensor of a checkpoint accounted for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dinobench.models.loading.conversion import Rewriting
+
+TEACHER = re.compile(r"teacher|target|momentum|(^|[._])ema([._]|$)|encoder_k|key_encoder|averaged")
+STUDENT = re.compile(r"student|online|encoder_q|query_encoder|base_encoder")
+
+# Why a tensor outside the backbone is left out, the first that fits its stored name.
+REASONS = (
+    (r"optim|(^|\.)opt\.|scaler|scheduler|callbacks|loops\.", "state of the optimizer or the loop"),
+    (r"decoder", "decoder"),
+    (r"queue|memory_bank", "momentum queue"),
+    (r"loss|center|center", "state of the loss"),
+    (r"head|fc\b|fc\.|linear|classif|project|predict|prototype|last_layer|logits|mlp|(^|\.)bn\.", "head"),
+)
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """How a checkpoint loads.
+
+    Attributes:
+        family, title: who made it.
+        why: what it was recognized by.
+        layout: how its tensors are named.
+        architecture: the network's name.
+        choices: what was picked where there was a choice, and on whose word.
+        matched: stored names by the backbone's own name.
+        dropped: reason by stored name.
+        missing: names that the backbone needs and the file lacks.
+        mismatched: "has shape ..., needs ..." by the backbone's name.
+        unexpected: stored names that belong to the backbone's modules but have no place in them.
+        changed: what was done to values, by the backbone's name.
+        ignored: pickled objects that were not built.
+        parameters: of the backbone.
+    """
+
+    family: str
+    title: str
+    why: str
+    layout: str
+    architecture: str
+    choices: tuple[str, ...]
+    matched: Mapping[str, tuple[str, ...]]
+    dropped: Mapping[str, str]
+    missing: tuple[str, ...]
+    mismatched: Mapping[str, str]
+    unexpected: tuple[str, ...]
+    changed: Mapping[str, str]
+    ignored: tuple[str, ...]
+    parameters: int
+
+    @property
+    def refusal(self) -> str:
+        """Why the file must not be loaded, on one line; empty if it may."""
+        if self.missing:
+            return f"{len(self.missing)} tensors of the backbone are missing: {some(self.missing)}"
+        if self.mismatched:
+            name, how = next(iter(self.mismatched.items()))
+            return f"{len(self.mismatched)} tensors of the backbone do not fit: {name} {how}"
+        if self.unexpected:
+            return f"{len(self.unexpected)} tensors inside the backbone have no place in it: {some(self.unexpected)}"
+        return ""
+
+
+@dataclass(frozen=True)
+class Account:
+    """Tensors against what a backbone needs; the fields are those of `LoadReport`."""
+
+    matched: Mapping[str, tuple[str, ...]]
+    missing: tuple[str, ...]
+    mismatched: Mapping[str, str]
+    dropped: Mapping[str, str]
+    unexpected: tuple[str, ...]
+
+
+def settle(rewriting: Rewriting, expected: Mapping[str, Tensor]) -> Account:
+    """Compare with the backbone's own table; afterwards `rewriting` holds nothing else."""
+    for name, tensor in expected.items():
+        if name.endswith("num_batches_tracked") and name not in rewriting:
+            rewriting.add(name, torch.zeros((), dtype=tensor.dtype), "counter that evaluation does not read, set to 0")
+    modules = {name.split(".")[0] for name in expected}
+    extra = [name for name in rewriting.tensors if name not in expected]
+    unexpected = [name for name in extra if name.split(".")[0] in modules]
+    stored = {name: rewriting.sources[name] for name in extra}
+    for name in extra:
+        rewriting.drop(re.escape(name) + "$", reason(name))
+    return Account(
+        matched={name: rewriting.sources[name] for name in expected if rewriting.sources.get(name)},
+        missing=tuple(name for name in expected if name not in rewriting),
+        mismatched={
+            name: f"has shape {tuple(rewriting.tensors[name].shape)}, needs {tuple(tensor.shape)}"
+            for name, tensor in expected.items()
+            if name in rewriting and rewriting.tensors[name].shape != tensor.shape
+        },
+        dropped={k: why for k, why in rewriting.dropped.items() if not any(k in stored[name] for name in unexpected)},
+        unexpected=tuple(source for name in unexpected for source in stored[name]),
+    )
+
+
+def reason(name: str) -> str:
+    """Why a tensor beside the backbone is left out."""
+    return next((why for pattern, why in REASONS if re.search(pattern, name)), "not part of the backbone")
+
+
+def outside(names: Iterable[str], prefix: str, prefixes: Iterable[str]) -> dict[str, str]:
+    """Reasons for the stored names that do not stand under the chosen `prefix`."""
+    others = [other for other in prefixes if other != prefix]
+    reasons = {}
+    for name in names:
+        if not name.startswith(prefix):
+            copy = next((other for other in others if name.startswith(other)), None)
+            reasons[name] = reason(name) if copy is None else f"another copy of the network ({role(copy) or copy})"
+    return reasons
+
+
+def role(prefix: str) -> str:
+    """Whether a prefix names the averaged network ("teacher"), the trained one ("student"), or neither ("")."""
+    if TEACHER.search(prefix):
+        return "teacher"
+    return "student" if STUDENT.search(prefix) else ""
+
+
+def some(names: Iterable[str]) -> str:
+    """The first three of many names."""
+    listed = list(names)
+    return ", ".join(listed[:3]) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")

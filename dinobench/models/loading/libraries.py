@@ -1,0 +1,157 @@
+"""Models that are no checkpoint file of the user's: libraries' names, random networks, raw pixels."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import timm
+import torch
+import torchvision
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+from dinobench.models.loading.checkpoint_file import from_file
+from dinobench.models.loading.loaded import LoadedBackbone
+from dinobench.models.networks.backbone import Backbone, Preprocessing
+from dinobench.models.networks.build import build_backbone, canonical_architecture, native_size, suggestion
+from dinobench.models.networks.convnet import ConvNet
+from dinobench.models.networks.pixels import PixelBackbone
+from dinobench.models.networks.timm_adapter import adapt_timm, create_timm, timm_preprocessing
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.hub import hub_or_cache
+
+T = TypeVar("T")
+Settings = Mapping[str, Any]
+UNTRAINED = ", or take random weights with --set pretrained=false"
+HUB_FILES = ("model.safetensors", "pytorch_model.bin")
+
+
+def _timm(name: str, settings: Settings) -> LoadedBackbone:
+    """`timm:NAME`, with its published weights unless `pretrained=false`."""
+    if not timm.is_model(name):
+        raise InputError(f"timm has no model {name!r}; {suggestion(name)}")
+    torch.manual_seed(settings["init_seed"])
+    network = _downloaded(
+        f"timm:{name}",
+        lambda: create_timm(name, pretrained=settings["pretrained"], image_size=settings["image_size"]),
+        UNTRAINED,
+        remote=settings["pretrained"],
+    )
+    preprocessing = timm_preprocessing(network)
+    preprocessing = preprocessing.at(settings["image_size"] or preprocessing.size)
+    return _loaded(f"timm:{name}", adapt_timm(network), name, preprocessing, _origin("timm", settings))
+
+
+def _torchvision(name: str, settings: Settings) -> LoadedBackbone:
+    """`torchvision:NAME`, with its default weights unless `pretrained=false`."""
+    if name not in torchvision.models.list_models(module=torchvision.models):
+        raise InputError(f"torchvision has no classification model {name!r}; {suggestion(name)}")
+    size = settings["image_size"] or 224
+    torch.manual_seed(settings["init_seed"])
+    weights = torchvision.models.get_model_weights(name).DEFAULT if settings["pretrained"] else None
+    network = _downloaded(
+        f"torchvision:{name}",
+        lambda: torchvision.models.get_model(name, weights=weights),
+        UNTRAINED,
+        remote=settings["pretrained"],
+    )
+    preprocessing = Preprocessing().at(size)
+    if weights is not None:
+        recipe = weights.transforms()
+        preprocessing = Preprocessing(
+            mean=tuple(recipe.mean),
+            std=tuple(recipe.std),
+            size=recipe.crop_size[0],
+            resize=recipe.resize_size[0],
+            interpolation=recipe.interpolation.value,
+        )
+        preprocessing = preprocessing.at(settings["image_size"] or preprocessing.size)
+    backbone = ConvNet(network, image_size=preprocessing.size)
+    return _loaded(f"torchvision:{name}", backbone, name, preprocessing, _origin("torchvision", settings))
+
+
+def _hub(name: str, settings: Settings) -> LoadedBackbone:
+    """`hf:OWNER/NAME`: the hub's weight file, then as any other file."""
+    return from_file(f"hf:{name}", _downloaded(f"hf:{name}", lambda: _hub_file(name)), settings)
+
+
+def _hub_file(name: str) -> Path:
+    for file in HUB_FILES:
+        try:
+            path = Path(hf_hub_download(name, file))
+        except LocalEntryNotFoundError:
+            raise
+        except EntryNotFoundError:
+            continue
+        _hub_configuration(name)
+        return path
+    raise InputError(f"hf:{name} holds neither {' nor '.join(HUB_FILES)}; download its weights and give the file")
+
+
+def _hub_configuration(name: str) -> None:
+    """Bring config.json beside the weights, where `from_file` looks for heads and epsilon."""
+    try:
+        hf_hub_download(name, "config.json")
+    except EntryNotFoundError:
+        return
+
+
+def _random(name: str, settings: Settings) -> LoadedBackbone:
+    """`random:ARCH`: fresh weights of seed `init_seed`."""
+    size = settings["image_size"] or native_size(name)
+    torch.manual_seed(settings["init_seed"])
+    backbone = build_backbone(name, image_size=size)
+    architecture = canonical_architecture(name)
+    source = f"random, seed {settings['init_seed']}"
+    return _loaded(f"random:{name}", backbone, architecture, Preprocessing().at(size), source)
+
+
+def _pixels(name: str, settings: Settings) -> LoadedBackbone:
+    """`pixels`: the image itself, at 32 px unless `image_size` says otherwise."""
+    side = settings["image_size"] or 32
+    return _loaded("pixels", PixelBackbone(side), f"pixels/{side}", Preprocessing().at(side), "no weights")
+
+
+SOURCES: Mapping[str, Callable[[str, Settings], LoadedBackbone]] = {
+    "timm": _timm,
+    "torchvision": _torchvision,
+    "hf": _hub,
+    "random": _random,
+    "pixels": _pixels,
+}
+
+
+def _loaded(
+    spec: str, backbone: Backbone, architecture: str, preprocessing: Preprocessing, source: str
+) -> LoadedBackbone:
+    return LoadedBackbone(
+        backbone=backbone.eval(),
+        name=re.sub(r"[^\w.+-]+", "_", spec),
+        spec=spec,
+        family=spec.split(":")[0],
+        architecture=architecture,
+        preprocessing=preprocessing,
+        source=source,
+    )
+
+
+def _origin(library: str, settings: Settings) -> str:
+    return f"{library}'s published weights" if settings["pretrained"] else f"random, seed {settings['init_seed']}"
+
+
+def _downloaded(spec: str, get: Callable[[], T], instead: str = "", *, remote: bool = True) -> T:
+    """Run a download that the user asked for; whatever goes wrong on the way ends in one line."""
+    try:
+        with hub_or_cache(remote):
+            return get()
+    except InputError:
+        raise
+    except Exception as error:
+        reason = textwrap.shorten((str(error).splitlines() or [""])[0], 160, placeholder=" ...")
+        raise InputError(
+            f"cannot get the weights of {spec} ({type(error).__name__}: {reason}); check the network{instead}"
+        ) from error

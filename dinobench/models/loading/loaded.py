@@ -1,0 +1,71 @@
+"""A model as the rest of the house sees it once it is loaded, and what a user may set about one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+from dinobench.models.loading.key_report import LoadReport
+from dinobench.models.loading.state_dict import digest
+from dinobench.models.networks.backbone import Backbone, Preprocessing
+
+# Settings of a model and their defaults; an empty string or 0 means that the checkpoint decides.
+MODEL_SETTINGS: Mapping[str, Any] = {
+    "weights": "",
+    "which": "last",
+    "family": "",
+    "family_file": "",
+    "architecture": "",
+    "pretrained": True,
+    "init_seed": 0,
+    "image_size": 0,
+    "heads": 0,
+    "depth": 0,
+    "resize": "",
+    "norm_eps": 0.0,
+}
+
+
+@dataclass(frozen=True)
+class LoadedBackbone:
+    """A backbone in eval mode, on the CPU, in fp32, and what is known of it.
+
+    Attributes:
+        name: short, for tables and paths.
+        spec: what the user asked for.
+        family: whose weights they are.
+        architecture: such as vit_small/16 or resnet50.
+        preprocessing: what the weights expect.
+        source: the file or the remote name.
+        report: what became of every tensor, for checkpoint files.
+    """
+
+    backbone: Backbone
+    name: str
+    spec: str
+    family: str
+    architecture: str
+    preprocessing: Preprocessing
+    source: str
+    report: LoadReport | None = None
+    identity_facts: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the tensors: names, shapes and bytes, whatever container they came in."""
+        return digest(self.backbone.state_dict())
+
+    @cached_property
+    def identity(self) -> str:
+        """Of everything that the features depend on: the tensors, and what the tensors do not say (heads, ...)."""
+        facts = [self.sha256, self.architecture, dict(self.identity_facts), asdict(self.preprocessing)]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def parameters(self) -> int:
+        """How many numbers were learned."""
+        return sum(parameter.numel() for parameter in self.backbone.parameters())

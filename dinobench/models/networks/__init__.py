@@ -1,0 +1,1 @@
+"""The Backbone contract and the networks that keep it."""

@@ -1,0 +1,115 @@
+"""Architectures by name, with fresh random weights."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+import timm
+import torchvision
+
+from dinobench.models.networks.backbone import Backbone
+from dinobench.models.networks.convnet import ConvNet
+from dinobench.models.networks.timm_adapter import adapt_timm, create_timm
+from dinobench.models.networks.vit import VisionTransformer, ViTShape
+from dinobench.runtime.errors import InputError
+
+
+@dataclass(frozen=True)
+class ViTSize:
+    """The part of a vision transformer that its letter stands for."""
+
+    dim: int
+    depth: int
+    heads: int
+
+
+VIT_SIZES = {
+    "mini": ViTSize(96, 4, 3),
+    "tiny": ViTSize(192, 12, 3),
+    "small": ViTSize(384, 12, 6),
+    "base": ViTSize(768, 12, 12),
+    "large": ViTSize(1024, 24, 16),
+    "huge": ViTSize(1280, 32, 16),
+}
+LETTERS = {"ti": "tiny", "t": "tiny", "s": "small", "b": "base", "l": "large", "h": "huge"}
+VIT_NAME = re.compile(
+    r"(?:vit|deit)[-_]?(mini|tiny|small|base|large|huge|ti|t|s|b|l|h)[-_/]?(?:patch)?(\d+)(?:[-_]\d+)?", re.IGNORECASE
+)
+
+
+def canonical_architecture(name: str) -> str:
+    """One spelling per architecture: "ViT-S/16", "vits16" and "vit_small_patch16_224" are "vit_small/16"."""
+    match = VIT_NAME.fullmatch(name)
+    if match is None:
+        return name.lower()
+    size = match[1].lower()
+    return f"vit_{LETTERS.get(size, size)}/{match[2]}"
+
+
+def native_size(architecture: str) -> int:
+    """Side in pixels that an architecture is built for when nobody says: 32 for the mini ViT, else 224."""
+    return 32 if canonical_architecture(architecture).startswith("vit_mini/") else 224
+
+
+def vit_shape(architecture: str, *, image_size: int, in_channels: int = 3) -> ViTShape | None:
+    """The shape behind "vit_SIZE/PATCH", or None for other names."""
+    match = VIT_NAME.fullmatch(canonical_architecture(architecture))
+    if match is None:
+        return None
+    size, patch = VIT_SIZES[match[1]], int(match[2])
+    return ViTShape(patch, size.dim, size.depth, size.heads, image_size=image_size, in_channels=in_channels)
+
+
+def build_backbone(
+    architecture: str, *, image_size: int | None = None, drop_path: float = 0.0, in_channels: int = 3
+) -> Backbone:
+    """A backbone with fresh random weights, drawn from torch's global generator.
+
+    Args:
+        architecture: "vit_SIZE/PATCH" (or an alias) for our ViT, else a torchvision or timm name; "timm:NAME" and
+            "torchvision:NAME" say whose.
+        image_size: native square input in pixels; by default `native_size`.
+        drop_path: stochastic depth of the last block, linear over depth (ViTs and the timm models that know it).
+        in_channels: image channels.
+
+    Raises:
+        InputError: nobody knows the name, or that library's network cannot be changed so.
+    """
+    library, _, name = architecture.lower().rpartition(":")
+    size = image_size or native_size(architecture)
+    shape = None if library else vit_shape(architecture, image_size=size, in_channels=in_channels)
+    if shape is not None:
+        return VisionTransformer(shape, drop_path=drop_path)
+    plain, known = in_channels == 3 and not drop_path, owners(architecture)
+    if "torchvision" in known and plain:
+        return ConvNet(torchvision.models.get_model(name, weights=None), image_size=size)
+    if "timm" in known:
+        network = create_timm(
+            name, pretrained=False, image_size=image_size, in_channels=in_channels, drop_path=drop_path
+        )
+        return adapt_timm(network)
+    if known:
+        raise InputError(f"{architecture} takes no drop_path and 3 channels alone; set drop_path=0, or name timm's")
+    raise InputError(f"unknown architecture {architecture!r}; {suggestion(name)}")
+
+
+def owners(architecture: str) -> list[str]:
+    """The libraries that know a network by "NAME", or the one that "timm:NAME" or "torchvision:NAME" says."""
+    library, _, name = architecture.lower().rpartition(":")
+    known = {
+        "torchvision": name in torchvision.models.list_models(module=torchvision.models),
+        "timm": bool(name) and timm.is_model(name),
+    }
+    return [each for each, has in known.items() if has and library in ("", each)]
+
+
+def suggestion(name: str) -> str:
+    """A hint at the names that could have been meant."""
+    ours = [f"vit_{size}/{patch}" for size in VIT_SIZES for patch in (4, 8, 16)]
+    known = [*ours, *torchvision.models.list_models(module=torchvision.models), *timm.list_models()]
+    close = difflib.get_close_matches(name, known, n=3)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return "use vit_SIZE/PATCH (mini, tiny, small, base, large) or a torchvision or timm name"

@@ -1,0 +1,141 @@
+"""ResNets whose shape can be read off a checkpoint: any depth, any width, ImageNet or small-image stem."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from dinobench.models.networks.backbone import Backbone, Features
+from dinobench.runtime.errors import InputError
+
+
+class PooledBackbone(Backbone):
+    """A convnet of ours: one level of features, pooled by the mean."""
+
+    depth = 1
+
+    def last_map(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, D, h, w)."""
+        raise NotImplementedError
+
+    def intermediate_layers(self, images: Tensor, n: int = 1) -> tuple[Features, ...]:
+        """See `Backbone`; a convnet has one level."""
+        if n != 1:
+            raise InputError(f"a convnet has one level of features, not {n}; ask for the last")
+        last = self.last_map(images)
+        return (Features(last.mean(dim=(2, 3)), last.permute(0, 2, 3, 1)),)
+
+    def attention(self, images: Tensor) -> Tensor:
+        """See `Backbone`; refused."""
+        raise InputError("a convnet has no self-attention over a class token; use a vision transformer")
+
+
+@dataclass(frozen=True)
+class ResNetShape:
+    """What fixes a ResNet.
+
+    Attributes:
+        blocks: per stage.
+        planes: 64 for the standard ResNet, 128 for w2, ...; doubles with every stage.
+        stem: channels of the first convolution.
+        bottleneck: three convolutions per block, the last four times as wide, instead of two.
+        base_width, groups: of the bottleneck's middle convolution, as torchvision defines them.
+        small: 3x3 stem without stride or pooling, for small images.
+        padding: of the first convolution.
+    """
+
+    blocks: tuple[int, ...]
+    planes: int = 64
+    stem: int = 64
+    bottleneck: bool = True
+    base_width: int = 64
+    groups: int = 1
+    small: bool = False
+    padding: int = 3
+    in_channels: int = 3
+
+
+class ResNet(PooledBackbone):
+    """ResNet with torchvision's blocks and parameter names, without classifier."""
+
+    def __init__(self, shape: ResNetShape) -> None:
+        super().__init__()
+        self.shape = shape
+        expansion = 4 if shape.bottleneck else 1
+        self.dim = shape.planes * 2 ** (len(shape.blocks) - 1) * expansion
+        self.patch_size = (1 if shape.small else 4) * 2 ** (len(shape.blocks) - 1)
+        size, stride = (3, 1) if shape.small else (7, 2)
+        self.conv1 = nn.Conv2d(shape.in_channels, shape.stem, size, stride, padding=shape.padding, bias=False)
+        self.bn1 = nn.BatchNorm2d(shape.stem)
+        self.stages = [f"layer{number + 1}" for number in range(len(shape.blocks))]
+        channels = shape.stem
+        for number, name in enumerate(self.stages):
+            planes = shape.planes * 2**number
+            setattr(self, name, _stage(shape, channels, planes, shape.blocks[number], stride=1 if number == 0 else 2))
+            channels = planes * expansion
+
+    def last_map(self, images: Tensor) -> Tensor:
+        """See `PooledBackbone`."""
+        out = F.relu(self.bn1(self.conv1(images)))
+        if not self.shape.small:
+            out = F.max_pool2d(out, kernel_size=3, stride=2, padding=1)
+        for name in self.stages:
+            out = self.get_submodule(name)(out)
+        return out
+
+
+def _stage(shape: ResNetShape, channels: int, planes: int, blocks: int, stride: int) -> nn.Sequential:
+    block = Bottleneck if shape.bottleneck else BasicBlock
+    width = planes * block.expansion
+    shortcut = None
+    if stride != 1 or channels != width:
+        shortcut = nn.Sequential(nn.Conv2d(channels, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+    options = {"groups": shape.groups, "base_width": shape.base_width}
+    first = block(channels, planes, stride, shortcut, **options)
+    return nn.Sequential(first, *(block(width, planes, **options) for _ in range(blocks - 1)))
+
+
+class CifarBlock(nn.Module):
+    """Two 3x3 convolutions; where the width doubles, the shortcut subsamples and pads channels with zeros."""
+
+    def __init__(self, channels: int, planes: int, stride: int) -> None:
+        super().__init__()
+        self.stride, self.padding = stride, (planes - channels) // 2
+        self.conv1 = nn.Conv2d(channels, planes, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(planes)
+        self.conv2 = nn.Conv2d(planes, planes, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(planes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, planes, h / stride, w / stride)."""
+        out = F.relu(self.bn1(self.conv1(images)))
+        shortcut = images[:, :, :: self.stride, :: self.stride]
+        shortcut = F.pad(shortcut, (0, 0, 0, 0, self.padding, self.padding))
+        return F.relu(self.bn2(self.conv2(out)) + shortcut)
+
+
+class CifarResNet(PooledBackbone):
+    """The ResNet of 6n + 2 layers for 32 px images (He et al. 2015, section 4.2) with parameter-free shortcuts."""
+
+    def __init__(self, blocks: int, width: int = 16) -> None:
+        super().__init__()
+        self.dim, self.patch_size = 4 * width, 4
+        self.conv1 = nn.Conv2d(3, width, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.layer1 = self._stage(width, width, blocks, stride=1)
+        self.layer2 = self._stage(width, 2 * width, blocks, stride=2)
+        self.layer3 = self._stage(2 * width, 4 * width, blocks, stride=2)
+
+    def last_map(self, images: Tensor) -> Tensor:
+        """See `PooledBackbone`."""
+        out = F.relu(self.bn1(self.conv1(images)))
+        last: Tensor = self.layer3(self.layer2(self.layer1(out)))
+        return last
+
+    @staticmethod
+    def _stage(channels: int, planes: int, blocks: int, stride: int) -> nn.Sequential:
+        rest = (CifarBlock(planes, planes, 1) for _ in range(blocks - 1))
+        return nn.Sequential(CifarBlock(channels, planes, stride), *rest)

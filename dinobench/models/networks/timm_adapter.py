@@ -1,0 +1,147 @@
+"""Any timm model through the Backbone contract."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from dinobench.models.networks.adapter import Adapter
+from dinobench.models.networks.backbone import Features, Preprocessing
+from dinobench.runtime.errors import InputError
+
+# What a model may accept to take other input sizes than its native one, from the most to the least able.
+SIZE_OPTIONS: tuple[dict[str, bool], ...] = ({"dynamic_img_size": True}, {"strict_img_size": False}, {})
+
+
+def create_timm(
+    name: str,
+    *,
+    pretrained: bool,
+    image_size: int | None,
+    in_channels: int = 3,
+    drop_path: float = 0.0,
+    **shape: object,
+) -> nn.Module:
+    """A timm model without classifier, taking any input size where it can; `shape` goes to timm as it is.
+
+    Raises:
+        InputError: timm refuses the options.
+    """
+    options: dict[str, object] = {"pretrained": pretrained, "in_chans": in_channels, "num_classes": 0, **shape}
+    if drop_path:
+        options["drop_path_rate"] = drop_path
+    sized = {"img_size": image_size} if image_size else {}
+    for extra in [*({**sized, **option} for option in SIZE_OPTIONS), {}]:
+        try:
+            network: nn.Module = timm.create_model(name, **options, **extra)
+            return network
+        except TypeError as error:
+            refusal = error
+    raise InputError(f"timm cannot build {name}: {refusal}")
+
+
+class TimmTransformer(Adapter):
+    """A timm model with prefix tokens: the class token, registers, and patches of the last n blocks."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__(network)
+        self.dim = int(network.num_features)  # type: ignore[arg-type]
+        self.patch_size = int(network.feature_info[-1]["reduction"])  # type: ignore[index]
+        self.depth = len(network.blocks)  # type: ignore[arg-type]
+        self.has_class_token = getattr(network, "cls_token", None) is not None
+
+    def intermediate_layers(self, images: Tensor, n: int = 1) -> tuple[Features, ...]:
+        """See `Backbone`."""
+        if not 1 <= n <= self.depth:
+            raise InputError(f"asked for the last {n} blocks of a model with {self.depth}; ask for 1 to {self.depth}")
+        layers = self.network.forward_intermediates(  # type: ignore[operator]
+            _whole_patches(images, self.patch_size),
+            indices=n,
+            norm=True,
+            output_fmt="NCHW",
+            return_prefix_tokens=True,
+            intermediates_only=True,
+        )
+        return tuple(self._features(*layer) if isinstance(layer, tuple) else self._features(layer) for layer in layers)
+
+    def attention(self, images: Tensor) -> Tensor:
+        """See `Backbone`."""
+        attn: Any = self.network.get_submodule(f"blocks.{self.depth - 1}.attn")
+        if not self.has_class_token or not hasattr(attn, "attn_drop"):
+            return super().attention(images)
+        caught: list[Tensor] = []
+        fused, attn.fused_attn = attn.fused_attn, False
+        try:
+            with attn.attn_drop.register_forward_hook(lambda *call: caught.append(call[2])):
+                self.network.forward_features(_whole_patches(images, self.patch_size))  # type: ignore[operator]
+        finally:
+            attn.fused_attn = fused
+        return caught[-1]
+
+    def _features(self, patches: Tensor, prefix: Tensor | None = None) -> Features:
+        grid = patches.permute(0, 2, 3, 1)
+        if self.has_class_token and prefix is not None:
+            registers = prefix[:, 1:] if prefix.shape[1] > 1 else None
+            return Features(prefix[:, 0], grid, registers)
+        tokens = grid.flatten(1, 2) if prefix is None else torch.cat([prefix, grid.flatten(1, 2)], dim=1)
+        pooled = self.network.forward_head(tokens, pre_logits=True)  # type: ignore[operator]
+        return Features(pooled, grid, prefix)
+
+
+class TimmConvNet(Adapter):
+    """Any other timm model: the input of its classifier, and its last map."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__(network)
+        self.dim = int(getattr(network, "head_hidden_size", None) or network.num_features)  # type: ignore[arg-type]
+        self.patch_size = int(network.feature_info[-1]["reduction"])  # type: ignore[index]
+        self.depth = 1
+
+    def last_features(self, images: Tensor) -> Features:
+        """See `Adapter`."""
+        last: Tensor = self.network.forward_features(images)  # type: ignore[operator]
+        pooled: Tensor = self.network.forward_head(last, pre_logits=True)  # type: ignore[operator]
+        return Features(pooled.flatten(1), self._grid(last, images))
+
+    def _grid(self, last: Tensor, images: Tensor) -> Tensor:
+        """The last map as (B, h, w, D), from channels first, channels last or a row of tokens."""
+        if last.ndim == 3:
+            last = last[:, getattr(self.network, "num_prefix_tokens", 0) :]
+            height = images.shape[2] // self.patch_size
+            return last.reshape(len(last), height, last.shape[1] // height, -1)
+        channels_last = getattr(self.network, "output_fmt", "NCHW") == "NHWC"
+        return last if channels_last else last.permute(0, 2, 3, 1)
+
+
+def adapt_timm(network: nn.Module) -> Adapter:
+    """The adapter that fits a timm model."""
+    intermediates = getattr(network, "forward_intermediates", None)
+    if intermediates is not None and "return_prefix_tokens" in inspect.signature(intermediates).parameters:
+        plain = hasattr(network, "norm") and not hasattr(network, "cls_attn_blocks")
+        if plain and hasattr(network, "blocks"):
+            return TimmTransformer(network)
+    return TimmConvNet(network)
+
+
+def timm_preprocessing(network: nn.Module) -> Preprocessing:
+    """What the model's own configuration says of its input."""
+    config = timm.data.resolve_model_data_config(network)
+    size = int(config["input_size"][-1])
+    return Preprocessing(
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+        size=size,
+        resize=math.floor(size / config["crop_pct"]),
+        interpolation="bilinear" if config["interpolation"] == "bilinear" else "bicubic",
+    )
+
+
+def _whole_patches(images: Tensor, patch: int) -> Tensor:
+    """Pixels beyond the last whole patch are dropped, as a strided convolution drops them."""
+    height, width = (length // patch * patch for length in images.shape[-2:])
+    return images[..., :height, :width]

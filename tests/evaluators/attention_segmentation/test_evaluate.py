@@ -1,0 +1,81 @@
+"""Figure 4's number on the drawn VOC12 folder and on real images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dinobench.data.registry import get_twin
+from dinobench.evaluators.attention_segmentation.evaluate import evaluate
+from dinobench.evaluators.attention_segmentation.maps import attention_maps, whole_patches
+from dinobench.models.loading.spec import load_backbone
+from dinobench.runtime.errors import InputError
+from tests.conftest import shared_data
+from tests.evaluators.toys import context
+
+MODEL = "random:vit_mini/4"
+
+
+@pytest.fixture(scope="module")
+def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("voc12")
+    get_twin("voc12").write(root)
+    return root
+
+
+def test_both_shares_and_the_floor_are_reported(twin: Path, tmp_path: Path) -> None:
+    scores = evaluate(context("voc-attention", "paper", twin, tmp_path, model=MODEL, size=48))
+    assert set(scores.metrics) == {"jaccard_60", "jaccard_80", "whole_jaccard"}
+    assert all(0 < value < 100 for value in scores.metrics.values())
+    assert scores.images == {"val": 12}
+    assert {Path(file).name for file in scores.files} == {"predictions.csv", "attention.png"}
+
+
+def test_a_mask_of_nearly_all_mass_is_the_whole_image(twin: Path, tmp_path: Path) -> None:
+    settings = {"size": 48, "shares": [1 - 1e-9]}
+    scores = evaluate(context("voc-attention", "paper", twin, tmp_path, model=MODEL, **settings))
+    assert scores.metrics["jaccard_100"] == pytest.approx(scores.metrics["whole_jaccard"])
+
+
+def test_void_pixels_count_as_the_setting_says(twin: Path, tmp_path: Path) -> None:
+    by_rule = {
+        rule: evaluate(context("voc-attention", "paper", twin, tmp_path, model=MODEL, size=48, void=rule)).metrics
+        for rule in ("background", "left_out")
+    }
+    assert by_rule["left_out"]["whole_jaccard"] > by_rule["background"]["whole_jaccard"]
+    with pytest.raises(InputError, match="left_out"):
+        evaluate(context("voc-attention", "paper", twin, tmp_path, model=MODEL, void="ignore"))
+
+
+def test_real_images(tmp_path: Path) -> None:
+    data = shared_data("voc12")
+    scores = evaluate(context("voc-attention", "paper", data, tmp_path, model=MODEL, size=64))
+    assert scores.images == {"val": 3}
+    assert scores.metrics["jaccard_60"] > 0
+
+
+def test_a_convnet_has_no_attention_to_score(twin: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="self-attention"):
+        evaluate(context("voc-attention", "paper", twin, tmp_path, model="random:resnet18", size=48))
+
+
+def test_maps_are_the_class_tokens_row_over_patches() -> None:
+    model = load_backbone(MODEL)
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (37, 50, 3), dtype=np.uint8))
+    maps = attention_maps(model, image, 0, torch.device("cpu"))
+    assert maps.pixels.shape == (36, 48, 3)
+    frame = (torch.tensor(maps.pixels) / 255 - torch.tensor(model.preprocessing.mean)) / torch.tensor(
+        model.preprocessing.std
+    )
+    with torch.inference_mode():
+        expected = model.backbone.attention(frame.permute(2, 0, 1)[None])[0, :, 0, 1:]
+    np.testing.assert_allclose(maps.weights.reshape(expected.shape), expected.numpy(), atol=1e-6)
+
+
+def test_an_image_smaller_than_a_patch_is_refused() -> None:
+    with pytest.raises(InputError, match="smaller than one patch"):
+        whole_patches(Image.new("RGB", (40, 7)), 0, 8)

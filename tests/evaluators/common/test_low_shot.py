@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dinobench.evaluators.common.low_shot import chosen_rows, listed, per_class, percentage
+from dinobench.runtime.errors import InputError
+
+LABELS = np.repeat(np.arange(4), [10, 20, 30, 3])
+
+
+@given(st.integers(1, 40), st.integers(0, 9))
+def test_shots_of_every_class(shots, seed):
+    rows = per_class(LABELS, shots, seed)
+    assert np.bincount(LABELS[rows]).tolist() == [min(shots, count) for count in (10, 20, 30, 3)]
+    assert len(np.unique(rows)) == len(rows)
+
+
+@given(st.floats(0.1, 100), st.integers(0, 9))
+def test_percent_of_every_class(percent, seed):
+    rows = percentage(LABELS, percent, seed)
+    wanted = [max(1, round(count * percent / 100)) for count in (10, 20, 30, 3)]
+    assert np.bincount(LABELS[rows]).tolist() == wanted
+
+
+def test_draws_differ_and_repeat():
+    first, again, second = (per_class(LABELS, 5, seed).tolist() for seed in (0, 0, 1))
+    assert first == again != second
+
+
+def test_listed(tmp_path):
+    names = ["a/x.jpg", "a/y.jpg", "b/z.jpg"]
+    (tmp_path / "list.txt").write_text("z.jpg\nx.jpg\n")
+    assert listed(names, tmp_path / "list.txt").tolist() == [0, 2]
+    (tmp_path / "list.txt").write_text("w.jpg")
+    with pytest.raises(InputError, match=r"1 images of .* first w\.jpg"):
+        listed(names, tmp_path / "list.txt")
+    with pytest.raises(InputError, match="cannot read the list"):
+        listed(names, tmp_path / "absent.txt")
+
+
+def _choose(**changes):
+    settings = {"shots": 0, "percent": 100.0, "subset": "", "lists": "", **changes}
+    return chosen_rows(LABELS, ["x"] * len(LABELS), settings, seed=0)
+
+
+def test_chosen_rows():
+    assert _choose() is None
+    assert len(_choose(shots=2)) == 8
+    assert len(_choose(percent=10.0)) == 1 + 2 + 3 + 1
+
+
+@pytest.mark.parametrize("changes", [{"shots": 1, "percent": 5.0}, {"shots": -1}, {"percent": 0.0}, {"percent": 101.0}])
+def test_refusals(changes):
+    with pytest.raises(InputError):
+        _choose(**changes)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import multiprocessing
+import socket
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+
+from dinobench.evaluators.common import search as search_module
+from dinobench.evaluators.common.search import RowsInMemory, search
+from dinobench.metrics.screens import Bf16Screen, BytesScreen
+from dinobench.runtime.errors import InputError
+from tests.features.stored import stored
+
+CPU = torch.device("cpu")
+QUERIES = torch.randn(9, 16, generator=torch.Generator().manual_seed(1))
+BANK = 3 * torch.randn(230, 16, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def bank(tmp_path):
+    return stored(tmp_path, {"cls": BANK}, 50)
+
+
+def _wanted(k):
+    cosine = torch.nn.functional.cosine_similarity(QUERIES[:, None], BANK[None], dim=2)
+    return cosine.topk(k)
+
+
+@pytest.mark.parametrize("k", [1, 7, 230])
+@pytest.mark.parametrize("method", ["blocks", "faiss"])
+@pytest.mark.parametrize("where", ["memory", "disk"])
+def test_every_way_finds_the_same(bank, k, method, where):
+    if method == "faiss":
+        pytest.importorskip("faiss")
+    found = search(QUERIES, RowsInMemory(BANK) if where == "memory" else bank, k, method, CPU)
+    torch.testing.assert_close(found.similarities, _wanted(k).values)
+    assert torch.equal(found.indices, _wanted(k).indices)
+
+
+def _one_of_many(rank, processes, port, bank, k, answers):
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=processes)
+    answers.put(search(QUERIES, bank, k, "blocks", CPU).indices.numpy())
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize(("processes", "k"), [(2, 7), (3, 60), (7, 5)])
+def test_processes_merge_exactly(bank, processes, k):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    context = multiprocessing.get_context("fork")
+    answers = context.Queue()
+    started = [
+        context.Process(target=_one_of_many, args=(rank, processes, port, bank, k, answers))
+        for rank in range(processes)
+    ]
+    for process in started:
+        process.start()
+    found = [answers.get(timeout=60) for _ in started]
+    for process in started:
+        process.join(timeout=60)
+        assert process.exitcode == 0
+    for indices in found:
+        np.testing.assert_array_equal(indices, _wanted(k).indices)
+
+
+def test_an_unknown_method():
+    with pytest.raises(InputError, match="did you mean blocks"):
+        search(QUERIES, RowsInMemory(BANK), 1, "block", CPU)
+
+
+def test_looks_before_exact_products_are_taken_where_they_pay(monkeypatch):
+    queries = torch.zeros(300, 16)
+    monkeypatch.setattr(search_module, "cpu_has_bf16", lambda: True)
+    for bytes_too in (False, True):
+        monkeypatch.setattr(search_module, "cpu_has_int8", lambda fast=bytes_too: fast)
+        assert search_module.screens_for(queries) == ((BytesScreen, Bf16Screen) if bytes_too else (Bf16Screen,))
+        assert search_module.screens_for(queries[:20]) == ()
+        assert search_module.screens_for(queries.double()) == ()
+        assert search_module.screens_for(queries.to("meta")) == ()
+
+
+def test_looks_before_exact_products_find_the_same(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    queries, rows = (torch.randn(n, 16, generator=generator) for n in (300, 5000))
+    found = []
+    for screens in ((), (Bf16Screen,), (BytesScreen, Bf16Screen)):
+        monkeypatch.setattr(search_module, "screens_for", lambda _, screens=screens: screens)
+        found.append(search(queries, RowsInMemory(rows), 5, "blocks", CPU))
+    for other in found[1:]:
+        torch.testing.assert_close(found[0].similarities, other.similarities)
+        assert torch.equal(found[0].indices, other.indices)

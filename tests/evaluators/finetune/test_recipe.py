@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from dinobench.cards import load_tasks
+from dinobench.evaluators.finetune.randaugment import parse_rand_augment
+from dinobench.evaluators.finetune.recipe import Recipe, recipe_of
+from dinobench.runtime.errors import InputError
+
+CARDS = {name: card for name, card in load_tasks().items() if card.evaluator == "finetune"}
+FIELDS = {field.name for field in dataclasses.fields(Recipe)}
+
+
+def _quick() -> dict[str, Any]:
+    return dict(CARDS["finetune-cifar10"].protocol("quick").settings)
+
+
+def test_there_is_a_card_for_every_column_of_table_6() -> None:
+    columns = {cell.column for card in CARDS.values() for cell in card.cells}
+    assert columns == {"cifar10", "cifar100", "inat18", "inat19", "flowers", "cars", "imagenet"}
+    assert all("table6" in card.groups for card in CARDS.values())
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_every_protocol_is_a_recipe_and_every_field_of_the_papers_has_a_source(name: str) -> None:
+    card = CARDS[name]
+    for protocol in card.protocols.values():
+        recipe = recipe_of(protocol.settings)
+        parse_rand_augment(recipe.auto_augment, (0, 0, 0))
+        assert set(protocol.settings) == FIELDS
+    assert set(card.protocol("paper").sources) == FIELDS
+    assert not card.protocol("quick").comparable
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_what_is_called_stated_names_its_thread(name: str) -> None:
+    for source in CARDS[name].protocol("paper").sources.values():
+        assert not source.startswith("stated") or "dino#" in source or "deit#" in source
+
+
+def test_learning_rates_are_the_stated_ones_after_scaling() -> None:
+    rates = {name: card.protocol("paper").settings["lr"] for name, card in CARDS.items()}
+    assert rates == {
+        "finetune-cars": 0.01,
+        "finetune-cifar10": 7.5e-6,
+        "finetune-cifar100": 5e-6,
+        "finetune-flowers": 0.01,
+        "finetune-imagenet": 1e-3,
+        "finetune-inat18": 7.5e-5,
+        "finetune-inat19": 7.5e-5,
+    }
+    assert rates["finetune-inat18"] == pytest.approx(5e-5 * 768 / 512)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 0}, "epochs=0"),
+        ({"lr": -1.0}, "lr=-1.0"),
+        ({"optimizer": "lion"}, "adamw or sgd"),
+        ({"schedule": "hour"}, "epoch or update"),
+        ({"crop_scale": [0.5]}, "crop_scale"),
+        ({"crop_scale": [0.5, 1.5]}, "crop_scale"),
+        ({"layer_decay": 0.0}, "layer_decay"),
+        ({"drop_path": 1.0}, "drop_path"),
+        ({"warmup_epochs": 15}, "leaves nothing"),
+        ({"erasing": 5.0}, "erasing=5.0 is a probability"),
+        ({"flip": 7.0}, "flip=7.0 is a probability"),
+        ({"flip": -0.1}, "flip=-0.1 is a probability"),
+        ({"lr": float("nan")}, "lr=nan"),
+    ],
+)
+def test_values_that_no_run_can_use_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        recipe_of({**_quick(), **change})
+
+
+def test_a_protocol_that_lacks_a_field_is_refused() -> None:
+    settings = _quick()
+    del settings["lr"]
+    with pytest.raises(InputError, match="lacks lr"):
+        recipe_of(settings)

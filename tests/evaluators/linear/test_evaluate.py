@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from dinobench.evaluators.linear.evaluate import evaluate
+from dinobench.evaluators.linear import evaluate as linear
+from dinobench.models.loading.spec import load_backbone
+from dinobench.runtime.errors import InputError
+
+SETTINGS = {
+    "features": ["auto"],
+    "rates": [0.001, 0.1],
+    "epochs": 5,
+    "batch": 8,
+    "held_out": 0.2,
+    "cached": True,
+    "head": "",
+    "unreadable": "stop",
+    "predictions": False,
+    "resume": True,
+}
+
+
+def _evaluate(context, **changes):
+    context.settings = {**SETTINGS, **changes}
+    return evaluate(context)
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_evaluate(folder_context, cached):
+    scores = _evaluate(folder_context, cached=cached, rates=[0.0001, 0.003], epochs=20, predictions=True)
+    assert scores.metrics["top1"] == scores.metrics["top1_best"] == 100.0
+    assert scores.details["chosen"]["by"] == "held_out"
+    assert scores.images == {"train": 24, "val": 10}
+    assert [row["rate"] for row in scores.details["grid"]] == [0.0001, 0.003]
+    assert "grid is dinobench's" in scores.details["grid_source"]
+    assert {Path(path).name for path in scores.files} == {"predictions.csv", "head.safetensors"}
+
+
+def test_a_trained_head_scores_the_same_from_its_file(folder_context):
+    trained = _evaluate(folder_context)
+    path = next(path for path in trained.files if path.endswith("head.safetensors"))
+    scored = _evaluate(folder_context, head=path)
+    assert scored.metrics["top1"] == trained.metrics["top1"]
+    assert "train" not in scored.images
+
+
+def test_resumes_after_the_last_epoch(folder_context, monkeypatch):
+    first = _evaluate(folder_context)
+    monkeypatch.setattr(linear, "cached_epochs", lambda *args: pytest.fail)
+    assert _evaluate(folder_context).metrics == first.metrics
+    with pytest.raises(InputError, match="epochs was 5 and is 6"):
+        _evaluate(folder_context, epochs=6)
+    monkeypatch.undo()
+    monkeypatch.setenv("DINOBENCH_CACHE", str(folder_context.output / "cache"))
+    assert _evaluate(folder_context, epochs=6, resume=False).details["grid"]
+
+
+def test_without_held_out_images_it_says_so(folder_context):
+    scores = _evaluate(folder_context, held_out=0.0)
+    assert scores.details["chosen"]["by"] == "val"
+    assert "chosen on the validation images" in scores.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("spec", "feature"),
+    [
+        ("pixels", "cls"),
+        ("random:vit_mini/4", "cls.4+cls.3+cls.2+cls.1"),
+        ("random:vit_base/32", "cls+mean"),
+        ("random:resnet18", "cls"),
+    ],
+)
+def test_the_papers_feature_of_each_architecture(folder_context, spec, feature):
+    folder_context.model, folder_context.settings = load_backbone(spec), SETTINGS
+    assert linear._features(folder_context) == [feature]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"epochs": 0}, "at least 1"),
+        ({"rates": [0.0]}, "above 0"),
+        ({"held_out": 1.0}, "no share"),
+        ({"features": ["cls.9"]}, "9 last blocks"),
+    ],
+)
+def test_refusals(folder_context, changes, says):
+    with pytest.raises(InputError, match=says):
+        _evaluate(folder_context, **changes)
+
+
+def test_refuses_a_head_that_does_not_fit(folder_context, tmp_path):
+    torch.save({"linear.weight": torch.zeros(2, 7), "linear.bias": torch.zeros(2)}, tmp_path / "narrow.pth")
+    with pytest.raises(InputError, match="reads 7 numbers per image"):
+        _evaluate(folder_context, head=str(tmp_path / "narrow.pth"))
+    wide = {"linear.weight": torch.zeros(5, 3072), "linear.bias": torch.zeros(5)}
+    torch.save(wide, tmp_path / "classes.pth")
+    with pytest.raises(InputError, match="knows 5 classes, but the data have 2"):
+        _evaluate(folder_context, head=str(tmp_path / "classes.pth"))
+
+
+def test_skipped_training_images_are_counted_and_named(folder_context):
+    broken = Path(folder_context.data) / "train" / "dark" / "dark_00.png"
+    broken.write_text("no image")
+    with pytest.raises(InputError, match="dark_00"):
+        _evaluate(folder_context, cached=False, epochs=1)
+    for cached in (True, False):
+        scores = _evaluate(folder_context, cached=cached, epochs=1, unreadable="skip", resume=False)
+        assert any(line.startswith("1 of 24 images") and "dark_00.png" in line for line in scores.not_comparable)

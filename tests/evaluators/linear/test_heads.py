@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from dinobench.evaluators.linear.heads import LinearHeads, load_head, save_head
+from dinobench.runtime.errors import InputError
+
+CPU = torch.device("cpu")
+
+
+def _batches(steps=6, rows=10, dim=5, classes=3):
+    generator = torch.Generator().manual_seed(1)
+    return [
+        (torch.randn(rows, dim, generator=generator), torch.randint(classes, (rows,), generator=generator))
+        for _ in range(steps)
+    ]
+
+
+def test_every_head_trains_as_alone_under_torch_sgd():
+    rates = [0.01, 0.3, 2.0]
+    heads = LinearHeads(5, 3, rates, CPU, seed=4)
+    lone = []
+    for number, rate in enumerate(rates):
+        layer = nn.Linear(5, 3)
+        with torch.no_grad():
+            layer.weight.copy_(heads.head(number).weight)
+            layer.bias.zero_()
+        optimizer = torch.optim.SGD(layer.parameters(), rate, momentum=0.9)
+        for epoch, (x, y) in enumerate(_batches()):
+            optimizer.param_groups[0]["lr"] = rate / (1 + epoch)
+            optimizer.zero_grad()
+            cross_entropy(layer(x), y).backward()
+            optimizer.step()
+        lone.append(layer)
+    for epoch, (x, y) in enumerate(_batches()):
+        heads.step(x, y, 1 / (1 + epoch))
+    for number, layer in enumerate(lone):
+        torch.testing.assert_close(heads.head(number).weight, layer.weight.detach())
+        torch.testing.assert_close(heads.head(number).bias, layer.bias.detach())
+    x, y = _batches()[0]
+    wanted = torch.stack([layer(x).argmax(1) == y for layer in lone])
+    assert torch.equal(heads.correct(x, y), wanted)
+
+
+def test_restored_heads_go_on_exactly():
+    whole, first, second = (LinearHeads(5, 3, [0.1, 1.0], CPU, seed) for seed in (0, 0, 9))
+    batches = _batches()
+    for x, y in batches:
+        whole.step(x, y, 1.0)
+    for x, y in batches[:3]:
+        first.step(x, y, 1.0)
+    second.restore(first.state())
+    for x, y in batches[3:]:
+        second.step(x, y, 1.0)
+    assert torch.equal(whole.weight, second.weight)
+
+
+def test_a_head_that_blew_up_is_never_right():
+    heads = LinearHeads(5, 3, [0.1, 1.0], CPU)
+    heads.weight[3:] = float("nan")
+    x, y = _batches(rows=100)[0]
+    assert heads.correct(x, y)[0].any()
+    assert not heads.correct(x, y)[1].any()
+
+
+def test_files(tmp_path):
+    head = LinearHeads(5, 3, [0.1], CPU).head(0)
+    save_head(tmp_path / "head.safetensors", head, "cls")
+    assert torch.equal(load_head(tmp_path / "head.safetensors").weight, head.weight)
+    released = {"state_dict": {"module.linear.weight": head.weight, "module.linear.bias": head.bias}, "epoch": 100}
+    torch.save(released, tmp_path / "released.pth")
+    assert torch.equal(load_head(tmp_path / "released.pth").weight, head.weight)
+    torch.save({"fc.weight": head.weight}, tmp_path / "other.pth")
+    with pytest.raises(InputError, match=r"no linear head.*has fc\.weight"):
+        load_head(tmp_path / "other.pth")

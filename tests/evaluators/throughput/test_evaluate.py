@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from dinobench.evaluators.throughput.evaluate import evaluate, forward_seconds
+from dinobench.models.loading.spec import load_backbone
+from dinobench.runtime.errors import InputError
+
+SETTINGS = {"batch": 2, "size": 32, "repeats": 3, "warm_up": 1}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_counts_parameters_and_passes(folder_context, precision):
+    folder_context.model = load_backbone("random:vit_mini/4")
+    folder_context.settings, folder_context.precision = SETTINGS, precision
+    scores = evaluate(folder_context)
+    assert scores.metrics["parameters_m"] == pytest.approx(folder_context.model.parameters / 1e6)
+    assert scores.metrics["images_per_second"] > 0
+    assert len(scores.details["seconds"]) == 3
+    assert "V100" in scores.not_comparable[0]
+
+
+def test_refuses_nothing_to_time(folder_context):
+    folder_context.settings = {**SETTINGS, "repeats": 0}
+    with pytest.raises(InputError, match="at least 1"):
+        evaluate(folder_context)
+
+
+def test_every_pass_is_waited_for():
+    """A device works on when the call has returned; a value that is read has been computed."""
+    read = []
+
+    class Output(torch.Tensor):
+        def item(self):
+            read.append(True)
+            return super().item()
+
+    forward_seconds(
+        lambda images: images.as_subclass(Output), torch.zeros(2, 3), repeats=3, warm_up=1, precision="fp32"
+    )
+    assert len(read) == 4
