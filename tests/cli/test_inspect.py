@@ -9,7 +9,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from dinobench.cli.main import main
-from tests.models.test_load import save_run
+from tests.models.loading.test_spec import save_run
 
 
 def inspect(*arguments: object) -> Result:
