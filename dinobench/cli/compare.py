@@ -32,9 +32,9 @@ def command(a: str, b: str, results: Path, seed: int) -> None:
 
 def _show(comparison: Comparison) -> None:
     one, other, found = comparison.record_a, comparison.record_b, comparison.difference
-    click.echo(f"{one.task}@{one.protocol['name']}, {one.main_metric}, {comparison.images} images{_runs(comparison)}")
-    click.echo(f"  A  {one.model['name']:<40} {comparison.a:7.2f}")
-    click.echo(f"  B  {other.model['name']:<40} {comparison.b:7.2f}")
+    click.echo(f"{one.task}@{one.protocol.name}, {one.main_metric}, {comparison.images} images{_runs(comparison)}")
+    click.echo(f"  A  {one.model.name:<40} {comparison.a:7.2f}")
+    click.echo(f"  B  {other.model.name:<40} {comparison.b:7.2f}")
     verdict = "A and B differ" if found.low > 0 or found.high < 0 else "no difference beyond chance"
     click.echo(
         f"  A - B = {found.value:+.2f}  (95% interval {found.low:+.2f} to {found.high:+.2f}, p = {found.p_value:.3f}): "

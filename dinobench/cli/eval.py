@@ -139,7 +139,7 @@ def _show_data(job: Job) -> None:
 
 
 def _show(record: RunRecord) -> None:
-    name = f"{record.task}@{record.protocol['name']}  {record.model['name']} on {record.data['spec']}"
+    name = f"{record.task}@{record.protocol.name}  {record.model.name} on {record.data.spec}"
     if record.failed:
         click.echo(f"{name}  FAILED: {record.error}")
         return

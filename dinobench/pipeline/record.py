@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dinobench.cards import ModelCard
 from dinobench.pipeline.plan import Job, Plan
-from dinobench.results.records import RunRecord
+from dinobench.results.records import DataInfo, ModelInfo, ProtocolRef, RunRecord, SplitInfo
 
 if TYPE_CHECKING:
     from dinobench.evaluators.base import EvaluationContext, Scores
@@ -33,7 +34,7 @@ def make_record(
 
     scores = scores or Scores({})
     because = (*_reasons(plan, job, scores), *_other_classes(job, context))
-    protocol = {"name": job.protocol.name, "version": job.protocol.version, "hash": job.protocol.hash}
+    protocol = ProtocolRef(job.protocol.name, job.protocol.version, job.protocol.hash)
     return RunRecord(
         task=job.card.name,
         protocol=protocol,
@@ -48,7 +49,7 @@ def make_record(
         intervals=dict(scores.intervals),
         details=scores.details,
         images=scores.images,
-        seconds=context.clock.seconds,
+        seconds=dict(context.clock.seconds),
         peak_memory_bytes=peak_memory_bytes(),
         warnings=tuple(scores.warnings),
         files=tuple(os.path.relpath(file, context.output.parents[1]) for file in scores.files),
@@ -92,20 +93,28 @@ def _main_metric(job: Job, scores: Scores) -> str:
     return job.card.main_metric
 
 
-def _describe_model(model: LoadedBackbone, card: ModelCard | None) -> dict[str, Any]:
-    return {
-        "name": model.name,
-        "spec": model.spec,
-        "card": card.name if card else "",
-        "family": model.family,
-        "architecture": model.architecture,
-        "sha256": model.sha256,
-        "source": model.source,
-        "parameters": model.parameters,
-        "preprocessing": dataclasses.asdict(model.preprocessing),
+def _describe_model(model: LoadedBackbone, card: ModelCard | None) -> ModelInfo:
+    return ModelInfo(
+        name=model.name,
+        sha256=model.sha256,
+        spec=model.spec,
+        card=card.name if card else "",
+        family=model.family,
+        architecture=model.architecture,
+        source=model.source,
+        parameters=model.parameters,
+        preprocessing=dataclasses.asdict(model.preprocessing),
+    )
+
+
+def _describe_data(job: Job, context: EvaluationContext) -> DataInfo:
+    splits = {
+        split: SplitInfo(manifest.sha256, manifest.images, manifest.classes)
+        for split, manifest in context.manifests.items()
     }
+    return DataInfo(job.data, job.card.layout, short_data_name(job.data), splits)
 
 
-def _describe_data(job: Job, context: EvaluationContext) -> dict[str, Any]:
-    splits = {split: dataclasses.asdict(manifest) for split, manifest in context.manifests.items()}
-    return {"spec": job.data, "layout": job.card.layout, "splits": splits}
+def short_data_name(spec: str) -> str:
+    """The last part of a data SPEC; of `.` and `..` the folder that they mean."""
+    return Path(spec).name or Path(spec).expanduser().resolve().name

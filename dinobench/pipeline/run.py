@@ -154,8 +154,8 @@ def _context(plan: Plan, job: Job, model: LoadedBackbone, output: Path, device: 
     from dinobench.evaluators.base import EvaluationContext
 
     run = plan.run
-    about = {"name": model.name, "sha256": model.sha256}
-    name = run_name(job.card.name, job.protocol.name, about, _data_place(job.data), job.deviations)
+    place = _data_place(job.data)
+    name = run_name(job.card.name, job.protocol.name, model.name, model.sha256, place, job.deviations)
     return EvaluationContext(
         task=job.card.name,
         model=model,

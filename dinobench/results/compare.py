@@ -89,7 +89,7 @@ def _pairs(a: str, b: str, folder: Path) -> list[tuple[_Scored, _Scored]]:
 def _records(name: str, folder: Path) -> list[_Scored]:
     if name.endswith(".json"):
         return [_Scored((read_record(Path(name)),), Path(name).parent)]
-    found = [record for record in RecordStore(folder) if name in (record.model["name"], record.model["spec"])]
+    found = [record for record in RecordStore(folder).runs() if name in (record.model.name, record.model.spec)]
     if not found:
         raise InputError(f"no record of model {name!r} under {folder}; give a record's .json file, or score the model")
     groups: dict[str, list[RunRecord]] = {}
@@ -101,14 +101,14 @@ def _records(name: str, folder: Path) -> list[_Scored]:
 
 def _but_for_seeds(record: RunRecord) -> str:
     """What runs of one figure have in common: all but seeds, and random weights, which follow from theirs."""
-    weights = record.model["sha256"] if record.model.get("family") != "random" else ""
+    weights = record.model.sha256 if record.model.family != "random" else ""
     return repr((_what(record), sorted(_changed(record).items()), weights))
 
 
 def _what(record: RunRecord) -> tuple[object, ...]:
-    splits = record.data.get("splits", {})
-    digests = tuple((name, splits[name]["sha256"]) for name in sorted(splits))
-    return record.task, record.protocol["hash"], digests
+    splits = record.data.splits
+    digests = tuple((name, splits[name].sha256) for name in sorted(splits))
+    return record.task, record.protocol.hash, digests
 
 
 def _changed(record: RunRecord) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def per_image_values(record: RunRecord, folder: Path) -> dict[str, float]:
             return values
     raise InputError(
         f"{record.name} holds no per-image values; run `dinobench eval --task {record.task} --model "
-        f"{record.model['spec']} --data {record.data['spec']} --set predictions=true` again"
+        f"{record.model.spec} --data {record.data.spec} --set predictions=true` again"
     )
 
 
@@ -170,8 +170,8 @@ def _read_values(path: Path) -> dict[str, float] | None:
 
 def _notes(one: RunRecord, other: RunRecord) -> tuple[str, ...]:
     notes = []
-    if (one.task, one.protocol["hash"]) != (other.task, other.protocol["hash"]):
-        names = " and ".join(f"{record.task}@{record.protocol['name']}" for record in (one, other))
+    if (one.task, one.protocol.hash) != (other.task, other.protocol.hash):
+        names = " and ".join(f"{record.task}@{record.protocol.name}" for record in (one, other))
         notes.append(f"different protocols: {names}")
     if _what(one)[2] != _what(other)[2]:
         notes.append("different data: the digests of the image sets differ")

@@ -1,8 +1,9 @@
-"""Run records: one JSON file per task, model and protocol, written atomically."""
+"""Run records: one JSON file per task, model, protocol, data and settings, written atomically."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -12,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_text_atomically
@@ -20,28 +23,92 @@ SCHEMA = 1
 RECORDS = Path("results/records")
 """Where runs write, and tables read, unless told otherwise."""
 
+FAILED = ".failed.json"
+_LONGEST_NAME = 200  # bytes; file systems take 255, and files of the run are named after it
+
+
+@dataclass(frozen=True)
+class ProtocolRef:
+    """Which protocol a record follows; equal hashes mean equal settings."""
+
+    name: str
+    version: int = 0
+    hash: str = ""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """The network of a record.
+
+    Attributes:
+        name: short, for tables.
+        spec: what the user asked for.
+        card: the published model that it is, empty where it is none.
+        sha256: of the tensors, whatever file they came in.
+        source: the file or the remote name.
+        preprocessing: size, crop, mean, std, interpolation.
+        choices: what was chosen among several, assumed or dropped when it was loaded, one line each.
+        epoch: of the training that wrote the weights, where the file says it.
+    """
+
+    name: str
+    sha256: str
+    spec: str = ""
+    card: str = ""
+    family: str = ""
+    architecture: str = ""
+    source: str = ""
+    parameters: int = 0
+    preprocessing: dict[str, Any] = field(default_factory=dict)
+    choices: tuple[str, ...] = ()
+    epoch: int | None = None
+
+
+@dataclass(frozen=True)
+class SplitInfo:
+    """The images of one split: digest of the manifest, how many images, how many classes."""
+
+    sha256: str
+    images: int = 0
+    classes: int = 0
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """The images of a record.
+
+    Attributes:
+        spec: what the user asked for.
+        name: short, for tables; empty in old records.
+        splits: by name.
+    """
+
+    spec: str
+    layout: str = ""
+    name: str = ""
+    splits: dict[str, SplitInfo] = field(default_factory=dict)
+
 
 @dataclass(frozen=True)
 class RunRecord:
     """Everything needed to trust, repeat and place one figure.
 
     Attributes:
-        task, protocol: names; `protocol` holds name, version and hash.
+        task: name of its card.
         metrics: figures by name; `intervals` their 95% bootstrap bounds.
-        model: name, spec, card, family, architecture, sha256 of the tensors, source, parameters, preprocessing.
-        data: spec, and per split the manifest's digest, images and classes.
         settings: every setting of the run, seeds included.
         seconds: wall time by phase; `images_per_second` of the forward pass where the task measured it.
         comparable: whether the figure may stand beside the published one; `because` says why not.
         error: one line where the task failed; then there are no metrics.
         deviations: the settings among them that may move the figure and are not the defaults.
+        processes: how many shared the work.
     """
 
     task: str
-    protocol: dict[str, Any]
+    protocol: ProtocolRef
     main_metric: str
-    model: dict[str, Any]
-    data: dict[str, Any]
+    model: ModelInfo
+    data: DataInfo
     settings: dict[str, Any]
     date: str
     device: str
@@ -58,6 +125,7 @@ class RunRecord:
     because: tuple[str, ...] = ()
     error: str = ""
     deviations: dict[str, Any] = field(default_factory=dict)
+    processes: int = 1
     schema: int = SCHEMA
 
     @property
@@ -66,47 +134,70 @@ class RunRecord:
         return bool(self.error)
 
     @property
+    def value(self) -> float | None:
+        """The main figure."""
+        return self.metrics.get(self.main_metric)
+
+    @property
     def name(self) -> str:
         """File name without suffix: task, protocol, model, weights' digest, data, and settings that are not default."""
-        return run_name(
-            self.task, str(self.protocol["name"]), self.model, f"{self.data_name}-{self.data_digest}", self.deviations
-        )
+        data = f"{self.data_name}-{self.data_digest}"
+        return run_name(self.task, self.protocol.name, self.model.name, self.model.sha256, data, self.deviations)
 
     @property
     def data_name(self) -> str:
-        """Last part of the data's SPEC."""
-        return Path(str(self.data.get("spec", ""))).name
+        """Short name of the data: the last part of the SPEC in old records."""
+        return self.data.name or Path(self.data.spec).name
 
     @property
     def data_digest(self) -> str:
         """First digits of the digest of all splits' manifests; empty where no data were read."""
-        manifests = "".join(split["sha256"] for split in self.data.get("splits", {}).values())
+        manifests = "".join(split.sha256 for split in self.data.splits.values())
         return _short_digest(manifests) if manifests else ""
+
+    @property
+    def run_key(self) -> str:
+        """Equal for copies of one run: task, protocol, weights, data digest and settings."""
+        about = [self.task, self.protocol.hash, self.model.sha256, self.data_digest, self.settings, self.deviations]
+        about += [self.error]
+        return json.dumps(about, sort_keys=True, default=str)
 
     def to_json(self) -> str:
         """Indented JSON; figures that are not numbers (NaN, infinite) become null."""
-        return json.dumps(_finite(dataclasses.asdict(self)), indent=2, allow_nan=False) + "\n"
+        raw = dataclasses.asdict(self)
+        raw["intervals"] = {name: bounds for name, bounds in self.intervals.items() if all(map(math.isfinite, bounds))}
+        return json.dumps(_finite(raw), indent=2, allow_nan=False) + "\n"
 
 
 def run_name(
-    task: str, protocol: str, model: Mapping[str, Any], data: str, deviations: Mapping[str, Any] | None = None
+    task: str, protocol: str, model: str, sha256: str, data: str, deviations: Mapping[str, Any] | None = None
 ) -> str:
-    """What tells one run from another, as a file name.
+    """What tells one run from another, as a file name; a name too long for file systems ends in its digest.
 
     Args:
         task: its name.
         protocol: its name.
-        model: its "name" and "sha256".
+        model: its short name.
+        sha256: of the model's tensors.
         data: what tells the data.
         deviations: settings that may move the figure and are not the defaults: without any, nothing is added.
     """
-    changed = f"set-{_short_digest(json.dumps(deviations, sort_keys=True))}" if deviations else ""
-    parts = (f"{task}@{protocol}", str(model["name"]), str(model["sha256"])[:8], data, changed)
-    return "--".join(re.sub(r"[^\w.@+-]+", "-", part).strip("-") for part in parts if part)
+    changed = f"set-{_short_digest(json.dumps(deviations, sort_keys=True, default=str))}" if deviations else ""
+    parts = (f"{task}@{protocol}", model, sha256[:8], data, changed)
+    name = "--".join(re.sub(r"[^\w.@+-]+", "-", part).strip("-") for part in parts if part)
+    stored = name.encode("utf-8", "surrogateescape")
+    if len(stored) <= _LONGEST_NAME:
+        return name
+    return f"{stored[: _LONGEST_NAME - 10].decode('utf-8', 'ignore')}--{_short_digest(name)}"
 
 
 def _short_digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+
+
+@functools.cache
+def _decoder() -> msgspec.json.Decoder[RunRecord]:
+    return msgspec.json.Decoder(RunRecord)
 
 
 def record_from_json(text: str, where: str) -> RunRecord:
@@ -116,31 +207,59 @@ def record_from_json(text: str, where: str) -> RunRecord:
         InputError: not a record, or one of a newer schema; `where` names the file.
     """
     try:
-        raw = json.loads(text)
-        if raw["schema"] > SCHEMA:
-            raise InputError(f"record {where} has schema {raw['schema']}, newer than {SCHEMA}; update dinobench")
-        raw["intervals"] = {name: (low, high) for name, (low, high) in raw["intervals"].items()}
-        raw.update((name, tuple(raw[name])) for name in ("warnings", "files", "because"))
-        return RunRecord(**raw)
-    except (ValueError, KeyError, TypeError) as error:
+        record = _decoder().decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
         raise InputError(f"{where} is not a run record ({error}); move it out of the results folder") from error
+    if record.schema > SCHEMA:
+        raise InputError(f"record {where} has schema {record.schema}, newer than {SCHEMA}; update dinobench")
+    return record
 
 
 class RecordStore:
-    """A folder of records; a later run of the same task, protocol, weights, data and settings replaces the earlier."""
+    """A folder of records; a later run of the same task, protocol, weights, data and settings replaces the earlier.
+
+    A failed run never replaces a good one: it lies beside it as NAME.failed.json until the same run succeeds.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def add(self, record: RunRecord) -> Path:
-        """Write `record` and return its path."""
-        path = self.folder / f"{record.name}.json"
+        """Write `record` and return its path; a good record removes the failed ones of the same run."""
+        path = self.folder / f"{record.name}{FAILED if record.failed else '.json'}"
         write_text_atomically(path, record.to_json())
+        if not record.failed:
+            self._forget_failures(record)
         return path
 
     def __iter__(self) -> Iterator[RunRecord]:
         for path in sorted(self.folder.glob("*.json")):
             yield read_record(path)
+
+    def runs(self) -> list[RunRecord]:
+        """Every run once: of the copies of a run the newest; says how many copies there are."""
+        kept: dict[str, RunRecord] = {}
+        copies = 0
+        for record in self:
+            earlier = kept.get(record.run_key)
+            copies += earlier is not None
+            if earlier is None or record.date > earlier.date:
+                kept[record.run_key] = record
+        if copies:
+            notice(
+                f"{self.folder} holds {copies} further {'copies' if copies > 1 else 'copy'} of runs that are there; "
+                "each run counts once"
+            )
+        return list(kept.values())
+
+    def _forget_failures(self, record: RunRecord) -> None:
+        """Remove the failed records of the run that `record` repeats with success."""
+        start = re.sub(r"[^\w.@+-]+", "-", f"{record.task}@{record.protocol.name}")
+        for path in self.folder.glob(f"{start}--*{FAILED}"):
+            failure = read_record(path)
+            same = failure.model.sha256 == record.model.sha256 and failure.data.spec == record.data.spec
+            if same and failure.deviations == record.deviations:
+                path.unlink(missing_ok=True)
 
 
 def read_record(path: Path) -> RunRecord:

@@ -34,7 +34,7 @@ def write_report(results: Path, output: Path, runs: Path = Path("runs")) -> Path
         InputError: there is neither a record nor a run to report on.
     """
     warn_if_missing(results, "the report is of the runs alone")
-    records = list(RecordStore(results))
+    records = RecordStore(results).runs()
     logs = sorted(runs.glob("*/log.jsonl"))
     if not records and not logs:
         raise InputError(f"nothing to report: no records in {results} and no runs in {runs}")
@@ -64,13 +64,13 @@ def _curve(log: Path, output: Path, records: Sequence[RunRecord]) -> Picture | N
 def baselines(records: Sequence[RunRecord], run: Path) -> dict[str, float]:
     """k-NN figures of raw pixels and random networks on the data on which `run` was scored, by model name."""
     scored = [record for record in records if record.task == "knn" and not record.failed]
-    own = {_data(record) for record in scored if Path(str(record.model["spec"])).resolve() == run.resolve()}
-    untrained = [record for record in scored if record.model.get("family") in UNTRAINED and _data(record) in own]
-    return {str(record.model["name"]): record.metrics[record.main_metric] or 0.0 for record in untrained}
+    own = {_data(record) for record in scored if Path(record.model.spec).resolve() == run.resolve()}
+    untrained = [record for record in scored if record.model.family in UNTRAINED and _data(record) in own]
+    return {record.model.name: record.metrics[record.main_metric] or 0.0 for record in untrained}
 
 
 def _data(record: RunRecord) -> str:
-    return str(record.data.get("spec"))
+    return record.data.spec
 
 
 def _copied(record: RunRecord, results: Path, output: Path) -> Iterable[Picture]:
@@ -81,7 +81,7 @@ def _copied(record: RunRecord, results: Path, output: Path) -> Iterable[Picture]
         target = Path("pictures") / record.name / source.name
         (output / target).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, output / target)
-        caption = f"{record.task}@{record.protocol['name']}, {record.model['name']}: {source.stem}"
+        caption = f"{record.task}@{record.protocol.name}, {record.model.name}: {source.stem}"
         yield Picture(caption, target.as_posix())
 
 

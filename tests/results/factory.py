@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from dinobench.results.records import RunRecord
 
 
@@ -29,4 +31,4 @@ def make_record(**changes: Any) -> RunRecord:
         "metrics": {"top1": 74.46, "top5": 88.0},
         "comparable": True,
     }
-    return RunRecord(**{**values, **changes})
+    return msgspec.convert({**values, **{key: msgspec.to_builtins(value) for key, value in changes.items()}}, RunRecord)

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def test_a_second_run_replaces_the_first_and_other_weights_stand_beside(tmp_path
     first = make_record()
     store.add(first)
     store.add(make_record(metrics={"top1": 1.0}))
-    store.add(make_record(model={**first.model, "sha256": "ef" * 32}))
+    store.add(make_record(model=dataclasses.replace(first.model, sha256="ef" * 32)))
     assert sorted(record.metrics["top1"] or 0 for record in store) == [1.0, 74.46]
 
 

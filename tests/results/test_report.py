@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def test_the_page_shows_tables_records_curves_and_pictures(tmp_path: Path) -> No
 
 def test_a_run_is_drawn_beside_the_baselines_on_its_data(tmp_path: Path) -> None:
     def knn(name: str, spec: str, family: str, data: str) -> RunRecord:
-        model = {**make_record().model, "name": name, "spec": spec, "family": family}
+        model = dataclasses.replace(make_record().model, name=name, spec=spec, family=family)
         return make_record(model=model, data={"spec": data})
 
     run = tmp_path / "runs" / "mine"

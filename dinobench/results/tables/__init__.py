@@ -15,7 +15,7 @@ def build_tables(
     name: str, results: Path, *, tasks_dir: Path | None = None, models_dir: Path | None = None
 ) -> list[Table]:
     """The table called `name` ("2" to "9", "all", ...), filled from the records in `results`."""
-    specs, records = select_tables(name), list(RecordStore(results))
+    specs, records = select_tables(name), RecordStore(results).runs()
     tasks, models, published = load_tasks(tasks_dir), load_models(models_dir), packaged("results/published")
     return [build_table(spec, read_published(published / spec.csv), records, tasks, models) for spec in specs]
 

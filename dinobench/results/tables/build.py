@@ -117,7 +117,7 @@ def _published_row(
     cell: Cell,
     models: Mapping[str, ModelCard],
 ) -> int | None:
-    card = models.get(str(record.model.get("card", "")))
+    card = models.get(record.model.card)
     for row in card.rows if card else ():
         if row.table == spec.name:
             for index, values in enumerate(published):
@@ -127,13 +127,13 @@ def _published_row(
 
 
 def _add_own(own: dict[tuple[str, ...], list[OwnRow]], record: RunRecord, cell: Cell) -> None:
-    protocol, name = str(record.protocol["name"]), str(record.model["name"])
-    key = (name, str(record.model["sha256"]), record.data_name, protocol, *cell.row.values())
+    protocol, name = record.protocol.name, record.model.name
+    key = (name, record.model.sha256, record.data_name, protocol, *cell.row.values())
     rows = own.setdefault(key, [])
     row = next((row for row in rows if row.takes(record, cell.column)), None)
     if row is None:  # also for a run of other settings, whose figure must not hide the first
-        parameters = float(record.model.get("parameters", 0)) / 1e6
-        architecture = str(record.model["architecture"])
+        parameters = record.model.parameters / 1e6
+        architecture = record.model.architecture
         row = OwnRow(name, architecture, protocol, record.data_name, record.data_digest, parameters, cell.row)
         rows.append(row)
     row.digest = row.digest or record.data_digest

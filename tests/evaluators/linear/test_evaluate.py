@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from dinobench.evaluators.linear.evaluate import evaluate
 from dinobench.evaluators.linear import evaluate as linear
+from dinobench.evaluators.linear.evaluate import evaluate
 from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.errors import InputError
 
