@@ -12,7 +12,7 @@ from typing import Any
 _VERBS = {
     "train": "dinobench.training",
     "evaluate": "dinobench.pipeline",
-    "load_backbone": "dinobench.models.loading.spec",
+    "load_backbone": "dinobench.pipeline",
     "tables": "dinobench.results.tables",
 }
 __all__ = ["evaluate", "load_backbone", "tables", "train"]

@@ -20,6 +20,8 @@ from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
 
 Card = TypeVar("Card")
+CODE_SETTING = "family_file"
+"""Names a Python file: the one setting that a card may not state."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +114,12 @@ class ModelCard:
     """One published model.
 
     Attributes:
-        weights: a URL, "not released", or "random:ARCHITECTURE".
+        weights: an address, "not released", "random:ARCHITECTURE", or a path from the card's folder.
         because: why the weights are not to be had, where they are not.
         sha256: digest of the published file or its first digits (as torch.hub names carry), empty where none is known.
         figures: published figures outside the paper's tables, each {"value": ..., "source": ...}.
+        file: the card's own file.
+        note: one line where this card replaces a built-in one of its name.
     """
 
     name: str
@@ -131,6 +135,13 @@ class ModelCard:
     rows: tuple[Row, ...] = ()
     figures: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    file: str = ""
+    note: str = ""
+
+    @property
+    def local(self) -> bool:
+        """Whether the weights are a path on this disk."""
+        return self.released and not self.random and "://" not in self.weights
 
     @property
     def released(self) -> bool:
@@ -150,7 +161,11 @@ def load_tasks(extra: Path | None = None) -> dict[str, TaskCard]:
 
 def load_models(extra: Path | None = None) -> dict[str, ModelCard]:
     """All model cards by name, in alphabetical order."""
-    return {name: _model(name, raw, path) for name, (raw, path) in _read_all("reference_models", extra).items()}
+    cards = {name: _model(name, raw, path) for name, (raw, path) in _read_all("reference_models", extra).items()}
+    return {
+        name: dataclasses.replace(card, note=_replaced("reference_models", name, card.file))
+        for name, card in cards.items()
+    }
 
 
 def select_tasks(
@@ -194,6 +209,14 @@ def _read_all(folder: str, extra: Path | None) -> dict[str, tuple[dict[str, Any]
     return dict(sorted(found.items()))
 
 
+def _replaced(folder: str, name: str, file: str) -> str:
+    """A line where a card stands in the place of a built-in one; empty where it does not."""
+    built_in = packaged(folder) / f"{name}.toml"
+    if not built_in.is_file() or Path(file).resolve() == built_in.resolve():
+        return ""
+    return f"card {file} replaces the built-in card {name}"
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -215,7 +238,11 @@ def _task(name: str, raw: dict[str, Any], path: Path) -> TaskCard:
 
 def _model(name: str, raw: dict[str, Any], path: Path) -> ModelCard:
     raw["rows"] = tuple(_row(row, path) for row in raw.get("rows", ()))
-    return _build(ModelCard, {"name": name, **raw}, path)
+    if CODE_SETTING in raw.get("settings", {}):
+        raise InputError(
+            f"card {path} names {CODE_SETTING}; a card is data: give the file by --set {CODE_SETTING}=FILE"
+        )
+    return dataclasses.replace(_build(ModelCard, {"name": name, **raw}, path), file=str(path))
 
 
 def _row(raw: dict[str, Any], path: Path) -> Row:

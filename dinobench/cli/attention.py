@@ -41,10 +41,10 @@ def command(
     from dinobench.evaluators.attention_segmentation.pictures import blend, draw_attention
     from dinobench.evaluators.common.bounds import check_counts
     from dinobench.metrics.attention_mask import enlarge
-    from dinobench.pipeline.plan import make_plan
-    from dinobench.pipeline.run import load_model
+    from dinobench.pipeline.model import ModelRequest, resolve_model
+    from dinobench.pipeline.plan import asked_settings, make_plan
     from dinobench.runtime.console import progress
-    from dinobench.runtime.device import pick_device
+    from dinobench.runtime.device import pick_device, prepare_device
     from dinobench.runtime.settings import parse_pairs
 
     check_share(share, "--share")
@@ -54,8 +54,9 @@ def command(
     if video:
         _refuse_other_sizes(images)
     plan = make_plan("voc-attention", model, settings=changes)
-    loaded, _ = load_model(plan)
     device = pick_device(plan.run["device"])
+    prepare_device(device)
+    loaded = resolve_model(ModelRequest(plan.model, asked_settings(plan))).backbone
     loaded.backbone.to(device).eval()
     strip = []
     names = [path.stem for path in images]

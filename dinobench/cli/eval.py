@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dinobench.cli.options import MODELS_DIR, SETTINGS, TASKS_DIR, not_empty
+from dinobench.cli.options import CARD, MODEL_NAME, MODELS_DIR, SETTINGS, TASKS_DIR, not_empty
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dinobench.cards import ModelCard
-    from dinobench.pipeline import Job, Plan
+    from dinobench.pipeline import Job, ModelRequest, Plan
     from dinobench.results.records import RunRecord
 
 
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write records here; - is stdout.")
 @click.option("--dry-run", is_flag=True, help="Say what would run and on which data; load nothing.")
 @SETTINGS
+@CARD
+@MODEL_NAME
 @TASKS_DIR
 @MODELS_DIR
 def command(
@@ -51,6 +53,8 @@ def command(
     json_file: Path | None,
     dry_run: bool,
     settings: tuple[str, ...],
+    card: str,
+    model_name: str,
     tasks_dir: Path | None,
     models_dir: Path | None,
 ) -> None:
@@ -68,7 +72,8 @@ def command(
     changes = parse_pairs(settings)
     if dry_run:
         plan = pipeline.make_plan(tasks, model, data, protocol, changes, tasks_dir=tasks_dir)
-        _show_plan(plan, load_models(models_dir), output)
+        request = pipeline.ModelRequest(plan.model, plan.model_settings, card, model_name, models_dir)
+        _show_plan(plan, request, load_models(models_dir), output)
         return
     quiet = json_file is not None and str(json_file) == "-"
     for target in (output / "record.json", *([json_file] if json_file and not quiet else [])):
@@ -82,6 +87,8 @@ def command(
         changes,
         tasks_dir=tasks_dir,
         models_dir=models_dir,
+        card=card,
+        name=model_name,
         report=lambda record: None if quiet else _show(record),
     )
     if not records:
@@ -94,13 +101,13 @@ def command(
         sys.exit(1)
 
 
-def _show_plan(plan: Plan, cards: Mapping[str, ModelCard], output: Path) -> None:
-    from dinobench.pipeline import refuse_missing_model
+def _show_plan(plan: Plan, request: ModelRequest, cards: Mapping[str, ModelCard], output: Path) -> None:
+    from dinobench.pipeline.model import refuse_missing_model
     from dinobench.runtime.errors import InputError
 
     click.echo(f"model   {plan.model}")
     try:
-        refuse_missing_model(plan, cards)
+        refuse_missing_model(request, cards)
     except InputError as error:
         click.echo(f"  missing: {error}")
     for job in plan.jobs:
@@ -147,6 +154,8 @@ def _show(record: RunRecord) -> None:
     for metric, value in record.metrics.items():
         mark = "*" if metric == record.main_metric else " "
         click.echo(f" {mark} {metric:<24} {_figure(value)}{_interval(record, metric)}")
+    for choice in record.model.choices:
+        click.echo(f"   model: {choice}")
     for warning in record.warnings:
         click.echo(f"   warning: {warning}")
     verdict = "yes" if record.comparable else f"no, because {'; '.join(record.because)}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dinobench.cli.options import SETTINGS, not_empty
+from dinobench.cli.options import MODELS_DIR, SETTINGS, not_empty
 
 if TYPE_CHECKING:
     from dinobench.features.entry import Entry
@@ -88,14 +88,23 @@ def prune(keys: tuple[str, ...], everything: bool, older_than: float | None, sto
 @click.option("--feature", default="cls", show_default=True, help="cls, mean, cls.N, or a sum such as cls.2+cls+mean.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="File: .npy, .safetensors or .parquet.")
 @SETTINGS
+@MODELS_DIR
 def export(
-    model: str, data: str, split: str, layout: str | None, feature: str, output: Path, settings: tuple[str, ...]
+    model: str,
+    data: str,
+    split: str,
+    layout: str | None,
+    feature: str,
+    output: Path,
+    settings: tuple[str, ...],
+    models_dir: Path | None,
 ) -> None:
     """Write the features of a data set's split to a file."""
     from dinobench.data.open import open_dataset
     from dinobench.features.export import check_format, export_features
     from dinobench.features.store import ExtractionSettings, FeatureStore
-    from dinobench.models.loading.spec import MODEL_SETTINGS, load_backbone
+    from dinobench.models.loading.spec import MODEL_SETTINGS
+    from dinobench.pipeline.model import load_backbone
     from dinobench.pipeline.plan import RUN_SETTINGS
     from dinobench.runtime.device import pick_device, prepare_device
     from dinobench.runtime.settings import override, parse_pairs
@@ -104,7 +113,8 @@ def export(
     chosen = override({**RUN_SETTINGS, **MODEL_SETTINGS}, parse_pairs(settings), "features export")
     device = pick_device(chosen["device"])
     prepare_device(device)
-    loaded = load_backbone(model, settings=chosen)
+    asked = {key: value for key, value in chosen.items() if value != MODEL_SETTINGS.get(key, value)}
+    loaded = load_backbone(model, settings=asked, models_dir=models_dir)
     images = open_dataset(data, split, layout)
     how = ExtractionSettings(device, chosen["batch_size"], chosen["workers"], chosen["precision"], chosen["compile"])
     matrix = FeatureStore().features(loaded, images, feature, how)

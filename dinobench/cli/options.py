@@ -20,6 +20,10 @@ TASKS_DIR = click.option(
 MODELS_DIR = click.option(
     "--models-dir", type=click.Path(path_type=Path), help="Folder with further model cards (./reference_models too)."
 )
+CARD = click.option(
+    "--card", default="", help="The published model that a file is; none for no card; default: recognized."
+)
+MODEL_NAME = click.option("--name", "model_name", default="", help="Name of the model in tables and records.")
 RESULTS = click.option(
     "--results",
     type=click.Path(path_type=Path),

@@ -86,6 +86,13 @@ def make_plan(
     return Plan(spec, jobs, run, model_settings)
 
 
+def asked_settings(plan: Plan) -> dict[str, Any]:
+    """The model's settings that the user gave, so that a card's own hold for the others."""
+    from dinobench.models.loading.spec import MODEL_SETTINGS
+
+    return {key: value for key, value in plan.model_settings.items() if value != MODEL_SETTINGS[key]}
+
+
 def _job(card: TaskCard, protocol: Protocol, data: str, changes: Mapping[str, Any], shared: Mapping[str, Any]) -> Job:
     defaults = _defaults(card, protocol)
     settings = override(defaults, _known(changes, defaults), f"{card.name}@{protocol.name}")

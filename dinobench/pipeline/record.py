@@ -7,13 +7,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dinobench.cards import ModelCard
+from dinobench.pipeline.model import ResolvedModel
 from dinobench.pipeline.plan import Job, Plan
 from dinobench.results.records import DataInfo, ModelInfo, ProtocolRef, RunRecord, SplitInfo
 
 if TYPE_CHECKING:
     from dinobench.evaluators.base import EvaluationContext, Scores
-    from dinobench.models.loading.spec import LoadedBackbone
 
 _MODEL_CHANGES = ("image_size", "resize", "depth", "norm_eps", "weights")  # others only tell how to read the file
 
@@ -22,7 +21,7 @@ def make_record(
     plan: Plan,
     job: Job,
     context: EvaluationContext,
-    card: ModelCard | None,
+    model: ResolvedModel,
     scores: Scores | None = None,
     error: str = "",
 ) -> RunRecord:
@@ -33,13 +32,13 @@ def make_record(
     from dinobench.runtime.stamp import environment, now
 
     scores = scores or Scores({})
-    because = (*_reasons(plan, job, scores), *_other_classes(job, context))
+    because = (*_reasons(plan, job, scores), *_other_classes(job, context), *filter(None, [model.unverified]))
     protocol = ProtocolRef(job.protocol.name, job.protocol.version, job.protocol.hash)
     return RunRecord(
         task=job.card.name,
         protocol=protocol,
         main_metric=_main_metric(job, scores),
-        model=_describe_model(context.model, card),
+        model=_describe_model(model),
         data=_describe_data(job, context),
         settings={**plan.run, **plan.model_settings, **job.settings},
         date=now(),
@@ -93,17 +92,19 @@ def _main_metric(job: Job, scores: Scores) -> str:
     return job.card.main_metric
 
 
-def _describe_model(model: LoadedBackbone, card: ModelCard | None) -> ModelInfo:
+def _describe_model(resolved: ResolvedModel) -> ModelInfo:
+    model = resolved.backbone
     return ModelInfo(
         name=model.name,
         sha256=model.sha256,
         spec=model.spec,
-        card=card.name if card else "",
+        card=resolved.card.name if resolved.card else "",
         family=model.family,
         architecture=model.architecture,
         source=model.source,
         parameters=model.parameters,
         preprocessing=dataclasses.asdict(model.preprocessing),
+        choices=resolved.notes,
     )
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dinobench.cards import ModelCard, load_models
-from dinobench.pipeline.plan import Job, Plan, make_plan
+from dinobench.pipeline.model import ModelRequest, ResolvedModel, resolve_model
+from dinobench.pipeline.plan import Job, Plan, asked_settings, make_plan
 from dinobench.pipeline.record import make_record
 from dinobench.results.records import RECORDS, RecordStore, RunRecord, run_name
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.signals import StoppedError
-from dinobench.runtime.suggest import did_you_mean
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +32,8 @@ def evaluate(
     *,
     tasks_dir: Path | None = None,
     models_dir: Path | None = None,
+    card: str = "",
+    name: str = "",
     report: Callable[[RunRecord], None] = lambda record: None,
 ) -> list[RunRecord]:
     """Run every task on one model and write a record of each.
@@ -50,20 +50,24 @@ def evaluate(
         settings: overrides of the protocol's, the model's or the run's settings.
         tasks_dir: folder with further task cards.
         models_dir: folder with further model cards.
+        card: the published model that a file is; "none" for no card; by default it is recognized.
+        name: of the model in tables and records; by default the file's or the card's.
         report: called with each record as soon as it is written.
 
     Raises:
         InputError: bad input. With several tasks, one that fails is recorded and the others still run.
     """
-    from dinobench.runtime.device import pick_device
+    from dinobench.runtime.device import pick_device, prepare_device
     from dinobench.runtime.processes import process_group, rank
 
     plan = make_plan(tasks, model, data, protocol, settings, tasks_dir=tasks_dir)
-    loaded, card = load_model(plan, models_dir)
+    prepare_device(pick_device(plan.run["device"]))
+    model_request = ModelRequest(plan.model, asked_settings(plan), card, name, models_dir)
+    resolved = resolve_model(model_request)
     records = []
     with process_group(pick_device(plan.run["device"])) as device:
         for job in plan.jobs:
-            record = _attempt(plan, job, _context(plan, job, loaded, output, device), card, output)
+            record = _attempt(plan, job, _context(plan, job, resolved.backbone, output, device), resolved, output)
             if rank() == 0:
                 RecordStore(output).add(record)
                 report(record)
@@ -71,79 +75,19 @@ def evaluate(
     return records
 
 
-def load_model(plan: Plan, models_dir: Path | None = None) -> tuple[LoadedBackbone, ModelCard | None]:
-    """The plan's model and its card, if `plan.model` names one.
-
-    Raises:
-        InputError: the weights cannot be had or do not fit.
-    """
-    from dinobench.models.loading.spec import MODEL_SETTINGS, load_backbone
-    from dinobench.runtime.device import pick_device, prepare_device
-
-    prepare_device(pick_device(plan.run["device"]))
-    cards = load_models(models_dir)
-    card = cards.get(plan.model)
-    refuse_missing_model(plan, cards)
-    if card is None or card.random:
-        loaded = load_backbone(card.weights if card else plan.model, settings=plan.model_settings)
-        return loaded, card or _card_of_random(loaded, cards.values())
-    asked = {key: value for key, value in plan.model_settings.items() if value != MODEL_SETTINGS[key]}
-    loaded = load_backbone(str(_fetched(card)), settings={**card.settings, **asked})
-    return dataclasses.replace(loaded, name=card.name, spec=card.name), card
-
-
-def refuse_missing_model(plan: Plan, cards: Mapping[str, ModelCard]) -> None:
-    """Say before anything is loaded that a card's weights or a file are not there.
-
-    Raises:
-        InputError: what is missing, which name was probably meant, or how to get the weights.
-    """
-    from dinobench.models.loading.checkpoint_file import checkpoint_path
-    from dinobench.models.loading.spec import is_path
-
-    card = cards.get(plan.model)
-    if card is not None:
-        if not card.random:
-            _fetched(card)
-        return
-    hint = did_you_mean(plan.model, cards)
-    if hint and not {":", "/"} & set(plan.model) and not Path(plan.model).exists():
-        raise InputError(f"no model {plan.model!r}: no such file, run directory or card; {hint}")
-    if is_path(plan.model):
-        checkpoint_path(plan.model, str(plan.model_settings["which"]))
-
-
-def _fetched(card: ModelCard) -> Path:
-    """The file of a card's weights; InputError where it is not here."""
-    from dinobench.models.loading.download import cached_weights
-
-    if not card.released:
-        raise InputError(f"the weights of {card.name} are not released: {card.because}")
-    path = cached_weights(card.name, card.weights)
-    if path is None:
-        raise InputError(f"the weights of {card.name} are not here; run `dinobench models fetch {card.name}` first")
-    return path
-
-
-def _card_of_random(loaded: LoadedBackbone, cards: Iterable[ModelCard]) -> ModelCard | None:
-    """The card of random weights in the architecture of a `random:` model."""
-    drawn = (card for card in cards if card.random and card.architecture == loaded.architecture)
-    return next(drawn, None) if loaded.family == "random" else None
-
-
-def _attempt(plan: Plan, job: Job, context: EvaluationContext, card: ModelCard | None, output: Path) -> RunRecord:
+def _attempt(plan: Plan, job: Job, context: EvaluationContext, model: ResolvedModel, output: Path) -> RunRecord:
     """The job's record; a job on its own that fails raises, one among others is recorded as failed."""
     alone = len(plan.jobs) == 1
     try:
-        return _run(plan, job, context, card)
+        return _run(plan, job, context, model)
     except StoppedError:
         raise
     except InputError as error:
         if alone:
             raise
-        return make_record(plan, job, context, card, error=str(error))
+        return make_record(plan, job, context, model, error=str(error))
     except Exception as error:
-        record = make_record(plan, job, context, card, error=f"{type(error).__name__}: {error}")
+        record = make_record(plan, job, context, model, error=f"{type(error).__name__}: {error}")
         if alone:
             RecordStore(output).add(record)
             raise
@@ -181,7 +125,7 @@ def _data_place(spec: str) -> str:
     return f"{folder.name}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
 
-def _run(plan: Plan, job: Job, context: EvaluationContext, card: ModelCard | None) -> RunRecord:
+def _run(plan: Plan, job: Job, context: EvaluationContext, model: ResolvedModel) -> RunRecord:
     from dinobench.evaluators.base import find_evaluator
     from dinobench.runtime.processes import rank
     from dinobench.runtime.seeds import seed_everything
@@ -192,7 +136,7 @@ def _run(plan: Plan, job: Job, context: EvaluationContext, card: ModelCard | Non
         scores = find_evaluator(job.card.evaluator)(context)
     if rank() == 0:
         _draw_galleries(scores)
-    return make_record(plan, job, context, card, scores)
+    return make_record(plan, job, context, model, scores)
 
 
 def _draw_galleries(scores: Scores) -> None:

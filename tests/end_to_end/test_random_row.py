@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dinobench.pipeline.plan import make_plan
-from dinobench.pipeline.run import load_model
+from dinobench.pipeline.model import ModelRequest, resolve_model
 
 
 @pytest.mark.parametrize(
@@ -19,5 +18,5 @@ from dinobench.pipeline.run import load_model
     ],
 )
 def test_random_weights_have_the_card_of_their_architecture(model: str, card: str | None) -> None:
-    _, found = load_model(make_plan("knn", model=model, data="mini"))
+    found = resolve_model(ModelRequest(model)).card
     assert (found and found.name) == card

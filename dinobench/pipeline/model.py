@@ -1,0 +1,167 @@
+"""The one door from what a user calls a model to a loaded network."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dinobench.cards import ModelCard, load_models
+from dinobench.pipeline.weights import CardMatch, check_digest, local_weights, recognize
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.suggest import did_you_mean, unknown
+
+if TYPE_CHECKING:
+    from dinobench.models.loading.loaded import LoadedBackbone
+
+NO_CARD = "none"
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """What a user asks for.
+
+    Attributes:
+        spec: Model SPEC: a card, a file, a run directory, `timm:NAME`, `hf:NAME`, `torchvision:NAME`, `random:ARCH` or
+            `pixels`.
+        settings: changes to the model's settings.
+        card: the published model that a file is; "none" for no card; "" to recognize it.
+        name: in tables and records, "" for the file's or the card's.
+        models_dir: folder with further cards.
+    """
+
+    spec: str
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    card: str = ""
+    name: str = ""
+    models_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class ResolvedModel:
+    """A loaded network and the published model that it is.
+
+    Attributes:
+        notes: how it was recognized, one line each, for output and record.
+        unverified: why its figure must not stand beside a published one; empty where nothing speaks against it.
+    """
+
+    backbone: LoadedBackbone
+    card: ModelCard | None = None
+    notes: tuple[str, ...] = ()
+    unverified: str = ""
+
+
+def load_backbone(
+    spec: str | Path, *, settings: Mapping[str, Any] | None = None, models_dir: Path | str | None = None
+) -> LoadedBackbone:
+    """Load what a model SPEC names: a card, a file, a run directory or a library's network.
+
+    Raises:
+        InputError: nothing there, weights that are not the card's, or a checkpoint that does not fit.
+    """
+    folder = Path(models_dir) if models_dir is not None else None
+    return resolve_model(ModelRequest(str(spec), settings or {}, models_dir=folder)).backbone
+
+
+def resolve_model(request: ModelRequest) -> ResolvedModel:
+    """Load the model of a request.
+
+    Raises:
+        InputError: as `load_backbone`; or a card that is not known.
+    """
+    cards = load_models(request.models_dir)
+    refuse_missing_model(request, cards)
+    resolved = _from_card(request, cards) if request.spec in cards else _from_spec(request, cards)
+    if request.name:
+        resolved = dataclasses.replace(resolved, backbone=dataclasses.replace(resolved.backbone, name=request.name))
+    return resolved
+
+
+def refuse_missing_model(request: ModelRequest, cards: Mapping[str, ModelCard]) -> None:
+    """Say before anything is loaded that a card's weights or a file are not there.
+
+    Raises:
+        InputError: what is missing, which name was probably meant, or how to get the weights.
+    """
+    from dinobench.models.loading.checkpoint_file import checkpoint_path
+    from dinobench.models.loading.spec import is_path
+
+    if request.card not in ("", NO_CARD, *cards):
+        raise unknown("card", request.card, {*cards, NO_CARD})
+    card = cards.get(request.spec)
+    if card is not None:
+        if not card.random:
+            _card_file(card, request)
+        return
+    hint = did_you_mean(request.spec, cards)
+    if hint and not {":", "/"} & set(request.spec) and not Path(request.spec).exists():
+        raise InputError(f"no model {request.spec!r}: no such file, run directory or card; {hint}")
+    if is_path(request.spec):
+        checkpoint_path(request.spec, str(request.settings.get("which", "last")))
+
+
+def _from_card(request: ModelRequest, cards: Mapping[str, ModelCard]) -> ResolvedModel:
+    card = cards[request.spec]
+    notes = (card.note,) if card.note else ()
+    if card.random:
+        return ResolvedModel(_load(card.weights, request.settings), card, notes, card.note)
+    path = _card_file(card, request)
+    own = card.local and not card.sha256
+    match = CardMatch(card, f"weights of your card {card.file}") if own else check_digest(card, path)
+    loaded = _load(str(path), {**card.settings, **request.settings})
+    loaded = dataclasses.replace(loaded, name=card.name, spec=card.name)
+    return ResolvedModel(loaded, card, (*notes, match.note), match.unverified or card.note)
+
+
+def _from_spec(request: ModelRequest, cards: Mapping[str, ModelCard]) -> ResolvedModel:
+    match = _match_of_file(request, cards)
+    if match is None:
+        loaded = _load(request.spec, request.settings)
+        return ResolvedModel(loaded, _card_of_random(loaded, cards.values()))
+    loaded = _load(request.spec, {**match.card.settings, **request.settings})
+    if not match.certain and loaded.architecture != match.card.architecture:
+        return ResolvedModel(_load(request.spec, request.settings))
+    notes = tuple(note for note in (match.card.note, match.note) if note)
+    named = dataclasses.replace(loaded, name=match.card.name)
+    return ResolvedModel(named, match.card, notes, match.unverified or match.card.note)
+
+
+def _match_of_file(request: ModelRequest, cards: Mapping[str, ModelCard]) -> CardMatch | None:
+    """The card of a file: named by the user, else recognized; None for a run, a library's network or no card."""
+    path = Path(request.spec).expanduser()
+    if request.card == NO_CARD or not path.is_file():
+        return None
+    if request.card:
+        found = check_digest(cards[request.card], path)
+        return dataclasses.replace(found, note=f"card {request.card} named by you; {found.note}")
+    return recognize(path, cards.values())
+
+
+def _card_file(card: ModelCard, request: ModelRequest) -> Path:
+    """The file of a card's weights; InputError where it is not here."""
+    from dinobench.models.loading.download import cached_weights
+
+    trusted = request.models_dir is not None and Path(card.file).parent.resolve() == request.models_dir.resolve()
+    if (local := local_weights(card, trusted)) is not None:
+        return local
+    if not card.released:
+        raise InputError(f"the weights of {card.name} are not released: {card.because}")
+    path = cached_weights(card.name, card.weights)
+    if path is None:
+        raise InputError(f"the weights of {card.name} are not here; run `dinobench models fetch {card.name}` first")
+    return path
+
+
+def _card_of_random(loaded: LoadedBackbone, cards: Iterable[ModelCard]) -> ModelCard | None:
+    """The card of random weights in the architecture of a `random:` model."""
+    drawn = (card for card in cards if card.random and card.architecture == loaded.architecture)
+    return next(drawn, None) if loaded.family == "random" else None
+
+
+def _load(spec: str, settings: Mapping[str, Any]) -> LoadedBackbone:
+    from dinobench.models.loading.spec import MODEL_SETTINGS, load_backbone
+
+    return load_backbone(spec, settings={**MODEL_SETTINGS, **settings})

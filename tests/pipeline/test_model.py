@@ -1,0 +1,126 @@
+"""The one door from a model's name to a network: cards, digests, files by path."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from dinobench.cards import load_models
+from dinobench.models.loading.spec import load_backbone as load_plain
+from dinobench.pipeline.model import ModelRequest, load_backbone, resolve_model
+from dinobench.runtime.errors import InputError
+
+CARD = (
+    'title = "Mine"\nmethod = "DINO"\narchitecture = "vit_tiny/16"\nfamily = "dino"\nsource = "me"\nlicense = "MIT"\n'
+)
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkpoint in the released layout, and an empty cache."""
+    monkeypatch.setenv("DINOBENCH_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "dino_mini_pretrain.pth"
+    torch.save(load_plain("random:vit_tiny/16").backbone.state_dict(), path)
+    return path
+
+
+def cards(folder: Path, name: str = "dino_mini", **fields: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    lines = "".join(f'{key} = "{value}"\n' for key, value in fields.items())
+    (folder / f"{name}.toml").write_text(CARD + lines)
+    return folder
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def fetched(weights: Path, tmp_path: Path) -> Path:
+    """The file where `models fetch` would have put it."""
+    place = tmp_path / "cache" / "weights" / "dino_mini.pth"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(weights, place)
+    return place
+
+
+def test_another_file_under_a_cards_name_is_refused(weights: Path, tmp_path: Path) -> None:
+    fetched(weights, tmp_path)
+    folder = cards(tmp_path / "cards", weights="https://nowhere.invalid/dino_mini_pretrain.pth", sha256="0" * 64)
+    with pytest.raises(InputError, match="is not the file of card dino_mini"):
+        resolve_model(ModelRequest("dino_mini", models_dir=folder))
+
+
+def test_a_card_without_a_digest_is_not_verified_and_a_second_file_is_noticed(weights: Path, tmp_path: Path) -> None:
+    place = fetched(weights, tmp_path)
+    folder = cards(tmp_path / "cards", weights="https://nowhere.invalid/dino_mini_pretrain.pth")
+    first = resolve_model(ModelRequest("dino_mini", models_dir=folder))
+    assert first.unverified == "weights of dino_mini are not verified"
+    assert digest(place) in first.notes[0]
+    torch.save(load_plain("random:vit_tiny/16", settings={"init_seed": 1}).backbone.state_dict(), place)
+    second = resolve_model(ModelRequest("dino_mini", models_dir=folder))
+    assert "they differ" in second.notes[0]
+
+
+@pytest.mark.parametrize("name", ["dino_mini_pretrain.pth", "renamed.pth"])
+def test_a_released_file_by_path_is_known_by_its_digest(weights: Path, tmp_path: Path, name: str) -> None:
+    path = weights.rename(tmp_path / name)
+    url = "https://nowhere.invalid/dino_mini_pretrain.pth"
+    folder = cards(tmp_path / "cards", weights=url, sha256=digest(path)[:16])
+    found = resolve_model(ModelRequest(str(path), models_dir=folder))
+    assert (found.card and found.card.name, found.backbone.name) == ("dino_mini", "dino_mini")
+    assert found.unverified == ""
+    assert found.notes == ("taken for dino_mini by its sha256; --card none undoes it",)
+    alone = resolve_model(ModelRequest(str(path), card="none", name="mine", models_dir=folder))
+    assert (alone.card, alone.backbone.name) == (None, "mine")
+
+
+def test_a_released_name_needs_the_architecture_as_well(weights: Path, tmp_path: Path) -> None:
+    folder = cards(tmp_path / "cards", weights="https://nowhere.invalid/dino_mini_pretrain.pth")
+    found = resolve_model(ModelRequest(str(weights), models_dir=folder))
+    assert found.notes == ("taken for dino_mini by its name; --card none undoes it",)
+    assert found.unverified == "weights of dino_mini are not verified"
+    torch.save(load_plain("random:vit_tiny/8").backbone.state_dict(), weights)
+    assert resolve_model(ModelRequest(str(weights), models_dir=folder)).card is None
+
+
+def test_a_card_named_by_the_user_is_checked(weights: Path, tmp_path: Path) -> None:
+    url = "https://nowhere.invalid/other.pth"
+    folder = cards(tmp_path / "cards", weights=url, sha256="0" * 64)
+    with pytest.raises(InputError, match="is not the file of card dino_mini"):
+        resolve_model(ModelRequest(str(weights), card="dino_mini", models_dir=folder))
+    with pytest.raises(InputError, match="did you mean dino_mini"):
+        resolve_model(ModelRequest(str(weights), card="dino_mino", models_dir=folder))
+
+
+def test_a_card_of_ones_own_names_a_file_beside_it(weights: Path, tmp_path: Path) -> None:
+    folder = cards(tmp_path / "cards", name="mine", weights=f"../{weights.name}")
+    model = load_backbone("mine", models_dir=folder)
+    assert (model.name, model.architecture) == ("mine", "vit_tiny/16")
+
+
+def test_a_card_of_the_working_directory_names_no_file_outside_its_folder(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cards(tmp_path / "reference_models", name="mine", weights=f"../{weights.name}")
+    with pytest.raises(InputError, match="outside its folder"):
+        load_backbone("mine")
+
+
+def test_a_card_never_names_code(tmp_path: Path) -> None:
+    folder = cards(tmp_path / "cards", weights="random:vit_tiny/16")
+    with (folder / "dino_mini.toml").open("a") as stream:
+        stream.write('[settings]\nfamily_file = "conf.py"\n')
+    with pytest.raises(InputError, match="names family_file"):
+        load_models(folder)
+
+
+def test_a_card_that_replaces_a_built_in_one_says_so(tmp_path: Path) -> None:
+    folder = cards(tmp_path / "cards", name="dino_vits16", weights="random:vit_tiny/16")
+    found = resolve_model(ModelRequest("dino_vits16", models_dir=folder))
+    assert found.notes == (f"card {folder / 'dino_vits16.toml'} replaces the built-in card dino_vits16",)
+    assert found.unverified == found.notes[0]
