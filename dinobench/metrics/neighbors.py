@@ -28,6 +28,10 @@ class Neighbors:
     similarities: Tensor
     indices: Tensor
 
+    def to(self, device: torch.device) -> Neighbors:
+        """The same on `device`."""
+        return Neighbors(self.similarities.to(device), self.indices.to(device))
+
     def without(self, rows: Tensor) -> Neighbors:
         """Drop bank row `rows[i]` (M,) from the list of query i, or its last neighbor where that row is not listed."""
         listed = self.indices == rows.to(self.indices.device)[:, None]

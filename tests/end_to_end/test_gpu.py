@@ -46,6 +46,10 @@ def test_features_are_extracted_and_classified(task, kind, tmp_path, monkeypatch
     _equal_figures(task, "digits", tmp_path, settings, kind)
 
 
+def test_query_expansion(tmp_path):
+    _equal_figures("roxford@dino", "mini", tmp_path, lambda device: {"expansion": 3, "device": device})
+
+
 @pytest.mark.parametrize("kind", ["cuda", "mps"])
 @pytest.mark.parametrize("task", TWINS)
 def test_tasks_on_twins(task, kind, tmp_path):

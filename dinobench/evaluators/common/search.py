@@ -112,10 +112,12 @@ def _by_faiss(queries: Tensor, bank: Bank, k: int) -> Neighbors:
         import faiss
     except ImportError as error:
         raise InputError("search=faiss needs faiss; install dinobench[cpu] or, with a GPU, dinobench[gpu]") from error
+    if k == 0:  # the share of a process where there are more processes than shards
+        return Neighbors(queries.new_empty(len(queries), 0), queries.new_empty((len(queries), 0), dtype=torch.int64))
     index: Any = faiss.IndexFlatIP(queries.shape[1])
     if queries.device.type == "cuda" and hasattr(faiss, "StandardGpuResources"):  # which faiss-cpu lacks
         index = faiss.index_cpu_to_all_gpus(index)
     for block in bank.blocks(BANK_ROWS):
-        index.add(normalize(block, dim=1).numpy())
+        index.add(normalize(block, dim=1).cpu().numpy())
     similarities, indices = index.search(queries.cpu().numpy(), k)
-    return Neighbors(torch.from_numpy(similarities), torch.from_numpy(indices))
+    return Neighbors(torch.from_numpy(similarities), torch.from_numpy(indices)).to(queries.device)

@@ -143,7 +143,7 @@ def _learn(features: FeatureMatrix | None, centered: bool) -> Whitening | None:
 def _found(context: EvaluationContext, database: Database, queries: Matrix) -> NDArray[np.int64]:
     """(copies, results) ids, best first: those that count, or the first few where all do."""
     count, method = context.settings["top"] or SHOWN, context.settings["search"]
-    return database.nearest(queries, count, method, context.device).indices.cpu().numpy()
+    return database.nearest(queries, count, method, context.device).indices.numpy()
 
 
 def _located(

@@ -149,7 +149,7 @@ def evaluate(context: EvaluationContext) -> Scores:
     test = train if settings["leave_one_out"] else labeled_features(context, "val", everything)
     require_same_classes(train, test)
     scores = Scores({}, images={"train": len(train.labels), "val": len(test.labels)})
-    scores.warnings += [line for line in {train.skipped, test.skipped} if line]
+    scores.warnings += [line for line in dict.fromkeys((train.skipped, test.skipped)) if line]
     scores.not_comparable += scores.warnings
     for feature in settings["features"]:
         draws = [_predict(context, train, test, feature, draw) for draw in range(settings["draws"])]

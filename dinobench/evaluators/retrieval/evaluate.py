@@ -159,7 +159,7 @@ def _export(
     """Write ranks.npy, as `dinobench score retrieval` reads it, and rankings.json, as the gallery does."""
     depth = min(len(truth.database), DEPTH) if context.settings["distractors"] else len(truth.database)
     found = _nearest(context, database, queries, depth)
-    similarities, ids = found.similarities.cpu().numpy(), found.indices.cpu().numpy()
+    similarities, ids = found.similarities.numpy(), found.indices.numpy()
     with atomic_path(context.output / "ranks.npy") as path, path.open("wb") as stream:
         np.save(stream, ids.T.astype(np.int32))
     rows = [

@@ -13,6 +13,7 @@ from dinobench.evaluators.common.search import RowsInMemory, search
 from dinobench.metrics.screens import Bf16Screen, BytesScreen
 from dinobench.runtime.errors import InputError
 from tests.features.stored import stored
+from tests.pretend_gpu import pretend_gpu
 
 CPU = torch.device("cpu")
 QUERIES = torch.randn(9, 16, generator=torch.Generator().manual_seed(1))
@@ -40,23 +41,27 @@ def test_every_way_finds_the_same(bank, k, method, where):
     assert torch.equal(found.indices, _wanted(k).indices)
 
 
-def _one_of_many(rank, processes, port, bank, k, answers):
+def _one_of_many(rank, processes, port, bank, k, method, answers):
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=processes)
-    answers.put(search(QUERIES, bank, k, "blocks", CPU).indices.numpy())
+    answers.put(search(QUERIES, bank, k, method, CPU).indices.numpy())
     dist.barrier()
     dist.destroy_process_group()
 
 
-@pytest.mark.parametrize(("processes", "k"), [(2, 7), (3, 60), (7, 5)])
-def test_processes_merge_exactly(bank, processes, k):
+@pytest.mark.parametrize(
+    ("processes", "k", "method"), [(2, 7, "blocks"), (3, 60, "blocks"), (7, 5, "blocks"), (7, 5, "faiss")]
+)
+def test_processes_merge_exactly(bank, processes, k, method):
+    if method == "faiss":
+        pytest.importorskip("faiss")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     context = multiprocessing.get_context("fork")
     answers = context.Queue()
     started = [
-        context.Process(target=_one_of_many, args=(rank, processes, port, bank, k, answers))
+        context.Process(target=_one_of_many, args=(rank, processes, port, bank, k, method, answers))
         for rank in range(processes)
     ]
     for process in started:
@@ -95,3 +100,11 @@ def test_looks_before_exact_products_find_the_same(monkeypatch):
     for other in found[1:]:
         torch.testing.assert_close(found[0].similarities, other.similarities)
         assert torch.equal(found[0].indices, other.indices)
+
+
+def test_faiss_answers_on_the_device_that_asked():
+    pytest.importorskip("faiss")
+    with pretend_gpu():
+        found = search(QUERIES, RowsInMemory(BANK), 3, "faiss", torch.device("cuda"))
+        assert found.indices.device.type == found.similarities.device.type == "cuda"
+        assert torch.equal(found.indices.cpu(), _wanted(3).indices)

@@ -155,6 +155,13 @@ def test_unreadable_images(context):
     assert scores.not_comparable
 
 
+def test_training_images_that_cannot_be_read_are_named_first(context):
+    for split in ("train", "val"):
+        (Path(context.data) / split / "dark" / "dark_03.png").write_bytes(b"broken")
+    lines = _evaluate(context, unreadable="skip").warnings
+    assert ["data/train" in line for line in lines] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [({"main_k": 5}, "main_k = 5 is not among"), ({"ks": [3, 25]}, "k <= 24"), ({"temperatures": [0.0]}, "above 0")],

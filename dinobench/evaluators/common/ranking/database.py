@@ -65,8 +65,11 @@ class Database:
         return positions
 
     def nearest(self, queries: Matrix, count: int, method: str, device: torch.device) -> Neighbors:
-        """The `count` nearest of each query (q, k), nearest first; see `dinobench.evaluators.common.search`."""
-        return search(torch.from_numpy(queries), self, min(count, len(self)), method, device)
+        """The `count` nearest of each query (q, k), nearest first, in memory of the CPU as all else here is.
+
+        See `dinobench.evaluators.common.search`.
+        """
+        return search(torch.from_numpy(queries), self, min(count, len(self)), method, device).to(torch.device("cpu"))
 
     def rows(self, ids: NDArray[np.int64]) -> Matrix:
         """The descriptors of any array of ids: (..., k)."""
