@@ -5,8 +5,10 @@ import pytest
 from dinobench.cards import load_tasks, select_tasks
 from dinobench.evaluators.base import find_evaluator
 from dinobench.results.tables.build import read_published
-from dinobench.results.tables.specs import SPECS
+from dinobench.results.tables.specs import load_tables
 from dinobench.runtime.errors import InputError
+
+TABLES = load_tables()
 
 PUBLISHED = Path(__file__).parents[1] / "results" / "published"
 CARD = """
@@ -35,7 +37,7 @@ def test_every_packaged_task_can_run_and_stands_in_a_real_column(name: str) -> N
     card = load_tasks()[name]
     assert callable(find_evaluator(card.evaluator))
     for cell in card.cells:
-        published = read_published(PUBLISHED / SPECS[cell.table].csv)
+        published = read_published(TABLES[cell.table].path)
         assert cell.column in published[0]
         assert any(cell.row.items() <= row.items() for row in published)
 

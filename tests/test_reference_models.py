@@ -1,16 +1,16 @@
 """The packaged model cards, held against the published tables."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from dinobench.cards import ModelCard, load_models, packaged
 from dinobench.models.loading.family import all_families
 from dinobench.results.tables.build import read_published
-from dinobench.results.tables.specs import SPECS
+from dinobench.results.tables.specs import load_tables
 
-PUBLISHED = Path(__file__).parents[1] / "results" / "published"
+SPECS = load_tables()
+
 MODELS = load_models()
 FAMILIES = {family.name for family in all_families()}
 TABLES = ("2", "3", "4", "5", "6", "10", "figure4")
@@ -18,7 +18,7 @@ TABLES = ("2", "3", "4", "5", "6", "10", "figure4")
 
 def matches(card: ModelCard, table: str) -> list[list[int]]:
     """For each row that the card names in `table`, the published lines that its key fits."""
-    published = read_published(PUBLISHED / SPECS[table].csv)
+    published = read_published(SPECS[table].path)
     wanted = [row.key.items() for row in card.rows if row.table == table]
     return [[index for index, line in enumerate(published) if key <= line.items()] for key in wanted]
 
@@ -38,7 +38,7 @@ def test_every_published_system_has_exactly_one_card(table: str) -> None:
     for name, card in MODELS.items():
         for (index,) in matches(card, table):
             owners.setdefault(index, []).append(name)
-    published = read_published(PUBLISHED / SPECS[table].csv)
+    published = read_published(SPECS[table].path)
     assert {index: len(names) for index, names in owners.items()} == dict.fromkeys(range(len(published)), 1), owners
 
 
@@ -73,7 +73,9 @@ def test_names_are_lower_case_words_that_a_shell_takes() -> None:
     assert all(re.fullmatch(r"[a-z0-9_]{1,32}", path.stem) for path in packaged("reference_models").glob("*.toml"))
 
 
-@pytest.mark.parametrize("line", read_published(PUBLISHED / "released_checkpoints.csv"), ids=lambda line: line["name"])
+@pytest.mark.parametrize(
+    "line", read_published(packaged("results/published") / "released_checkpoints.csv"), ids=lambda line: line["name"]
+)
 def test_every_released_checkpoint_of_the_paper_has_its_card(line: dict[str, str]) -> None:
     card = MODELS[line["name"]]
     assert card.weights == f"https://dl.fbaipublicfiles.com/dino/{line['url_path']}"

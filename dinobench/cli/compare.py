@@ -35,13 +35,19 @@ def _show(comparison: Comparison) -> None:
     click.echo(f"{one.task}@{one.protocol.name}, {one.main_metric}, {comparison.images} images{_runs(comparison)}")
     click.echo(f"  A  {one.model.name:<40} {comparison.a:7.2f}")
     click.echo(f"  B  {other.model.name:<40} {comparison.b:7.2f}")
-    verdict = "A and B differ" if found.low > 0 or found.high < 0 else "no difference beyond chance"
     click.echo(
-        f"  A - B = {found.value:+.2f}  (95% interval {found.low:+.2f} to {found.high:+.2f}, p = {found.p_value:.3f}): "
-        f"{verdict}"
+        f"  A - B = {found.value:+.2f}  (95% interval {found.low:+.2f} to {found.high:+.2f}, "
+        f"p = {_p_value(comparison)}): {comparison.verdict}"
     )
+    if comparison.exact is not None:
+        click.echo(f"  McNemar's exact test: p = {comparison.exact:.3g}")
     for note in comparison.notes:
         click.echo(f"  note: {note}")
+
+
+def _p_value(comparison: Comparison) -> str:
+    plain, corrected = comparison.difference.p_value, comparison.p_value
+    return f"{plain:.3g}" if plain == corrected else f"{plain:.3g}, {corrected:.3g} by Holm's correction"
 
 
 def _runs(comparison: Comparison) -> str:

@@ -20,6 +20,9 @@ TASKS_DIR = click.option(
 MODELS_DIR = click.option(
     "--models-dir", type=click.Path(path_type=Path), help="Folder with further model cards (./reference_models too)."
 )
+TABLES_DIR = click.option(
+    "--tables-dir", type=click.Path(path_type=Path), help="Folder with further table cards (default also ./tables)."
+)
 CARD = click.option(
     "--card", default="", help="The published model that a file is; none for no card; default: recognized."
 )

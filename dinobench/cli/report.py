@@ -6,15 +6,26 @@ from pathlib import Path
 
 import click
 
-from dinobench.cli.options import RESULTS
+from dinobench.cli.options import MODELS_DIR, RESULTS, TABLES_DIR, TASKS_DIR
 
 
 @click.command()
 @RESULTS
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), help="Folder of runs.")
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder for the page and its pictures.")
-def command(results: Path, runs: Path, output: Path) -> None:
+@TASKS_DIR
+@MODELS_DIR
+@TABLES_DIR
+def command(
+    results: Path,
+    runs: Path,
+    output: Path,
+    tasks_dir: Path | None,
+    models_dir: Path | None,
+    tables_dir: Path | None,
+) -> None:
     """Write a static HTML report: tables, records, training curves, pictures."""
     from dinobench.results.report import write_report
 
-    click.echo(f"report in {write_report(results, output, runs)}")
+    page = write_report(results, output, runs, tasks_dir=tasks_dir, models_dir=models_dir, tables_dir=tables_dir)
+    click.echo(f"report in {page}")

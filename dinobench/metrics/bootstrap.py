@@ -19,7 +19,7 @@ class Difference:
     Attributes:
         value: the difference.
         low, high: its 95% interval.
-        p_value: two-sided: twice the share of resamples on the far side of zero.
+        p_value: two-sided: twice (b + 1) / (n + 1), where b of n resamples lie on the far side of zero; never 0.
     """
 
     value: float
@@ -64,8 +64,9 @@ def paired_difference(a: ArrayLike, b: ArrayLike, repeats: int = REPEATS, seed: 
     else:
         means = _resampled_runs(one, other, repeats, seed)
     low, high = np.percentile(means, _PERCENTILES)
-    tail = min((means <= 0).mean(), (means >= 0).mean())
-    return Difference(float(one.mean() - other.mean()), float(low), float(high), min(1.0, 2 * float(tail)))
+    beyond = min(int((means <= 0).sum()), int((means >= 0).sum()))
+    p_value = min(1.0, 2 * (beyond + 1) / (len(means) + 1))
+    return Difference(float(one.mean() - other.mean()), float(low), float(high), p_value)
 
 
 def _resampled_runs(a: NDArray[np.float64], b: NDArray[np.float64], repeats: int, seed: int) -> NDArray[np.float64]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dinobench.cards import TaskCard, load_tasks
 from dinobench.metrics.bootstrap import Difference, paired_difference
 from dinobench.results.records import RecordStore, RunRecord, read_record
+from dinobench.results.verdicts import holm, mcnemar, verdict
 from dinobench.runtime.errors import InputError
 
 _SEEDS = frozenset({"seed", "init_seed"})
@@ -25,6 +28,9 @@ class Comparison:
         difference: with its 95% interval by paired bootstrap, over images and runs.
         images: how many were paired.
         runs: how many records of A and of B, which differ in their seeds.
+        exact: p-value of McNemar's exact test, where both are one run of a classifier.
+        p_value: of the bootstrap, corrected by Holm's method where several comparisons were made.
+        verdict: one sentence.
         notes: in what else the two records differ.
     """
 
@@ -36,9 +42,12 @@ class Comparison:
     images: int
     runs: tuple[int, int]
     notes: tuple[str, ...]
+    exact: float | None = None
+    p_value: float = 1.0
+    verdict: str = ""
 
 
-def compare(a: str, b: str, folder: Path, seed: int = 0) -> list[Comparison]:
+def compare(a: str, b: str, folder: Path, seed: int = 0, *, tasks_dir: Path | None = None) -> list[Comparison]:
     """Compare two record files, or two models on every task and protocol that both have records of.
 
     Records of a model that differ in nothing but seeds count as runs of one figure.
@@ -48,11 +57,22 @@ def compare(a: str, b: str, folder: Path, seed: int = 0) -> list[Comparison]:
         b: likewise.
         folder: of the records, for models and for files that moved with it.
         seed: of the bootstrap.
+        tasks_dir: folder with further task cards.
 
     Raises:
         InputError: nothing to compare, no per-image values, or different images.
     """
-    return [_compare(one, other, seed) for one, other in _pairs(a, b, folder)]
+    found = [_compare(one, other, seed) for one, other in _pairs(a, b, folder)]
+    tasks = load_tasks(tasks_dir)
+    corrected = holm([each.difference.p_value for each in found])
+    return [_judged(each, p_value, tasks) for each, p_value in zip(found, corrected, strict=True)]
+
+
+def _judged(comparison: Comparison, p_value: float, tasks: Mapping[str, TaskCard]) -> Comparison:
+    one, other = comparison.record_a, comparison.record_b
+    evaluator = tasks[one.task].evaluator if one.task in tasks else ""
+    sentence = verdict(p_value, comparison.runs, evaluator, (one.model.family, other.model.family))
+    return replace(comparison, p_value=p_value, verdict=sentence)
 
 
 @dataclass(frozen=True)
@@ -128,9 +148,9 @@ def _compare(mine: _Scored, yours: _Scored, seed: int) -> Comparison:
     found = paired_difference(a, b, seed=seed)
     scaled = Difference(100 * found.value, 100 * found.low, 100 * found.high, found.p_value)
     runs = len(ours), len(theirs)
-    return Comparison(
-        one, other, 100 * float(a.mean()), 100 * float(b.mean()), scaled, len(images), runs, _notes(one, other)
-    )
+    exact = mcnemar(a[0], b[0]) if runs == (1, 1) else None
+    means = 100 * float(a.mean()), 100 * float(b.mean())
+    return Comparison(one, other, *means, scaled, len(images), runs, _notes(one, other), exact)
 
 
 def per_image_values(record: RunRecord, folder: Path) -> dict[str, float]:

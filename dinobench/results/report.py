@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dinobench.cards import ModelCard, TaskCard, load_models, load_tasks
 from dinobench.results.figures.curves import draw_curves, read_log
 from dinobench.results.records import RecordStore, RunRecord, warn_if_missing
-from dinobench.results.tables import build_tables
-from dinobench.results.tables.build import Table
+from dinobench.results.tables.build import Table, build_table, read_published
 from dinobench.results.tables.render import to_html
+from dinobench.results.tables.specs import TableSpec, load_tables
+from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_text_atomically
 
@@ -27,7 +29,15 @@ class Picture:
     path: str
 
 
-def write_report(results: Path, output: Path, runs: Path = Path("runs")) -> Path:
+def write_report(
+    results: Path,
+    output: Path,
+    runs: Path = Path("runs"),
+    *,
+    tasks_dir: Path | None = None,
+    models_dir: Path | None = None,
+    tables_dir: Path | None = None,
+) -> Path:
     """Write `output`/index.html and its pictures; return the page's path.
 
     Raises:
@@ -40,15 +50,23 @@ def write_report(results: Path, output: Path, runs: Path = Path("runs")) -> Path
         raise InputError(f"nothing to report: no records in {results} and no runs in {runs}")
     curves = [picture for log in logs if (picture := _curve(log, output, records))]
     pictures = [picture for record in records for picture in _copied(record, results, output)]
-    tables = [to_html(table) for table in _filled_tables(results, records)]
+    known = load_tasks(tasks_dir), load_models(models_dir)
+    tables = [to_html(table) for table in _filled_tables(load_tables(tables_dir), records, *known)]
     page = output / "index.html"
     write_text_atomically(page, _page(records, tables, curves, pictures))
     return page
 
 
-def _filled_tables(results: Path, records: Sequence[RunRecord]) -> list[Table]:
-    names = [str(number) for number in range(2, 7)] + ["figure4"]
-    return [table for name in names for table in build_tables(name, results)] if records else []
+def _filled_tables(
+    specs: Mapping[str, TableSpec],
+    records: Sequence[RunRecord],
+    tasks: Mapping[str, TaskCard],
+    models: Mapping[str, ModelCard],
+) -> list[Table]:
+    """The tables that a record bears on, each read and built once."""
+    about = {cell.table for record in records if record.task in tasks for cell in tasks[record.task].cells}
+    chosen = [spec for name, spec in specs.items() if name in about]
+    return [build_table(spec, read_published(spec.path), records, tasks, models) for spec in chosen]
 
 
 def _curve(log: Path, output: Path, records: Sequence[RunRecord]) -> Picture | None:
@@ -75,8 +93,13 @@ def _data(record: RunRecord) -> str:
 
 def _copied(record: RunRecord, results: Path, output: Path) -> Iterable[Picture]:
     for file in record.files:
-        source = Path(file) if Path(file).is_absolute() else results / file
-        if source.suffix not in PICTURES or not source.is_file():
+        source = results / file
+        if source.suffix not in PICTURES:
+            continue
+        if not source.resolve().is_relative_to(results.resolve()):
+            notice(f"warning: {record.name} names {file}, which is outside {results}; it is left out of the report")
+            continue
+        if not source.is_file():
             continue
         target = Path("pictures") / record.name / source.name
         (output / target).parent.mkdir(parents=True, exist_ok=True)

@@ -66,3 +66,38 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     path = RecordStore(tmp_path).add(make_record(schema=99))
     with pytest.raises(InputError, match="schema 99, newer than"):
         read_record(path)
+
+
+def test_a_failed_run_never_replaces_a_good_record_and_a_good_one_ends_it(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path)
+    good = store.add(make_record())
+    failed = store.add(make_record(error="disk full", metrics={}))
+    assert failed.name == f"{good.stem}.failed.json"
+    assert read_record(good).metrics["top1"] == 74.46
+    store.add(make_record())
+    assert not failed.exists()
+
+
+def test_copies_of_a_run_count_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = RecordStore(tmp_path)
+    path = store.add(make_record())
+    path.with_name("a (copy).json").write_text(path.read_text())
+    store.add(make_record(deviations={"seed": 1}, settings={"seed": 1}))
+    assert len(store.runs()) == 2
+    assert "each run counts once" in capsys.readouterr().err
+
+
+def test_a_name_too_long_for_the_file_system_is_shortened(tmp_path: Path) -> None:
+    model = dataclasses.replace(make_record().model, name="x" * 240)
+    others = dataclasses.replace(model, name="x" * 240 + "y")
+    paths = {RecordStore(tmp_path).add(make_record(model=each)).name for each in (model, others)}
+    assert len(paths) == 2
+    assert all(len(name) < 230 for name in paths)
+
+
+def test_a_record_with_a_value_of_another_type_is_refused(tmp_path: Path) -> None:
+    text = make_record().to_json().replace('"metrics": {', '"metrics": [')
+    with pytest.raises(InputError, match="not a run record"):
+        record_from_json(text.replace('"top5": 88.0\n  }', '"top5"]'), "x")
+    with pytest.raises(InputError, match="not a run record"):
+        record_from_json("[" * 100_000, "x")

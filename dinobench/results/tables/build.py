@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dinobench.cards import Cell, ModelCard, TaskCard
+from dinobench.results.labels import model_labels
 from dinobench.results.records import RunRecord
 from dinobench.results.tables.specs import FigureColumn, TableSpec
+from dinobench.runtime.errors import InputError
 
 MISSING = "–"
 MINUS = "−"
@@ -25,7 +27,8 @@ class Table:
         notes: footnotes, each starting with its mark.
     """
 
-    name: str
+    title: str
+    source: str
     caption: str
     headings: tuple[str, ...]
     sections: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
@@ -73,9 +76,16 @@ class Footnotes:
 
 
 def read_published(path: Path) -> list[dict[str, str]]:
-    """Rows of a published CSV as dicts of text."""
-    with path.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
+    """Rows of a published CSV as dicts of text.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            return [{name: value or "" for name, value in row.items() if name} for row in csv.DictReader(stream)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"cannot read the published figures in {path}: {error}") from error
 
 
 def build_table(
@@ -89,12 +99,14 @@ def build_table(
 
     Records of different protocols never share a row of their own.
     """
+    records = list(records)
+    labels = model_labels(record.model for record in records)
     placed: dict[tuple[int, str], tuple[RunRecord, str]] = {}
     own: dict[tuple[str, ...], list[OwnRow]] = {}
     for record, cell in _bearing_on(spec, records, tasks):
         index = _published_row(spec, published, record, cell, models) if record.comparable else None
         if index is None:
-            _add_own(own, record, cell)
+            _add_own(own, record, cell, labels)
         elif not record.deviations or (index, cell.column) not in placed:  # the default run before another seed's
             placed[index, cell.column] = (record, cell.metric)
     return _assemble(spec, published, placed, [row for rows in own.values() for row in rows])
@@ -126,8 +138,10 @@ def _published_row(
     return None
 
 
-def _add_own(own: dict[tuple[str, ...], list[OwnRow]], record: RunRecord, cell: Cell) -> None:
-    protocol, name = record.protocol.name, record.model.name
+def _add_own(
+    own: dict[tuple[str, ...], list[OwnRow]], record: RunRecord, cell: Cell, labels: Mapping[str, str]
+) -> None:
+    protocol, name = record.protocol.name, labels[record.model.sha256]
     key = (name, record.model.sha256, record.data_name, protocol, *cell.row.values())
     rows = own.setdefault(key, [])
     row = next((row for row in rows if row.takes(record, cell.column)), None)
@@ -161,7 +175,7 @@ def _assemble(
             _own_cells(spec, row, filled, notes, one_of_many=len(images[row.data]) > 1) for row in own
         ]
     body = tuple((title, tuple(rows)) for title, rows in sections.items())
-    return Table(spec.name, spec.caption, tuple(headings), body, notes.lines())
+    return Table(spec.title, spec.source, spec.caption, tuple(headings), body, notes.lines())
 
 
 def _published_cells(

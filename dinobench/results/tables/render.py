@@ -41,12 +41,7 @@ def render(table: Table, style: str) -> str:
 
 def title(table: Table) -> str:
     """Heading of the table, such as "Table 2. Linear and k-NN ..."."""
-    return f"{_number(table)}. {table.caption}"
-
-
-def _number(table: Table) -> str:
-    """Its name in the paper, such as "Table 2" or "Figure 4"."""
-    return table.name.replace("figure", "Figure ") if table.name.startswith("figure") else f"Table {table.name}"
+    return f"{table.title}. {table.caption}"
 
 
 def to_markdown(table: Table) -> str:
@@ -68,7 +63,7 @@ def _pipe(cells: tuple[str, ...] | list[str]) -> str:
 
 def to_latex(table: Table) -> str:
     r"""A table environment that needs \usepackage{booktabs} and nothing else; LaTeX gives it a number of its own."""
-    width, caption = len(table.headings), f"{table.caption}, after {_number(table)} of Caron et al. (2021)"
+    width, caption = len(table.headings), f"{table.caption}, after {table.title} of {table.source}"
     lines = [r"\begin{table}", r"\centering", rf"\caption{{{_escape(caption)}}}"]
     lines += [rf"\begin{{tabular}}{{{'l' * width}}}", r"\toprule", _latex_row(table.headings)]
     for name, rows in table.sections:

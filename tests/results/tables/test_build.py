@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from dinobench.cards import ModelCard, Row, load_models, load_tasks, packaged
 from dinobench.results.records import RunRecord
 from dinobench.results.tables.build import MISSING, Footnotes, Table, build_table, format_figure, read_published
-from dinobench.results.tables.specs import SPECS
+from dinobench.results.tables.specs import load_tables
 from tests.results.factory import make_record
+
+TABLES = load_tables()
 
 CARD = ModelCard(
     name="dino_vits16",
@@ -24,8 +26,8 @@ CARD = ModelCard(
 
 
 def table2(*records: RunRecord) -> Table:
-    spec = SPECS["2"]
-    published = read_published(packaged("results/published") / spec.csv)
+    spec = TABLES["2"]
+    published = read_published(spec.path)
     return build_table(spec, published, records, load_tasks(), {CARD.name: CARD})
 
 
@@ -83,8 +85,8 @@ def test_records_of_two_protocols_never_share_a_row() -> None:
     ],
 )
 def test_a_model_with_several_rows_fills_the_tasks_own(task: str, classifier: str, column: str, published: str) -> None:
-    spec, model = SPECS["10"], "dino_vits16"
-    figures = read_published(packaged("results/published") / spec.csv)
+    spec, model = TABLES["10"], "dino_vits16"
+    figures = read_published(spec.path)
     records = [make_record(task=task), make_record(task=task, comparable=False)]
     table = build_table(spec, figures, records, load_tasks(), {model: load_models()[model]})
     cells = row(table, "k-NN [a]" if classifier == "k-NN" else classifier, "DINO", "ViT-S/16")
@@ -103,10 +105,10 @@ def test_a_failed_record_fills_nothing() -> None:
     assert table2(make_record(error="disk full")) == table2()
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", TABLES)
 def test_every_published_row_and_figure_is_printed(name: str) -> None:
-    spec = SPECS[name]
-    published = read_published(packaged("results/published") / spec.csv)
+    spec = TABLES[name]
+    published = read_published(spec.path)
     table = build_table(spec, published, [], load_tasks(), {})
     rows = [cells for _, section in table.sections for cells in section]
     assert len(rows) == len(published)

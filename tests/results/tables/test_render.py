@@ -10,11 +10,14 @@ import pytest
 from dinobench.results.tables import tables
 from dinobench.results.tables.build import Table
 from dinobench.results.tables.render import FORMATS, render
-from dinobench.results.tables.specs import SPECS
+from dinobench.results.tables.specs import load_tables
 from dinobench.runtime.errors import InputError
 
+TABLES = load_tables()
+
 TABLE = Table(
-    "2",
+    "Table 2",
+    "Caron et al. (2021)",
     "Odd & ends, 100%",
     ("Method", "k-NN", "ours", "Δ"),
     (("a_b", (("x|y [a]", "74.5", "–", "−0.2"),)), ("", (("[z] <i>", "1.0", "2.0", "+1.0"),))),
@@ -55,7 +58,7 @@ def test_latex_escapes_what_latex_would_read() -> None:
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
 def test_latex_of_every_table_compiles(tmp_path: Path) -> None:
-    body = "".join(tables(name, "latex", tmp_path / "none") for name in SPECS)
+    body = "".join(tables(name, "latex", tmp_path / "none") for name in TABLES)
     document = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n" + body + "\\end{document}\n"
     (tmp_path / "tables.tex").write_text(document)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"]

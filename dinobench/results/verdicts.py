@@ -1,0 +1,60 @@
+"""What a paired comparison allows to say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEVEL = 0.05
+TRAINED = "dinobench"
+"""Family of the checkpoints that `dinobench train` writes."""
+TRAINING_EVALUATORS = frozenset({"finetune", "linear"})
+
+
+def mcnemar(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
+    """Two-sided exact p-value of McNemar's test of two classifiers on the same images.
+
+    Args:
+        a: (M,) 1 where right, 0 where wrong.
+        b: likewise.
+
+    Returns:
+        The p-value; None where the values are not right or wrong.
+    """
+    from scipy.stats import binomtest
+
+    if not np.isin(a, (0, 1)).all() or not np.isin(b, (0, 1)).all():
+        return None
+    only_a, only_b = int(((a == 1) & (b == 0)).sum()), int(((a == 0) & (b == 1)).sum())
+    return float(binomtest(only_a, only_a + only_b, 0.5).pvalue) if only_a + only_b else 1.0
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values corrected for being looked at together (Holm's step-down method), in the order given."""
+    order = np.argsort(p_values)
+    corrected, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = largest
+    return corrected
+
+
+def verdict(p_value: float, runs: tuple[int, int], evaluator: str, families: tuple[str, str]) -> str:
+    """One sentence on A and B.
+
+    Args:
+        p_value: corrected where several comparisons were made.
+        runs: how many seeds stand behind A and B.
+        evaluator: of the task.
+        families: of the two networks.
+    """
+    differ, one_seed = p_value < LEVEL, min(runs) == 1
+    if one_seed and evaluator in TRAINING_EVALUATORS:
+        return "cannot tell from one seed each: this task trains, and the noise of its seed is not in the interval"
+    if not differ:
+        return "no difference beyond chance"
+    if one_seed and TRAINED in families:
+        return "the two networks differ; whether their trainings do cannot be told from one seed each"
+    return "A and B differ"
