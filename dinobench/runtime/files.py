@@ -1,13 +1,17 @@
-"""Files written whole or not at all, and their digests."""
+"""Files written whole or not at all, files read within bounds, and their digests."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
+import stat
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from dinobench.runtime.errors import InputError
 
@@ -74,3 +78,70 @@ def sha256_file(path: Path) -> str:
     """Hex digest of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+LARGEST_TEXT = 1 << 30
+"""Bytes of a JSON, TOML or text file: a list of all ImageNet's files has a tenth of it."""
+
+
+def read_bytes(path: Path, largest: int | None = None) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        InputError: no such file, no permission, a folder, pipe or device, or more than `largest` bytes.
+    """
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError(f"cannot read {path}: it is {_kind(found.st_mode)}; give a file")
+        if largest is not None and found.st_size > largest:
+            raise InputError(f"cannot read {path}: it has {found.st_size} bytes, more than {largest}; is it this file?")
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"cannot read {path}: {reason}; check the path and its permissions") from error
+    except MemoryError as error:
+        raise InputError(f"cannot read {path}: it does not fit into memory") from error
+
+
+def read_text(path: Path) -> str:
+    """The UTF-8 text of a file; a byte order mark is left out, and lines end as Python's do.
+
+    Raises:
+        InputError: it cannot be read, or is no UTF-8 text.
+    """
+    try:
+        text = read_bytes(path, LARGEST_TEXT).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file; InputError where it cannot be read, is no JSON or nested too deep."""
+    return json_value(read_text(path), str(path))
+
+
+def json_value(text: str | bytes, where: str) -> Any:
+    """The value in JSON text that stands in the file `where`; InputError where it is no JSON or nested too deep."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise InputError(f"{where} is nested too deep for JSON; write it again") from error
+    except ValueError as error:
+        raise InputError(f"{where} is not valid JSON ({error}); write it again") from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The table in a TOML file; InputError where it cannot be read, is no TOML or nested too deep."""
+    try:
+        return tomllib.loads(read_text(path))
+    except RecursionError as error:
+        raise InputError(f"{path} is nested too deep for TOML; write it again") from error
+    except ValueError as error:
+        raise InputError(f"{path} is not valid TOML ({error}); correct it") from error
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
+    return next((word for is_kind, word in kinds.items() if is_kind(mode)), "a device")
