@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from dinobench.runtime.errors import InputError
+from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.runtime.signals import StoppedError
 
 _ORDER = ("train", "eval", "tables", "report", "compare", "inspect", "tasks", "models", "recipes", "data")
@@ -24,6 +24,12 @@ class Refusal(click.ClickException):
     def format_message(self) -> str:
         """The message on one line, whatever it was made of."""
         return " ".join(self.message.split())
+
+
+class Failure(Refusal):
+    """A run that failed by itself, shown as one line; exit code 1."""
+
+    exit_code = 1
 
 
 class FolderGroup(click.Group):
@@ -67,6 +73,8 @@ class FolderGroup(click.Group):
             return super().invoke(ctx)
         except InputError as error:
             raise Refusal(str(error)) from error
+        except RunFailedError as error:
+            raise Failure(str(error)) from error
         except StoppedError as stop:
             click.echo(str(stop), err=True)
             ctx.exit(128 + stop.number)

@@ -12,7 +12,7 @@ from dinobench.pipeline.model import ModelRequest, ResolvedModel, resolve_model
 from dinobench.pipeline.plan import Job, Plan, asked_settings, make_plan
 from dinobench.pipeline.record import make_record
 from dinobench.results.records import RECORDS, RecordStore, RunRecord, run_name
-from dinobench.runtime.errors import InputError
+from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.runtime.signals import StoppedError
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ def _attempt(plan: Plan, job: Job, context: EvaluationContext, model: ResolvedMo
             raise
         return make_record(plan, job, context, model, error=str(error))
     except Exception as error:
-        record = make_record(plan, job, context, model, error=f"{type(error).__name__}: {error}")
+        reason = str(error) if isinstance(error, RunFailedError) else f"{type(error).__name__}: {error}"
+        record = make_record(plan, job, context, model, error=reason)
         if alone:
             RecordStore(output).add(record)
             raise

@@ -1,14 +1,15 @@
 """Checkpoints: the released layout, plus what an exact resume needs.
 
 Keys of the released code: `student` (names prefixed with "module."), `teacher`, `optimizer`, `epoch` (finished ones),
-`args`, `dino_loss`. Ours beside them: `iteration` (finished steps), `recipe`, `data`, and the probe's `best`
-and `untrained` accuracy. All are plain values and
-tensors, so that `torch.load(weights_only=True)` reads them.
+`args`, `dino_loss`. Ours beside them: `iteration` (finished steps), `recipe`, `data`, the probe's `best` and
+`untrained` accuracy, and `log`: means of the epoch's lines so far and figures of the steps since the last line. All
+are plain values and tensors, so that `torch.load(weights_only=True)` reads them.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ import torch
 from dinobench.models.loading.load_plan import default_resize
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import atomic_path
-from dinobench.training.objective import CrossEntropy
 from dinobench.training.recipe import Recipe
 from dinobench.training.step import Learner
 
@@ -38,6 +38,7 @@ def state_of(
     data: Mapping[str, Any],
     best: float,
     untrained: float | None = None,
+    log: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Everything that a resumed run needs, on the devices where it lies."""
     return {
@@ -46,12 +47,13 @@ def state_of(
         "optimizer": learner.optimizer.state_dict(),
         "epoch": epoch,
         "args": {**arguments_of(recipe), "data": str(data["spec"])},
-        "dino_loss": loss_state(learner),
+        "dino_loss": learner.objective.checkpoint_state(),
         "iteration": iteration,
         "recipe": recipe.as_dict(),
         "data": dict(data),
         "best": best,
         "untrained": untrained,
+        "log": dict(log or {}),
     }
 
 
@@ -79,12 +81,6 @@ def arguments_of(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def loss_state(learner: Learner) -> dict[str, Any]:
-    """Buffers of the objective: {"center": (1, K)} for the plain recipe, as in the released code."""
-    objective = learner.objective
-    return dict((objective.targets if isinstance(objective, CrossEntropy) else objective).state_dict())
-
-
 def save(state: Mapping[str, Any], path: Path) -> None:
     """Write whole or not at all."""
     with atomic_path(path) as temporary:
@@ -96,7 +92,11 @@ def keep_last_good(folder: Path) -> bool:
     last, good = folder / LAST, folder / LAST_GOOD
     if not last.exists() or good.exists():
         return False
-    os.link(last, good)
+    try:
+        os.link(last, good)
+    except OSError:  # a file system without hard links
+        with atomic_path(good) as temporary:
+            shutil.copyfile(last, temporary)
     return True
 
 
@@ -146,8 +146,7 @@ def restore(state: Mapping[str, Any], learner: Learner, recipe: Recipe, data: Ma
     learner.student.load_state_dict({key.removeprefix(_PREFIX): value for key, value in state["student"].items()})
     learner.teacher.load_state_dict(state["teacher"])
     learner.optimizer.load_state_dict(state["optimizer"])
-    objective = learner.objective
-    (objective.targets if isinstance(objective, CrossEntropy) else objective).load_state_dict(state["dino_loss"])
+    learner.objective.load_checkpoint_state(state["dino_loss"])
 
 
 def _refuse_changes(state: Mapping[str, Any], recipe: Recipe, data: Mapping[str, Any], path: Path) -> None:

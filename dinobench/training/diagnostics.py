@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from dinobench.runtime.errors import InputError
+from dinobench.runtime.errors import RunFailedError
 
 _NEAR = 0.01
 _FEW = 0.05
@@ -105,10 +105,10 @@ def check_finite(loss: float, step: int) -> None:
     """Stop a run that cannot recover.
 
     Raises:
-        InputError: the loss is infinite or no number.
+        RunFailedError: the loss is infinite or no number.
     """
     if not math.isfinite(loss):
-        raise InputError(
+        raise RunFailedError(
             f"the loss is {loss} at step {step}; what was saved before is untouched: go on from there with "
             "--set reschedule=true and a lower base_lr, clipped gradients (clip_grad = 3 or less, 0 is off) or "
             "precision=fp32"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dinobench.runtime.errors import InputError
+from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.training.recipe import load_recipe
 
 LAUNCHERS = ("slurm", "local")
@@ -77,11 +77,11 @@ def outcome(job: Any) -> None:
     """Wait for a job.
 
     Raises:
-        InputError: it failed; names its log.
+        RunFailedError: names its log.
     """
     from submitit.core.utils import FailedJobError, UncompletedJobError
 
     try:
         job.results()
     except (FailedJobError, UncompletedJobError) as error:
-        raise InputError(f"the job failed; see {job.paths.stderr}") from error
+        raise RunFailedError(f"the job failed; see {job.paths.stderr}") from error

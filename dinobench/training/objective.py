@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -61,6 +63,18 @@ class Objective(nn.Module):
     def after_step(self) -> None:
         """Called once per optimizer step, however many micro-batches it took."""
 
+    def figures(self) -> tuple[str, ...]:
+        """The means that the log holds under this objective, by their names in `StepMeans`."""
+        return ("loss", "entropy", "used")
+
+    def checkpoint_state(self) -> dict[str, Any]:
+        """What a checkpoint keeps as `dino_loss`."""
+        return dict(self.state_dict())
+
+    def load_checkpoint_state(self, state: Mapping[str, Any]) -> None:
+        """Put `checkpoint_state` back."""
+        self.load_state_dict(dict(state))
+
 
 class CrossEntropy(Objective):
     """DINO: cross-entropy with centered and sharpened targets.
@@ -87,6 +101,18 @@ class CrossEntropy(Objective):
     def after_step(self) -> None:
         """Let the center follow."""
         self.targets.after_step()
+
+    def figures(self) -> tuple[str, ...]:
+        """The divergence too, which belongs to probabilities."""
+        return ("loss", "entropy", "kl", "used")
+
+    def checkpoint_state(self) -> dict[str, Any]:
+        """{"center": (1, K)} for the plain recipe, as in the released code."""
+        return dict(self.targets.state_dict())
+
+    def load_checkpoint_state(self, state: Mapping[str, Any]) -> None:
+        """See `Objective`."""
+        self.targets.load_state_dict(dict(state))
 
 
 class MeanSquaredError(Objective):

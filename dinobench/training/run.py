@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import signal
 import time
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 
 from dinobench.runtime.device import pick_device, prepare_device
-from dinobench.runtime.errors import InputError
+from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.runtime.processes import (
     barrier,
     max_over_processes,
@@ -28,10 +29,10 @@ from dinobench.training.diagnostics import Diagnosis, diagnose, diagnose_feature
 from dinobench.training.journal import Journal
 from dinobench.training.lock import hold
 from dinobench.training.loss import GLOBAL_VIEWS
-from dinobench.training.means import Means
 from dinobench.training.recipe import Recipe, load_recipe
 from dinobench.training.source import open_source
 from dinobench.training.step import Learner
+from dinobench.training.step_means import PendingSteps, StepMeans, epoch_means
 
 
 def train(
@@ -59,7 +60,8 @@ def train(
         The run directory, with checkpoint.pth, best.pth and log.jsonl.
 
     Raises:
-        InputError: bad recipe, data or directory, a collapse, or a loss that is not finite.
+        InputError: bad recipe, data or directory.
+        RunFailedError: a collapse, or a loss that is not finite.
     """
     chosen = load_recipe(recipe, settings)
     spec = data or chosen.data
@@ -102,6 +104,7 @@ class Run:
         self.learner: Learner = build_learner(recipe, device)
         self.step, self.best = 0, -1.0
         self.untrained: float | None = None
+        self.pending, self.epoch_lines = PendingSteps(), list[StepMeans]()
 
     def go(self) -> None:
         """Train to the end of the schedule.
@@ -133,6 +136,9 @@ class Run:
             state = checkpoints.load(path)
             checkpoints.restore(state, self.learner, self.recipe, self.data, path)
             self.step, self.best, self.untrained = state["iteration"], state["best"], state.get("untrained")
+            log = state.get("log", {})
+            self.pending = PendingSteps(list(log.get("pending", [])))
+            self.epoch_lines = [StepMeans(**line) for line in log.get("epoch", [])]
 
     def _announce(self) -> None:
         begins = f"continues at step {self.step}" if self.step else "starts"
@@ -148,36 +154,38 @@ class Run:
             self.journal.write({"step": 0, "epoch": 0, "kind": "epoch", "knn": self.untrained})
 
     def _train(self) -> None:
-        per_epoch, share = self.plan.steps_per_epoch, self.recipe.accumulation
         workers = worker_count(self.recipe.workers, self.device)
         views = load_views(
             self.source.views, self.source.requests(self.step), workers=workers, pin_memory=self.device.type == "cuda"
         )
         normalize = Normalize(self.recipe.mean, self.recipe.std, self.device)
-        saved = read = time.monotonic()
-        recent, epoch_lines = Means(), []
+        self.saved = self.logged = time.monotonic()
+        self.logged_step = self.step
         while self.step < self.plan.steps:
             torch.manual_seed(step_seed(self.recipe.seed, self.step))
-            batch = [[normalize(group) for group in next(views)] for _ in range(share)]
-            recent.measured.append(self.learner.step(batch, self.schedules.at(self.step)))
+            batch = [[normalize(group) for group in next(views)] for _ in range(self.recipe.accumulation)]
+            self.pending.add(self.learner.step(batch, self.schedules.at(self.step)))
             self.step += 1
             self.journal.step()
-            ends_epoch, late, stop = self.step % per_epoch == 0, False, self._asked_to_stop()
-            if ends_epoch:
-                self.learner.end_epoch()
-            if ends_epoch or stop or self.step % self.recipe.log_every == 0:  # the loss is read before it is saved
-                read, line = self._log(recent, read)
-                epoch_lines.append(line)
-                late = self._all_agree(read - saved > 60 * self.recipe.save_minutes)
-            if ends_epoch:
-                self._end_epoch(epoch_lines)
-                epoch_lines = []
-            if ends_epoch or late or stop:
-                self._save()
-                saved = time.monotonic()
-            if stop and self.step < self.plan.steps:
-                number = self.signals.number or signal.SIGTERM  # which came to another process
-                raise StoppedError(number, self.step)
+            self._after_step()
+
+    def _after_step(self) -> None:
+        """Log, end the epoch, save and stop, where it is time."""
+        ends_epoch, late, stop = self.step % self.plan.steps_per_epoch == 0, False, self._asked_to_stop()
+        if ends_epoch:
+            self.learner.end_epoch()
+        if ends_epoch or self.step % self.recipe.log_every == 0:
+            self._log()
+            late = self._all_agree(self.logged - self.saved > 60 * self.recipe.save_minutes)
+        if ends_epoch:
+            self._end_epoch()
+        if ends_epoch or late or stop:
+            self.pending.read(self.step)  # a loss that is not finite stops the run before anything is saved
+            self._save()
+            self.saved = time.monotonic()
+        if stop and self.step < self.plan.steps:
+            number = self.signals.number or signal.SIGTERM  # which came to another process
+            raise StoppedError(number, self.step)
 
     def _asked_to_stop(self) -> bool:
         """Whether a signal came to any process; several ask each other now and then, for that waits for the device."""
@@ -189,38 +197,39 @@ class Run:
         """Whether any process thinks so: clocks differ, but all must save together."""
         return bool(max_over_processes(torch.tensor(float(late), device=self.device)))
 
-    def _log(self, recent: Means, since: float) -> tuple[float, dict[str, Any]]:
-        """Write the means since the last line; gives the time and the line."""
-        steps = len(recent.measured)
-        figures = recent.read(self.step - steps)
-        if self.recipe.objective != "cross_entropy":
-            del figures["kl"]
-        now = time.monotonic()
-        settings = self.schedules.at(self.step - 1)
-        line = {
-            "step": self.step,
-            "epoch": round(self.step / self.plan.steps_per_epoch, 6),
-            **figures,
-            "lr": settings.lr,
-            "weight_decay": settings.weight_decay,
-            "momentum": settings.momentum,
-            "teacher_temp": settings.temperature,
-            "images_per_second": steps * self.recipe.batch_size / max(now - since, 1e-9),
-            "steps": steps,
-        }
-        self.journal.write(line)
-        return now, line
+    def _log(self) -> None:
+        """Write the means since the last line."""
+        self.pending.read(self.step)
+        means = self.pending.take_means()
+        self.epoch_lines.append(means)
+        now, settings = time.monotonic(), self.schedules.at(self.step - 1)
+        images = (self.step - self.logged_step) * self.recipe.batch_size
+        self.journal.write(
+            {
+                "step": self.step,
+                "epoch": round(self.step / self.plan.steps_per_epoch, 6),
+                **means.named(self.learner.objective.figures()),
+                "grad_norm": means.grad_norm,
+                "lr": settings.lr,
+                "weight_decay": settings.weight_decay,
+                "momentum": settings.momentum,
+                "teacher_temp": settings.temperature,
+                "images_per_second": images / max(now - self.logged, 1e-9),
+                "steps": means.steps,
+            }
+        )
+        self.logged, self.logged_step = now, self.step
 
-    def _end_epoch(self, lines: list[dict[str, Any]]) -> None:
+    def _end_epoch(self) -> None:
         epoch = self.step // self.plan.steps_per_epoch
-        weight = sum(line["steps"] for line in lines)
-        kinds = [kind for kind in ("loss", "entropy", "kl", "used") if kind in lines[0]]
-        means: dict[str, float] = {kind: sum(line[kind] * line["steps"] for line in lines) / weight for kind in kinds}
-        summary: dict[str, Any] = {"step": self.step, "epoch": epoch, "kind": "epoch", **means}
+        means = epoch_means(self.epoch_lines)
+        self.epoch_lines = []
+        figures = means.named(self.learner.objective.figures())
+        summary: dict[str, Any] = {"step": self.step, "epoch": epoch, "kind": "epoch", **figures}
         accuracy = self._measure(epoch)
         if accuracy is not None:
             summary["knn"] = accuracy
-        said = "  ".join(f"{key} {value:.4f}" for key, value in means.items())
+        said = "  ".join(f"{key} {value:.4f}" for key, value in figures.items())
         probe = "" if accuracy is None else f"  {K_NAME} {accuracy:.2f}%"
         self.journal.say(f"epoch {epoch}/{self.recipe.epochs}  {said}{probe}")
         self._judge(epoch, means, summary)
@@ -235,7 +244,7 @@ class Run:
             return None
         return self.source.probe(self.learner.teacher.backbone)
 
-    def _judge(self, epoch: int, means: Mapping[str, float], summary: dict[str, Any]) -> None:
+    def _judge(self, epoch: int, means: StepMeans, summary: dict[str, Any]) -> None:
         """Name what is wrong; a collapse stops the run before its checkpoint is written, or keeps the one before."""
         found = self._trouble(epoch, means, summary.get("knn"))
         if rank() == 0 and (found is None or not found.spoils):
@@ -245,19 +254,19 @@ class Run:
         summary["diagnosis"] = found.name
         if found.fatal and self.recipe.on_collapse == "stop":
             self.journal.write(summary)
-            raise InputError(f"stopped after epoch {epoch}: {found}; the checkpoint before it is kept")
+            raise RunFailedError(f"stopped after epoch {epoch}: {found}; the checkpoint before it is kept")
         self.journal.say(f"warning: {found}")
         if rank() == 0 and found.spoils and checkpoints.keep_last_good(self.folder):
             self.journal.say(f"the checkpoint before it is kept as {self.folder / checkpoints.LAST_GOOD}")
 
-    def _trouble(self, epoch: int, means: Mapping[str, float], accuracy: float | None) -> Diagnosis | None:
+    def _trouble(self, epoch: int, means: StepMeans, accuracy: float | None) -> Diagnosis | None:
         warmup = max(self.recipe.warmup_epochs, self.recipe.warmup_teacher_temp_epochs)
         past_warmup = epoch > warmup
         found = None
         if self.recipe.objective == "cross_entropy":
-            found = diagnose(means["entropy"], means["kl"], self.recipe.out_dim, past_warmup=past_warmup)
+            found = diagnose(means.entropy, means.kl, self.recipe.out_dim, past_warmup=past_warmup)
             if found is None and past_warmup:
-                found = diagnose_use(means["used"], self.plan.micro_batch * GLOBAL_VIEWS, self.recipe.out_dim)
+                found = diagnose_use(means.used, self.plan.micro_batch * GLOBAL_VIEWS, self.recipe.out_dim)
         settled = epoch > 2 * warmup  # features often dip below the untrained ones while the rate is at its peak
         if found is None and settled and accuracy is not None and self.untrained is not None:
             found = diagnose_features(accuracy, self.untrained)
@@ -281,6 +290,7 @@ class Run:
             data=self.data,
             best=self.best,
             untrained=self.untrained,
+            log={"pending": self.pending.rows, "epoch": [dataclasses.asdict(line) for line in self.epoch_lines]},
         )
         checkpoints.save(state, self.folder / name)
 

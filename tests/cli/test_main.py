@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from dinobench.cli.main import FolderGroup, main
-from dinobench.runtime.errors import InputError
+from dinobench.runtime.errors import InputError, RunFailedError
 
 HEAVY = ("torch", "torchvision", "timm", "faiss", "datasets", "pandas", "matplotlib", "sklearn", "numpy")
 
@@ -41,13 +41,14 @@ def test_a_mistyped_command_gets_a_suggestion() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "line"),
+    ("error", "code", "line"),
     [
-        (InputError("no folder x;\n  give another"), "Error: no folder x; give another"),
-        (OSError(errno.ENOSPC, "No space left", "/x"), "Error: the disk is full (/x); free space and run again"),
+        (InputError("no folder x;\n  give another"), 2, "Error: no folder x; give another"),
+        (OSError(errno.ENOSPC, "No space left", "/x"), 2, "Error: the disk is full (/x); free space and run again"),
+        (RunFailedError("the loss is nan;\n  lower lr"), 1, "Error: the loss is nan; lower lr"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(error: Exception, line: str) -> None:
+def test_bad_input_is_one_line_and_exit_code_2_and_a_failed_run_1(error: Exception, code: int, line: str) -> None:
     class Failing(FolderGroup):
         def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
             def fail() -> None:
@@ -56,7 +57,7 @@ def test_bad_input_is_one_line_and_exit_code_2(error: Exception, line: str) -> N
             return click.Command("tables", callback=fail)
 
     done = CliRunner().invoke(Failing("dinobench"), ["tables"])
-    assert (done.exit_code, done.output.strip()) == (2, line)
+    assert (done.exit_code, done.output.strip()) == (code, line)
 
 
 def test_another_error_keeps_its_traceback() -> None:

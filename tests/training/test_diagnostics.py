@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from dinobench.runtime.errors import InputError
+from dinobench.runtime.errors import RunFailedError
 from dinobench.training.diagnostics import check_finite, diagnose, diagnose_features, diagnose_use
 
 LN = math.log(1024)
@@ -48,5 +48,5 @@ def test_features_must_pass_the_untrained_ones():
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite(loss):
     check_finite(3.0, 1)
-    with pytest.raises(InputError, match="at step 7"):
+    with pytest.raises(RunFailedError, match="at step 7"):
         check_finite(loss, 7)

@@ -12,10 +12,10 @@ import torch
 
 from dinobench.data.dataset import ImageSet, from_arrays
 from dinobench.models.loading.spec import load_backbone
-from dinobench.runtime.errors import InputError
+from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.runtime.signals import StoppedError
 from dinobench.training import run, source
-from dinobench.training.checkpoints import load
+from dinobench.training.checkpoints import keep_last_good, load
 from dinobench.training.diagnostics import Diagnosis
 from dinobench.training.lock import hold
 from dinobench.training.recipe import load_recipe
@@ -194,7 +194,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(tmp_path,
         return step(self, batch, settings)
 
     monkeypatch.setattr(run.Learner, "step", broken)
-    with pytest.raises(InputError, match="the loss is nan at step"):
+    with pytest.raises(RunFailedError, match="the loss is nan at step"):
         trained(folder, momentum_teacher=0.99)
     state = load(folder / "checkpoint.pth")
     assert all(torch.isfinite(value).all() for value in state["student"].values())
@@ -212,7 +212,7 @@ def test_collapse_stops_before_the_checkpoint_is_overwritten(tmp_path, monkeypat
         return Diagnosis("collapse to one dimension", "as tested", fatal=True) if len(seen) > 1 else None
 
     monkeypatch.setattr(run, "diagnose", sick)
-    with pytest.raises(InputError, match="collapse to one dimension"):
+    with pytest.raises(RunFailedError, match="collapse to one dimension"):
         trained(folder)
     assert load(folder / "checkpoint.pth")["epoch"] == 1
     seen.clear()
@@ -311,7 +311,7 @@ def test_the_checkpoint_before_a_trouble_is_kept_until_the_run_is_well(tmp_path,
 
 def test_a_signal_saves_no_loss_that_is_not_finite(tmp_path, monkeypatch):
     signal_at(monkeypatch, 3, factor=float("inf"))
-    with pytest.raises(InputError, match="the loss is nan at step"):
+    with pytest.raises(RunFailedError, match="the loss is nan at step"):
         trained(tmp_path / "run", log_every=10)
     assert load(tmp_path / "run" / "checkpoint.pth")["iteration"] == 2
 
@@ -319,3 +319,45 @@ def test_a_signal_saves_no_loss_that_is_not_finite(tmp_path, monkeypatch):
 def test_a_signal_in_the_last_step_comes_too_late_to_stop(tmp_path, monkeypatch):
     signal_at(monkeypatch, 6)
     assert load(trained(tmp_path / "run") / "checkpoint.pth")["iteration"] == 6
+
+
+def log_of(folder: Path) -> list[dict[str, object]]:
+    """The lines of the log without what the clock gives."""
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key not in ("time", "images_per_second")} for line in lines]
+
+
+@pytest.mark.parametrize(("stop", "log_every"), [(1, 1), (3, 2), (6, 4), (7, 10)])
+def test_a_stopped_run_writes_the_log_of_the_undisturbed_one(tmp_path, monkeypatch, stop, log_every):
+    settings = {"batch_size": 4, "log_every": log_every, "knn_every": 1}
+    whole = trained(tmp_path / "whole", **settings)
+    with monkeypatch.context() as patched:
+        signal_at(patched, stop)
+        with pytest.raises(StoppedError):
+            trained(tmp_path / "stopped", **settings)
+    assert log_of(trained(tmp_path / "stopped", **settings)) == log_of(whole)
+
+
+def test_a_run_killed_within_an_epoch_writes_the_log_of_the_undisturbed_one(tmp_path, monkeypatch):
+    settings = {"batch_size": 4, "save_minutes": 1e-9}
+    whole, save = trained(tmp_path / "whole", **settings), Run._save
+
+    def killed(self: Run) -> None:
+        save(self)
+        if self.step == 6:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Run, "_save", killed)
+        trained(tmp_path / "killed", **settings)
+    assert log_of(trained(tmp_path / "killed", **settings)) == log_of(whole)
+
+
+def test_the_last_good_checkpoint_is_copied_where_there_are_no_hard_links(tmp_path, monkeypatch):
+    def refused(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    (tmp_path / "checkpoint.pth").write_bytes(b"good")
+    assert keep_last_good(tmp_path)
+    assert (tmp_path / "last_good.pth").read_bytes() == b"good"
