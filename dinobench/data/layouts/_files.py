@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -12,25 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dinobench.data.dataset import ImageSet
+from dinobench.data.matfile import mat_variables
 from dinobench.data.registry import Findings
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import read_bytes, read_json
+from dinobench.runtime.names import inside
 
 
 def read_mat(path: Path) -> dict[str, Any]:
-    """The variables of a MATLAB file of version 4 to 7.2, unit dimensions dropped.
+    """The variables of a MATLAB file of version 5 to 7.2, unit dimensions dropped.
 
     Raises:
-        InputError: the file is missing, of version 7.3 (which is HDF5), or damaged.
+        InputError: the file is missing, of another version, or damaged.
     """
-    import scipy.io
-
-    require(path)
+    data = read_bytes(require(path))
     try:
-        return dict(scipy.io.loadmat(path, squeeze_me=True))
-    except NotImplementedError as error:
-        raise InputError(f"{path} is a MATLAB 7.3 file; save it with version 7 or older (save -v7)") from error
-    except Exception as error:  # scipy raises whatever the damaged bytes lead it to
-        raise InputError(f"{path} is not a readable MATLAB file ({type(error).__name__}); fetch it again") from error
+        return mat_variables(data)
+    except Exception as error:  # damaged bytes may also raise what numpy and struct raise
+        raise InputError(f"{path} is not a readable MATLAB file: {error}; fetch it again") from error
 
 
 def variable(content: dict[str, Any], name: str, path: Path) -> NDArray[Any]:
@@ -41,16 +39,32 @@ def variable(content: dict[str, Any], name: str, path: Path) -> NDArray[Any]:
     return np.atleast_1d(content[name])
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A json object; InputError where it is missing or no json."""
-    require(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not valid json ({error}); fetch it again") from error
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object; InputError where it is missing or no JSON object."""
+    content = read_json(require(path))
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds a json {type(content).__name__} where an object is expected")
+        raise InputError(f"{path} holds a JSON {type(content).__name__} where an object is expected")
     return content
+
+
+def whole_numbers(values: Any, where: str) -> NDArray[np.int64]:
+    """(N,) whole numbers of an annotation; InputError where they are anything else."""
+    try:
+        found = np.atleast_1d(np.asarray(values))
+        whole = found.astype(np.int64)
+        if found.ndim == 1 and (found.dtype.kind in "iufO" and (whole == found).all()):
+            return whole
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        pass
+    raise InputError(f"{where} is no list of whole numbers; fetch the file again")
+
+
+def texts(values: Any, where: str) -> list[str]:
+    """The strings of an annotation; InputError where they are anything else, or hold a zero byte."""
+    found = list(values) if isinstance(values, list | tuple | np.ndarray) and np.ndim(values) != 0 else None
+    if found is None or not all(isinstance(value, str) and "\0" not in value for value in found):
+        raise InputError(f"{where} is no list of names; fetch the file again")
+    return [str(value) for value in found]
 
 
 def require(path: Path) -> Path:
@@ -61,10 +75,13 @@ def require(path: Path) -> Path:
 
 
 def missing_files(root: Path, names: Iterable[str]) -> list[str]:
-    """Those of `names` (relative to `root`) that do not exist; each folder is listed once."""
+    """Those of `names` (relative to `root`) that do not exist; InputError where one does not lie below `root`.
+
+    Each folder is listed once.
+    """
     by_folder: dict[Path, list[str]] = defaultdict(list)
     for name in names:
-        by_folder[(root / name).parent].append(name)
+        by_folder[inside(root, name, "an annotation").parent].append(name)
     missing = []
     for folder, wanted in by_folder.items():
         present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()

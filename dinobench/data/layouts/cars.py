@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dinobench.data.dataset import FileSource, ImageSet, from_files
-from dinobench.data.layouts._files import check_splits, read_mat, refuse_missing, refuse_out_of_range, variable
+from dinobench.data.layouts._files import (
+    check_splits,
+    read_mat,
+    refuse_missing,
+    refuse_out_of_range,
+    texts,
+    variable,
+    whole_numbers,
+)
 from dinobench.data.registry import Findings
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
@@ -69,16 +77,17 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
     if plain not in _SPLITS:
         raise unknown("split of cars", split, [*_SPLITS, "train-cropped", "val-cropped"])
     folder, listing = _SPLITS[plain][0], root / _SPLITS[plain][1]
-    classes = [str(name) for name in variable(read_mat(root / "devkit/cars_meta.mat"), "class_names", root)]
+    meta = root / "devkit/cars_meta.mat"
+    classes = texts(variable(read_mat(meta), "class_names", meta), f"class_names of {meta}")
     annotations = _annotations(listing)
-    names = [f"{folder}/{name}" for name in annotations["fname"]]
-    labels = annotations["class"].astype(np.int64) - 1
+    names = [f"{folder}/{name}" for name in texts(annotations["fname"], f"fname of {listing}")]
+    labels = whole_numbers(annotations["class"], f"class of {listing}") - 1
     refuse_missing(root, names, listing)
     refuse_out_of_range(labels, len(classes), names, listing)
     images = from_files(f"cars/{split}", root, names, labels, classes)
     if plain == split:
         return images
-    boxes = np.stack([annotations[edge].astype(np.int64) for edge in _BOX], axis=1)
+    boxes = np.stack([whole_numbers(annotations[edge], f"{edge} of {listing}") for edge in _BOX], axis=1)
     return replace(images, source=BoxSource(root, images.names, boxes))
 
 

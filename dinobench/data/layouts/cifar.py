@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dinobench.data.dataset import ImageSet, from_arrays
 from dinobench.data.layouts import imagefolder
-from dinobench.data.layouts._files import check_splits, refuse_out_of_range, require
+from dinobench.data.layouts._files import check_splits, refuse_out_of_range, require, texts, whole_numbers
 from dinobench.data.layouts._parquet import read_parquet
 from dinobench.data.registry import Findings
 from dinobench.data.unpickle import read_pickle
@@ -86,23 +86,32 @@ def check(root: Path) -> Findings:
 
 
 def _from_batches(folder: Path, kind: _Batches, split: str) -> ImageSet:
-    classes = [str(name) for name in _field(read_pickle(folder / kind.meta), kind.names_key, folder / kind.meta)]
+    meta = folder / kind.meta
+    classes = texts(_field(read_pickle(meta), kind.names_key, meta), f"{kind.names_key} of {meta}")
     pixels, labels, names = [], [], []
     for file in kind.files[split]:
         batch = read_pickle(require(folder / file))
         data, batch_labels = _batch(batch, kind.labels_key, folder / file)
         pixels.append(data)
         labels.append(batch_labels)
-        files = batch.get("filenames", [f"{position:05d}.png" for position in range(len(data))])
+        files = texts(batch.get("filenames", _numbered(len(data))), f"filenames of {folder / file}")
+        if len(files) != len(data):
+            raise InputError(f"{folder / file} names {len(files)} files for {len(data)} images; fetch it again")
         names += [f"{file}/{name}" for name in files]
         refuse_out_of_range(batch_labels, len(classes), names[-len(data) :], folder / file)
     return from_arrays(f"cifar{len(classes)}/{split}", np.concatenate(pixels), np.concatenate(labels), classes, names)
 
 
+def _numbered(count: int) -> list[str]:
+    return [f"{position:05d}.png" for position in range(count)]
+
+
 def _batch(batch: dict[str, Any], labels_key: str, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """(N, 32, 32, 3) pixels and (N,) labels of one batch, whose rows are planes of red, green, blue."""
-    data = np.asarray(_field(batch, "data", path))
-    labels = np.asarray(_field(batch, labels_key, path), dtype=np.int64)
+    data = _field(batch, "data", path)
+    if not isinstance(data, np.ndarray):
+        raise InputError(f"{path} holds a {type(data).__name__} where rows of pixels are expected; fetch it again")
+    labels = whole_numbers(_field(batch, labels_key, path), f"{labels_key} of {path}")
     if data.dtype != np.uint8 or data.shape != (len(labels), 3 * _SIDE**2) or not len(labels):
         held = f"{data.dtype} data of shape {data.shape} for {len(labels)} labels"
         raise InputError(f"{path} holds {held}, not rows of 3072 bytes; fetch it again")

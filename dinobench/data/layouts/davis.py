@@ -15,6 +15,8 @@ from dinobench.data.layouts._files import require
 from dinobench.data.masks import VOID, Labels, read_labels
 from dinobench.data.registry import Findings
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import read_text
+from dinobench.runtime.names import inside
 
 DATASETS = ("davis", "davis2017")
 EXPECTED_TREE = """ROOT/
@@ -91,10 +93,12 @@ def sequence_names(root: Path, split: str, year: str) -> tuple[str, ...]:
     if year == "2016" and not listing.is_file():
         listing = root / "ImageSets" / "480p" / f"{split}.txt"
     _refuse_other_year(root, split, year, listing)
-    lines = require(listing).read_text(encoding="utf-8").split("\n")
+    lines = read_text(require(listing)).split("\n")
     names = [Path(line.split()[0]).parent.name or line.strip() for line in lines if line.strip()]
     if not names:
         raise InputError(f"{listing} names no sequence; fetch it again")
+    for name in names:
+        inside(root / _FRAMES, name, f"sequence in {listing}")
     return tuple(dict.fromkeys(names))
 
 

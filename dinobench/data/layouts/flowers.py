@@ -7,7 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from dinobench.data.dataset import ImageSet, from_files
-from dinobench.data.layouts._files import check_splits, read_mat, refuse_missing, refuse_out_of_range, variable
+from dinobench.data.layouts._files import (
+    check_splits,
+    read_mat,
+    refuse_missing,
+    refuse_out_of_range,
+    variable,
+    whole_numbers,
+)
 from dinobench.data.registry import Findings
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
@@ -57,11 +64,11 @@ def check(root: Path) -> Findings:
 
 def _ids(path: Path, parts: tuple[str, ...]) -> np.ndarray:
     content = read_mat(path)
-    return np.concatenate([variable(content, part, path) for part in parts]).astype(np.int64)
+    return np.concatenate([whole_numbers(variable(content, part, path), f"{part} of {path}") for part in parts])
 
 
 def _labels(path: Path, ids: np.ndarray) -> np.ndarray:
-    labels = variable(read_mat(path), "labels", path).astype(np.int64)
+    labels = whole_numbers(variable(read_mat(path), "labels", path), f"labels of {path}")
     if len(ids) and not 1 <= ids.min() <= ids.max() <= len(labels):
         raise InputError(f"{path} labels images 1..{len(labels)} but the splits name {ids.min()}..{ids.max()}")
     return np.asarray(labels[ids - 1] - 1)

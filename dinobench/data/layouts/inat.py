@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dinobench.data.dataset import ImageSet, from_files
-from dinobench.data.layouts._files import check_splits, read_json, refuse_missing
+from dinobench.data.layouts._files import check_splits, read_object, refuse_missing
 from dinobench.data.registry import Findings
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
@@ -50,15 +50,16 @@ def read_listing(path: Path) -> tuple[list[str], np.ndarray, list[str]]:
     Raises:
         InputError: a part is absent, or an image has no annotation, or a category is unknown.
     """
-    content = read_json(path)
+    content = read_object(path)
     try:
         categories = sorted((int(item["id"]), str(item["name"])) for item in content["categories"])
         category_of = {item["image_id"]: int(item["category_id"]) for item in content["annotations"]}
         images = [(item["id"], str(item["file_name"])) for item in content["images"]]
-    except (KeyError, TypeError, ValueError) as error:
+        labeled = [(name, category_of.get(number)) for number, name in images]
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{path} is no COCO-style listing: no usable {error} in it; fetch it again") from error
     rank = {number: position for position, (number, _) in enumerate(categories)}
-    labels = [_label(path, name, category_of.get(number), rank) for number, name in images]
+    labels = [_label(path, name, category, rank) for name, category in labeled]
     return [name for _, name in images], np.array(labels, dtype=np.int64), [f"{i:04d} {name}" for i, name in categories]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dinobench.data.dataset import ImageSet, UNLabeled, from_files
-from dinobench.data.layouts._files import missing_files, read_json, refuse_missing
+from dinobench.data.layouts._files import missing_files, read_object, refuse_missing, texts
 from dinobench.data.registry import Findings
 from dinobench.data.unpickle import read_pickle
 from dinobench.runtime.errors import InputError
@@ -98,11 +98,11 @@ def read_ground_truth(path: Path) -> GroundTruth:
     Raises:
         InputError: not a ground truth of the revisited benchmark, or one that contradicts itself.
     """
-    raw = read_json(path) if path.suffix == ".json" else read_pickle(path)
+    raw = read_object(path) if path.suffix == ".json" else read_pickle(path)
     if not isinstance(raw, Mapping) or not {"gnd", "imlist", "qimlist"} <= raw.keys():
         raise InputError(f"{path} is no ground truth of the revisited benchmark: it lacks gnd, imlist or qimlist")
-    database, queries = tuple(map(str, raw["imlist"])), tuple(map(str, raw["qimlist"]))
-    entries = list(raw["gnd"])
+    database, queries = (tuple(texts(raw[key], f"{key} of {path}")) for key in ("imlist", "qimlist"))
+    entries = raw["gnd"] if isinstance(raw["gnd"], list | tuple) else []
     if len(entries) != len(queries):
         raise InputError(f"{path} lists {len(queries)} queries and judges {len(entries)}; fetch it again")
     if len(set(database)) != len(database):
@@ -128,7 +128,10 @@ def _judged(entry: Any, size: int, where: str) -> dict[str, NDArray[np.int64]]:
 
 
 def _ids(values: Any, where: str) -> NDArray[np.int64]:
-    ids = np.asarray(values).reshape(-1)
+    try:
+        ids = np.asarray(values).reshape(-1)
+    except ValueError as error:  # lists of several lengths
+        raise InputError(f"{where}: expected whole numbers, found lists in lists; fetch the file again") from error
     if len(ids) and ids.dtype.kind not in "iu":
         raise InputError(f"{where}: expected whole numbers, found {ids.dtype}; fetch the file again")
     return ids.astype(np.int64)
@@ -137,7 +140,10 @@ def _ids(values: Any, where: str) -> NDArray[np.int64]:
 def _box(entry: Mapping[str, Any], where: str) -> list[float]:
     if "bbx" not in entry:
         return [np.nan] * 4
-    box = np.asarray(entry["bbx"], dtype=np.float64).reshape(-1)
+    try:
+        box = np.asarray(entry["bbx"], dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{where}: bbx is no four numbers; fetch the file again") from error
     if len(box) != 4 or not (box[0] < box[2] and box[1] < box[3]):
         raise InputError(f"{where}: bbx is {box.tolist()}, expected left, top, right, bottom; fetch the file again")
     return [float(side) for side in box]

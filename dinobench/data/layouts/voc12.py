@@ -11,6 +11,7 @@ from dinobench.data.layouts._files import check_splits, missing_files, refuse_mi
 from dinobench.data.masks import VOID, Labels, read_labels
 from dinobench.data.registry import Findings
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import read_text
 
 DATASETS = ("voc12",)
 EXPECTED_TREE = """ROOT/VOCdevkit/VOC2012/      (ROOT may also be VOCdevkit or VOC2012 itself)
@@ -29,7 +30,7 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
     """
     base = _devkit(root)
     listing = require(base / "ImageSets" / "Segmentation" / f"{split}.txt")
-    ids = listing.read_text(encoding="utf-8").split()
+    ids = read_text(listing).split()
     names = [f"JPEGImages/{name}.jpg" for name in ids]
     refuse_missing(base, names, listing)
     refuse_missing(base, [f"SegmentationObject/{name}.png" for name in ids], listing)

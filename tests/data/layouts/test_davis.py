@@ -89,3 +89,11 @@ def test_what_cannot_be_opened_says_so(damage: str, tmp_path: Path) -> None:
     with pytest.raises(InputError):
         davis.read_video(root, "one") if damage == "too short" else davis.open(root, "val")
     assert davis.check(root).problems
+
+
+@pytest.mark.parametrize("line", ["q /../../../victim", "../x", "/etc", "a/../../b x"])
+def test_a_sequence_that_leads_out_of_the_folder_is_refused(line: str, tmp_path: Path) -> None:
+    root = write_davis(tmp_path)
+    (root / "ImageSets" / "2017" / "val.txt").write_text(f"two\n{line}\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"sequence in .*val\.txt"):
+        davis.sequence_names(root, "val", "2017")

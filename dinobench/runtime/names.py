@@ -1,0 +1,64 @@
+"""Names that come from a file, before they become part of a path."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from dinobench.runtime.errors import InputError
+
+_LONGEST = 255  # bytes of one name in nearly every file system
+_RESERVED = frozenset(
+    {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
+)
+_SEPARATORS = re.compile(r"[/\\]")
+_DRIVE = re.compile(r"[A-Za-z]:")
+_PLAIN = re.compile(r"[A-Za-z0-9_-][\w.-]*(/[A-Za-z0-9_-][\w.-]*)*", re.ASCII)  # most names, told apart at once
+
+
+def safe_name(name: str, what: str) -> str:
+    """`name` itself, if it may name one file or folder on any system.
+
+    Args:
+        name: as it stands in a file: of a sequence, a query, a class, a run.
+        what: what it names and where it stands, for the message: "sequence in ROOT/val.txt".
+
+    Raises:
+        InputError: it is empty, reserved ("..", "CON"), too long, or holds a separator or a zero byte.
+    """
+    reason = _fault(name) or ("it holds a separator" if _SEPARATORS.search(name) or _DRIVE.match(name) else "")
+    if not reason and name.split(".")[0].upper() in _RESERVED:
+        reason = "that name is reserved on some systems"
+    if reason:
+        raise InputError(f"{what}: {name!r:.80} is not taken as a name, since {reason}; rename it")
+    return name
+
+
+def inside(root: Path, relative: str, what: str) -> Path:
+    """`root / relative`, if it lies below `root` by its name; links in `root` are followed as they are.
+
+    Raises:
+        InputError: it is absolute, holds "..", a zero byte or a part that is too long, or is empty.
+    """
+    if len(relative) < _LONGEST and _PLAIN.fullmatch(relative):
+        return root / relative
+    parts = _SEPARATORS.split(relative)
+    reason = next(filter(None, map(_fault, filter(None, parts))), "")
+    if not parts[0] or _DRIVE.match(relative):
+        reason = "it is empty" if not relative else "it is absolute"
+    if reason:
+        raise InputError(f"{what}: {relative!r:.80} is not taken as a path below {root}, since {reason}; correct it")
+    return root / relative
+
+
+def _fault(part: str) -> str:
+    """What is wrong with one part of a path; empty where nothing is."""
+    if not part.strip(" "):
+        return "it is empty"
+    if "\0" in part:
+        return "it holds a zero byte"
+    if part in (".", ".."):
+        return f"{part!r} names another folder"
+    if len(part.encode("utf-8", "surrogatepass")) > _LONGEST:
+        return f"it is longer than {_LONGEST} bytes"
+    return ""
