@@ -129,7 +129,7 @@ def json_value(text: str | bytes, where: str) -> Any:
     except RecursionError as error:
         raise InputError(f"{where} is nested too deep for JSON; write it again") from error
     except ValueError as error:
-        raise InputError(f"{where} is not valid JSON ({error}); write it again") from error
+        raise InputError(f"{where} is not valid json ({error}); write it again") from error
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def read_object(path: Path) -> dict[str, Any]:
     """A JSON object; InputError where it is missing or no JSON object."""
     content = read_json(require(path))
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds a JSON {type(content).__name__} where an object is expected")
+        raise InputError(f"{path} holds a json {type(content).__name__} where an object is expected")
     return content
 
 
@@ -51,7 +51,8 @@ def whole_numbers(values: Any, where: str) -> NDArray[np.int64]:
     """(N,) whole numbers of an annotation; InputError where they are anything else."""
     try:
         found = np.atleast_1d(np.asarray(values))
-        whole = found.astype(np.int64)
+        with np.errstate(invalid="ignore"):  # NaN, which is equal to no whole number
+            whole = found.astype(np.int64)
         if found.ndim == 1 and (found.dtype.kind in "iufO" and (whole == found).all()):
             return whole
     except (TypeError, ValueError, OverflowError, RecursionError):
@@ -61,8 +62,8 @@ def whole_numbers(values: Any, where: str) -> NDArray[np.int64]:
 
 def texts(values: Any, where: str) -> list[str]:
     """The strings of an annotation; InputError where they are anything else, or hold a zero byte."""
-    found = list(values) if isinstance(values, list | tuple | np.ndarray) and np.ndim(values) != 0 else None
-    if found is None or not all(isinstance(value, str) and "\0" not in value for value in found):
+    found: list[Any] = values.reshape(-1).tolist() if isinstance(values, np.ndarray) else values
+    if not isinstance(found, list | tuple) or not all(isinstance(name, str) and "\0" not in name for name in found):
         raise InputError(f"{where} is no list of names; fetch the file again")
     return [str(value) for value in found]
 
