@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageSequence
+from PIL import ImageSequence
 
+from dinobench.data.decode import fault_of, open_image
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import require_regular
 
 ARRAY_SUFFIX = ".npy"
 
@@ -21,10 +24,13 @@ def read_channels(path: Path, channels: int) -> NDArray[np.uint8]:
     Raises:
         InputError: the file cannot be read, or holds another number of channels or another type.
     """
+    require_regular(path)
     try:
-        pixels = np.load(path, allow_pickle=False) if path.suffix == ARRAY_SUFFIX else _bands(path)
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise InputError(f"cannot read {path}: {' '.join(str(error).split())}; replace or remove it") from error
+        # Mapped, an array that claims more than the file holds is refused before memory is taken.
+        array = path.suffix == ARRAY_SUFFIX
+        pixels = np.load(path, mmap_mode="r", allow_pickle=False) if array else _bands(path, channels)
+    except Exception as error:  # damaged headers raise what tokenize, zipfile and Pillow raise
+        raise InputError(f"cannot read {path}: {fault_of(error)}") from error
     if not isinstance(pixels, np.ndarray) or pixels.ndim != 3 or pixels.shape[2] != channels:
         shape = getattr(pixels, "shape", "several arrays")
         raise InputError(f"{path} holds {shape} where (height, width, {channels}) is expected; set in_channels to fit")
@@ -32,11 +38,11 @@ def read_channels(path: Path, channels: int) -> NDArray[np.uint8]:
         pixels = np.rint(pixels / 257).astype(np.uint8)
     if pixels.dtype != np.uint8:
         raise InputError(f"{path} holds {pixels.dtype} where 8 or 16 bits without sign are expected; save it as uint8")
-    return np.ascontiguousarray(pixels)
+    return np.array(pixels, order="C")
 
 
-def _bands(path: Path) -> NDArray[np.uint8]:
-    """Bands of all pages of an image file, page by page."""
-    with Image.open(path) as image:
-        pages = [np.atleast_3d(np.asarray(page)) for page in ImageSequence.Iterator(image)]
+def _bands(path: Path, channels: int) -> NDArray[np.uint8]:
+    """Bands of all pages of an image file, page by page; at most one page more than `channels` asks for."""
+    with open_image(path) as image:
+        pages = [np.atleast_3d(np.asarray(page)) for page in islice(ImageSequence.Iterator(image), channels + 1)]
     return np.concatenate(pages, axis=2)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import math
+import os
+import re
 import warnings
 from pathlib import Path
 
@@ -10,6 +14,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import read_bytes, require_regular
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"})
 # A palette with transparency or odd EXIF is not the user's concern; set once, since filters are not safe in threads.
@@ -37,12 +42,12 @@ def read_rgb(path: Path) -> Image.Image:
     """Decode an image file wholly into RGB.
 
     Raises:
-        InputError: the file is missing, empty, not an image, truncated, corrupt, or a decompression bomb.
+        InputError: the file is missing, no file, empty, not an image, truncated, corrupt, or over Pillow's limit.
     """
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read image {path}: {error.strerror}; check the path and its permissions") from error
+        data = read_bytes(path)
+    except InputError as error:
+        raise InputError(str(error).replace("cannot read ", "cannot read image ", 1)) from error
     return decode_rgb(data, str(path))
 
 
@@ -50,21 +55,70 @@ def decode_rgb(data: bytes, where: str) -> Image.Image:
     """Decode the bytes of an image file wholly into RGB; `where` names it in errors.
 
     Raises:
-        InputError: the bytes are empty, not an image, truncated, corrupt, or a decompression bomb.
+        InputError: the bytes are empty, not an image, truncated, corrupt, or over Pillow's limit of pixels.
     """
     if not data:
         raise InputError(f"cannot decode image {where}: the file is empty; replace or remove it")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a palette with transparency, odd EXIF: not the user's concern
-            with Image.open(io.BytesIO(data)) as image:
+            with open_image(io.BytesIO(data)) as image:
                 image.load()  # an RGB image is handed on as it is and must outlive the file
                 return to_rgb(image)
-    except UnidentifiedImageError as error:
-        reason = "not an image of a known format, or its header is corrupt"
-        raise InputError(f"cannot decode image {where}: {reason}; replace or remove it") from error
     except Exception as error:  # Pillow's plugins raise anything from SyntaxError to struct.error on bad bytes
-        raise InputError(f"cannot decode image {where}: {_one_line(error)}; replace or remove it") from error
+        raise InputError(f"cannot decode image {where}: {fault_of(error)}") from error
+
+
+def open_image(source: Path | io.BytesIO) -> Image.Image:
+    """Pillow's image, of formats that Pillow decodes by itself: EPS and its like would start another program.
+
+    Raises:
+        InputError: `source` is a pipe, a device or a folder.
+        Exception: whatever Pillow raises; `fault_of` says it in words.
+    """
+    _limit_pixels()
+    if isinstance(source, Path):
+        require_regular(source)
+    try:
+        return Image.open(source, formats=_COMMON)
+    except UnidentifiedImageError:
+        return Image.open(source, formats=_others())
+
+
+def fault_of(error: Exception) -> str:
+    """What is wrong with an image and what to do, from the exception that decoding it raised."""
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image of a known format, or its header is corrupt; replace or remove it"
+    if isinstance(error, Image.DecompressionBombError):
+        pixels = int(next(iter(re.findall(r"\d+", str(error))), "0"))
+        return (
+            f"it has {math.ceil(pixels / 1e6)} megapixels, more than Pillow's limit of {_limit_pixels():.0f}; "
+            f"shrink it, or set {LIMIT_VARIABLE}={math.ceil(pixels / 1e6)}"
+        )
+    return f"{_one_line(error)}; replace or remove it"
+
+
+LIMIT_VARIABLE = "DINOBENCH_MAX_MEGAPIXELS"
+_COMMON = ("JPEG", "PNG", "PPM", "BMP", "GIF")
+_RARE = ("TIFF", "WEBP", "AVIF", "MPO", "JPEG2000", "DIB", "ICO", "PCX", "SGI", "QOI", "PSD", "DDS", "TGA")
+
+
+@functools.cache
+def _others() -> tuple[str, ...]:
+    """Those of the rarer formats that this Pillow was built with."""
+    Image.init()
+    return tuple(name for name in _RARE if name in Image.OPEN)
+
+
+@functools.cache
+def _limit_pixels() -> float:
+    """Megapixels above which Pillow refuses an image; the user's number where there is one."""
+    if text := os.environ.get(LIMIT_VARIABLE):
+        try:
+            Image.MAX_IMAGE_PIXELS = math.ceil(float(text) * 1e6 / 2)  # Pillow warns at half of what it refuses
+        except (ValueError, OverflowError) as error:
+            raise InputError(f"{LIMIT_VARIABLE}={text} is no number of megapixels; give one such as 400") from error
+    return 2 * (Image.MAX_IMAGE_PIXELS or math.inf) / 1e6
 
 
 def _one_line(error: Exception) -> str:

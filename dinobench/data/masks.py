@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dinobench.data.decode import fault_of, open_image
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import atomic_path
 
@@ -32,15 +33,18 @@ def read_labels(path: Path) -> Labels:
     Raises:
         InputError: the file is missing, cannot be decoded, or holds colors instead of numbers.
     """
+    if not path.exists():
+        raise InputError(f"no mask {path}; every scored frame needs one")
     try:
-        with Image.open(path) as image:
-            if image.mode not in _LABEL_MODES:
-                raise InputError(f"mask {path} is a {image.mode} image; object numbers need an indexed PNG")
-            return np.asarray(image, dtype=np.uint8)
-    except FileNotFoundError as error:
-        raise InputError(f"no mask {path}; every scored frame needs one") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"cannot decode mask {path}: {error}; fetch it again") from error
+        with open_image(path) as image:
+            mode, labels = image.mode, np.asarray(image, dtype=np.uint8)
+    except InputError:
+        raise
+    except Exception as error:  # Pillow's plugins raise anything on bad bytes
+        raise InputError(f"cannot decode mask {path}: {fault_of(error)}, or fetch it again") from error
+    if mode not in _LABEL_MODES:
+        raise InputError(f"mask {path} is a {mode} image; object numbers need an indexed PNG")
+    return labels
 
 
 def write_labels(path: Path, labels: Labels) -> None:

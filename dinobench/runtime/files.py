@@ -90,18 +90,31 @@ def read_bytes(path: Path, largest: int | None = None) -> bytes:
     Raises:
         InputError: no such file, no permission, a folder, pipe or device, or more than `largest` bytes.
     """
+    found = require_regular(path)
+    if largest is not None and found.st_size > largest:
+        raise InputError(f"cannot read {path}: it has {found.st_size} bytes, more than {largest}; is it this file?")
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise InputError(f"cannot read {path}: it is {_kind(found.st_mode)}; give a file")
-        if largest is not None and found.st_size > largest:
-            raise InputError(f"cannot read {path}: it has {found.st_size} bytes, more than {largest}; is it this file?")
         return path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"cannot read {path}: {reason}; check the path and its permissions") from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
     except MemoryError as error:
         raise InputError(f"cannot read {path}: it does not fit into memory") from error
+
+
+def require_regular(path: Path) -> os.stat_result:
+    """What the system says of a file; InputError where there is none, or a folder, pipe or device in its place."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        raise _unreadable(path, error) from error
+    if not stat.S_ISREG(found.st_mode):
+        raise InputError(f"cannot read {path}: it is {_kind(found.st_mode)}; give a file")
+    return found
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> InputError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return InputError(f"cannot read {path}: {reason}; check the path and its permissions")
 
 
 def read_text(path: Path) -> str:

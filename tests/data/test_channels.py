@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pathlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -50,3 +52,13 @@ def test_a_folder_of_arrays_opens_like_one_of_images(tmp_path):
         images.read(0)
     with pytest.raises(InputError, match="4 channels need a folder"):
         open_dataset("digits", "val").pixels(0, 4)
+
+
+@pytest.mark.parametrize(
+    "header", [b"{'descr': '|u1', 'fortran_order': False, 'shape': (99999, 99999, 4)}", b"{'descr"]
+)
+def test_an_array_that_claims_more_than_its_file_is_one_line(tmp_path: pathlib.Path, header: bytes) -> None:
+    path = tmp_path / "claims.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") + header.ljust(118))
+    with pytest.raises(InputError, match=r"cannot read .*claims\.npy"):
+        read_channels(path, 4)

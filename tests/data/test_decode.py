@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from dinobench.data.channels import read_channels
 from dinobench.data.decode import decode_rgb, is_image_name, read_rgb, to_rgb
+from dinobench.data.masks import read_labels
 from dinobench.runtime.errors import InputError
 from tests.conftest import shared_data
 
@@ -112,3 +117,43 @@ def test_float_images_are_decoded_or_refused_in_one_line() -> None:
     pixels = np.asarray(decode_rgb(stream.getvalue(), "x"))
     assert pixels.shape == (3, 4, 3)
     assert pixels[-1, -1].tolist() == [255] * 3
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+def test_pipes_and_devices_are_named_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "zero.jpg").symlink_to("/dev/zero")
+    for name, kind in (("pipe.jpg", "a pipe"), ("zero.jpg", "a device")):
+        with pytest.raises(InputError, match=f"cannot read image .*{name}: it is {kind}; give a file"):
+            read_rgb(tmp_path / name)
+        with pytest.raises(InputError, match=kind):
+            read_labels(tmp_path / name)
+        with pytest.raises(InputError, match=kind):
+            read_channels(tmp_path / name, 3)
+
+
+def test_formats_that_start_another_program_are_no_images() -> None:
+    with pytest.raises(InputError, match="not an image of a known format"):
+        decode_rgb(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "x.jpg")
+
+
+def test_an_image_over_the_limit_names_the_limit_and_the_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "pano.png"
+    Image.new("1", (20_000, 10_000)).save(path)
+    remedy = "200 megapixels, more than Pillow's limit of 179; shrink it, or set DINOBENCH_MAX_MEGAPIXELS=200"
+    for read in (read_rgb, read_labels, lambda path: read_channels(path, 3)):
+        with pytest.raises(InputError, match=remedy):
+            read(path)
+
+
+def test_the_limit_can_be_set(tmp_path: Path) -> None:
+    path = tmp_path / "small.png"
+    Image.new("1", (50, 40)).save(path)
+    code = (
+        "import sys; from pathlib import Path; from dinobench.data.decode import read_rgb; read_rgb(Path(sys.argv[1]))"
+    )
+    for limit, found in (("0.002", ""), ("0.001", "limit of 0"), ("x", "DINOBENCH_MAX_MEGAPIXELS=x is no number")):
+        environment = {**os.environ, "DINOBENCH_MAX_MEGAPIXELS": limit}
+        command = [sys.executable, "-c", code, str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert found in done.stderr and (done.returncode == 0) == (not found)

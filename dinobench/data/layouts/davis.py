@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from dinobench.data.dataset import ImageSet, UNLabeled, from_files
-from dinobench.data.decode import read_rgb
+from dinobench.data.decode import open_image, read_rgb
 from dinobench.data.layouts._files import require
 from dinobench.data.masks import VOID, Labels, read_labels
 from dinobench.data.registry import Findings
@@ -67,7 +66,7 @@ class Video:
 def _size(frame: Path) -> tuple[int, int]:
     """Width and height of a frame from its header alone: scoring masks need not decode it."""
     try:
-        with Image.open(frame) as image:
+        with open_image(frame) as image:
             return image.size
     except Exception:  # Pillow raises anything on bad bytes; decoding says in one line what is wrong with them
         return read_rgb(frame).size

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,12 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.files import atomic_path
+from dinobench.runtime.files import atomic_path, read_json
+from dinobench.runtime.names import inside
 
 TILE = 120
 FRAME = 5
+_FORMATS = ("JPEG", "PNG", "PPM", "BMP", "GIF", "TIFF", "WEBP")  # those that Pillow decodes by itself
 LINE = 16
 ColorS = {"query": "#1f4e9e", "easy": "#1a7f37", "hard": "#7fbf3f", "junk": "#9a9a9a", "miss": "#c62828"}
 """Frames: a hit is green (light where it counts as hard), a miss red, what no setup counts gray."""
@@ -46,9 +47,9 @@ def draw_gallery(rankings: Path, output: Path, *, setup: str = "medium", rows: i
 
 def _read(rankings: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = json.loads(rankings.read_text(encoding="utf-8"))
+        content: dict[str, Any] = read_json(rankings)
         return {"root": content["root"], "queries": list(content["queries"])}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (InputError, KeyError, TypeError) as error:
         raise InputError(f"{rankings} is no rankings.json of a retrieval run; score roxford or rparis first") from error
 
 
@@ -102,9 +103,9 @@ def _tile(root: Path, name: str | None, color: str, box: Sequence[float] | None)
     try:
         if name is None:
             raise OSError
-        with Image.open(root / name) as opened:
+        with Image.open(inside(root, name, "image of the rankings"), formats=_FORMATS) as opened:
             picture = opened.convert("RGB")
-    except OSError:
+    except Exception:  # moved, damaged, or a name that leads elsewhere
         picture, box = Image.new("RGB", (TILE, TILE), "#e8e8e8"), None
     if box is not None and all(side == side for side in box):
         ImageDraw.Draw(picture).rectangle(tuple(box), outline="#ffd400", width=max(2, max(picture.size) // 60))
