@@ -1,16 +1,31 @@
-"""One process or many: the few things that differ."""
+"""One process or many: the few things that differ, and the one place where processes agree.
+
+Every choice that could differ between processes (which model, which data, whether to save or to stop, whether one
+failed) goes through `agree`, `any_process`, `from_first` or `together`. Without a group all of them do nothing.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import socket
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch._C._distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.meeting import Meeting, ProcessError
+
+T = TypeVar("T")
+_LIMIT = timedelta(days=30)  # honest work takes as long as it takes
+_meeting: Meeting | None = None
 
 
 def rank() -> int:
@@ -21,6 +36,67 @@ def rank() -> int:
 def world_size() -> int:
     """Number of processes, 1 without a group."""
     return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def gather_objects(value: T, what: str) -> list[T]:
+    """Every process's value, in their order; `what` names it and must be the same in all."""
+    meeting = _joined()
+    return [value] if meeting is None else meeting.exchange(what, value)
+
+
+def agree(value: T, what: str, remedy: str = "start all processes with the same input") -> T:
+    """The value, which must be the same in every process.
+
+    Raises:
+        InputError: it is not; names `what` and two values, and ends in `remedy`.
+    """
+    first, *others = gather_objects(value, what)
+    for other, theirs in enumerate(others, 1):
+        if theirs != first:
+            raise InputError(
+                f"{what} differs between processes: {first} in process 0, {theirs} in process {other}; {remedy}"
+            )
+    return value
+
+
+def any_process(flag: bool, what: str) -> bool:
+    """Whether any process says so: clocks and signals differ, but all must save or stop together."""
+    return any(gather_objects(flag, what))
+
+
+def from_first(make: Callable[[], T], what: str) -> T:
+    """What the first process makes, in all of them; an error of it is raised in all."""
+    with together(what):
+        made: T = gather_objects(make() if rank() == 0 else None, what)[0]  # type: ignore[assignment]
+        return made
+
+
+@contextlib.contextmanager
+def together(task: str) -> Iterator[None]:
+    """Within, an error of one process ends the work of all, with that process's message and exit code.
+
+    A caller that catches the error and goes on calls `begin_anew` first.
+    """
+    meeting = _joined()
+    with contextlib.nullcontext() if meeting is None else meeting.task(task):
+        yield
+
+
+def begin_anew() -> None:
+    """After an error that `together` raised in every process: wait for all, and go on with a clean group."""
+    if (meeting := _joined()) is None:
+        return
+    meeting.begin_anew()
+    if _meeting is not None:
+        backend = dist.get_backend()
+        dist.destroy_process_group()
+        _connect(_meeting, backend)
+
+
+def look_for_failures() -> None:
+    """Raise what another process failed by; for loops that go on for long without an exchange."""
+    if _meeting is not None:
+        _meeting.look()
 
 
 def mean_over_processes(tensor: Tensor) -> Tensor:
@@ -43,47 +119,117 @@ def gather_from_processes(tensor: Tensor) -> Tensor:
     if world_size() == 1:
         return tensor
     parts = [torch.empty_like(tensor) for _ in range(world_size())]
-    dist.all_gather(parts, tensor.contiguous())
+    _finish(dist.all_gather(parts, tensor.contiguous(), async_op=True))
     return torch.cat(parts)
+
+
+def copy_from_first(tensor: Tensor) -> None:
+    """Overwrite `tensor` with the first process's."""
+    if world_size() > 1:
+        _finish(dist.broadcast(tensor, 0, async_op=True))
+
+
+def barrier() -> None:
+    """Wait for all processes."""
+    gather_objects(None, "barrier")
 
 
 def _reduced(tensor: Tensor, operation: dist.ReduceOp.RedOpType) -> Tensor:
     if world_size() == 1:
         return tensor
     result = tensor.clone()
-    dist.all_reduce(result, operation)
+    _finish(dist.all_reduce(result, operation, async_op=True))
     return result
 
 
-def barrier() -> None:
-    """Wait for all processes."""
-    if world_size() > 1:
-        dist.barrier()
+def _finish(work: dist.Work | None) -> None:
+    """Wait for a collective, or raise what keeps another process from joining it."""
+    if work is None:
+        return
+    if _meeting is not None and dist.get_backend() == "gloo":  # nccl's waiting holds only the device
+        pause = 0.0
+        while not work.is_completed():
+            time.sleep(pause)
+            pause = min(pause + 2e-5, 1e-3)
+            look_for_failures()
+    try:
+        work.wait()
+    except RuntimeError as error:
+        raise ProcessError(f"another process ended without a word ({error}); see its output") from error
+
+
+def _joined() -> Meeting | None:
+    """Where the processes of the group meet; None where there is one process."""
+    if world_size() == 1:
+        return None
+    return _meeting or _meeting_of_foreign_group()
+
+
+def _meeting_of_foreign_group() -> Meeting:
+    """For a group that the caller of the library made; it lives as long as that group's store."""
+    store: Any = dist.distributed_c10d._get_default_store()
+    if not hasattr(store, "dinobench_meeting"):
+        store.dinobench_meeting = Meeting(PrefixStore("dinobench", store), rank(), world_size(), beats=False)
+    meeting: Meeting = store.dinobench_meeting
+    return meeting
+
+
+def _connect(meeting: Meeting, backend: str) -> None:
+    """Make the group in which tensors travel."""
+    store = PrefixStore(f"group {meeting.generation}", meeting.store)
+    dist.init_process_group(backend, store=store, rank=meeting.rank, world_size=meeting.processes, timeout=_LIMIT)
 
 
 @contextlib.contextmanager
 def process_group(device: torch.device) -> Iterator[torch.device]:
     """Join the group that a launcher such as torchrun described in the environment, if any; yields this rank's device.
 
-    nccl on CUDA devices, gloo elsewhere.
+    nccl on CUDA devices, gloo elsewhere. An error of one process that leaves the group ends all of them.
 
     Raises:
-        InputError: more processes on this machine than CUDA devices.
+        InputError: two processes share a CUDA device, or the launcher did not say how the processes meet.
     """
+    global _meeting
+    _refuse_bare_srun()
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         yield device
         return
-    if device.type == "cuda":
-        local = int(os.environ.get("LOCAL_RANK", "0"))
-        if local >= torch.cuda.device_count():
-            raise InputError(
-                f"process {local} of this machine has no CUDA device of its own: only {torch.cuda.device_count()} "
-                "are visible; start as many processes as there are devices"
-            )
-        device = torch.device("cuda", local)
-        torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    _meeting = Meeting(*next(rendezvous("env://")))
     try:
-        yield device
+        with _meeting.task("run"):
+            own = _own_device(device, _meeting)
+            _connect(_meeting, "nccl" if own.type == "cuda" else "gloo")
+            yield own
     finally:
-        dist.destroy_process_group()
+        _meeting.leave()
+        _meeting = None
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def _refuse_bare_srun() -> None:
+    """Several tasks of srun that nobody told how to meet would each do all of the work."""
+    tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
+    if tasks > 1 and "WORLD_SIZE" not in os.environ:
+        raise InputError(
+            f"srun started {tasks} processes that cannot find each other; start one a node and torchrun in it, "
+            "or export RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT"
+        )
+
+
+def _own_device(device: torch.device, meeting: Meeting) -> torch.device:
+    """This process's CUDA device: by its number on this machine, or the only one that its launcher lets it see."""
+    if device.type != "cuda":
+        return device
+    local, visible = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    index = local if local < visible else 0
+    place = (socket.gethostname(), str(torch.cuda.get_device_properties(index).uuid))
+    places = meeting.exchange("device", place)
+    if len(set(places)) < len(places):
+        raise InputError(
+            f"process {local} of this machine has no CUDA device of its own: only {visible} are visible; "
+            "start as many processes as there are devices"
+        )
+    own = torch.device("cuda", index)
+    torch.cuda.set_device(own)
+    return own

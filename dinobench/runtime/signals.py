@@ -13,11 +13,15 @@ class StoppedError(Exception):
 
     Attributes:
         number: of the signal; the process ends with 128 + number, as shells expect.
+        step: at which the work goes on.
     """
 
     def __init__(self, number: int, step: int) -> None:
-        super().__init__(f"stopped at step {step}; the same command continues there")
-        self.number = number
+        super().__init__(number, step)
+        self.number, self.step = number, step
+
+    def __str__(self) -> str:
+        return f"stopped at step {self.step}; the same command continues there"
 
 
 class StopSignals:

@@ -1,0 +1,257 @@
+"""Where processes meet: a key-value store instead of a collective, so that one that fails can still tell the others."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch.distributed as dist
+from torch._C._distributed_c10d import Store
+
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.signals import StoppedError
+
+BEAT_SECONDS = 1.0
+SILENT_BEATS = 45  # without a sign of life: the process is gone
+FAREWELL_SECONDS = 10.0
+_SHORTEST, _LONGEST = 0.0005, 0.05  # seconds between two looks
+
+
+class ProcessError(RuntimeError):
+    """Another process failed or is gone; this one is sound, but the work that they share cannot go on."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What ended the work of one process, in a form that travels.
+
+    Attributes:
+        rank: of the process.
+        kind: "input" (bad input), "stopped" (by a signal) or "other".
+        message: one line; of other errors with the error's name in front.
+        signal: number of the signal that stopped it.
+        step: at which it stopped.
+    """
+
+    rank: int
+    kind: str
+    message: str
+    signal: int = 0
+    step: int = 0
+
+    def raised(self) -> Exception:
+        """The exception that the other processes raise, of the same exit code."""
+        if self.kind == "input":
+            error: Exception = InputError(f"process {self.rank}: {self.message}")
+        elif self.kind == "stopped":
+            error = StoppedError(self.signal, self.step)
+        else:
+            error = ProcessError(f"process {self.rank} failed: {self.message}")
+        error.failure = self  # type: ignore[attr-defined]
+        return error
+
+
+def failure_of(rank: int, error: BaseException) -> Failure:
+    """What to tell the others of `error`; of one that came from another process, what that one told."""
+    told: Failure | None = getattr(error, "failure", None)
+    if told is not None:
+        return told
+    if isinstance(error, InputError):
+        return Failure(rank, "input", str(error))
+    if isinstance(error, StoppedError):
+        return Failure(rank, "stopped", str(error), error.number, error.step)
+    return Failure(rank, "other", f"{type(error).__name__}: {error}".rstrip(": "))
+
+
+class Meeting:
+    """Exchange of values between all processes, each under its task and its number in order.
+
+    A failure answers every exchange that its process did not come to. Waiting has no limit: a process that works takes
+    as long as it takes; one that gives no sign of life any more is gone.
+
+    Attributes:
+        store: the key-value store.
+        rank: of this process.
+        processes: how many there are.
+        generation: how often the work began anew after a failure.
+    """
+
+    def __init__(self, store: Store, rank: int, processes: int, *, beats: bool = True) -> None:
+        self.rank, self.processes, self.generation = rank, processes, 0
+        self.store, self._sequence, self._tasks = store, 0, ["start"]
+        self._beat = _Heartbeat(store.clone(), rank) if beats else None
+        self._looked, self._patience = 0.0, {other: _Patience() for other in range(processes)}
+
+    def exchange(self, what: str, value: object = None) -> list[Any]:
+        """The values of all processes, in their order.
+
+        Args:
+            what: names the value; all processes must ask for the same.
+            value: of this process.
+
+        Raises:
+            InputError, StoppedError, ProcessError: what another process failed by.
+            RuntimeError: another process is elsewhere in its work: a fault of the program.
+        """
+        self._sequence += 1
+        place = f"{self.generation}/{self._sequence}"
+        mine = (self._tasks[-1], what)
+        with _reachable():
+            self._put(f"{place}/{self.rank}", (mine, value))
+            answers = [self._answer(f"{place}/{other}", other) for other in range(self.processes)]
+            self.store.delete_key(f"{self.generation}/{self._sequence - 1}/{self.rank}")  # which all have read
+        for other, (asked, _) in enumerate(answers):
+            if asked != mine:
+                raise RuntimeError(
+                    f"internal error: process {self.rank} is at {mine} and process {other} at {asked} "
+                    f"(exchange {self._sequence}); please report it"
+                )
+        return [answer for _, answer in answers]
+
+    @contextlib.contextmanager
+    def task(self, name: str) -> Iterator[None]:
+        """Within, an error of one process ends the work of all: each raises it, a process without error at the end."""
+        self._tasks.append(name)
+        try:
+            yield
+            self.exchange("end of task")
+        except BaseException as error:
+            first = self._told(failure_of(self.rank, error))
+            if isinstance(error, ProcessError) and first.rank != self.rank:
+                raise first.raised() from error  # of which this error may be a consequence
+            raise
+        finally:
+            self._tasks.pop()
+
+    def _told(self, failure: Failure) -> Failure:
+        """Tell the others; returns what the first process failed by."""
+        try:
+            first = self.first_failure() or failure
+            self.tell(first)
+        except dist.DistError:  # the process that holds the store is gone
+            return failure
+        return first
+
+    def tell(self, failure: Failure) -> None:
+        """Let the others know that this process does not go on."""
+        if self.first_failure() is None:
+            self._put(f"{self.generation}/first failure", failure)
+        self._put(f"{self.generation}/failure/{self.rank}", failure)
+
+    def first_failure(self) -> Failure | None:
+        """What any process failed by first."""
+        key = f"{self.generation}/first failure"
+        return pickle.loads(self.store.get(key)) if self.store.check([key]) else None
+
+    def look(self) -> None:
+        """Raise what another process failed by; cheap enough for every step of a loop."""
+        now = time.monotonic()
+        if now - self._looked < BEAT_SECONDS:
+            return
+        self._looked = now
+        with _reachable():
+            first = self.first_failure()
+        if first is not None:
+            raise first.raised()
+
+    def begin_anew(self) -> None:
+        """Forget a failure that ended the work in every process, once all are here."""
+        self.generation, self._sequence = self.generation + 1, 0
+        self.exchange("begin anew")
+
+    def leave(self) -> None:
+        """Say good-bye, and wait a little for the others, who may still have to read a failure.
+
+        The first process, which may hold the store, goes last.
+        """
+        end = time.monotonic() + FAREWELL_SECONDS
+        with contextlib.suppress(dist.DistError):
+            self._await_all("left", end)
+        if self._beat is not None:
+            self._beat.stop()
+        with contextlib.suppress(dist.DistError):
+            if self.rank:
+                self.store.set(f"gone/{self.rank}", "")
+            else:
+                self._await_all("gone", end)
+
+    def _await_all(self, what: str, end: float) -> None:
+        keys = [f"{what}/{other}" for other in range(self.processes)]
+        self.store.set(keys[self.rank], "")
+        while time.monotonic() < end and not self.store.check(keys):
+            time.sleep(_SHORTEST)
+
+    def _answer(self, key: str, other: int) -> tuple[tuple[str, str], Any]:
+        pause, failed = _SHORTEST, f"{self.generation}/failure/{other}"
+        while not self.store.check([key]):
+            if self.store.check([failed]) and not self.store.check([key]):
+                raise pickle.loads(self.store.get(failed)).raised()
+            self._require_life(other)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST)
+        answer: tuple[tuple[str, str], Any] = pickle.loads(self.store.get(key))
+        return answer
+
+    def _put(self, key: str, value: object) -> None:
+        self.store.set(key, pickle.dumps(value))  # type: ignore[arg-type]  # which takes bytes too
+
+    def _require_life(self, other: int) -> None:
+        if self._beat is None or other == self.rank:
+            return
+        if self._patience[other].exhausted(self._beat.count, lambda: _beats(self.store, other)):
+            raise ProcessError(
+                f"process {other} gives no sign of life for {SILENT_BEATS * BEAT_SECONDS:.0f} s; see its output"
+            )
+
+
+@contextlib.contextmanager
+def _reachable() -> Iterator[None]:
+    """The first process holds the store, unless the launcher does."""
+    try:
+        yield
+    except dist.DistError as error:
+        raise ProcessError(f"the first process is gone ({error}); see its output") from error
+
+
+class _Patience:
+    """How long another process has been silent, in beats of this one: a machine that sleeps does not count."""
+
+    def __init__(self) -> None:
+        self._since, self._heard, self._asked = 0, -1, -1
+
+    def exhausted(self, own: int, beats: Any) -> bool:
+        if own == self._asked:
+            return False
+        self._asked, heard = own, beats()
+        if heard != self._heard:
+            self._since, self._heard = own, heard
+        return own - self._since > SILENT_BEATS
+
+
+def _beats(store: Store, other: int) -> int:
+    key = f"beat/{other}"
+    return int(store.get(key)) if store.check([key]) else 0
+
+
+class _Heartbeat:
+    """A thread that gives a sign of life every second."""
+
+    def __init__(self, store: Store, rank: int) -> None:
+        self.count = 0
+        self._store, self._key, self._ended = store, f"beat/{rank}", threading.Event()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def stop(self) -> None:
+        """No more beats."""
+        self._ended.set()
+
+    def _run(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the store's host is gone; who waits finds out by itself
+            while not self._ended.wait(BEAT_SECONDS):
+                self.count += 1
+                self._store.set(self._key, str(self.count))

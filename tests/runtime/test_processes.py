@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import pytest
+import torch
+
+from dinobench.runtime import meeting, processes
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.meeting import ProcessError
+from dinobench.runtime.processes import (
+    agree,
+    any_process,
+    begin_anew,
+    copy_from_first,
+    from_first,
+    gather_from_processes,
+    gather_objects,
+    look_for_failures,
+    process_group,
+    sum_over_processes,
+    together,
+)
+from dinobench.runtime.signals import StoppedError
+from tests.group import in_processes
+
+
+def test_without_a_group_nothing_is_exchanged() -> None:
+    assert agree(3, "steps") == 3
+    assert gather_objects("a", "names") == ["a"]
+    assert any_process(True, "late")
+    assert from_first(lambda: 5, "choice") == 5
+    with pytest.raises(InputError, match="alone"), together("knn"):
+        raise InputError("alone")
+    begin_anew()
+    look_for_failures()
+
+
+def _values(rank: int) -> Any:
+    tensor = torch.full((2,), float(rank))
+    copied = tensor.clone()
+    copy_from_first(copied)
+    return (
+        gather_objects(rank, "ranks"),
+        any_process(rank == 1, "late"),
+        any_process(False, "late"),
+        from_first(lambda: f"made by {rank}", "choice"),
+        sum_over_processes(tensor).tolist(),
+        gather_from_processes(tensor).tolist(),
+        copied.tolist(),
+    )
+
+
+def test_values_of_all_processes_come_together() -> None:
+    wanted = ([0, 1, 2], True, False, "made by 0", [3.0, 3.0], [0.0, 0.0, 1.0, 1.0, 2.0, 2.0], [0.0, 0.0])
+    assert in_processes(_values, 3) == [wanted] * 3
+
+
+def test_what_differs_is_refused_in_all() -> None:
+    for error in in_processes(lambda rank: agree(f"model {rank // 2}", "the model"), 3):
+        assert isinstance(error, InputError)
+        assert "the model differs between processes: model 0 in process 0, model 1 in process 2" in str(error)
+
+
+def _fail(rank: int, failing: int, error: Exception, moment: str) -> Any:
+    with together("knn"):
+        if rank == failing:
+            raise error
+        if moment == "exchange":
+            gather_objects(rank, "features")
+        elif moment == "collective":
+            sum_over_processes(torch.ones(2))
+        elif moment == "loop":
+            while True:
+                look_for_failures()
+                time.sleep(0.01)
+        return "finished"
+
+
+@pytest.mark.parametrize("moment", ["exchange", "collective", "loop", "end"])
+@pytest.mark.parametrize("failing", [0, 1])
+def test_an_error_of_one_process_ends_the_work_of_all(failing: int, moment: str) -> None:
+    found = in_processes(_fail, 2, failing, InputError("no such image"), moment)
+    assert str(found[failing]) == "no such image"
+    assert isinstance(found[1 - failing], InputError)
+    assert str(found[1 - failing]) == f"process {failing}: no such image"
+
+
+def test_other_errors_keep_their_exit_codes() -> None:
+    other = in_processes(_fail, 2, 1, MemoryError("8 GiB"), "exchange")[0]
+    assert isinstance(other, ProcessError)
+    assert str(other) == "process 1 failed: MemoryError: 8 GiB"
+    stopped = in_processes(_fail, 2, 1, StoppedError(15, 7), "exchange")[0]
+    assert isinstance(stopped, StoppedError)
+    assert stopped.number == 15
+
+
+def _fail_and_go_on(rank: int) -> Any:
+    told = []
+    for task in ("knn", "linear", "davis"):
+        try:
+            with together(task):
+                if task == "knn" and rank == 1:
+                    raise MemoryError
+                if task == "davis" and rank == 0:
+                    raise InputError("no frames")
+                told.append(sum_over_processes(torch.ones(1)).item())
+        except (ProcessError, MemoryError, InputError) as error:
+            told.append(f"{task}: {type(error).__name__}")
+            begin_anew()
+    return [*told, gather_objects(rank, "end")]
+
+
+def test_the_next_task_starts_clean() -> None:
+    first, second = in_processes(_fail_and_go_on, 2)
+    assert first == ["knn: ProcessError", 2.0, "davis: InputError", [0, 1]]
+    assert second == ["knn: MemoryError", 2.0, "davis: InputError", [0, 1]]
+
+
+def _out_of_step(rank: int) -> Any:
+    with together("davis" if rank == 0 else "davis2016"):
+        return gather_objects(rank, "objects")
+
+
+def test_values_of_different_tasks_never_meet() -> None:
+    for error in in_processes(_out_of_step, 2):
+        assert isinstance(error, RuntimeError)
+        assert "internal error" in str(error)
+        assert "davis2016" in str(error)
+
+
+def _die(rank: int, dying: int, moment: str) -> Any:
+    meeting.SILENT_BEATS, meeting.FAREWELL_SECONDS = 2, 1.0
+    if rank == dying:
+        os._exit(9)
+    return _fail(rank, -1, Exception(), moment)
+
+
+@pytest.mark.parametrize("moment", ["exchange", "collective"])
+@pytest.mark.parametrize("dying", [0, 1])
+def test_a_process_that_dies_is_noticed(dying: int, moment: str) -> None:
+    found = in_processes(_die, 2, dying, moment)
+    assert found[dying] is None
+    assert isinstance(found[1 - dying], ProcessError)
+    assert "see its output" in str(found[1 - dying])
+
+
+def test_srun_without_a_meeting_place_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+    with pytest.raises(InputError, match="srun started 4 processes"), process_group(torch.device("cpu")):
+        pass
+
+
+def _places(rank: int, visible: int, local: int, uuids: list[str]) -> Any:
+    class Properties:
+        uuid = uuids[rank]
+
+    processes.torch.cuda.device_count = lambda: visible  # type: ignore[method-assign]
+    processes.torch.cuda.get_device_properties = lambda index: Properties  # type: ignore
+    processes.torch.cuda.set_device = lambda device: None  # type: ignore[method-assign]
+    os.environ["LOCAL_RANK"] = str(local or rank)
+    assert processes._meeting is not None
+    return str(processes._own_device(torch.device("cuda"), processes._meeting))
+
+
+def test_each_process_has_a_device_of_its_own() -> None:
+    assert in_processes(_places, 2, 2, 0, ["a", "b"]) == ["cuda:0", "cuda:1"]
+    assert in_processes(_places, 2, 1, 0, ["a", "b"]) == ["cuda:0", "cuda:0"], "each sees one device, not the same"
+    for error in in_processes(_places, 2, 1, 0, ["a", "a"]):
+        assert "no CUDA device of its own" in str(error)
