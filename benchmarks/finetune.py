@@ -131,12 +131,11 @@ def our_step(architecture: str, batch: int) -> Callable[[], float]:
     from dinobench.evaluators.finetune.batches import Batch, Normalizer, make_order
     from dinobench.evaluators.finetune.classifier import build_classifier
     from dinobench.evaluators.finetune.loop import FineTuning, Machine, Sets
-    from dinobench.evaluators.finetune.recipe import recipe_of
     from dinobench.models.networks.backbone import Preprocessing
     from dinobench.models.networks.build import build_backbone
 
-    recipe = recipe_of(load_tasks()["finetune-inat18"].protocol("paper").settings)
-    recipe = dataclasses.replace(recipe, train_batch_size=batch, erasing=0.0, repeats=1)
+    recipe = load_tasks()["finetune-inat18"].protocol("paper").settings
+    recipe = dataclasses.replace(recipe, batch_size=batch, erasing=0.0, repeats=1)
     classes = [str(number) for number in range(100)]
     pixels = np.zeros((batch, 32, 32, 3), np.uint8)
     images = from_arrays("none", pixels, np.arange(batch) % 100, classes, [str(n) for n in range(batch)])

@@ -11,12 +11,15 @@ import dataclasses
 import hashlib
 import json
 import tomllib
+import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.plugins import settings_of
+from dinobench.runtime.settings import convert, hashed_form, refuse_unknown, resolve
 from dinobench.runtime.suggest import unknown
 
 Card = TypeVar("Card")
@@ -29,6 +32,7 @@ class Protocol:
     """A named, versioned way to run a task; every setting that can move the figure stands in it.
 
     Attributes:
+        settings: an object of the evaluator's settings type: its defaults, with what the card states on top.
         comparable: whether its figure may stand beside the published one.
         because: why not, where it may not.
         sources: where a setting comes from, by its name: who stated it in which thread, or that it is inferred.
@@ -37,7 +41,7 @@ class Protocol:
     name: str
     version: int
     summary: str
-    settings: Mapping[str, Any]
+    settings: Any
     comparable: bool = True
     because: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -45,7 +49,7 @@ class Protocol:
     @property
     def hash(self) -> str:
         """Digest of name, version and settings: equal digests mean the same protocol."""
-        content = json.dumps([self.name, self.version, dict(self.settings)], sort_keys=True)
+        content = json.dumps([self.name, self.version, hashed_form(self.settings)], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -75,7 +79,8 @@ class TaskCard:
         layout: reader of that data set, a module of dinobench.data.layouts.
         images: how many images each split has in the published benchmark.
         classes: how many kinds of images it tells apart; 0 where it does not classify.
-        options: further settings, with their defaults, that cannot move the figure (how to search, what to keep).
+        file: the card's own file.
+        note: one line where this card replaces a built-in one of its name.
     """
 
     name: str
@@ -91,7 +96,13 @@ class TaskCard:
     cells: tuple[Cell, ...] = ()
     images: Mapping[str, int] = field(default_factory=dict)
     classes: int = 0
-    options: Mapping[str, Any] = field(default_factory=dict)
+    file: str = ""
+    note: str = ""
+
+    @property
+    def settings_type(self) -> type:
+        """What the evaluator's settings are."""
+        return settings_of(self.evaluator)
 
     def protocol(self, name: str | None = None) -> Protocol:
         """The protocol called `name`, by default the card's own choice."""
@@ -222,23 +233,62 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"card {path} is not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise InputError(f"card {path} is not valid TOML: its lists are nested too deep") from error
+    except OSError as error:
+        raise InputError(f"card {path} cannot be read: {error.strerror}") from error
 
 
 def _task(name: str, raw: dict[str, Any], path: Path) -> TaskCard:
-    raw["protocols"] = {
-        key: _build(Protocol, {"name": key, "settings": {}, **value}, path)
-        for key, value in raw.get("protocols", {}).items()
-    }
-    raw["cells"] = tuple(_build(Cell, cell, path) for cell in raw.get("cells", ()))
-    raw["groups"] = tuple(raw.get("groups", ()))
-    card = _build(TaskCard, {"name": name, **raw}, path)
-    card.protocol()
+    if "options" in raw:
+        raise InputError(f"card {path} has [options]; they are settings: state them in [protocols.NAME.settings]")
+    values = {"name": name, "file": str(path), "note": _replaced("tasks", name, str(path)), **raw}
+    kind = _settings_type(values.get("evaluator"), path)
+    tables = _table(raw, "protocols", path)
+    values["protocols"] = {key: _protocol(key, _table(tables, key, path), kind, path) for key in tables}
+    values["cells"] = tuple(_build(Cell, cell, path) for cell in _tables(raw, "cells", path))
+    card = _build(TaskCard, values, path)
+    if card.default_protocol not in card.protocols:
+        raise InputError(f"card {path}: {unknown('default protocol', card.default_protocol, card.protocols)}")
     return card
 
 
+def _settings_type(evaluator: object, path: Path) -> type | None:
+    """The settings type that a card's evaluator declares; None where the card names none, which is refused later."""
+    if evaluator is None:
+        return None
+    try:
+        return settings_of(evaluator)
+    except InputError as error:
+        raise InputError(f"card {path}: {error}") from error
+
+
+def _protocol(name: str, raw: dict[str, Any], kind: type | None, path: Path) -> Protocol:
+    settings: Any = None
+    if kind is not None:
+        where = f"protocol {name} of card {path}"
+        settings = resolve(kind, _table(raw, "settings", path), where)
+        refuse_unknown(_table(raw, "sources", path), [kind], f"source of {where} for a setting")
+    return _build(Protocol, {"name": name, **raw, "settings": settings or {}}, path)
+
+
+def _table(raw: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:
+    found = raw.get(key, {})
+    if not isinstance(found, dict):
+        raise InputError(f"card {path}: {key} is {found!r:.60}; give a table")
+    return found
+
+
+def _tables(raw: Mapping[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
+    found = raw.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise InputError(f"card {path}: {key} is {found!r:.60}; give tables, each under [[{key}]]")
+    return found
+
+
 def _model(name: str, raw: dict[str, Any], path: Path) -> ModelCard:
-    raw["rows"] = tuple(_row(row, path) for row in raw.get("rows", ()))
-    if CODE_SETTING in raw.get("settings", {}):
+    raw["rows"] = tuple(_row(row, path) for row in _tables(raw, "rows", path))
+    if CODE_SETTING in _table(raw, "settings", path):
         raise InputError(
             f"card {path} names {CODE_SETTING}; a card is data: give the file by --set {CODE_SETTING}=FILE"
         )
@@ -257,7 +307,8 @@ def _build(kind: type[Card], values: dict[str, Any], path: Path) -> Card:
     missing = [key for key in _required(fields.values()) if values.get(key) is None]
     if missing:
         raise InputError(f"card {path}: a {kind.__name__} needs {', '.join(missing)}")
-    return kind(**values)
+    hints = typing.get_type_hints(kind)
+    return kind(**{key: convert(value, hints[key], key, f"card {path}") for key, value in values.items()})
 
 
 def _required(fields: Iterable[dataclasses.Field[Any]]) -> list[str]:

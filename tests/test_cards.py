@@ -4,6 +4,7 @@ import pytest
 
 from dinobench.cards import load_tasks, select_tasks
 from dinobench.evaluators.base import find_evaluator
+from dinobench.evaluators.knn.settings import Settings
 from dinobench.results.tables.build import read_published
 from dinobench.results.tables.specs import load_tables
 from dinobench.runtime.errors import InputError
@@ -23,7 +24,7 @@ default_protocol = "paper"
 version = 1
 summary = "as in the paper"
 [protocols.paper.settings]
-k = 20
+main_k = 10
 """
 
 
@@ -44,7 +45,7 @@ def test_every_packaged_task_can_run_and_stands_in_a_real_column(name: str) -> N
 
 def test_a_new_benchmark_is_one_file(tmp_path: Path) -> None:
     card = load_tasks(write_card(tmp_path))["mine"]
-    assert card.protocol().settings == {"k": 20}
+    assert card.protocol().settings == Settings(main_k=10)  # the rest as the paper has it
     assert select_tasks("mine", load_tasks(tmp_path)) == [(card, card.protocol())]
 
 
@@ -55,11 +56,30 @@ def test_a_new_benchmark_is_one_file(tmp_path: Path) -> None:
         (CARD.replace('evaluator = "knn"', ""), "needs evaluator"),
         (CARD.replace('default_protocol = "paper"', 'default_protocol = "papper"'), "did you mean paper"),
         ("title = ", "not valid TOML"),
+        (f"title = {'[' * 3000}", "nested too deep"),
+        (CARD.replace('"knn"', '"base"'), "unknown evaluator 'base'"),
+        (CARD.replace('"knn"', "5"), "unknown evaluator '5'"),
+        (CARD.replace('title = "Mine"', "title = 7"), "title of card .* is 7; give text"),
+        ('groups = "table10"\n' + CARD, "groups of card .* is 'table10'; give a list of texts"),
+        ('classes = "many"\n' + CARD, "classes of card .* is 'many'; give a whole number"),
+        ("images = [1]\n" + CARD, "images of card .* give a table"),
+        ("images = { val = 'x' }\n" + CARD, "images of card .* give a table"),
+        ("cells = 3\n" + CARD, "cells is 3; give tables"),
+        ("cells = [{ table = 2, column = 'x', metric = 'y' }]\n" + CARD, "table of card .* is 2; give text"),
+        ("protocols = 3\n" + CARD.partition("[protocols")[0], "protocols is 3; give a table"),
+        ("[options]\nsearch = 'faiss'\n" + CARD, "options"),
+        (CARD + "ks = 'ten'\n", "ks of protocol paper of card .* is 'ten'"),
+        (CARD.replace("main_k = 10", "k = 10"), "unknown setting of protocol paper of card"),
+        (CARD.replace("[protocols.paper.settings]\nmain_k = 10", "settings = 5"), "settings is 5; give a table"),
+        (CARD.replace("version = 1", "version = 'one'"), "version of card .* is 'one'; give a whole number"),
+        (CARD + "[protocols.paper.sources]\nkk = 'x'\n", "unknown source of protocol paper"),
     ],
 )
-def test_a_broken_card_is_named(tmp_path: Path, change: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
+def test_a_broken_card_is_named_in_one_line(tmp_path: Path, change: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
         load_tasks(write_card(tmp_path, change))
+    assert str(tmp_path / "mine.toml") in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_missing_folder_of_cards_is_refused(tmp_path: Path) -> None:
@@ -80,7 +100,7 @@ def test_a_group_and_a_name_give_each_task_once() -> None:
 
 def test_the_hash_of_a_protocol_follows_its_settings(tmp_path: Path) -> None:
     one = load_tasks(write_card(tmp_path))["mine"].protocol().hash
-    other = load_tasks(write_card(tmp_path, CARD.replace("k = 20", "k = 21")))["mine"].protocol().hash
+    other = load_tasks(write_card(tmp_path, CARD.replace("main_k = 10", "main_k = 100")))["mine"].protocol().hash
     assert one != other
 
 
@@ -93,3 +113,28 @@ def test_a_task_may_name_its_protocol():
     ]
     with pytest.raises(InputError, match="protocol of task knn 'papr'"):
         select_tasks("knn@papr", load_tasks())
+
+
+def test_hashes_of_protocols_are_those_of_earlier_releases() -> None:
+    """Taken before settings became types: records of the same protocol keep the same hash."""
+    tasks = load_tasks()
+    known = {
+        "copydays@paper": "a3e84b278400695e",
+        "davis@paper": "4ec2303fe7efd174",
+        "finetune-cars@paper": "d50615281fd9dfc8",
+        "finetune-cifar10@quick": "4edfb81144d81014",
+        "knn@paper": "4164b470b177122e",
+        "knn-1pct@random": "ae90af8e4ce230b6",
+        "linear@cached": "499c702dc8a63366",
+        "logistic-10pct@paper": "9853315b4bd63574",
+        "rparis@dino": "90d5041507b83795",
+        "throughput@paper": "644524525c1f487a",
+        "voc-attention@paper": "dca18f62fb220246",
+    }
+    assert {name: tasks[name.split("@")[0]].protocol(name.split("@")[1]).hash for name in known} == known
+
+
+def test_a_card_in_the_place_of_a_built_in_one_says_so(tmp_path: Path) -> None:
+    (tmp_path / "knn.toml").write_text(CARD)
+    assert "replaces the built-in card knn" in load_tasks(tmp_path)["knn"].note
+    assert not load_tasks()["knn"].note

@@ -39,29 +39,29 @@ def command(
     from dinobench.data.overlays import save_moving
     from dinobench.evaluators.attention_segmentation.maps import attention_maps, check_share
     from dinobench.evaluators.attention_segmentation.pictures import blend, draw_attention
-    from dinobench.evaluators.common.bounds import check_counts
     from dinobench.metrics.attention_mask import enlarge
+    from dinobench.models.loading.settings import ModelSettings
     from dinobench.pipeline.model import ModelRequest, resolve_model
-    from dinobench.pipeline.plan import asked_settings, make_plan
+    from dinobench.pipeline.plan import newest_run
+    from dinobench.pipeline.settings import RunSettings
     from dinobench.runtime.console import progress
     from dinobench.runtime.device import pick_device, prepare_device
-    from dinobench.runtime.settings import parse_pairs
+    from dinobench.runtime.settings import known_changes, parse_pairs, resolve
 
     check_share(share, "--share")
-    check_counts({"size": size}, size=0)
     changes = parse_pairs(settings)
     _refuse_idle(changes)
     if video:
         _refuse_other_sizes(images)
-    plan = make_plan("voc-attention", model, settings=changes)
-    device = pick_device(plan.run["device"])
+    run = resolve(RunSettings, known_changes(RunSettings, changes), "attention")
+    device = pick_device(run.device)
     prepare_device(device)
-    loaded = resolve_model(ModelRequest(plan.model, asked_settings(plan))).backbone
+    loaded = resolve_model(ModelRequest(model or str(newest_run()), known_changes(ModelSettings, changes))).backbone
     loaded.backbone.to(device).eval()
     strip = []
     names = [path.stem for path in images]
     for index, path in enumerate(progress(images, "attention", len(images))):
-        maps = attention_maps(loaded, read_rgb(path), size, device, plan.run["precision"], str(path))
+        maps = attention_maps(loaded, read_rgb(path), size, device, run.precision, str(path))
         folder = output / (path.stem if names.count(path.stem) == 1 else f"{index:05d}_{path.stem}")
         masks = enlarge(maps.masks(share), loaded.backbone.patch_size)
         paths = draw_attention(folder, maps.pixels, maps.weights, masks)
@@ -74,10 +74,11 @@ def command(
 
 def _refuse_idle(changes: Iterable[str]) -> None:
     """Refuse settings that would do nothing: those of the task, which has options here, and of the run's batches."""
-    from dinobench.models.loading.spec import MODEL_SETTINGS
+    from dinobench.models.loading.settings import ModelSettings
     from dinobench.runtime.errors import InputError
+    from dinobench.runtime.settings import fields_of
 
-    acting, instead = ("device", "precision", *MODEL_SETTINGS), {"size": "--size", "shares": "--share"}
+    acting, instead = ("device", "precision", *fields_of(ModelSettings)), {"size": "--size", "shares": "--share"}
     for key in changes:
         if key not in acting:
             hint = f"use {instead[key]}" if key in instead else f"--set takes {', '.join(acting)}"

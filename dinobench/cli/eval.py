@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write records here; - is stdout.")
 @click.option("--dry-run", is_flag=True, help="Say what would run and on which data; load nothing.")
+@click.option("--help-settings", is_flag=True, help="Print every setting of the tasks, the run and the model.")
 @SETTINGS
 @CARD
 @MODEL_NAME
@@ -52,6 +53,7 @@ def command(
     output: Path,
     json_file: Path | None,
     dry_run: bool,
+    help_settings: bool,
     settings: tuple[str, ...],
     card: str,
     model_name: str,
@@ -70,9 +72,14 @@ def command(
     from dinobench.runtime.settings import parse_pairs
 
     changes = parse_pairs(settings)
+    if help_settings:
+        _show_settings(tasks, protocol, tasks_dir)
+        return
     if dry_run:
+        from dinobench.pipeline.plan import asked_settings
+
         plan = pipeline.make_plan(tasks, model, data, protocol, changes, tasks_dir=tasks_dir)
-        request = pipeline.ModelRequest(plan.model, plan.model_settings, card, model_name, models_dir)
+        request = pipeline.ModelRequest(plan.model, asked_settings(plan), card, model_name, models_dir)
         _show_plan(plan, request, load_models(models_dir), output)
         return
     quiet = json_file is not None and str(json_file) == "-"
@@ -101,7 +108,23 @@ def command(
         sys.exit(1)
 
 
+def _show_settings(tasks: str, protocol: str | None, tasks_dir: Path | None) -> None:
+    from dinobench.cards import load_tasks, select_tasks
+    from dinobench.cli.settings_help import setting_lines
+    from dinobench.models.loading.settings import ModelSettings
+    from dinobench.pipeline.settings import RunSettings
+
+    groups = {
+        f"{card.name}@{used.name}": used.settings for card, used in select_tasks(tasks, load_tasks(tasks_dir), protocol)
+    }
+    for title, settings in {**groups, "the run": RunSettings(), "the model": ModelSettings()}.items():
+        click.echo(f"settings of {title}")
+        for line in setting_lines(settings):
+            click.echo(line)
+
+
 def _show_plan(plan: Plan, request: ModelRequest, cards: Mapping[str, ModelCard], output: Path) -> None:
+    from dinobench.cli.settings_help import setting_lines
     from dinobench.pipeline.model import refuse_missing_model
     from dinobench.runtime.errors import InputError
 
@@ -113,8 +136,8 @@ def _show_plan(plan: Plan, request: ModelRequest, cards: Mapping[str, ModelCard]
     for job in plan.jobs:
         click.echo(f"task    {job.card.name}@{job.protocol.name} version {job.protocol.version} on {job.data}")
         _show_data(job)
-        for key, value in job.settings.items():
-            click.echo(f"  {key} = {value!r}{'  (overridden)' if key in job.overridden else ''}")
+        for line in setting_lines(job.settings, dict.fromkeys(job.overridden, "overridden")):
+            click.echo(line)
     click.echo(f"output  {output}")
 
 

@@ -103,20 +103,21 @@ def export(
     from dinobench.data.open import open_dataset
     from dinobench.features.export import check_format, export_features
     from dinobench.features.store import ExtractionSettings, FeatureStore
-    from dinobench.models.loading.spec import MODEL_SETTINGS
+    from dinobench.models.loading.settings import ModelSettings
     from dinobench.pipeline.model import load_backbone
-    from dinobench.pipeline.plan import RUN_SETTINGS
+    from dinobench.pipeline.settings import RunSettings
     from dinobench.runtime.device import pick_device, prepare_device
-    from dinobench.runtime.settings import override, parse_pairs
+    from dinobench.runtime.settings import known_changes, parse_pairs, refuse_unknown, resolve
 
     check_format(output)
-    chosen = override({**RUN_SETTINGS, **MODEL_SETTINGS}, parse_pairs(settings), "features export")
-    device = pick_device(chosen["device"])
+    changes = parse_pairs(settings)
+    refuse_unknown(changes, [RunSettings, ModelSettings], "setting of features export")
+    run = resolve(RunSettings, known_changes(RunSettings, changes), "features export")
+    device = pick_device(run.device)
     prepare_device(device)
-    asked = {key: value for key, value in chosen.items() if value != MODEL_SETTINGS.get(key, value)}
-    loaded = load_backbone(model, settings=asked, models_dir=models_dir)
+    loaded = load_backbone(model, settings=known_changes(ModelSettings, changes), models_dir=models_dir)
     images = open_dataset(data, split, layout)
-    how = ExtractionSettings(device, chosen["batch_size"], chosen["workers"], chosen["precision"], chosen["compile"])
+    how = ExtractionSettings(device, run.batch_size, run.workers, run.precision, run.compile)
     matrix = FeatureStore().features(loaded, images, feature, how)
     export_features(matrix, images, output)
     for line in matrix.unreadable.values():

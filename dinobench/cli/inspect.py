@@ -29,11 +29,11 @@ def command(checkpoint: str, as_json: bool, every: bool, settings: tuple[str, ..
     dinobench inspect model.pth --set weights=student --set heads=6
     """  # noqa: D301  (click reads the backspace as "do not wrap")
     from dinobench.models.loading.checkpoint_file import checkpoint_path, plan_file
-    from dinobench.models.loading.loaded import MODEL_SETTINGS
-    from dinobench.runtime.settings import override, parse_pairs
+    from dinobench.models.loading.settings import ModelSettings
+    from dinobench.runtime.settings import parse_pairs, resolve
 
-    chosen = override(MODEL_SETTINGS, parse_pairs(settings), "the model")
-    path = checkpoint_path(checkpoint, str(chosen["which"]))
+    chosen = resolve(ModelSettings, parse_pairs(settings), "the model")
+    path = checkpoint_path(checkpoint, chosen.which)
     plan = plan_file(path, chosen)
     facts = _facts(path, plan)
     if as_json:

@@ -9,6 +9,8 @@ import click
 
 from dinobench.cards import Protocol, TaskCard, load_tasks
 from dinobench.cli.options import TASKS_DIR
+from dinobench.cli.settings_help import setting_lines
+from dinobench.runtime.settings import fields_of, toml_text
 from dinobench.runtime.suggest import unknown
 
 
@@ -38,8 +40,9 @@ def show(cards: Mapping[str, TaskCard], name: str) -> None:
     click.echo(f"metric     {card.main_metric}")
     for cell in card.cells:
         click.echo(f"stands in  table {cell.table}, column {cell.column} ({cell.metric})")
-    for key, value in card.options.items():
-        click.echo(f"option      {key} = {value!r}")
+    click.echo("settings")
+    for line in setting_lines(card.settings_type()):
+        click.echo(line)
     for protocol in card.protocols.values():
         _show_protocol(card, protocol)
 
@@ -49,6 +52,7 @@ def _show_protocol(card: TaskCard, protocol: Protocol) -> None:
     click.echo(f"\n{card.name}@{protocol.name} version {protocol.version}{default}: {protocol.summary}")
     if not protocol.comparable:
         click.echo(f"  not comparable with the published figure: {protocol.because}")
-    for key, value in protocol.settings.items():
-        source = f"    [{protocol.sources[key]}]" if key in protocol.sources else ""
-        click.echo(f"  {key} = {value!r}{source}")
+    for key, field in fields_of(card.settings_type).items():
+        if field.about.moves_figure:
+            source = f"    [{protocol.sources[key]}]" if key in protocol.sources else ""
+            click.echo(f"  {key} = {toml_text(getattr(protocol.settings, key))}{source}")

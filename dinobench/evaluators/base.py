@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 
@@ -16,11 +14,13 @@ from dinobench.data.open import open_dataset
 from dinobench.models.loading.spec import LoadedBackbone
 from dinobench.runtime.clock import Clock
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.suggest import unknown
+from dinobench.runtime.plugins import plugin
+
+SettingsT = TypeVar("SettingsT", covariant=True)
 
 
 @dataclass
-class EvaluationContext:
+class EvaluationContext(Generic[SettingsT]):
     """One task on one model.
 
     Attributes:
@@ -28,11 +28,11 @@ class EvaluationContext:
         model: the loaded backbone, on the CPU; move it to `device`.
         data: data SPEC given by the user, or the card's data set name.
         layout: reader of a folder given as data SPEC.
-        settings: the protocol's settings with the user's overrides.
+        settings: an object of the evaluator's `Settings`: the protocol's, with the user's changes.
         output: folder for files of this run (masks, rankings, predictions); made on first use.
         device: where to compute.
         batch_size: images per forward pass.
-        workers: processes that decode images, 0 for none.
+        workers: threads that decode images, 0 for one per core.
         precision: "fp32" or "bf16".
         compiled: whether a frozen network's batches of one shape go through torch.compile.
         seed: of every random choice.
@@ -42,7 +42,7 @@ class EvaluationContext:
     model: LoadedBackbone
     data: str
     layout: str
-    settings: Mapping[str, Any]
+    settings: SettingsT
     output: Path
     device: torch.device
     batch_size: int = 64
@@ -98,9 +98,9 @@ class Scores:
 
 
 class Evaluator(Protocol):
-    """Every module of this room offers `evaluate`."""
+    """What evaluators/NAME/evaluate.py offers beside the `Settings` of evaluators/NAME/settings.py."""
 
-    def __call__(self, context: EvaluationContext) -> Scores:
+    def __call__(self, context: EvaluationContext[Any]) -> Scores:
         """Score the context's model."""
 
 
@@ -110,8 +110,5 @@ def find_evaluator(name: str) -> Evaluator:
     Raises:
         InputError: no such evaluator.
     """
-    here = Path(__file__).parent
-    if not name.isidentifier() or not (here / name / "evaluate.py").is_file():
-        raise unknown("evaluator", name, [path.parent.name for path in here.glob("*/evaluate.py")])
-    module = importlib.import_module(f"dinobench.evaluators.{name}.evaluate")
-    return module.evaluate  # type: ignore[no-any-return]
+    evaluator: Evaluator = plugin("evaluators", name, "evaluate").evaluate
+    return evaluator

@@ -162,6 +162,6 @@ def _card_of_random(loaded: LoadedBackbone, cards: Iterable[ModelCard]) -> Model
 
 
 def _load(spec: str, settings: Mapping[str, Any]) -> LoadedBackbone:
-    from dinobench.models.loading.spec import MODEL_SETTINGS, load_backbone
+    from dinobench.models.loading.spec import load_backbone
 
-    return load_backbone(spec, settings={**MODEL_SETTINGS, **settings})
+    return load_backbone(spec, settings=settings)

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dinobench.cards import Protocol, TaskCard, load_tasks, select_tasks
+from dinobench.models.loading.settings import ModelSettings
+from dinobench.pipeline.settings import RunSettings
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.settings import override
-from dinobench.runtime.suggest import unknown
+from dinobench.runtime.settings import differing, fields_of, known_changes, refuse_unknown, resolve
 
 RUNS = Path("runs")
-RUN_SETTINGS: Mapping[str, Any] = {
-    "device": "auto",
-    "batch_size": 64,
-    "workers": 0,
-    "precision": "fp32",
-    "compile": False,
-    "seed": 0,
-}
-
-# Settings that cannot move a figure: a run with others replaces the record of one without.
-_HARMLESS = frozenset(
-    {"device", "batch_size", "workers", "compile", "search", "predictions", "pictures", "resume", "save_weights"}
-)
 
 
 @dataclass(frozen=True)
@@ -34,17 +22,24 @@ class Job:
     """One task as it will run.
 
     Attributes:
-        settings: the protocol's, with the user's overrides.
-        overridden: names of the settings that differ from the protocol's.
+        settings: the evaluator's `Settings`: the protocol's, with the user's changes.
+        run: where and how fast it computes.
+        overridden: names of the settings by which it departs from its protocol.
         deviations: every setting of the task, the model and the run that may move the figure and is not its default.
     """
 
     card: TaskCard
     protocol: Protocol
     data: str
-    settings: Mapping[str, Any]
+    settings: Any
+    run: RunSettings
     overridden: tuple[str, ...]
     deviations: Mapping[str, Any]
+
+    @property
+    def forward_batch(self) -> int:
+        """Images per forward pass: the task's own where it has one, because its batch_size is of training steps."""
+        return int(getattr(self.settings, "forward_batch", self.run.batch_size))
 
 
 @dataclass(frozen=True)
@@ -53,8 +48,8 @@ class Plan:
 
     model: str
     jobs: tuple[Job, ...]
-    run: Mapping[str, Any]
-    model_settings: Mapping[str, Any]
+    run: RunSettings
+    model_settings: ModelSettings
 
 
 def make_plan(
@@ -68,55 +63,52 @@ def make_plan(
 ) -> Plan:
     """Resolve names and settings; nothing is loaded.
 
+    A setting that a task has too, as `batch_size` of a training or `image_size`, is the task's: the run's or the
+    model's of the same name takes it only if some chosen task has none of its own.
+
     Raises:
         InputError: unknown task, protocol or setting, or no run to score.
     """
-    from dinobench.models.loading.spec import MODEL_SETTINGS
-
     chosen = select_tasks(tasks, load_tasks(tasks_dir), protocol)
-    spec = model or str(newest_run())
     changes = dict(settings or {})
-    _refuse_unknown(changes, [RUN_SETTINGS, MODEL_SETTINGS, *(_defaults(card, used) for card, used in chosen)])
-    run = override(RUN_SETTINGS, _known(changes, RUN_SETTINGS), "the run")
-    if run["batch_size"] < 1 or run["workers"] < 0:
-        raise InputError(f"batch_size = {run['batch_size']} must be at least 1, workers = {run['workers']} at least 0")
-    model_settings = override(MODEL_SETTINGS, _known(changes, MODEL_SETTINGS), "the model")
-    shared = _deviations({**RUN_SETTINGS, **MODEL_SETTINGS}, {**run, **model_settings})
-    jobs = tuple(_job(card, used, data or _default_data(card, spec), changes, shared) for card, used in chosen)
-    return Plan(spec, jobs, run, model_settings)
+    refuse_unknown(changes, [*(card.settings_type for card, _ in chosen), RunSettings, ModelSettings])
+    shared = _left_to_others(changes, [card for card, _ in chosen])
+    run = resolve(RunSettings, known_changes(RunSettings, shared), "the run")
+    of_model = resolve(ModelSettings, known_changes(ModelSettings, shared), "the model")
+    resolved = [_settings(card, used, changes) for card, used in chosen]
+    spec = model or str(newest_run())
+    jobs = tuple(
+        _job(card, used, data or _default_data(card, spec), own, run, of_model)
+        for (card, used), own in zip(chosen, resolved, strict=True)
+    )
+    return Plan(spec, jobs, run, of_model)
 
 
 def asked_settings(plan: Plan) -> dict[str, Any]:
     """The model's settings that the user gave, so that a card's own hold for the others."""
-    from dinobench.models.loading.spec import MODEL_SETTINGS
-
-    return {key: value for key, value in plan.model_settings.items() if value != MODEL_SETTINGS[key]}
+    return differing(plan.model_settings, ModelSettings())
 
 
-def _job(card: TaskCard, protocol: Protocol, data: str, changes: Mapping[str, Any], shared: Mapping[str, Any]) -> Job:
-    defaults = _defaults(card, protocol)
-    settings = override(defaults, _known(changes, defaults), f"{card.name}@{protocol.name}")
-    overridden = tuple(key for key, value in protocol.settings.items() if value != settings[key])
-    return Job(card, protocol, data, settings, overridden, {**shared, **_deviations(defaults, settings)})
+def _left_to_others(changes: Mapping[str, Any], cards: Sequence[TaskCard]) -> dict[str, Any]:
+    """Those of `changes` that not every task takes for itself."""
+    owned = set.intersection(*(set(fields_of(card.settings_type)) for card in cards))
+    return {key: value for key, value in changes.items() if key not in owned}
 
 
-def _deviations(defaults: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in chosen.items() if key not in _HARMLESS and value != defaults[key]}
+def _settings(card: TaskCard, protocol: Protocol, changes: Mapping[str, Any]) -> Any:
+    kind = card.settings_type
+    return resolve(kind, known_changes(kind, changes), f"{card.name}@{protocol.name}", protocol.settings)
 
 
-def _defaults(card: TaskCard, protocol: Protocol) -> dict[str, Any]:
-    return {**card.options, **protocol.settings}
-
-
-def _known(changes: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in changes.items() if key in defaults}
-
-
-def _refuse_unknown(changes: Mapping[str, Any], groups: list[Mapping[str, Any]]) -> None:
-    known = {key for group in groups for key in group}
-    for key in changes:
-        if key not in known:
-            raise unknown("setting", key, known)
+def _job(
+    card: TaskCard, protocol: Protocol, data: str, settings: Any, shared: RunSettings, of_model: ModelSettings
+) -> Job:
+    own, fields = differing(settings, protocol.settings), fields_of(card.settings_type)
+    usual = RunSettings()
+    run = replace(shared, **{name: getattr(usual, name) for name in fields_of(RunSettings) if name in fields})
+    overridden = tuple(name for name in own if fields[name].about.departs)
+    deviations = {**differing(run, usual), **differing(of_model, ModelSettings()), **own}
+    return Job(card, protocol, data, settings, run, overridden, deviations)
 
 
 def newest_run(runs: Path = RUNS) -> Path:
@@ -133,8 +125,14 @@ def newest_run(runs: Path = RUNS) -> Path:
 
 def _default_data(card: TaskCard, model: str) -> str:
     """What a run was trained on, else the card's data set where $DINOBENCH_DATA says where it is, else `mini`."""
-    from dinobench.models.loading.spec import training_data
-
-    if (trained_on := training_data(model)) is not None and card.layout == "imagefolder":
+    if card.layout == "imagefolder" and (trained_on := _training_data(model)) is not None:
         return trained_on
     return card.dataset if os.environ.get("DINOBENCH_DATA") else "mini"
+
+
+def _training_data(model: str) -> str | None:
+    if not Path(model).expanduser().exists():
+        return None  # spares the import of torch
+    from dinobench.models.loading.spec import training_data
+
+    return training_data(model)

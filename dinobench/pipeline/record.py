@@ -5,22 +5,22 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from dinobench.models.loading.settings import ModelSettings
 from dinobench.pipeline.model import ResolvedModel
 from dinobench.pipeline.plan import Job, Plan
 from dinobench.results.records import DataInfo, ModelInfo, ProtocolRef, RunRecord, SplitInfo
+from dinobench.runtime.settings import differing, fields_of, plain
 
 if TYPE_CHECKING:
     from dinobench.evaluators.base import EvaluationContext, Scores
-
-_MODEL_CHANGES = ("image_size", "resize", "depth", "norm_eps", "weights")  # others only tell how to read the file
 
 
 def make_record(
     plan: Plan,
     job: Job,
-    context: EvaluationContext,
+    context: EvaluationContext[Any],
     model: ResolvedModel,
     scores: Scores | None = None,
     error: str = "",
@@ -40,7 +40,7 @@ def make_record(
         main_metric=_main_metric(job, scores),
         model=_describe_model(model),
         data=_describe_data(job, context),
-        settings={**plan.run, **plan.model_settings, **job.settings},
+        settings={**plain(job.run), **plain(plan.model_settings), **plain(job.settings)},
         date=now(),
         device=device_name(context.device),
         environment=environment(),
@@ -62,22 +62,24 @@ def make_record(
 def _reasons(plan: Plan, job: Job, scores: Scores) -> tuple[str, ...]:
     """Why the figure must not stand beside the published one; empty if it may."""
     reasons = [] if job.protocol.comparable else [job.protocol.because]
-    reasons += [f"{key} = {job.settings[key]!r} differs from the protocol" for key in job.overridden]
+    reasons += [job.card.note] if job.card.note else []
+    reasons += [f"{key} = {job.deviations[key]!r} differs from the protocol" for key in job.overridden]
+    about_model = fields_of(ModelSettings)
     reasons += [
-        f"{key} = {plan.model_settings[key]!r} in place of the model's own"
-        for key in _MODEL_CHANGES
-        if key in job.deviations and key not in job.overridden  # a task's own setting is among those already
+        f"{key} = {value!r} in place of the model's own"
+        for key, value in differing(plan.model_settings, ModelSettings()).items()
+        if about_model[key].about.departs
     ]
     for split, expected in job.card.images.items():
         counted = scores.images.get(split)
         if counted is not None and counted != expected:
             reasons.append(f"{counted} {split} images where the benchmark has {expected}")
-    if plan.run["precision"] != "fp32":
-        reasons.append(f"computed in {plan.run['precision']}")
+    if job.run.precision != "fp32":
+        reasons.append(f"computed in {job.run.precision}")
     return tuple(reasons + scores.not_comparable)
 
 
-def _other_classes(job: Job, context: EvaluationContext) -> list[str]:
+def _other_classes(job: Job, context: EvaluationContext[Any]) -> list[str]:
     """A reason where the data tell apart another number of kinds than the benchmark: they are other data."""
     found = {manifest.classes for manifest in context.manifests.values()} - {0, job.card.classes}
     if not job.card.classes or not found:
@@ -108,7 +110,7 @@ def _describe_model(resolved: ResolvedModel) -> ModelInfo:
     )
 
 
-def _describe_data(job: Job, context: EvaluationContext) -> DataInfo:
+def _describe_data(job: Job, context: EvaluationContext[Any]) -> DataInfo:
     splits = {
         split: SplitInfo(manifest.sha256, manifest.images, manifest.classes)
         for split, manifest in context.manifests.items()

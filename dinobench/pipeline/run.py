@@ -57,17 +57,17 @@ def evaluate(
     Raises:
         InputError: bad input. With several tasks, one that fails is recorded and the others still run.
     """
-    from dinobench.runtime.device import pick_device, prepare_device
+    plan = make_plan(tasks, model, data, protocol, settings, tasks_dir=tasks_dir)
+    from dinobench.runtime.device import pick_device, prepare_device  # after bad settings: torch takes seconds
     from dinobench.runtime.processes import process_group, rank
 
-    plan = make_plan(tasks, model, data, protocol, settings, tasks_dir=tasks_dir)
-    prepare_device(pick_device(plan.run["device"]))
+    prepare_device(pick_device(plan.run.device))
     model_request = ModelRequest(plan.model, asked_settings(plan), card, name, models_dir)
     resolved = resolve_model(model_request)
     records = []
-    with process_group(pick_device(plan.run["device"])) as device:
+    with process_group(pick_device(plan.run.device)) as device:
         for job in plan.jobs:
-            record = _attempt(plan, job, _context(plan, job, resolved.backbone, output, device), resolved, output)
+            record = _attempt(plan, job, _context(job, resolved.backbone, output, device), resolved, output)
             if rank() == 0:
                 RecordStore(output).add(record)
                 report(record)
@@ -75,7 +75,7 @@ def evaluate(
     return records
 
 
-def _attempt(plan: Plan, job: Job, context: EvaluationContext, model: ResolvedModel, output: Path) -> RunRecord:
+def _attempt(plan: Plan, job: Job, context: EvaluationContext[Any], model: ResolvedModel, output: Path) -> RunRecord:
     """The job's record; a job on its own that fails raises, one among others is recorded as failed."""
     alone = len(plan.jobs) == 1
     try:
@@ -95,10 +95,10 @@ def _attempt(plan: Plan, job: Job, context: EvaluationContext, model: ResolvedMo
         return record
 
 
-def _context(plan: Plan, job: Job, model: LoadedBackbone, output: Path, device: torch.device) -> EvaluationContext:
+def _context(job: Job, model: LoadedBackbone, output: Path, device: torch.device) -> EvaluationContext[Any]:
     from dinobench.evaluators.base import EvaluationContext
 
-    run = plan.run
+    run = job.run
     place = _data_place(job.data)
     name = run_name(job.card.name, job.protocol.name, model.name, model.sha256, place, job.deviations)
     return EvaluationContext(
@@ -109,11 +109,11 @@ def _context(plan: Plan, job: Job, model: LoadedBackbone, output: Path, device: 
         settings=job.settings,
         output=output / "files" / name,
         device=device,
-        batch_size=run["batch_size"],
-        workers=run["workers"],
-        precision=run["precision"],
-        compiled=run["compile"],
-        seed=run["seed"],
+        batch_size=job.forward_batch,
+        workers=run.workers,
+        precision=run.precision,
+        compiled=run.compile,
+        seed=run.seed,
     )
 
 
@@ -126,7 +126,7 @@ def _data_place(spec: str) -> str:
     return f"{folder.name}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
 
-def _run(plan: Plan, job: Job, context: EvaluationContext, model: ResolvedModel) -> RunRecord:
+def _run(plan: Plan, job: Job, context: EvaluationContext[Any], model: ResolvedModel) -> RunRecord:
     from dinobench.evaluators.base import find_evaluator
     from dinobench.runtime.processes import rank
     from dinobench.runtime.seeds import seed_everything

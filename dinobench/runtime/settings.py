@@ -1,13 +1,288 @@
-"""Settings given as key=value on the command line, checked against their defaults."""
+"""Settings as types: from TOML values and `--set key=value` to a frozen dataclass whose fields know their ranges.
+
+A settings type is a frozen dataclass. Each field is declared by `setting`: its default, one line of help, its unit and
+whether it can move the figure. Its range stands in its type: `Annotated[int, Meta(ge=1)]`, of which the usual ones are
+here (`Count`, `Share`, ...). `resolve` is the one way from values to such a type.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import math
 import tomllib
-from collections.abc import Iterable, Mapping
-from typing import Any
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
 
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.suggest import unknown
+from dinobench.runtime.suggest import did_you_mean, unknown
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+CountOrZero = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Pixels = Annotated[int, Meta(ge=1, le=16384)]
+PixelsOrZero = Annotated[int, Meta(ge=0, le=16384)]
+Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
+Share = Annotated[float, Meta(ge=0, lt=1)]
+
+_UNBOUNDED = 2**31 - 1  # bounds from here on are those of the machine, not of the matter
+_SHOWN = 60  # characters of a value that a message quotes
+
+
+@dataclass(frozen=True)
+class About:
+    """What is known of a field beside its type and its default.
+
+    Attributes:
+        help: one line for the user.
+        unit: of the value.
+        moves_figure: whether another value can move the figure: it then counts as a deviation.
+        departs: whether a deviation is a departure from the paper's protocol; false where the field only says where
+            things lie or how to read a file.
+        was: the field's former name, which is refused with the present one named, and stands in protocol hashes.
+        later: whether the field came after its protocols were published, so that its default stays out of their hash.
+        acts_on: the kinds of thing that the field acts on; empty for all.
+        then: from a present value to the one that the field took under its former name, for protocol hashes.
+    """
+
+    help: str
+    unit: str = ""
+    moves_figure: bool = True
+    departs: bool = True
+    was: str = ""
+    later: bool = False
+    acts_on: tuple[str, ...] = ()
+    then: Callable[[Any], Any] | None = None
+
+
+def setting(
+    default: T,
+    help: str,  # noqa: A002  (as in click)
+    *,
+    unit: str = "",
+    moves_figure: bool = True,
+    departs: bool = True,
+    was: str = "",
+    later: bool = False,
+    acts_on: tuple[str, ...] = (),
+    then: Callable[[Any], Any] | None = None,
+) -> T:
+    """A field of a settings type with its default and what `About` holds."""
+    about = About(help, unit, moves_figure, departs, was, later, acts_on, then)
+    field: T = dataclasses.field(default=default, metadata={"about": about})
+    return field
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a settings type."""
+
+    name: str
+    type: Any
+    default: Any
+    about: About
+
+    @property
+    def expected(self) -> str:
+        """What the field takes, in words."""
+        return describe_type(self.type)
+
+
+def fields_of(kind: type) -> Mapping[str, Field]:
+    """The fields of a settings type by name, in the order of their declaration."""
+    return _fields_of(kind)  # mypy takes no type variable for hashable
+
+
+@cache
+def _fields_of(kind: Any) -> Mapping[str, Field]:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    start = kind()
+    return {
+        each.name: Field(
+            each.name, hints[each.name], getattr(start, each.name), each.metadata.get("about") or About("")
+        )
+        for each in dataclasses.fields(kind)
+    }
+
+
+def former_names(kind: type) -> dict[str, str]:
+    """The present name of each field by its former one."""
+    return {each.about.was: each.name for each in fields_of(kind).values() if each.about.was}
+
+
+def resolve(kind: type[S], changes: Mapping[str, Any], where: str, start: S | None = None) -> S:
+    """An object of `kind`: `changes` on top of `start`, by default on the type's defaults.
+
+    A scalar given for a list becomes a list of one; a whole number serves as a number.
+
+    Args:
+        kind: the settings type.
+        changes: values as TOML has them.
+        where: whose settings they are, for messages, such as "knn@paper".
+        start: an object to begin with.
+
+    Raises:
+        InputError: an unknown or a former name, a value of another type or out of its range, or values that exclude
+            one another.
+    """
+    refuse_unknown(changes, [kind], f"setting of {where}")
+    fields = fields_of(kind)
+    values = {key: _converted(fields[key], value, where) for key, value in changes.items()}
+    return dataclasses.replace(kind() if start is None else start, **values)  # type: ignore[type-var]
+
+
+def refuse_unknown(keys: Iterable[str], kinds: Sequence[type], what: str = "setting") -> None:
+    """Refuse a name that is a field of none of `kinds`; a former name is answered with the present one.
+
+    Raises:
+        InputError: names the first of them.
+    """
+    known = {name for kind in kinds for name in fields_of(kind)}
+    former = {old: new for kind in kinds for old, new in former_names(kind).items()}
+    for key in keys:
+        if key in former and key not in known:
+            raise InputError(f"{what} {key!r} is now called {former[key]}; use that name")
+        if key not in known:
+            raise unknown(what, key, known)
+
+
+def known_changes(kind: type, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `changes` that are fields of `kind`."""
+    return {key: value for key, value in changes.items() if key in fields_of(kind)}
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """The values of a settings object by name, lists in place of tuples, as JSON and TOML have them."""
+    return {name: _plain(getattr(settings, name)) for name in fields_of(type(settings))}
+
+
+def differing(settings: S, start: S) -> dict[str, Any]:
+    """The values of `settings` that differ from those of `start` and can move the figure."""
+    fields, usual = fields_of(type(settings)), plain(start)
+    return {
+        name: value
+        for name, value in plain(settings).items()
+        if fields[name].about.moves_figure and value != usual[name]
+    }
+
+
+def hashed_form(settings: Any) -> dict[str, Any]:
+    """What a protocol's hash is taken over: every value that can move the figure, under the names of version 1."""
+    form = {}
+    for field in fields_of(type(settings)).values():
+        value = getattr(settings, field.name)
+        if field.about.moves_figure and not (field.about.later and value == field.default):
+            form[field.about.was or field.name] = _plain(field.about.then(value) if field.about.then else value)
+    return form
+
+
+def toml_text(value: Any) -> str:
+    """A value as one writes it behind `--set key=`."""
+    return json.dumps(_plain(value), ensure_ascii=False).replace("\x7f", "\\u007f")  # the one that JSON lets through
+
+
+def describe_type(kind: Any) -> str:
+    """What values of a type are, in words: "whole number, at least 1"."""
+    base, limits = _without_limits(kind)
+    origin, arguments = typing.get_origin(base), typing.get_args(base)
+    if origin is Literal:
+        return " or ".join(str(choice) or '""' for choice in arguments)
+    if origin is tuple and arguments[-1] is Ellipsis:
+        return f"list of {_plural(describe_type(arguments[0]))}"
+    if origin is not None and issubclass(origin, Mapping):
+        return "table"
+    if origin is tuple:
+        return f"list of {len(arguments)} {_plural(describe_type(arguments[0]))}"
+    words = {bool: "true or false", int: "whole number", float: "number", str: "text"}
+    return words.get(base, getattr(base, "__name__", str(base))) + _range_text(limits)
+
+
+def _plural(words: str) -> str:
+    for one, many in (("whole number", "whole numbers"), ("number", "numbers"), ("text", "texts")):
+        if words.startswith(one):
+            return many + words.removeprefix(one)
+    return words
+
+
+def _without_limits(kind: Any) -> tuple[Any, Meta | None]:
+    if typing.get_origin(kind) is not Annotated:
+        return kind, None
+    base, *rest = typing.get_args(kind)
+    return base, next((each for each in rest if isinstance(each, Meta)), None)
+
+
+def _range_text(limits: Meta | None) -> str:
+    if limits is None:
+        return ""
+    if limits.description:
+        return f", {limits.description}"
+    bounds = (("above", limits.gt), ("at least", limits.ge), ("below", limits.lt), ("at most", limits.le))
+    stated = [f"{words} {bound:g}" for words, bound in bounds if bound is not None and abs(bound) < _UNBOUNDED]
+    return f", {' and '.join(stated)}" if stated else ""
+
+
+def convert(value: Any, kind: Any, name: str, where: str) -> Any:
+    """`value` as the type `kind` has it.
+
+    Raises:
+        InputError: another type, or out of range; says what `kind` takes.
+    """
+    try:
+        converted = msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise _misfit(value, kind, name, where) from error
+    items = converted if isinstance(converted, tuple) else (converted,)
+    if any(isinstance(item, float) and not math.isfinite(item) for item in items):
+        raise _misfit(value, kind, name, where)
+    return converted
+
+
+def _converted(field: Field, value: Any, where: str) -> Any:
+    is_list = typing.get_origin(_without_limits(field.type)[0]) is tuple
+    if not is_list or isinstance(value, (list, tuple)):
+        return convert(value, field.type, field.name, where)
+    try:
+        return convert([value], field.type, field.name, where)
+    except InputError as error:
+        raise _misfit(value, field.type, field.name, where) from error
+
+
+def _misfit(value: Any, kind: Any, name: str, where: str) -> InputError:
+    base, _ = _without_limits(kind)
+    hint = ""
+    if typing.get_origin(base) is Literal and isinstance(value, str):
+        suggestion = did_you_mean(value, [str(choice) for choice in typing.get_args(base)])
+        hint = f"; {suggestion}" if suggestion else ""
+    return InputError(f"{name} of {where} is {_quoted(value)}; give {_with_article(describe_type(kind))}{hint}")
+
+
+def _with_article(words: str) -> str:
+    return f"a {words}" if words.startswith(("whole number", "number", "list", "table")) else words
+
+
+def _quoted(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than 4300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return dict(value) if isinstance(value, (Mapping, types.MappingProxyType)) else value
 
 
 def parse_pairs(pairs: Iterable[str]) -> dict[str, Any]:
@@ -38,6 +313,8 @@ def parse_value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+    except RecursionError as error:
+        raise InputError(f"{text[:_SHOWN]}... is nested too deep; give a flat list") from error
 
 
 def override(defaults: Mapping[str, Any], changes: Mapping[str, Any], where: str) -> dict[str, Any]:

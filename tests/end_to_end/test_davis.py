@@ -12,7 +12,7 @@ from dinobench.cli.main import main
 from dinobench.data.registry import get_twin
 from tests.evaluators.videos import write_davis
 
-SMALL = ("--model", "random:vit_mini/4", "--set", "short_side=64")
+SMALL = ("--model", "random:vit_mini/4", "--set", "image_size=64")
 
 
 def run(*arguments: object) -> Result:
@@ -35,7 +35,7 @@ def test_eval_then_score_the_masks_then_the_table(tmp_path: Path) -> None:
 
 def test_the_drawn_voc12_becomes_a_record(tmp_path: Path) -> None:
     get_twin("voc12").write(tmp_path / "voc12")
-    arguments = ("--model", "random:vit_mini/4", "--set", "size=48", "--data", tmp_path / "voc12")
+    arguments = ("--model", "random:vit_mini/4", "--set", "image_size=48", "--data", tmp_path / "voc12")
     done = run("eval", "--task", "voc-attention", *arguments, "--output", tmp_path / "records", "--json", "-")
     assert done.exit_code == 0, done.output
     record = json.loads(done.stdout)

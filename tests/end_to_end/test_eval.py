@@ -104,7 +104,10 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(folder: Path, tmp_path
         (("--task", "knn", "--model", "absent/file.pth"), "absent/file.pth"),
         (("--task", "knn", "--model", "random:vit_smal/16"), "vit_small/16"),
         (("--task", "knn", "--model", "dino_vits1"), "did you mean dino_vits16"),
-        (("--task", "knn", "--model", "random:vit_mini/4", "--set", "image_size=-8"), "must be positive, not -8"),
+        (
+            ("--task", "knn", "--model", "random:vit_mini/4", "--set", "image_size=-8"),
+            "image_size of the model is -8; give",
+        ),
         (("--task", "knn", "--model", "pixels", "--json", "."), "it is a folder"),
         (("--task", "knn", "--model", "pixels", "--models-dir", "absent", "--dry-run"), "no folder of cards"),
         (("--task", "knn", "--model", "pixels", "--data", "absent/folder"), "no folder absent/folder"),
@@ -189,14 +192,14 @@ def test_tar_shards_are_scored_like_class_folders(folder: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("task", "change", "message"),
     [
-        ("knn", "draws=0", "draws = 0: give 1"),
-        ("knn", "draws=3", "draws = 3: give 1, or more than one random part"),
+        ("knn", "draws=0", "is 0; give a whole number, at least 1"),
+        ("knn", "draws=3", "draws = 3 needs a random part of the training set"),
         ("knn", "temperatures=[]", "at least one temperature"),
-        ("knn", "unreadable=foo", "unknown unreadable 'foo'"),
-        ("knn", "batch_size=0", "batch_size = 0 must be at least 1"),
-        ("knn", "workers=-3", "workers = -3 at least 0"),
-        ("knn", "precision=int8", "unknown precision 'int8'"),
-        ("logistic", "draws=0", "draws = 0: give 1"),
+        ("knn", "unreadable=foo", "unreadable of knn@paper is 'foo'; give stop or skip"),
+        ("knn", "batch_size=0", "batch_size of the run is 0; give a whole number, at least 1"),
+        ("knn", "workers=-3", "workers of the run is -3; give a whole number, at least 0"),
+        ("knn", "precision=int8", "precision of the run is 'int8'; give fp32 or bf16 or fp16"),
+        ("logistic", "draws=0", "is 0; give a whole number, at least 1"),
         ("knn", "which=best", "which = 'best' does nothing to pixels"),
     ],
 )

@@ -34,7 +34,7 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_table_6_runs_whole_on_the_twins(tmp_path: Path) -> None:
-    done = _run(_command(tmp_path, "table6", *SHORT, "--set", "train_batch_size=48"))
+    done = _run(_command(tmp_path, "table6", *SHORT, "--set", "batch_size=48"))
     assert done.returncode == 0, done.stderr
     records = _records(tmp_path)
     columns = ("cifar10", "cifar100", "inat18", "inat19", "flowers", "cars", "imagenet")
@@ -65,7 +65,7 @@ def test_a_killed_run_goes_on_to_the_same_figures(tmp_path: Path) -> None:
 def test_two_processes_train_and_score_as_one_does(tmp_path: Path) -> None:
     launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--no-python")
     commands = {
-        folder: _command(tmp_path / folder, "finetune-cifar10", *SHORT, "--set", "train_batch_size=40")
+        folder: _command(tmp_path / folder, "finetune-cifar10", *SHORT, "--set", "batch_size=40")
         for folder in ("one", "two")
     }
     for command in (commands["one"], [*launcher, *commands["two"]]):

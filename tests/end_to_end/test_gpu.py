@@ -18,7 +18,7 @@ FEATURES = {"knn": {}, "linear": {"epochs": 1}, "linear@cached": {"epochs": 1}, 
 TWINS = {
     "finetune-flowers@quick": {"epochs": 2, "warmup_epochs": 1, "image_size": 32},
     "roxford@dino": {},
-    "copydays@textbook": {"size": 64},
+    "copydays@textbook": {"image_size": 64},
     "davis@quick": {"pictures": False},
     "voc-attention@quick": {},
 }

@@ -35,7 +35,7 @@ def records(folder: Path) -> dict[str, dict[str, Any]]:
 
 def test_both_tables_on_the_twins(tmp_path: Path) -> None:
     out = tmp_path / "records"
-    chosen = ("--set", 'blocks=["strong"]', "--set", "pooling=cls", "--set", "size=16")
+    chosen = ("--set", 'blocks=["strong"]', "--set", "feature=cls", "--set", "image_size=16")
     run("eval", "--task", "table3,table4", "--model", "pixels", "--data", "mini", "--output", str(out), *chosen)
     found = records(out)
     assert set(found) == {"roxford", "rparis", "copydays"}

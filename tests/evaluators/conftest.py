@@ -28,7 +28,7 @@ def folder_context(tmp_path, monkeypatch):
         model=load_backbone("pixels"),
         data=str(tmp_path / "data"),
         layout="imagefolder",
-        settings={},
+        settings=None,
         output=tmp_path / "output",
         device=torch.device("cpu"),
     )

@@ -17,10 +17,15 @@ from tests.evaluators.videos import write_davis
 
 MODEL = "random:vit_mini/4"
 TASKS: dict[str, tuple[Callable[[Path], Path], str, str, dict[str, Any]]] = {
-    "roxford": (write_revisitop, "dino", "retrieval", {"size": 32}),
-    "copydays": (write_copydays, "paper", "copy_detection", {"size": 32}),
-    "davis": (write_davis, "quick", "video_segmentation", {"short_side": 64}),
-    "throughput": (lambda root: root, "paper", "throughput", {"batch": 2, "size": 32, "repeats": 1, "warm_up": 0}),
+    "roxford": (write_revisitop, "dino", "retrieval", {"image_size": 32}),
+    "copydays": (write_copydays, "paper", "copy_detection", {"image_size": 32}),
+    "davis": (write_davis, "quick", "video_segmentation", {"image_size": 64}),
+    "throughput": (
+        lambda root: root,
+        "paper",
+        "throughput",
+        {"batch_size": 2, "image_size": 32, "repeats": 1, "warm_up": 0},
+    ),
 }
 
 
@@ -55,7 +60,7 @@ def test_the_frozen_network_is_compiled_once_if_asked(task: str, tmp_path: Path,
 
 def test_a_task_that_cannot_compile_says_so(tmp_path: Path, compiled: list[Any]) -> None:
     get_twin("voc12").write(tmp_path / "voc12")
-    plain = context("voc-attention", "paper", tmp_path / "voc12", tmp_path / "output", model=MODEL, size=48)
+    plain = context("voc-attention", "paper", tmp_path / "voc12", tmp_path / "output", model=MODEL, image_size=48)
     scores = find_evaluator("attention_segmentation")(dataclasses.replace(plain, compiled=True))
     assert not compiled
     assert "compile=true changes nothing here: every image has a shape of its own" in scores.warnings

@@ -13,6 +13,7 @@ from PIL import Image
 from dinobench.cards import load_tasks
 from dinobench.evaluators.base import EvaluationContext
 from dinobench.models.loading.spec import load_backbone
+from dinobench.runtime.settings import resolve
 
 
 def picture(seed: int, size: tuple[int, int] = (48, 40)) -> Image.Image:
@@ -60,7 +61,7 @@ def write_copydays(root: Path, originals: int = 4) -> Path:
 
 def context(
     task: str, protocol: str, data: Path, output: Path, model: str = "pixels", **settings: Any
-) -> EvaluationContext:
+) -> EvaluationContext[Any]:
     """What the pipeline would hand to the evaluator."""
     card = load_tasks()[task]
     return EvaluationContext(
@@ -68,7 +69,7 @@ def context(
         model=load_backbone(model),
         data=str(data),
         layout=card.layout,
-        settings={**card.options, **card.protocol(protocol).settings, **settings},
+        settings=resolve(card.settings_type, settings, task, card.protocol(protocol).settings),
         output=output,
         device=torch.device("cpu"),
     )

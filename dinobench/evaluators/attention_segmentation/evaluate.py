@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -14,9 +13,9 @@ from dinobench.data.layouts.voc12 import object_labels
 from dinobench.data.masks import Labels
 from dinobench.data.overlays import overlay, save_picture, sheet, shrink
 from dinobench.data.transforms import shorter_side_size
-from dinobench.evaluators.attention_segmentation.maps import NOT_COMPILED, AttentionMaps, attention_maps, check_share
+from dinobench.evaluators.attention_segmentation.maps import NOT_COMPILED, AttentionMaps, attention_maps
+from dinobench.evaluators.attention_segmentation.settings import Settings
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.evaluators.common.bounds import check_counts
 from dinobench.evaluators.common.ranking.per_query import save_per_query
 from dinobench.metrics.attention_mask import best_head_jaccard, enlarge, head_jaccard, object_numbers
 from dinobench.metrics.bootstrap import interval
@@ -25,10 +24,9 @@ from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
 
 SHOWN, SHOWN_WIDTH = 12, 240
-VOID_RULES = ("background", "left_out")
 
 
-def evaluate(context: EvaluationContext) -> Scores:
+def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """For each object the head whose mask fits best; mean over objects, then over images, in percent.
 
     A mask that covers the whole image is scored beside it as a floor. Images without objects are left out. Writes
@@ -38,18 +36,17 @@ def evaluate(context: EvaluationContext) -> Scores:
         InputError: no class token's attention, no object in any image, or masks that cannot be read.
     """
     settings = context.settings
-    _check(settings)
     images = context.dataset("val")
     context.model.backbone.to(context.device).eval()
-    values: dict[str, list[float]] = {name: [] for name in [*map(_metric, settings["shares"]), "whole_jaccard"]}
+    values: dict[str, list[float]] = {name: [] for name in [*map(_metric, settings.shares), "whole_jaccard"]}
     names: list[str] = []
     pictures: list[tuple[AttentionMaps, Labels]] = []
     for index in progress(range(len(images)), "attention", len(images)):
         with context.clock.phase("attention"):
             image, name = images.read(index), images.names[index]
-            maps = attention_maps(context.model, image, settings["size"], context.device, context.precision, name)
+            maps = attention_maps(context.model, image, settings.image_size, context.device, context.precision, name)
         with context.clock.phase("scoring"):
-            truth = _resized_labels(images, index, maps, settings["size"])
+            truth = _resized_labels(images, index, maps, settings.image_size)
             if not object_numbers(truth):
                 continue
             names.append(name)
@@ -60,25 +57,15 @@ def evaluate(context: EvaluationContext) -> Scores:
     return _scores(context, images, names, values, pictures)
 
 
-def _check(settings: Mapping[str, Any]) -> None:
-    if settings["void"] not in VOID_RULES:
-        raise InputError(f"unknown rule for void pixels {settings['void']!r}; use {' or '.join(VOID_RULES)}")
-    check_counts(settings, size=0)
-    for share in settings["shares"]:
-        check_share(share, "shares:")
-    if not settings["shares"]:
-        raise InputError("shares is empty; give at least one share of the mass, such as --set shares=[0.6]")
-
-
 def _metric(share: float) -> str:
     return f"jaccard_{round(100 * share)}"
 
 
-def _score_image(maps: AttentionMaps, truth: Labels, settings: Mapping[str, Any]) -> dict[str, float]:
+def _score_image(maps: AttentionMaps, truth: Labels, settings: Settings) -> dict[str, float]:
     """Best-head Jaccard by share of the mass, and that of the whole image, in percent."""
-    left_out = settings["void"] == "left_out"
+    left_out = settings.void == "left_out"
     found = {}
-    for share in settings["shares"]:
+    for share in settings.shares:
         scores = _head_scores(maps, truth, share, left_out=left_out)
         found[_metric(share)] = 100 * best_head_jaccard(scores)
     whole = head_jaccard(np.ones((1, *truth.shape), dtype=bool), truth, void_left_out=left_out)
@@ -106,7 +93,7 @@ def _resized_labels(images: ImageSet, index: int, maps: AttentionMaps, size: int
 
 
 def _scores(
-    context: EvaluationContext,
+    context: EvaluationContext[Settings],
     images: ImageSet,
     names: list[str],
     values: Mapping[str, list[float]],
@@ -121,7 +108,7 @@ def _scores(
         scores.warnings.append(f"{len(images) - len(names)} of {len(images)} images hold no object and were left out")
     if context.compiled:
         scores.warnings.append(NOT_COMPILED)
-    main = values[_metric(context.settings["shares"][0])]
+    main = values[_metric(context.settings.shares[0])]
     save_per_query(scores, context.output / "predictions.csv", names, main)
     picture = context.output / "attention.png"
     _draw(picture, pictures, context.settings)
@@ -129,7 +116,7 @@ def _scores(
     return scores
 
 
-def _draw(path: Path, pictures: list[tuple[AttentionMaps, Labels]], settings: Mapping[str, Any]) -> None:
+def _draw(path: Path, pictures: list[tuple[AttentionMaps, Labels]], settings: Settings) -> None:
     """Truth above, below it the best head's mask of every object, in that object's color."""
     above, below = [], []
     for maps, truth in pictures:
@@ -139,9 +126,9 @@ def _draw(path: Path, pictures: list[tuple[AttentionMaps, Labels]], settings: Ma
     save_picture(path, sheet(rows, [["truth"], ["best heads"]] * (len(rows) // 2)))
 
 
-def _best_masks(maps: AttentionMaps, truth: Labels, settings: Mapping[str, Any]) -> Labels:
-    share = settings["shares"][0]
-    best = _head_scores(maps, truth, share, left_out=settings["void"] == "left_out").argmax(axis=1)
+def _best_masks(maps: AttentionMaps, truth: Labels, settings: Settings) -> Labels:
+    share = settings.shares[0]
+    best = _head_scores(maps, truth, share, left_out=settings.void == "left_out").argmax(axis=1)
     masks = enlarge(maps.masks(share), truth.shape[0] // maps.weights.shape[1])
     labels = np.zeros_like(truth)
     for number, head in zip(object_numbers(truth), best, strict=True):

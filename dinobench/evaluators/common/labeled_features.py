@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from dinobench.data.dataset import ImageSet
 from dinobench.evaluators.base import EvaluationContext
+from dinobench.evaluators.common.setting_groups import LabeledImagesSettings
 from dinobench.features.matrix import FeatureMatrix
 from dinobench.features.store import ExtractionSettings, FeatureStore
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.suggest import unknown
 
-UNREADABLE = ("stop", "skip")
 _NAMED = 5  # unreadable images that a message names
 
 
@@ -38,7 +38,7 @@ class LabeledFeatures:
     skipped: str
 
 
-def require_labels(context: EvaluationContext, images: ImageSet) -> None:
+def require_labels(context: EvaluationContext[Any], images: ImageSet) -> None:
     """InputError where an image has no label."""
     if not images.labeled:
         raise InputError(
@@ -47,26 +47,26 @@ def require_labels(context: EvaluationContext, images: ImageSet) -> None:
         )
 
 
-def labeled_features(context: EvaluationContext, split: str, feature: str = "cls") -> LabeledFeatures:
+def labeled_features(
+    context: EvaluationContext[LabeledImagesSettings], split: str, feature: str = "cls"
+) -> LabeledFeatures:
     """Features of a split from the store, extracted where they are not there yet.
 
     Raises:
         InputError: an image without label, or one that cannot be read unless the setting `unreadable` is "skip".
     """
-    if context.settings["unreadable"] not in UNREADABLE:
-        raise unknown("unreadable", context.settings["unreadable"], UNREADABLE)
     images = context.dataset(split)
     require_labels(context, images)
     with context.clock.phase(f"features of {split}"):
         matrix = stored_matrix(context, split, images, feature)
     skipped = skipped_line(images, matrix.unreadable)
-    if skipped and context.settings["unreadable"] != "skip":
+    if skipped and context.settings.unreadable != "skip":
         raise InputError(f"{skipped}; repair or remove them, or leave them out with --set unreadable=skip")
     names = tuple(images.names[row] for row in matrix.rows.tolist())
     return LabeledFeatures(matrix, torch.from_numpy(images.labels[matrix.rows]), names, images.classes, skipped)
 
 
-def stored_matrix(context: EvaluationContext, split: str | None, images: ImageSet, feature: str) -> FeatureMatrix:
+def stored_matrix(context: EvaluationContext[Any], split: str | None, images: ImageSet, feature: str) -> FeatureMatrix:
     """The store's features of `images`, which are a whole split of the context or, with None, a part of one."""
     how = ExtractionSettings(context.device, context.batch_size, context.workers, context.precision, context.compiled)
     manifest = context.manifests[split].sha256 if split else None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dinobench.evaluators.common.setting_groups import TrainingRowsSettings
 from dinobench.runtime.errors import InputError
 
 
@@ -46,44 +46,24 @@ def listed(names: Sequence[str], list_file: Path) -> NDArray[np.int64]:
 
 
 def chosen_rows(
-    labels: NDArray[np.int64], names: Sequence[str], settings: Mapping[str, Any], seed: int
+    labels: NDArray[np.int64], names: Sequence[str], settings: TrainingRowsSettings, seed: int
 ) -> NDArray[np.int64] | None:
     """Rows of the training images to use, None for all.
 
     Args:
         labels: (N,) classes.
         names: identity of each image.
-        settings: `shots`, images per class, 0 for no such limit; `percent` of every class, 100 for all; `subset`, a
-            list of images in the folder `lists`, "" for none.
+        settings: say how many images of each class, or which.
         seed: of the draw.
 
     Raises:
-        InputError: more than one limit, one out of range, or a list that is not there.
+        InputError: a list that is not there, or that names other images.
     """
-    shots, percent = settings["shots"], settings["percent"]
-    list_file = _list_path(settings["subset"], settings["lists"])
-    if (shots != 0) + (percent != 100) + bool(list_file) > 1:
-        raise InputError("give only one of shots, percent and subset")
-    if shots < 0 or not 0 < percent <= 100:
-        raise InputError(f"shots = {shots} must not be negative, percent = {percent} must be above 0 and at most 100")
-    if list_file:
+    if list_file := _list_path(settings.subset, settings.lists):
         return listed(names, Path(list_file))
-    if shots:
-        return per_class(labels, shots, seed)
-    return percentage(labels, percent, seed) if percent < 100 else None
-
-
-def check_draws(settings: Mapping[str, Any]) -> None:
-    """Refuse a number of draws that makes no sense.
-
-    Raises:
-        InputError: none, or several of a training set that is no random part.
-    """
-    draws, random_part = settings["draws"], settings["shots"] or settings["percent"] < 100
-    if draws < 1 or (draws > 1 and not random_part):
-        raise InputError(
-            f"draws = {draws}: give 1, or more than one random part of the training set by shots or percent"
-        )
+    if settings.shots:
+        return per_class(labels, settings.shots, seed)
+    return percentage(labels, settings.percent, seed) if settings.percent < 100 else None
 
 
 def _list_path(subset: str, folder: str) -> str:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from dinobench.data.layouts.copydays import BLOCKS, positives_of, present_blocks
 from dinobench.data.open import dataset_root
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.evaluators.common.bounds import check_counts
 from dinobench.evaluators.common.ranking.database import Database, Matrix, finished
 from dinobench.evaluators.common.ranking.descriptors import Describer, further_images, square
 from dinobench.evaluators.common.ranking.per_query import save_per_query
+from dinobench.evaluators.copy_detection.settings import Settings
 from dinobench.features.matrix import FeatureMatrix
 from dinobench.metrics.bootstrap import interval
 from dinobench.metrics.ranking import Positions, positions_in_list, standard_ap, trapezoid_ap
@@ -37,20 +37,18 @@ PAPER_SIZES = {8: 320}
 """Input side of Table 4 by patch size, where it is not the model's own."""
 
 
-def evaluate(context: EvaluationContext) -> Scores:
+def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """Mean AP of finding the original of each copy, per block, in percent; Table 4 reports `strong_map`."""
-    check_counts(context.settings, size=0, top=0)
-    check_measure(context.settings["measure"])
     root = dataset_root(context.data)
     scores = Scores({}, details={"average_precision": {}})
-    describer = Describer(context, context.settings["pooling"], context.settings["gem_power"])
-    blocks = _chosen(present_blocks(root), context.settings["blocks"])
+    describer = Describer(context, context.settings.feature, context.settings.gem_power)
+    blocks = _chosen(present_blocks(root), context.settings.blocks)
     with context.clock.phase("features"):
         features = {block: _features(context, describer, block) for block in ["original", *blocks]}
         distractors = _further(context, describer, root, "distractors", scores)
         learning = _further(context, describer, root, "whitening", scores)
     with context.clock.phase("search"):
-        whitening = _learn(learning, context.settings["centered"])
+        whitening = _learn(learning, context.settings.centered)
         database = Database(finished(features["original"], whitening), distractors, whitening)
         originals, ranks = context.dataset("original").names, {}
         for block in blocks:
@@ -58,7 +56,7 @@ def evaluate(context: EvaluationContext) -> Scores:
             queries, positives = finished(features[block], whitening), positives_of(block, names, originals)
             found = _found(context, database, queries)
             located = _located(context, database, queries, positives, found)
-            score_block(scores, block, names, located, context.settings["measure"])
+            score_block(scores, block, names, located, context.settings.measure)
             ranks[block] = dict(zip(names, found.tolist(), strict=True))
             if block == MAIN_BLOCK or len(blocks) == 1:
                 values = scores.details["average_precision"][block]
@@ -94,15 +92,14 @@ def score_block(scores: Scores, block: str, names: Sequence[str], located: Seque
     scores.details["average_precision"][block] = dict(zip(names, values, strict=True))
 
 
-def _features(context: EvaluationContext, describer: Describer, block: str) -> Matrix:
+def _features(context: EvaluationContext[Settings], describer: Describer, block: str) -> Matrix:
     return describer.describe(context.dataset(block), square(_size(context))).tensor().numpy()
 
 
-def _size(context: EvaluationContext) -> int:
+def _size(context: EvaluationContext[Settings]) -> int:
     """The side asked for, or Table 4's: 320 for patches of 8 pixels, otherwise the model's own input."""
     model: LoadedBackbone = context.model
-    chosen: int = context.settings["size"]
-    return chosen or PAPER_SIZES.get(model.backbone.patch_size, model.preprocessing.size)
+    return context.settings.image_size or PAPER_SIZES.get(model.backbone.patch_size, model.preprocessing.size)
 
 
 def _chosen(present: Sequence[str], wanted: Sequence[str]) -> list[str]:
@@ -113,17 +110,18 @@ def _chosen(present: Sequence[str], wanted: Sequence[str]) -> list[str]:
 
 
 def _further(
-    context: EvaluationContext, describer: Describer, root: Path, role: str, scores: Scores
+    context: EvaluationContext[Settings], describer: Describer, root: Path, role: str, scores: Scores
 ) -> FeatureMatrix | None:
     """Descriptors of the distractors or of the images to learn whitening from; a loud word where there are none."""
-    folder = context.settings[role] or str(root / role)
-    if not context.settings[role] and not Path(folder).is_dir():
+    given = context.settings.distractors if role == "distractors" else context.settings.whitening
+    folder = given or str(root / role)
+    if not given and not Path(folder).is_dir():
         scores.images[role] = 0
         scores.warnings.append(
             f"NO {role.upper()}: no folder {folder} and no --set {role}=FOLDER; the figure is easier than Table 4's"
             if role == "distractors"
             else f"NO WHITENING: no folder {folder} and no --set {role}=FOLDER; raw descriptors are compared"
-            + (", and centered changes nothing" if context.settings["centered"] else "")
+            + (", and centered changes nothing" if context.settings.centered else "")
         )
         return None
     images = further_images(context, folder, role)
@@ -140,14 +138,14 @@ def _learn(features: FeatureMatrix | None, centered: bool) -> Whitening | None:
         raise InputError(f"cannot learn whitening: {error}; give more images as --set whitening=FOLDER") from error
 
 
-def _found(context: EvaluationContext, database: Database, queries: Matrix) -> NDArray[np.int64]:
+def _found(context: EvaluationContext[Settings], database: Database, queries: Matrix) -> NDArray[np.int64]:
     """(copies, results) ids, best first: those that count, or the first few where all do."""
-    count, method = context.settings["top"] or SHOWN, context.settings["search"]
+    count, method = context.settings.top or SHOWN, context.settings.search
     return database.nearest(queries, count, method, context.device).indices.numpy()
 
 
 def _located(
-    context: EvaluationContext,
+    context: EvaluationContext[Settings],
     database: Database,
     queries: Matrix,
     positives: Sequence[Sequence[int]],
@@ -155,7 +153,7 @@ def _located(
 ) -> list[Positions]:
     """Positions of each copy's originals, infinite beyond the `top` results (0: all of them)."""
     wanted: list[NDArray[np.int64]] = [np.array(ids, dtype=np.int64) for ids in positives]
-    if not context.settings["top"]:
+    if not context.settings.top:
         return database.positions(queries, wanted)
     return [positions_in_list(ranked, ids) for ranked, ids in zip(found, wanted, strict=True)]
 

@@ -10,7 +10,7 @@ import torch
 from timm.layers import DropPath
 from torch import Tensor, nn
 
-from dinobench.evaluators.finetune.recipe import Recipe
+from dinobench.evaluators.finetune.settings import Settings
 from dinobench.models.networks.backbone import Backbone
 from dinobench.runtime.errors import InputError
 
@@ -47,7 +47,7 @@ class Classifier(nn.Module):
         return depths.__getitem__
 
 
-def build_classifier(backbone: Backbone, classes: int, recipe: Recipe) -> Classifier:
+def build_classifier(backbone: Backbone, classes: int, recipe: Settings) -> Classifier:
     """A classifier whose every parameter is trained.
 
     Raises:

@@ -19,7 +19,7 @@ from dinobench.evaluators.finetune.batches import Normalizer, Order, make_order
 from dinobench.evaluators.finetune.classifier import build_classifier
 from dinobench.evaluators.finetune.loop import PRECISIONS, FineTuning, Machine, Progress, Sets
 from dinobench.evaluators.finetune.randaugment import parse_rand_augment
-from dinobench.evaluators.finetune.recipe import Recipe, recipe_of
+from dinobench.evaluators.finetune.settings import Settings
 from dinobench.models.loading.load_plan import describe
 from dinobench.models.networks.backbone import Preprocessing
 from dinobench.runtime.console import notice
@@ -28,12 +28,13 @@ from dinobench.runtime.files import atomic_path
 from dinobench.runtime.precision import check_precision
 from dinobench.runtime.processes import process_group, rank, world_size
 from dinobench.runtime.seeds import seed_everything
+from dinobench.runtime.settings import hashed_form
 
 WEIGHTS = "finetuned.pth"
 _RESIZE = 256 / 224  # shorter side before the center crop, over the crop's side
 
 
-def evaluate(context: EvaluationContext) -> Scores:
+def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """Fine-tune the context's model on the train split and score it on the test split.
 
     Metrics: `top1` and `top5` after the last epoch, `best_top1` and `best_epoch` (from 1), chosen on the test images as
@@ -46,19 +47,19 @@ def evaluate(context: EvaluationContext) -> Scores:
             fit, or a loss that is not finite.
     """
     with process_group(context.device) as device:
-        recipe = recipe_of(context.settings)
+        recipe = context.settings
         preprocessing = _preprocessing(context.model.preprocessing, recipe.image_size)
         sets = _sets(context, recipe)
         run = _prepare(context, recipe, sets, preprocessing, device)
         _announce(context, recipe, run.order)
         with context.clock.phase("fine-tuning"):
-            path, resume = context.output / checkpoint.NAME, bool(context.settings.get("resume", True))
+            path, resume = context.output / checkpoint.NAME, recipe.resume
             done = run.run(path, _identity(context, recipe, sets), resume=resume)
         scores = _scores(context, recipe, run, done)
         if context.compiled:
             scores.warnings.append("compile=true changes nothing here: it is for frozen networks")
         if rank() == 0:
-            if context.settings.get("save_weights", False):
+            if recipe.save_weights:
                 scores.files.append(str(_save_weights(context, preprocessing, run.scored_model())))
             path.unlink(missing_ok=True)
         return scores
@@ -69,7 +70,7 @@ def _preprocessing(native: Preprocessing, size: int) -> Preprocessing:
     return dataclasses.replace(native, size=size, resize=int(size * _RESIZE)) if size else native
 
 
-def _sets(context: EvaluationContext, recipe: Recipe) -> Sets:
+def _sets(context: EvaluationContext[Settings], recipe: Settings) -> Sets:
     train, test = context.dataset(recipe.train_split), context.dataset(recipe.test_split)
     for images in (train, test):
         if not len(images) or not images.labeled:
@@ -86,12 +87,16 @@ def _sets(context: EvaluationContext, recipe: Recipe) -> Sets:
 
 
 def _prepare(
-    context: EvaluationContext, recipe: Recipe, sets: Sets, preprocessing: Preprocessing, device: torch.device
+    context: EvaluationContext[Settings],
+    recipe: Settings,
+    sets: Sets,
+    preprocessing: Preprocessing,
+    device: torch.device,
 ) -> FineTuning:
     check_precision(context.precision, PRECISIONS)
     order = make_order(
         len(sets.train),
-        recipe.train_batch_size,
+        recipe.batch_size,
         recipe.repeats,
         context.seed,
         even=recipe.mixes,
@@ -111,7 +116,7 @@ def _prepare(
     )
 
 
-def _augmentation(recipe: Recipe, preprocessing: Preprocessing) -> TrainAugmentation:
+def _augmentation(recipe: Settings, preprocessing: Preprocessing) -> TrainAugmentation:
     red, green, blue = (round(255 * value) for value in preprocessing.mean)
     rand_augment = parse_rand_augment(recipe.auto_augment, (red, green, blue))
     return TrainAugmentation(preprocessing.size, recipe.crop_scale, recipe.flip, rand_augment)
@@ -123,7 +128,7 @@ def _evaluation(preprocessing: Preprocessing) -> EvaluationTransform:
     )
 
 
-def _announce(context: EvaluationContext, recipe: Recipe, order: Order) -> None:
+def _announce(context: EvaluationContext[Settings], recipe: Settings, order: Order) -> None:
     if rank() == 0:
         notice(
             f"{context.task}: {recipe.optimizer}, learning rate {recipe.lr:g} (as used: scaled for the "
@@ -132,7 +137,7 @@ def _announce(context: EvaluationContext, recipe: Recipe, order: Order) -> None:
         )
 
 
-def _identity(context: EvaluationContext, recipe: Recipe, sets: Sets) -> dict[str, Any]:
+def _identity(context: EvaluationContext[Settings], recipe: Settings, sets: Sets) -> dict[str, Any]:
     """What a checkpoint must share with the run that resumes it."""
     return {
         "classes": len(sets.train.classes),
@@ -140,14 +145,12 @@ def _identity(context: EvaluationContext, recipe: Recipe, sets: Sets) -> dict[st
         "seed": context.seed,
         "precision": context.precision,
         "processes": world_size(),
-        **{
-            key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(recipe).items()
-        },
+        **hashed_form(recipe),
         **{f"data of {split}": manifest.sha256 for split, manifest in context.manifests.items()},
     }
 
 
-def _scores(context: EvaluationContext, recipe: Recipe, run: FineTuning, done: Progress) -> Scores:
+def _scores(context: EvaluationContext[Settings], recipe: Settings, run: FineTuning, done: Progress) -> Scores:
     test = run.sets.test
     labels = torch.from_numpy(test.labels.copy())
     scores = Scores({}, images={"train": _train_images(run.sets), "val": len(test)})
@@ -162,8 +165,8 @@ def _scores(context: EvaluationContext, recipe: Recipe, run: FineTuning, done: P
         "batch": run.order.batch,
         "steps_per_epoch": run.order.steps_per_epoch,
     }
-    if run.order.batch != recipe.train_batch_size:
-        line = f"batches of {run.order.batch} in place of {recipe.train_batch_size}: there are no more training images"
+    if run.order.batch != recipe.batch_size:
+        line = f"batches of {run.order.batch} in place of {recipe.batch_size}: there are no more training images"
         scores.warnings.append(line)
         scores.not_comparable.append(line)
     if rank() == 0:
@@ -176,7 +179,7 @@ def _train_images(sets: Sets) -> int:
     return len(sets.train) + (0 if sets.held_out is None else len(sets.held_out))
 
 
-def _save_weights(context: EvaluationContext, preprocessing: Preprocessing, model: torch.nn.Module) -> Path:
+def _save_weights(context: EvaluationContext[Settings], preprocessing: Preprocessing, model: torch.nn.Module) -> Path:
     """The scored network and its head, with what loading it takes, so that the file serves as a model SPEC."""
     path, start = context.output / WEIGHTS, context.model
     arguments = describe(start.architecture, start.family, start.backbone, preprocessing)

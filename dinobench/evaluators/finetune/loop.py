@@ -27,8 +27,8 @@ from dinobench.evaluators.finetune.augmentation import TrainAugmentation
 from dinobench.evaluators.finetune.batches import Batch, Normalizer, Order, training_batches
 from dinobench.evaluators.finetune.classifier import Classifier
 from dinobench.evaluators.finetune.optimization import Schedule, build_optimizer
-from dinobench.evaluators.finetune.recipe import Recipe
 from dinobench.evaluators.finetune.scoring import Crops, predict
+from dinobench.evaluators.finetune.settings import Settings
 from dinobench.metrics.classification import accuracy
 from dinobench.runtime.console import notice, progress
 from dinobench.runtime.errors import InputError
@@ -93,7 +93,7 @@ class FineTuning:
     def __init__(
         self,
         model: Classifier,
-        recipe: Recipe,
+        recipe: Settings,
         sets: Sets,
         order: Order,
         augmentation: TrainAugmentation,
@@ -281,11 +281,11 @@ def _step_seed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence([seed, step, rank()]).generate_state(1)[0])
 
 
-def _mixup(recipe: Recipe, classes: int) -> Mixup | None:
+def _mixup(recipe: Settings, classes: int) -> Mixup | None:
     if not recipe.mixes:
         return None
     return Mixup(recipe.mixup, recipe.cutmix, label_smoothing=recipe.smoothing, num_classes=classes)
 
 
-def _erasing(recipe: Recipe, device: torch.device) -> RandomErasing | None:
+def _erasing(recipe: Settings, device: torch.device) -> RandomErasing | None:
     return RandomErasing(recipe.erasing, mode="pixel", device=device.type) if recipe.erasing else None

@@ -9,13 +9,13 @@ from timm.optim import create_optimizer_v2, param_groups_layer_decay
 from timm.scheduler import CosineLRScheduler
 
 from dinobench.evaluators.finetune.classifier import Classifier
-from dinobench.evaluators.finetune.recipe import Recipe
+from dinobench.evaluators.finetune.settings import Settings
 
 # Embeddings that DeiT's recipes leave undecayed, besides every bias and gain.
 _UNDECAYED = ("cls_token", "pos_embed", "register_tokens", "reg_token", "dist_token")
 
 
-def build_optimizer(model: Classifier, recipe: Recipe) -> torch.optim.Optimizer:
+def build_optimizer(model: Classifier, recipe: Settings) -> torch.optim.Optimizer:
     """AdamW or SGD over groups by decay and depth."""
     undecayed = {name for name, _ in model.named_parameters() if name.rsplit(".", 1)[-1] in _UNDECAYED}
     groups = param_groups_layer_decay(
@@ -29,7 +29,7 @@ def build_optimizer(model: Classifier, recipe: Recipe) -> torch.optim.Optimizer:
 class Schedule:
     """The learning rate as a function of the step alone, so that a resumed run needs no state of it."""
 
-    def __init__(self, optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_epoch: int) -> None:
+    def __init__(self, optimizer: torch.optim.Optimizer, recipe: Settings, steps_per_epoch: int) -> None:
         self._optimizer = optimizer
         self._steps_per_epoch = steps_per_epoch
         self._per_epoch = recipe.schedule == "epoch"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,8 +12,9 @@ from torch import Tensor
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.accuracies import add_accuracy, save_predictions
 from dinobench.evaluators.common.labeled_features import LabeledFeatures, labeled_features, require_same_classes
-from dinobench.evaluators.common.low_shot import check_draws, chosen_rows
+from dinobench.evaluators.common.low_shot import chosen_rows
 from dinobench.evaluators.common.search import BANK_ROWS, RowsInMemory, screens_for, search
+from dinobench.evaluators.knn.settings import Settings
 from dinobench.features.matrix import FeatureMatrix
 from dinobench.metrics.classification import accuracy
 from dinobench.metrics.neighbors import QUERY_ROWS, Neighbors, nearest
@@ -132,73 +132,64 @@ def _check(available: int, labels: Tensor, ks: Sequence[int], temperature: float
         raise InputError(f"k-NN was told of {num_classes} classes, but a training label is {int(labels.max())}")
 
 
-def evaluate(context: EvaluationContext) -> Scores:
+def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """k-NN accuracy on the validation split, every k, temperature, feature and draw of the settings.
 
     Metric names: `top1` and `top5` are at `main_k` with the first temperature and feature; other ks get `_k10`, other
     temperatures `_T0.1`, other features `_cls.2`.
     """
     settings = context.settings
-    check_draws(settings)
-    if not settings["temperatures"] or not settings["features"]:
-        raise InputError("k-NN needs at least one temperature and one feature; leave them out for the protocol's own")
-    if settings["main_k"] not in settings["ks"]:
-        raise InputError(f"main_k = {settings['main_k']} is not among ks = {settings['ks']}; set main_k to one of them")
-    everything = "+".join(settings["features"])
+    everything = "+".join(settings.features)
     train = labeled_features(context, "train", everything)
-    test = train if settings["leave_one_out"] else labeled_features(context, "val", everything)
+    test = train if settings.leave_one_out else labeled_features(context, "val", everything)
     require_same_classes(train, test)
     scores = Scores({}, images={"train": len(train.labels), "val": len(test.labels)})
     scores.warnings += [line for line in dict.fromkeys((train.skipped, test.skipped)) if line]
     scores.not_comparable += scores.warnings
-    for feature in settings["features"]:
-        draws = [_predict(context, train, test, feature, draw) for draw in range(settings["draws"])]
+    for feature in settings.features:
+        draws = [_predict(context, train, test, feature, draw) for draw in range(settings.draws)]
         _add_scores(scores, draws, test.labels, feature, settings)
-        if settings["predictions"] and feature == settings["features"][0]:
-            best = draws[0][settings["temperatures"][0]].top[settings["main_k"]]
+        if settings.predictions and feature == settings.features[0]:
+            best = draws[0][settings.temperatures[0]].top[settings.main_k]
             save_predictions(scores, context.output / "predictions.csv", test.names, test.labels, best, test.classes)
     return scores
 
 
 def _predict(
-    context: EvaluationContext, train: LabeledFeatures, test: LabeledFeatures, feature: str, draw: int
+    context: EvaluationContext[Settings], train: LabeledFeatures, test: LabeledFeatures, feature: str, draw: int
 ) -> dict[float, KnnPredictions]:
     """Predictions by temperature, from one search."""
     settings = context.settings
     bank, labels = _bank(context, train, feature, draw)
-    itself = int(settings["leave_one_out"])
-    _check(len(bank) - itself, labels, settings["ks"], min(settings["temperatures"]), None)
+    itself = int(settings.leave_one_out)
+    _check(len(bank) - itself, labels, settings.ks, min(settings.temperatures), None)
     with context.clock.phase("search"):
         queries = test.matrix.only(feature).tensor()
-        found = search(queries, bank, max(settings["ks"]) + itself, settings["search"], context.device)
+        found = search(queries, bank, max(settings.ks) + itself, settings.search, context.device)
         if itself:
             found = found.without(torch.arange(len(queries)))
-    return {value: vote(found, labels, settings["ks"], value) for value in settings["temperatures"]}
+    return {value: vote(found, labels, settings.ks, value) for value in settings.temperatures}
 
 
 def _bank(
-    context: EvaluationContext, train: LabeledFeatures, feature: str, draw: int
+    context: EvaluationContext[Settings], train: LabeledFeatures, feature: str, draw: int
 ) -> tuple[FeatureMatrix | RowsInMemory, Tensor]:
     settings = context.settings
     rows = chosen_rows(train.labels.numpy(), train.names, settings, context.seed + draw)
     matrix = train.matrix.only(feature)
     if rows is None:
         return matrix, train.labels
-    if settings["leave_one_out"]:
-        raise InputError(
-            "leave_one_out scores the training images themselves; it cannot go with shots, percent or subset"
-        )
     return RowsInMemory(matrix.take(rows)), train.labels[torch.from_numpy(rows)]
 
 
 def _add_scores(
-    scores: Scores, draws: list[dict[float, KnnPredictions]], labels: Tensor, feature: str, settings: Mapping[str, Any]
+    scores: Scores, draws: list[dict[float, KnnPredictions]], labels: Tensor, feature: str, settings: Settings
 ) -> None:
-    others = "" if feature == settings["features"][0] else f"_{feature}"
-    for temperature in settings["temperatures"]:
-        at = others if temperature == settings["temperatures"][0] else f"{others}_T{temperature:g}"
-        for k in dict.fromkeys([settings["main_k"], *settings["ks"]]):
+    others = "" if feature == settings.features[0] else f"_{feature}"
+    for temperature in settings.temperatures:
+        at = others if temperature == settings.temperatures[0] else f"{others}_T{temperature:g}"
+        for k in dict.fromkeys([settings.main_k, *settings.ks]):
             ranked = [draw[temperature].top[k] for draw in draws]
-            suffix = at if k == settings["main_k"] else f"{at}_k{k}"
+            suffix = at if k == settings.main_k else f"{at}_k{k}"
             add_accuracy(scores, f"top1{suffix}", ranked, labels)
             add_accuracy(scores, f"top5{suffix}", ranked, labels, TOP)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,38 +27,40 @@ from dinobench.evaluators.common.labeled_features import (
 from dinobench.evaluators.linear.epochs import Epoch, augmented_epochs, cached_epochs
 from dinobench.evaluators.linear.heads import LinearHead, load_head, save_head
 from dinobench.evaluators.linear.probe import LabeledRows, Probe
+from dinobench.evaluators.linear.settings import Settings
 from dinobench.features.extract import Extractor
 from dinobench.features.names import parse_feature
 from dinobench.metrics.bootstrap import accuracy_interval
 from dinobench.metrics.classification import top_classes
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.settings import hashed_form
 
 TOP = 5
 GRID = "the paper sweeps the learning rate per model without giving the values; this grid is dinobench's"
 
 
-def evaluate(context: EvaluationContext) -> Scores:
+def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """Top-1 of a linear classifier, trained here or read from a file (setting `head`).
 
     Metrics: `top1` and `top5` of the head chosen on images held out of the training split, after the last epoch;
     `top1_best` of the best head at its best epoch on the validation split itself, as the released code reports.
     """
-    settings = {**context.settings, "features": _features(context)}
-    val = labeled_features(context, "val", "+".join(settings["features"]))
-    if settings["head"]:
+    settings = dataclasses.replace(context.settings, features=_features(context))
+    val = labeled_features(context, "val", "+".join(settings.features))
+    if settings.head:
         return _score_file(context, settings, val)
     sets = _training_sets(context, settings, val)
-    scale = settings["batch"] / 256
+    scale = settings.batch_size / 256
     probe = Probe(
         {name: rows.shape[1] for name, rows in sets.val.features.items()},
         len(val.classes),
-        [rate * scale for rate in settings["rates"]],
-        settings["epochs"],
+        [rate * scale for rate in settings.lrs],
+        settings.epochs,
         context.device,
         context.seed,
     )
     state = context.output / "probe.pth"
-    if not settings["resume"]:
+    if not settings.resume:
         state.unlink(missing_ok=True)
     with context.clock.phase("training"):
         probe.train(sets.epochs, sets.val, sets.held_out, state, _identity(context, settings))
@@ -75,7 +77,7 @@ class _Sets:
     skipped: Callable[[], str] = lambda: ""
 
 
-def _features(context: EvaluationContext) -> list[str]:
+def _features(context: EvaluationContext[Settings]) -> tuple[str, ...]:
     """The paper's feature of each architecture where the setting says "auto"."""
     architecture, depth = context.model.architecture, context.model.backbone.depth
     if not architecture.startswith("vit_"):
@@ -84,36 +86,34 @@ def _features(context: EvaluationContext) -> list[str]:
         own = "cls+mean"
     else:
         own = "+".join(f"cls.{layer}" for layer in range(min(4, depth), 0, -1))
-    return list(dict.fromkeys(own if name == "auto" else name for name in context.settings["features"]))
+    return tuple(dict.fromkeys(own if name == "auto" else name for name in context.settings.features))
 
 
-def _training_sets(context: EvaluationContext, settings: Mapping[str, Any], val: LabeledFeatures) -> _Sets:
-    if min(settings["epochs"], settings["batch"]) < 1 or not settings["rates"] or min(settings["rates"]) <= 0:
-        raise InputError("the linear probe needs epochs and batch of at least 1 and learning rates above 0")
-    make = _cached_sets if settings["cached"] else _augmented_sets
+def _training_sets(context: EvaluationContext[Settings], settings: Settings, val: LabeledFeatures) -> _Sets:
+    make = _cached_sets if settings.cached else _augmented_sets
     return make(context, settings, val)
 
 
-def _cached_sets(context: EvaluationContext, settings: Mapping[str, Any], val: LabeledFeatures) -> _Sets:
-    train = labeled_features(context, "train", "+".join(settings["features"]))
+def _cached_sets(context: EvaluationContext[Settings], settings: Settings, val: LabeledFeatures) -> _Sets:
+    train = labeled_features(context, "train", "+".join(settings.features))
     require_same_classes(train, val)
-    kept, held = _split(train.labels.numpy(), settings["held_out"], context.seed)
-    names = settings["features"]
+    kept, held = _split(train.labels.numpy(), settings.held_out, context.seed)
+    names = settings.features
     labels = train.labels[torch.from_numpy(kept)]
-    epochs = cached_epochs(train.matrix, kept, labels, names, settings["batch"], context.seed)
+    epochs = cached_epochs(train.matrix, kept, labels, names, settings.batch_size, context.seed)
     held_rows = _labeled(train, names, held) if len(held) else None
     images = {"train": len(train.labels), "val": len(val.labels)}
     return _Sets(epochs, _labeled(val, names), held_rows, images, [s for s in (train.skipped, val.skipped) if s])
 
 
-def _augmented_sets(context: EvaluationContext, settings: Mapping[str, Any], val: LabeledFeatures) -> _Sets:
+def _augmented_sets(context: EvaluationContext[Settings], settings: Settings, val: LabeledFeatures) -> _Sets:
     images = context.dataset("train")
     if images.classes != val.classes:
         raise InputError(f"train has {len(images.classes)} classes and val {len(val.classes)}, and they differ")
     require_labels(context, images)
-    kept, held = _split(images.labels, settings["held_out"], context.seed)
+    kept, held = _split(images.labels, settings.held_out, context.seed)
     left_out: dict[int, str] = {}
-    names = settings["features"]
+    names = settings.features
     columns = tuple(dict.fromkeys(column for name in names for column in parse_feature(name)))
     model = context.model
     network = Extractor(
@@ -123,11 +123,11 @@ def _augmented_sets(context: EvaluationContext, settings: Mapping[str, Any], val
         network,
         images.subset(kept),
         names,
-        settings["batch"],
+        settings.batch_size,
         context.seed,
-        forward_batch=min(context.batch_size, settings["batch"]),
+        forward_batch=min(context.batch_size, settings.batch_size),
         workers=context.workers,
-        skip_unreadable=settings["unreadable"] == "skip",
+        skip_unreadable=settings.unreadable == "skip",
         left_out=left_out,
     )
     counts = {"train": len(images), "val": len(val.labels)}
@@ -145,38 +145,37 @@ def _augmented_sets(context: EvaluationContext, settings: Mapping[str, Any], val
 
 
 def _split(labels: NDArray[np.int64], share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    if not 0 <= share < 1:
-        raise InputError(f"held_out = {share:g} is no share of the training images; give 0 to less than 1")
     return hold_out(labels, share, seed) if share else (np.arange(len(labels)), np.arange(0))
 
 
 def _held_out_rows(
-    context: EvaluationContext, images: ImageSet, names: list[str]
+    context: EvaluationContext[Settings], images: ImageSet, names: Sequence[str]
 ) -> tuple[LabeledRows, dict[int, str]]:
     """Features and labels, and a line for each image that cannot be read."""
     matrix = stored_matrix(context, None, images, "+".join(names))
-    if matrix.unreadable and context.settings["unreadable"] != "skip":
+    if matrix.unreadable and context.settings.unreadable != "skip":
         raise InputError(next(iter(matrix.unreadable.values())))
     features = {name: matrix.only(name).tensor() for name in names}
     return LabeledRows(features, torch.from_numpy(images.labels[matrix.rows])), matrix.unreadable
 
 
-def _labeled(split: LabeledFeatures, names: list[str], rows: NDArray[np.int64] | None = None) -> LabeledRows:
+def _labeled(split: LabeledFeatures, names: Sequence[str], rows: NDArray[np.int64] | None = None) -> LabeledRows:
     chosen = np.arange(len(split.labels)) if rows is None else rows
     features = {name: split.matrix.only(name).take(chosen) for name in names}
     return LabeledRows(features, split.labels[torch.from_numpy(chosen)])
 
 
-def _identity(context: EvaluationContext, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _identity(context: EvaluationContext[Settings], settings: Settings) -> dict[str, Any]:
     """What a probe's state must agree on to be resumed."""
-    names = ("features", "rates", "epochs", "batch", "held_out", "cached")
+    names = ("features", "rates", "epochs", "batch", "held_out", "cached")  # as earlier states have them
     data = {split: manifest.sha256 for split, manifest in context.manifests.items()}
-    own = {name: settings[name] for name in names}
+    form = hashed_form(settings)
+    own = {name: form[name] for name in names}
     return {"model": context.model.identity, "precision": context.precision, "seed": context.seed, **data, **own}
 
 
 def _report(
-    context: EvaluationContext, settings: Mapping[str, Any], probe: Probe, sets: _Sets, val: LabeledFeatures
+    context: EvaluationContext[Settings], settings: Settings, probe: Probe, sets: _Sets, val: LabeledFeatures
 ) -> Scores:
     warnings = [line for line in (*sets.warnings, sets.skipped()) if line]
     scores = Scores({}, images=sets.images, warnings=warnings, not_comparable=list(warnings))
@@ -189,8 +188,8 @@ def _report(
     scores.metrics["top1_best"] = float(probe.progress.val.max())
     scores.intervals["top1_best"] = accuracy_interval(probe.progress.best.numpy())
     scores.details |= {
-        "chosen": {"feature": feature, "rate": settings["rates"][place], "by": "held_out" if sets.held_out else "val"},
-        "grid": _grid(probe, settings["rates"]),
+        "chosen": {"feature": feature, "rate": settings.lrs[place], "by": "held_out" if sets.held_out else "val"},
+        "grid": _grid(probe, settings.lrs),
         "grid_source": GRID,
     }
     save_head(context.output / "head.safetensors", head, feature)
@@ -200,7 +199,7 @@ def _report(
     return scores
 
 
-def _grid(probe: Probe, rates: list[float]) -> list[dict[str, Any]]:
+def _grid(probe: Probe, rates: Sequence[float]) -> list[dict[str, Any]]:
     """One row per head: what it was and how it fared."""
     rows = []
     for number in range(probe.progress.val.shape[1]):
@@ -214,10 +213,10 @@ def _grid(probe: Probe, rates: list[float]) -> list[dict[str, Any]]:
     return rows
 
 
-def _score_file(context: EvaluationContext, settings: Mapping[str, Any], val: LabeledFeatures) -> Scores:
-    path = Path(settings["head"])
+def _score_file(context: EvaluationContext[Settings], settings: Settings, val: LabeledFeatures) -> Scores:
+    path = Path(settings.head)
     head = load_head(path)
-    feature = settings["features"][0]
+    feature = settings.features[0]
     rows = val.matrix.only(feature).tensor()
     if rows.shape[1] != head.weight.shape[1]:
         raise InputError(
@@ -235,8 +234,8 @@ def _score_file(context: EvaluationContext, settings: Mapping[str, Any], val: La
 
 
 def _add_head_scores(
-    context: EvaluationContext,
-    settings: Mapping[str, Any],
+    context: EvaluationContext[Settings],
+    settings: Settings,
     scores: Scores,
     head: LinearHead,
     rows: Tensor,
@@ -246,5 +245,5 @@ def _add_head_scores(
     ranked = top_classes(on_cpu.scores(rows.cpu()), TOP)
     for top in (1, TOP):
         add_accuracy(scores, f"top{top}", [ranked], val.labels, top)
-    if settings["predictions"]:
+    if settings.predictions:
         save_predictions(scores, context.output / "predictions.csv", val.names, val.labels, ranked, val.classes)

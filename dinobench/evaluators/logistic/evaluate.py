@@ -14,9 +14,9 @@ from torch.nn import functional as F
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.accuracies import add_accuracy, save_predictions
 from dinobench.evaluators.common.labeled_features import LabeledFeatures, labeled_features, require_same_classes
-from dinobench.evaluators.common.low_shot import check_draws, chosen_rows
+from dinobench.evaluators.common.low_shot import chosen_rows
+from dinobench.evaluators.logistic.settings import Settings
 from dinobench.metrics.classification import top_classes
-from dinobench.runtime.errors import InputError
 
 _ROWS = 16384  # images per block of scores
 TOP = 5
@@ -107,27 +107,28 @@ def fit_logistic(
     return LogisticFit(weight, value, objective.gap, int(result.nit), objective.gap <= tolerance)
 
 
-def evaluate(context: EvaluationContext) -> Scores:
+def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """Top-1 and top-5 on the validation split of a classifier trained on all or part of the training split."""
     settings = context.settings
-    check_draws(settings)
-    train = labeled_features(context, "train", settings["feature"])
-    test = labeled_features(context, "val", settings["feature"])
+    train = labeled_features(context, "train", settings.feature)
+    test = labeled_features(context, "val", settings.feature)
     require_same_classes(train, test)
     scores = Scores({}, images={"train": len(train.labels), "val": len(test.labels)})
     scores.warnings += [line for line in (train.skipped, test.skipped) if line]
     scores.not_comparable += scores.warnings
     queries = F.normalize(test.matrix.tensor(), dim=1).to(context.device)
-    draws = [_predict(context, train, queries, draw, scores) for draw in range(settings["draws"])]
+    draws = [_predict(context, train, queries, draw, scores) for draw in range(settings.draws)]
     for top in (1, TOP):
         add_accuracy(scores, f"top{top}", draws, test.labels, top)
-    if settings["predictions"]:
+    if settings.predictions:
         path = context.output / "predictions.csv"
         save_predictions(scores, path, test.names, test.labels, draws[0], test.classes)
     return scores
 
 
-def _predict(context: EvaluationContext, train: LabeledFeatures, queries: Tensor, draw: int, scores: Scores) -> Tensor:
+def _predict(
+    context: EvaluationContext[Settings], train: LabeledFeatures, queries: Tensor, draw: int, scores: Scores
+) -> Tensor:
     """(M, 5) ranked classes by the classifier of one draw; its convergence goes into the details."""
     settings = context.settings
     features, labels = _training_set(context, train, draw)
@@ -136,9 +137,9 @@ def _predict(context: EvaluationContext, train: LabeledFeatures, queries: Tensor
             F.normalize(features, dim=1).to(context.device),
             labels.to(context.device),
             len(train.classes),
-            penalty=settings["penalty"],
-            tolerance=settings["tolerance"],
-            max_iterations=settings["max_iterations"],
+            penalty=settings.penalty,
+            tolerance=settings.tolerance,
+            max_iterations=settings.max_iterations,
         )
     scores.details.setdefault("fits", []).append(
         {
@@ -152,15 +153,13 @@ def _predict(context: EvaluationContext, train: LabeledFeatures, queries: Tensor
     if not fit.converged:
         scores.warnings.append(
             f"logistic regression stopped after {fit.iterations} iterations, at most {fit.gap:.2g} above the optimum "
-            f"where {settings['tolerance']:g} was asked; raise max_iterations"
+            f"where {settings.tolerance:g} was asked; raise max_iterations"
         )
     return top_classes(queries @ fit.weight.T, TOP).cpu()
 
 
-def _training_set(context: EvaluationContext, train: LabeledFeatures, draw: int) -> tuple[Tensor, Tensor]:
+def _training_set(context: EvaluationContext[Settings], train: LabeledFeatures, draw: int) -> tuple[Tensor, Tensor]:
     settings = context.settings
-    if settings["penalty"] <= 0:
-        raise InputError(f"logistic regression needs a penalty above 0, not {settings['penalty']:g}")
     rows = chosen_rows(train.labels.numpy(), train.names, settings, context.seed + draw)
     if rows is None:
         return train.matrix.tensor(), train.labels

@@ -12,46 +12,42 @@ from numpy.typing import NDArray
 from dinobench.data.layouts.revisitop import GROUPS, GroundTruth, ground_truth_file, read_ground_truth, refuse_other_set
 from dinobench.data.open import dataset_root
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.evaluators.common.bounds import check_counts
 from dinobench.evaluators.common.ranking.database import Database, Matrix, expanded, finished
 from dinobench.evaluators.common.ranking.descriptors import Describer, Preparation, further_images, thumbnail
 from dinobench.evaluators.common.ranking.per_query import save_per_query
+from dinobench.evaluators.retrieval.settings import Settings
 from dinobench.metrics.bootstrap import interval
 from dinobench.metrics.neighbors import Neighbors
 from dinobench.metrics.ranking import SETUPS, Positions, score_setup
 from dinobench.metrics.whitening import Whitening, learn_whitening
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import atomic_path, write_text_atomically
+from dinobench.runtime.settings import plain
 
 DEPTH = 1000
 """Results kept per query where distractors make a whole ranking too large to keep."""
-
-IDLE = {
-    "whitening_dim": ("whitening", 0),
-    "whitening_power": ("whitening", 0.5),
-    "alpha": ("expansion", 3.0),
-    "gem_power": ("pooling", 3.0),
-}
-"""Settings that do nothing unless another is set (pooling: to gem), and the value that every protocol gives them."""
 
 SHOWN = 10
 """Results per query in rankings.json, for people and the gallery."""
 
 
-def evaluate(context: EvaluationContext) -> Scores:
+def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """Rank the database for every query; easy, medium and hard mAP and mP@k, in percent."""
     truth_file = ground_truth_file(dataset_root(context.data))
     refuse_other_set(truth_file, context.task)
     truth = read_ground_truth(truth_file)
-    _check(context.settings, len(truth.database))
+    if context.settings.expansion > len(truth.database):
+        raise InputError(
+            f"expansion = {context.settings.expansion} is more than the {len(truth.database)} images of the database"
+        )
     with context.clock.phase("features"):
         database, queries = _described(context, truth)
     with context.clock.phase("search"):
-        if context.settings["expansion"]:
-            found = _nearest(context, database, queries, context.settings["expansion"])
-            queries = expanded(queries, database, found, context.settings["alpha"])
+        if context.settings.expansion:
+            found = _nearest(context, database, queries, context.settings.expansion)
+            queries = expanded(queries, database, found, context.settings.alpha)
         located = locate(database, queries, truth)
-        scores = score_positions(located, truth, context.settings["ks"])
+        scores = score_positions(located, truth, context.settings.ks)
         _export(context, database, queries, truth, scores)
     scores.images |= {"database": len(truth.database), "query": len(truth.queries)}
     scores.details["ground_truth"] = truth_file.name
@@ -59,26 +55,19 @@ def evaluate(context: EvaluationContext) -> Scores:
     return scores
 
 
-def _check(settings: Mapping[str, Any], images: int) -> None:
-    """Refuse what cannot work before any feature is computed."""
-    check_counts(settings, expansion=0, size=0, ks=1, whitening_dim=0)
-    if settings["expansion"] > images:
-        raise InputError(f"expansion = {settings['expansion']} is more than the {images} images of the database")
-    if not settings["alpha"] >= 0:
-        raise InputError(f"alpha = {settings['alpha']} must be 0 or more; 0 is plain average query expansion")
-    for name, example in (("scales", "[1.0]"), ("ks", "[1, 5, 10]")):
-        if not settings[name]:
-            raise InputError(f"{name} is empty; give at least one number, such as --set {name}={example}")
-
-
-def _idle(settings: Mapping[str, Any]) -> list[str]:
+def _idle(settings: Settings) -> list[str]:
     """A line for each setting that was changed and does nothing."""
-    acting = {**settings, "pooling": "gem" in settings["pooling"].split("+")}
-    wanted = {"pooling": "gem in pooling"}
+    needs = {
+        "whitening_dim": (bool(settings.whitening), "whitening"),
+        "whitening_power": (bool(settings.whitening), "whitening"),
+        "alpha": (settings.expansion > 0, "expansion"),
+        "gem_power": ("gem" in settings.feature.split("+"), "gem in feature"),
+    }
+    usual, chosen = plain(Settings()), plain(settings)
     return [
-        f"{name} = {settings[name]} changes nothing without {wanted.get(other, other)}"
-        for name, (other, usual) in IDLE.items()
-        if not acting[other] and settings[name] != usual
+        f"{name} = {chosen[name]} changes nothing without {wanted}"
+        for name, (acts, wanted) in needs.items()
+        if not acts and chosen[name] != usual[name]
     ]
 
 
@@ -116,23 +105,23 @@ def score_positions(located: Sequence[Mapping[str, Positions]], truth: GroundTru
     return scores
 
 
-def _described(context: EvaluationContext, truth: GroundTruth) -> tuple[Database, Matrix]:
+def _described(context: EvaluationContext[Settings], truth: GroundTruth) -> tuple[Database, Matrix]:
     settings = context.settings
-    describer = Describer(context, settings["pooling"], settings["gem_power"], settings["scales"])
-    size = settings["size"] or context.model.preprocessing.size
+    describer = Describer(context, settings.feature, settings.gem_power, settings.scales)
+    size = settings.image_size or context.model.preprocessing.size
     whole = thumbnail(size)
-    asked = thumbnail(size, _boxes(truth)) if settings["crop_query"] else whole
+    asked = thumbnail(size, _boxes(truth)) if settings.crop_query else whole
     database = describer.describe(context.dataset("database"), whole)
     queries = describer.describe(context.dataset("query"), asked)
     whitening, distractors = _whitening(context, describer, whole), None
-    if settings["distractors"]:
-        distractors = describer.describe(further_images(context, settings["distractors"], "distractors"), whole)
+    if settings.distractors:
+        distractors = describer.describe(further_images(context, settings.distractors, "distractors"), whole)
     images = finished(database.tensor().numpy(), whitening)
     return Database(images, distractors, whitening), finished(queries.tensor().numpy(), whitening)
 
 
-def _nearest(context: EvaluationContext, database: Database, queries: Matrix, count: int) -> Neighbors:
-    return database.nearest(queries, count, context.settings["search"], context.device)
+def _nearest(context: EvaluationContext[Settings], database: Database, queries: Matrix, count: int) -> Neighbors:
+    return database.nearest(queries, count, context.settings.search, context.device)
 
 
 def _boxes(truth: GroundTruth) -> NDArray[np.float64]:
@@ -141,23 +130,25 @@ def _boxes(truth: GroundTruth) -> NDArray[np.float64]:
     return truth.boxes
 
 
-def _whitening(context: EvaluationContext, describer: Describer, preparation: Preparation) -> Whitening | None:
+def _whitening(
+    context: EvaluationContext[Settings], describer: Describer, preparation: Preparation
+) -> Whitening | None:
     settings = context.settings
-    if not settings["whitening"]:
+    if not settings.whitening:
         return None
-    images = further_images(context, settings["whitening"], "whitening")
+    images = further_images(context, settings.whitening, "whitening")
     features = describer.describe(images, preparation).tensor().numpy()
     try:
-        return learn_whitening(features, dim=settings["whitening_dim"] or None, power=settings["whitening_power"])
+        return learn_whitening(features, dim=settings.whitening_dim or None, power=settings.whitening_power)
     except ValueError as error:
-        raise InputError(f"cannot learn whitening from {settings['whitening']}: {error}") from error
+        raise InputError(f"cannot learn whitening from {settings.whitening}: {error}") from error
 
 
 def _export(
-    context: EvaluationContext, database: Database, queries: Matrix, truth: GroundTruth, scores: Scores
+    context: EvaluationContext[Settings], database: Database, queries: Matrix, truth: GroundTruth, scores: Scores
 ) -> None:
     """Write ranks.npy, as `dinobench score retrieval` reads it, and rankings.json, as the gallery does."""
-    depth = min(len(truth.database), DEPTH) if context.settings["distractors"] else len(truth.database)
+    depth = min(len(truth.database), DEPTH) if context.settings.distractors else len(truth.database)
     found = _nearest(context, database, queries, depth)
     similarities, ids = found.similarities.numpy(), found.indices.numpy()
     with atomic_path(context.output / "ranks.npy") as path, path.open("wb") as stream:

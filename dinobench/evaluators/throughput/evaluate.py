@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from dinobench.evaluators.base import EvaluationContext, Scores
+from dinobench.evaluators.throughput.settings import Settings
 from dinobench.features.compiled import compiled_if
 from dinobench.runtime.device import device_name
-from dinobench.runtime.errors import InputError
 from dinobench.runtime.precision import autocast
 
 PAPER_DEVICE = "V100"
@@ -32,19 +32,17 @@ def forward_seconds(
     return seconds[warm_up:]
 
 
-def evaluate(context: EvaluationContext) -> Scores:
+def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """Images per second, the median over the passes; the parameters in millions. Reads no data."""
     settings = context.settings
-    if min(settings["batch"], settings["repeats"]) < 1 or min(settings["size"], settings["warm_up"]) < 0:
-        raise InputError("throughput needs batch and repeats of at least 1, size and warm_up of at least 0")
-    size = settings["size"] or context.model.preprocessing.size
-    images = torch.randn(settings["batch"], 3, size, size, device=context.device)
+    size = settings.image_size or context.model.preprocessing.size
+    images = torch.randn(settings.batch_size, 3, size, size, device=context.device)
     backbone = context.model.backbone.to(context.device).eval()
     with context.clock.phase("forward"):
         forward = compiled_if(context.compiled, backbone.class_token)
-        seconds = forward_seconds(forward, images, settings["repeats"], settings["warm_up"], context.precision)
+        seconds = forward_seconds(forward, images, settings.repeats, settings.warm_up, context.precision)
     metrics = {
-        "images_per_second": settings["batch"] / statistics.median(seconds),
+        "images_per_second": settings.batch_size / statistics.median(seconds),
         "parameters_m": context.model.parameters / 1e6,
     }
     device = device_name(context.device)

@@ -15,11 +15,11 @@ from dinobench.data.layouts.davis import Video, read_video, sequence_names
 from dinobench.data.masks import Labels, write_labels
 from dinobench.data.overlays import overlay, save_moving, save_picture, sheet, shrink
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.evaluators.common.bounds import check_counts
 from dinobench.evaluators.common.ranking.per_query import save_per_query
-from dinobench.evaluators.video_segmentation.follow import PatchNetwork, Way, follow, normalization
+from dinobench.evaluators.video_segmentation.follow import PatchNetwork, Way, follow
 from dinobench.evaluators.video_segmentation.propagation import Propagation
 from dinobench.evaluators.video_segmentation.scores import VideoScores, overall, score_masks, write_csv
+from dinobench.evaluators.video_segmentation.settings import Settings, layer_of
 from dinobench.evaluators.video_segmentation.tally import Tally, gathered, my_share, objects_jf
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
@@ -27,11 +27,9 @@ from dinobench.runtime.files import write_text_atomically
 
 SHEET_FRAMES, SHEET_WIDTH = 6, 320
 STRIP_FRAMES, STRIP_SECONDS = 20, 0.15
-SWEPT = ("topk", "radius", "n_last_frames", "temperature", "layer")
-LEAST = {"topk": 1, "radius": 0, "n_last_frames": 0, "layer": 1}
 
 
-def evaluate(context: EvaluationContext) -> Scores:
+def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """Follow the objects of every validation sequence; J&F, J and F in percent, floors beside them.
 
     Writes masks/SEQUENCE/*.png (indexed, palette), scores/SEQUENCE.csv, sheets/SEQUENCE.png (truth above result),
@@ -47,8 +45,6 @@ def evaluate(context: EvaluationContext) -> Scores:
     merged = context.layout == "davis2016"
     names = sequence_names(root, "val", "2016" if merged else "2017")
     ways = ways_of(context.settings)
-    check_counts(context.settings, short_side=1)
-    normalization(context.model.preprocessing, context.settings["normalization"])
     tally = Tally([[] for _ in ways])
     network = PatchNetwork(context, max(way.layer for way in ways))
     for name in progress(my_share(names), "sequences"):
@@ -59,28 +55,27 @@ def evaluate(context: EvaluationContext) -> Scores:
     return _scores(context, ways, gathered(tally))
 
 
-def ways_of(settings: Mapping[str, Any]) -> list[Way]:
-    """The protocol's own way first, then every combination of the values listed in sweep_*.
-
-    Raises:
-        InputError: a value that makes no sense.
-    """
-    check_counts(settings, **LEAST, **{f"sweep_{key}": least for key, least in LEAST.items()})
-    for value in [settings["temperature"], *settings["sweep_temperature"]]:
-        if not isinstance(value, int | float) or not value > 0:
-            raise InputError(f"temperature = {value!r} makes no sense; give a number above 0, such as 0.1")
-    own = {key: settings[key] for key in SWEPT}
-    values = [settings[f"sweep_{key}"] or [own[key]] for key in SWEPT]
-    combinations = [dict(zip(SWEPT, chosen, strict=True)) for chosen in itertools.product(*values)]
-    return [_way(own), *(_way(each) for each in combinations if each != own)]
+def ways_of(settings: Settings) -> list[Way]:
+    """The protocol's own way first, then every combination of the values listed in sweep_*."""
+    own = _way(settings.n_last_frames, settings.radius, settings.topk, settings.temperature, settings.feature)
+    combinations = itertools.product(
+        settings.sweep_topk or (settings.topk,),
+        settings.sweep_radius or (settings.radius,),
+        settings.sweep_n_last_frames or (settings.n_last_frames,),
+        settings.sweep_temperature or (settings.temperature,),
+        settings.sweep_feature or (settings.feature,),
+    )
+    ways = [_way(frames, radius, topk, heat, feature) for topk, radius, frames, heat, feature in combinations]
+    return [own, *(way for way in ways if way != own)]
 
 
-def _way(values: Mapping[str, Any]) -> Way:
-    propagation = Propagation(values["n_last_frames"], values["radius"], values["topk"], float(values["temperature"]))
-    return Way(propagation, values["layer"])
+def _way(n_last_frames: int, radius: int, topk: int, temperature: float, feature: str) -> Way:
+    return Way(Propagation(n_last_frames, radius, topk, temperature), layer_of(feature))
 
 
-def _run(context: EvaluationContext, video: Video, network: PatchNetwork, ways: Sequence[Way], tally: Tally) -> None:
+def _run(
+    context: EvaluationContext[Settings], video: Video, network: PatchNetwork, ways: Sequence[Way], tally: Tally
+) -> None:
     """Follow and score one sequence, and write its files."""
     with context.clock.phase("propagation"):
         masks, warnings = follow(video, network, ways, context.settings, context.model.preprocessing, context.workers)
@@ -92,13 +87,13 @@ def _run(context: EvaluationContext, video: Video, network: PatchNetwork, ways: 
     tally.warnings += warnings
 
 
-def _write(context: EvaluationContext, video: Video, masks: Labels, scores: VideoScores) -> list[str]:
+def _write(context: EvaluationContext[Settings], video: Video, masks: Labels, scores: VideoScores) -> list[str]:
     output = context.output
     for frame, mask in zip(video.frames, masks, strict=True):
         write_labels(output / "masks" / video.name / f"{frame.stem}.png", mask)
     table = output / "scores" / f"{video.name}.csv"
     write_csv(table, scores)
-    if not context.settings["pictures"]:
+    if not context.settings.pictures:
         return [str(table)]
     return [str(table), *map(str, _draw(output, video, masks))]
 
@@ -132,7 +127,7 @@ def _spread(length: int, count: int) -> list[int]:
     return [int(index) for index in np.unique(np.linspace(0, length - 1, count).round())]
 
 
-def _scores(context: EvaluationContext, ways: Sequence[Way], tally: Tally) -> Scores:
+def _scores(context: EvaluationContext[Settings], ways: Sequence[Way], tally: Tally) -> Scores:
     scores = tally.scores()
     if len(ways) > 1:
         rows = [_sweep_row(way, videos) for way, videos in zip(ways, tally.by_way, strict=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from dinobench.evaluators.video_segmentation.frames import (
     read_frame_tensor,
 )
 from dinobench.evaluators.video_segmentation.propagation import LabelPropagator, Propagation
+from dinobench.evaluators.video_segmentation.settings import Settings
 from dinobench.features.compiled import compiled_if
 from dinobench.features.loading import ahead
 from dinobench.models.networks.backbone import Preprocessing
@@ -49,11 +50,14 @@ class Way:
 class PatchNetwork:
     """A frozen backbone as a function from a frame to the l2-normalized patch features of its last blocks."""
 
-    def __init__(self, context: EvaluationContext, layers: int) -> None:
+    def __init__(self, context: EvaluationContext[Any], layers: int) -> None:
         check_precision(context.precision)
         self.backbone = context.model.backbone.to(context.device).eval()
         if not 1 <= layers <= self.backbone.depth:
-            raise InputError(f"layer {layers} from the end of a model with {self.backbone.depth}; lower layer")
+            raise InputError(
+                f"patches.{layers} is not in a model of {self.backbone.depth} blocks; "
+                f"set feature to patches.{self.backbone.depth} or a smaller number"
+            )
         self.layers = layers
         self.device = context.device
         self.precision = context.precision
@@ -81,8 +85,6 @@ def normalization(preprocessing: Preprocessing, rule: str) -> tuple[tuple[float,
         rule: "released" divides ImageNet-normalized red by 0.228 instead of 0.229, as the released code does; "model"
             keeps the model's own.
     """
-    if rule not in ("released", "model"):
-        raise InputError(f"unknown normalization {rule!r}; use released or model")
     mean, std = preprocessing.mean, preprocessing.std
     slip = rule == "released" and std[0] == IMAGENET_RED_STD
     return mean, ((RELEASED_RED_STD, *std[1:]) if slip else std)
@@ -92,7 +94,7 @@ def follow(
     video: Video,
     network: PatchNetwork,
     ways: Sequence[Way],
-    settings: Mapping[str, Any],
+    settings: Settings,
     preprocessing: Preprocessing,
     workers: int = 0,
 ) -> tuple[list[Labels], list[str]]:
@@ -102,7 +104,7 @@ def follow(
         video: its first mask is given, the others are not looked at.
         network: gives at least as many blocks as the ways ask for.
         ways: each follows on its own; they share the features.
-        settings: "short_side" and "normalization".
+        settings: the size and the normalization of frames.
         preprocessing: the model's own.
         workers: threads that decode frames ahead of the network, 0 for one per core.
 
@@ -119,7 +121,7 @@ def follow(
     start = next(features)
     height, width, _ = start[0].shape
     patch = network.backbone.patch_size
-    share = covered((height, width), patch, frame_size(first.shape[0], first.shape[1], settings["short_side"]))
+    share = covered((height, width), patch, frame_size(first.shape[0], first.shape[1], settings.image_size))
     one_hot = one_hot_labels(first, (height, width), share).permute(1, 2, 0).to(network.device)
     propagators = [LabelPropagator(start[way.layer - 1], one_hot, way.propagation) for way in ways]
     masks = [[first] for _ in ways]
@@ -134,14 +136,14 @@ def _features(
     video: Video,
     network: PatchNetwork,
     shape: tuple[int, ...],
-    settings: Mapping[str, Any],
+    settings: Settings,
     preprocessing: Preprocessing,
     workers: int,
 ) -> Iterator[list[Tensor]]:
-    size = frame_size(shape[0], shape[1], settings["short_side"])
+    size = frame_size(shape[0], shape[1], settings.image_size)
     if min(size) < network.backbone.patch_size:
-        raise InputError(f"sequence {video.name}: its frames become {size[0]} x {size[1]}; raise --set short_side")
-    mean, std = normalization(preprocessing, settings["normalization"])
+        raise InputError(f"sequence {video.name}: its frames become {size[0]} x {size[1]}; raise --set image_size")
+    mean, std = normalization(preprocessing, settings.normalization)
 
     def read(path: Path) -> Tensor:
         pixels = np.asarray(read_rgb(path))

@@ -16,7 +16,8 @@ from dinobench.models.loading.container import Contents, open_container
 from dinobench.models.loading.family import Family, family_called, family_from_file
 from dinobench.models.loading.key_report import some
 from dinobench.models.loading.load_plan import LoadPlan, checkpoint_arguments, make_plan
-from dinobench.models.loading.loaded import MODEL_SETTINGS, LoadedBackbone
+from dinobench.models.loading.loaded import LoadedBackbone
+from dinobench.models.loading.settings import ModelSettings
 from dinobench.models.networks.backbone import Backbone
 from dinobench.models.networks.build import owners
 from dinobench.runtime.errors import InputError
@@ -54,12 +55,13 @@ def training_data(spec: str) -> str | None:
     return str(data) if data else None
 
 
-def plan_file(path: Path, settings: Mapping[str, Any] = MODEL_SETTINGS) -> LoadPlan:
+def plan_file(path: Path, settings: ModelSettings | None = None) -> LoadPlan:
     """How a checkpoint file would load; nothing is refused but what is no network at all.
 
     Raises:
         InputError: the file cannot be opened, or no family fits; the message begins with the path.
     """
+    settings = settings or ModelSettings()
     contents = open_container(path)
     beside = _configuration(path.parent / "config.json")
     arguments = checkpoint_arguments(contents.content)
@@ -76,7 +78,7 @@ def plan_file(path: Path, settings: Mapping[str, Any] = MODEL_SETTINGS) -> LoadP
 
 
 def _plan_or_reason(
-    contents: Contents, settings: Mapping[str, Any], family: Family | None, beside: Mapping[str, Any]
+    contents: Contents, settings: ModelSettings, family: Family | None, beside: Mapping[str, Any]
 ) -> LoadPlan | InputError:
     try:
         return make_plan(contents, settings, family, beside)
@@ -89,13 +91,13 @@ def _is_built(arguments: Mapping[str, Any]) -> bool:
     return bool(owners(str(arguments.get("architecture", ""))))
 
 
-def _family(settings: Mapping[str, Any], beside: Mapping[str, Any], arguments: Mapping[str, Any]) -> Family | None:
+def _family(settings: ModelSettings, beside: Mapping[str, Any], arguments: Mapping[str, Any]) -> Family | None:
     """The one family that the user, a hub's configuration or the checkpoint itself named."""
-    if settings.get("family_file"):
-        return family_from_file(Path(settings["family_file"]).expanduser())
-    if settings.get("family"):
-        return family_called(settings["family"])
-    architecture = settings.get("architecture") or beside.get("architecture")
+    if settings.family_file:
+        return family_from_file(Path(settings.family_file).expanduser())
+    if settings.family:
+        return family_called(settings.family)
+    architecture = settings.architecture or beside.get("architecture")
     if not architecture and arguments.get("family") == "timm":
         architecture = arguments.get("architecture")
     return timm_family(str(architecture)) if architecture else None
@@ -135,7 +137,7 @@ def fill(plan: LoadPlan, source: str) -> Backbone:
     return backbone.eval()
 
 
-def from_file(spec: str, path: Path, settings: Mapping[str, Any]) -> LoadedBackbone:
+def from_file(spec: str, path: Path, settings: ModelSettings) -> LoadedBackbone:
     """Load a checkpoint file strictly.
 
     Raises:

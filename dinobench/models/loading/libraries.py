@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import timm
 import torch
@@ -16,6 +16,7 @@ from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 from dinobench.models.loading.checkpoint_file import from_file
 from dinobench.models.loading.loaded import LoadedBackbone
+from dinobench.models.loading.settings import ModelSettings
 from dinobench.models.networks.backbone import Backbone, Preprocessing
 from dinobench.models.networks.build import build_backbone, canonical_architecture, native_size, suggestion
 from dinobench.models.networks.convnet import ConvNet
@@ -25,39 +26,38 @@ from dinobench.runtime.errors import InputError
 from dinobench.runtime.hub import hub_or_cache
 
 T = TypeVar("T")
-Settings = Mapping[str, Any]
 UNTRAINED = ", or take random weights with --set pretrained=false"
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
-def _timm(name: str, settings: Settings) -> LoadedBackbone:
+def _timm(name: str, settings: ModelSettings) -> LoadedBackbone:
     """`timm:NAME`, with its published weights unless `pretrained=false`."""
     if not timm.is_model(name):
         raise InputError(f"timm has no model {name!r}; {suggestion(name)}")
-    torch.manual_seed(settings["init_seed"])
+    torch.manual_seed(settings.init_seed)
     network = _downloaded(
         f"timm:{name}",
-        lambda: create_timm(name, pretrained=settings["pretrained"], image_size=settings["image_size"]),
+        lambda: create_timm(name, pretrained=settings.pretrained, image_size=settings.image_size),
         UNTRAINED,
-        remote=settings["pretrained"],
+        remote=settings.pretrained,
     )
     preprocessing = timm_preprocessing(network)
-    preprocessing = preprocessing.at(settings["image_size"] or preprocessing.size)
+    preprocessing = preprocessing.at(settings.image_size or preprocessing.size)
     return _loaded(f"timm:{name}", adapt_timm(network), name, preprocessing, _origin("timm", settings))
 
 
-def _torchvision(name: str, settings: Settings) -> LoadedBackbone:
+def _torchvision(name: str, settings: ModelSettings) -> LoadedBackbone:
     """`torchvision:NAME`, with its default weights unless `pretrained=false`."""
     if name not in torchvision.models.list_models(module=torchvision.models):
         raise InputError(f"torchvision has no classification model {name!r}; {suggestion(name)}")
-    size = settings["image_size"] or 224
-    torch.manual_seed(settings["init_seed"])
-    weights = torchvision.models.get_model_weights(name).DEFAULT if settings["pretrained"] else None
+    size = settings.image_size or 224
+    torch.manual_seed(settings.init_seed)
+    weights = torchvision.models.get_model_weights(name).DEFAULT if settings.pretrained else None
     network = _downloaded(
         f"torchvision:{name}",
         lambda: torchvision.models.get_model(name, weights=weights),
         UNTRAINED,
-        remote=settings["pretrained"],
+        remote=settings.pretrained,
     )
     preprocessing = Preprocessing().at(size)
     if weights is not None:
@@ -69,12 +69,12 @@ def _torchvision(name: str, settings: Settings) -> LoadedBackbone:
             resize=recipe.resize_size[0],
             interpolation=recipe.interpolation.value,
         )
-        preprocessing = preprocessing.at(settings["image_size"] or preprocessing.size)
+        preprocessing = preprocessing.at(settings.image_size or preprocessing.size)
     backbone = ConvNet(network, image_size=preprocessing.size)
     return _loaded(f"torchvision:{name}", backbone, name, preprocessing, _origin("torchvision", settings))
 
 
-def _hub(name: str, settings: Settings) -> LoadedBackbone:
+def _hub(name: str, settings: ModelSettings) -> LoadedBackbone:
     """`hf:OWNER/NAME`: the hub's weight file, then as any other file."""
     return from_file(f"hf:{name}", _downloaded(f"hf:{name}", lambda: _hub_file(name)), settings)
 
@@ -100,23 +100,23 @@ def _hub_configuration(name: str) -> None:
         return
 
 
-def _random(name: str, settings: Settings) -> LoadedBackbone:
+def _random(name: str, settings: ModelSettings) -> LoadedBackbone:
     """`random:ARCH`: fresh weights of seed `init_seed`."""
-    size = settings["image_size"] or native_size(name)
-    torch.manual_seed(settings["init_seed"])
+    size = settings.image_size or native_size(name)
+    torch.manual_seed(settings.init_seed)
     backbone = build_backbone(name, image_size=size)
     architecture = canonical_architecture(name)
-    source = f"random, seed {settings['init_seed']}"
+    source = f"random, seed {settings.init_seed}"
     return _loaded(f"random:{name}", backbone, architecture, Preprocessing().at(size), source)
 
 
-def _pixels(name: str, settings: Settings) -> LoadedBackbone:
+def _pixels(name: str, settings: ModelSettings) -> LoadedBackbone:
     """`pixels`: the image itself, at 32 px unless `image_size` says otherwise."""
-    side = settings["image_size"] or 32
+    side = settings.image_size or 32
     return _loaded("pixels", PixelBackbone(side), f"pixels/{side}", Preprocessing().at(side), "no weights")
 
 
-SOURCES: Mapping[str, Callable[[str, Settings], LoadedBackbone]] = {
+SOURCES: Mapping[str, Callable[[str, ModelSettings], LoadedBackbone]] = {
     "timm": _timm,
     "torchvision": _torchvision,
     "hf": _hub,
@@ -139,8 +139,8 @@ def _loaded(
     )
 
 
-def _origin(library: str, settings: Settings) -> str:
-    return f"{library}'s published weights" if settings["pretrained"] else f"random, seed {settings['init_seed']}"
+def _origin(library: str, settings: ModelSettings) -> str:
+    return f"{library}'s published weights" if settings.pretrained else f"random, seed {settings.init_seed}"
 
 
 def _downloaded(spec: str, get: Callable[[], T], instead: str = "", *, remote: bool = True) -> T:

@@ -13,12 +13,14 @@ from dinobench.models.loading.container import Contents
 from dinobench.models.loading.conversion import Rewriting
 from dinobench.models.loading.family import Facts, Family, Layout, Network, all_families
 from dinobench.models.loading.key_report import LoadReport, outside, role, settle, some
+from dinobench.models.loading.settings import ModelSettings
 from dinobench.models.loading.state_dict import State, flatten, scopes, unchunk
 from dinobench.models.networks.backbone import Backbone, Preprocessing
 from dinobench.models.networks.build import VIT_NAME, VIT_SIZES, canonical_architecture
 from dinobench.models.networks.position import RESIZE_WAYS
 from dinobench.models.networks.vit import VisionTransformer
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.settings import plain
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Match:
 
 def make_plan(
     contents: Contents,
-    settings: Mapping[str, Any],
+    settings: ModelSettings,
     family: Family | None = None,
     beside: Mapping[str, Any] | None = None,
 ) -> LoadPlan:
@@ -69,12 +71,12 @@ def make_plan(
     if not state:
         raise InputError("the file holds no tensors; save the model's state_dict()")
     match = _match(state, (family,) if family else all_families())
-    prefix, choices = _choose(match, str(settings.get("weights") or ""))
+    prefix, choices = _choose(match, settings.weights)
     inside = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     rewriting = Rewriting(inside, prefix)
     arguments = checkpoint_arguments(contents.content)
     facts = Facts(
-        ("from the command line", settings),
+        ("from the command line", plain(settings)),
         ("from the checkpoint", _facts_of(arguments)),
         ("from the configuration beside it", beside or {}),
         (f"as {match.family.title} has it", match.family.facts),
@@ -116,8 +118,6 @@ def _match(state: State, families: tuple[Family, ...]) -> Match:
 
 def _choose(match: Match, wanted: str) -> tuple[str, list[str]]:
     """One prefix of several, and how that was decided."""
-    if wanted not in ("", "teacher", "student"):
-        raise InputError(f"weights={wanted} is neither teacher nor student")
     roles = {prefix: role(prefix) for prefix in match.prefixes}
     fitting = [prefix for prefix in match.prefixes if roles[prefix] == (wanted or match.family.branch)]
     plain = [prefix for prefix in match.prefixes if not roles[prefix]]
@@ -192,10 +192,10 @@ def _triple(value: object) -> tuple[float, ...] | None:
 
 
 def _preprocessing(
-    family: Family, network: Network, facts: Facts, arguments: Mapping[str, Any], settings: Mapping[str, Any]
+    family: Family, network: Network, facts: Facts, arguments: Mapping[str, Any], settings: ModelSettings
 ) -> Preprocessing:
     """The family's preprocessing, or the checkpoint's own, at the size that the weights are meant for."""
-    base, wanted = family.preprocessing, int(settings.get("image_size") or 0)
+    base, wanted = family.preprocessing, settings.image_size
     size = wanted or int(facts.get("input_size", network.size, "the network's own"))
     mean, std = _triple(arguments.get("mean")) or base.mean, _triple(arguments.get("std")) or base.std
     result = replace(base, mean=mean, std=std).at(size)

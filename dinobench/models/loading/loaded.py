@@ -1,4 +1,4 @@
-"""A model as the rest of the house sees it once it is loaded, and what a user may set about one."""
+"""A model as the rest of the house sees it once it is loaded."""
 
 from __future__ import annotations
 
@@ -7,27 +7,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
 
 from dinobench.models.loading.key_report import LoadReport
 from dinobench.models.loading.state_dict import digest
 from dinobench.models.networks.backbone import Backbone, Preprocessing
-
-# Settings of a model and their defaults; an empty string or 0 means that the checkpoint decides.
-MODEL_SETTINGS: Mapping[str, Any] = {
-    "weights": "",
-    "which": "last",
-    "family": "",
-    "family_file": "",
-    "architecture": "",
-    "pretrained": True,
-    "init_seed": 0,
-    "image_size": 0,
-    "heads": 0,
-    "depth": 0,
-    "resize": "",
-    "norm_eps": 0.0,
-}
 
 
 @dataclass(frozen=True)

@@ -8,39 +8,31 @@ from typing import Any
 
 from dinobench.models.loading.checkpoint_file import checkpoint_path, from_file, training_data
 from dinobench.models.loading.libraries import SOURCES
-from dinobench.models.loading.loaded import MODEL_SETTINGS, LoadedBackbone
+from dinobench.models.loading.loaded import LoadedBackbone
+from dinobench.models.loading.settings import ModelSettings
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.settings import fields_of, known_changes, resolve
 
-__all__ = ["MODEL_SETTINGS", "LoadedBackbone", "load_backbone", "training_data"]
-
-_FILE = set(MODEL_SETTINGS) - {"pretrained", "init_seed"}
-# What acts on which kind of model, by the SPEC's scheme; on files everything that says how to read them.
-_ACTING = {
-    "pixels": {"image_size", "pretrained"},
-    "random": {"image_size", "init_seed", "pretrained"},
-    "timm": {"image_size", "init_seed", "pretrained"},
-    "torchvision": {"image_size", "init_seed", "pretrained"},
-    "hf": _FILE - {"which"},
-}
+__all__ = ["LoadedBackbone", "ModelSettings", "load_backbone", "training_data"]
 
 
-def load_backbone(spec: str, *, settings: Mapping[str, Any] = MODEL_SETTINGS) -> LoadedBackbone:
+def load_backbone(spec: str, *, settings: Mapping[str, Any] | None = None) -> LoadedBackbone:
     """Load what a model SPEC names.
 
     Args:
         spec: a checkpoint file, a run directory, `timm:NAME`, `torchvision:NAME`, `hf:NAME`, `random:ARCH` or
             `pixels`.
-        settings: changes to `MODEL_SETTINGS`; other keys are ignored.
+        settings: changes to `ModelSettings`; other keys are ignored.
 
     Raises:
         InputError: nothing there, no known family, a tensor of the backbone is missing or does not fit, or a setting
             that could not act on such a model.
     """
-    chosen = {**MODEL_SETTINGS, **{key: value for key, value in settings.items() if key in MODEL_SETTINGS}}
+    chosen = resolve(ModelSettings, known_changes(ModelSettings, settings or {}), "the model")
     scheme, _, name = spec.partition(":")
-    _refuse_idle(scheme, spec, chosen)
+    _refuse_idle(spec, chosen)
     if is_path(spec):
-        return from_file(spec, checkpoint_path(spec, str(chosen["which"])), chosen)
+        return from_file(spec, checkpoint_path(spec, chosen.which), chosen)
     return SOURCES[scheme](name, chosen)
 
 
@@ -50,11 +42,20 @@ def is_path(spec: str) -> bool:
     return not (scheme in SOURCES and (name or spec == "pixels"))
 
 
-def _refuse_idle(scheme: str, spec: str, chosen: Mapping[str, Any]) -> None:
+def _kind(spec: str) -> str:
+    """Which kind of model a SPEC names, in the words of `About.acts_on`."""
+    if is_path(spec):
+        return "file" if Path(spec).is_file() else "run"
+    return spec.partition(":")[0]
+
+
+def _refuse_idle(spec: str, chosen: ModelSettings) -> None:
     """Refuse a setting that would be taken and do nothing."""
-    acting = _ACTING.get(scheme, _FILE - {"which"} if Path(spec).is_file() else _FILE)
-    for key, value in chosen.items():
-        if value != MODEL_SETTINGS[key] and key not in acting:
+    fields, kind = fields_of(ModelSettings), _kind(spec)
+    acting = [name for name, field in fields.items() if kind in field.about.acts_on]
+    for name, field in fields.items():
+        value = getattr(chosen, name)
+        if value != field.default and name not in acting:
             raise InputError(
-                f"{key} = {value!r} does nothing to {spec}; leave it out (what acts: {', '.join(sorted(acting))})"
+                f"{name} = {value!r} does nothing to {spec}; leave it out (what acts: {', '.join(sorted(acting))})"
             )

@@ -28,7 +28,7 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_both_shares_and_the_floor_are_reported(twin: Path, tmp_path: Path) -> None:
-    scores = evaluate(context("voc-attention", "paper", twin, tmp_path, model=MODEL, size=48))
+    scores = evaluate(context("voc-attention", "paper", twin, tmp_path, model=MODEL, image_size=48))
     assert set(scores.metrics) == {"jaccard_60", "jaccard_80", "whole_jaccard"}
     assert all(0 < value < 100 for value in scores.metrics.values())
     assert scores.images == {"val": 12}
@@ -36,14 +36,14 @@ def test_both_shares_and_the_floor_are_reported(twin: Path, tmp_path: Path) -> N
 
 
 def test_a_mask_of_nearly_all_mass_is_the_whole_image(twin: Path, tmp_path: Path) -> None:
-    settings = {"size": 48, "shares": [1 - 1e-9]}
+    settings = {"image_size": 48, "shares": [1 - 1e-9]}
     scores = evaluate(context("voc-attention", "paper", twin, tmp_path, model=MODEL, **settings))
     assert scores.metrics["jaccard_100"] == pytest.approx(scores.metrics["whole_jaccard"])
 
 
 def test_void_pixels_count_as_the_setting_says(twin: Path, tmp_path: Path) -> None:
     by_rule = {
-        rule: evaluate(context("voc-attention", "paper", twin, tmp_path, model=MODEL, size=48, void=rule)).metrics
+        rule: evaluate(context("voc-attention", "paper", twin, tmp_path, model=MODEL, image_size=48, void=rule)).metrics
         for rule in ("background", "left_out")
     }
     assert by_rule["left_out"]["whole_jaccard"] > by_rule["background"]["whole_jaccard"]
@@ -53,14 +53,14 @@ def test_void_pixels_count_as_the_setting_says(twin: Path, tmp_path: Path) -> No
 
 def test_real_images(tmp_path: Path) -> None:
     data = shared_data("voc12")
-    scores = evaluate(context("voc-attention", "paper", data, tmp_path, model=MODEL, size=64))
+    scores = evaluate(context("voc-attention", "paper", data, tmp_path, model=MODEL, image_size=64))
     assert scores.images == {"val": 3}
     assert scores.metrics["jaccard_60"] > 0
 
 
 def test_a_convnet_has_no_attention_to_score(twin: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="self-attention"):
-        evaluate(context("voc-attention", "paper", twin, tmp_path, model="random:resnet18", size=48))
+        evaluate(context("voc-attention", "paper", twin, tmp_path, model="random:resnet18", image_size=48))
 
 
 def test_maps_are_the_class_tokens_row_over_patches() -> None:

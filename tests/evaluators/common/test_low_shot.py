@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dinobench.evaluators.common.low_shot import chosen_rows, listed, per_class, percentage
+from dinobench.evaluators.common.setting_groups import TrainingRowsSettings
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.settings import resolve
 
 LABELS = np.repeat(np.arange(4), [10, 20, 30, 3])
 
@@ -42,7 +44,7 @@ def test_listed(tmp_path):
 
 
 def _choose(**changes):
-    settings = {"shots": 0, "percent": 100.0, "subset": "", "lists": "", **changes}
+    settings = resolve(TrainingRowsSettings, changes, "test")
     return chosen_rows(LABELS, ["x"] * len(LABELS), settings, seed=0)
 
 

@@ -13,9 +13,11 @@ from dinobench.data.layouts import inat
 from dinobench.data.registry import dataset_layouts, get_twin
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.finetune.evaluate import evaluate
+from dinobench.evaluators.finetune.settings import Settings
 from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import sha256_file
+from dinobench.runtime.settings import resolve
 
 
 def _context(
@@ -25,17 +27,19 @@ def _context(
     if not root.exists():
         get_twin(name).write(root)
     card = load_tasks()[f"finetune-{name}"]
-    quick = {**card.options, **card.protocol("quick").settings, "epochs": 2, "warmup_epochs": 0}
-    run = {key: changes.pop(key) for key in ("seed", "precision", "batch_size") if key in changes}
+    short = {"epochs": 2, "warmup_epochs": 0, **changes}
+    run = {key: short.pop(key) for key in ("seed", "precision") if key in short}
+    settings = resolve(Settings, short, card.name, card.protocol("quick").settings)
     return EvaluationContext(
         task=card.name,
         model=load_backbone(model),
         data=str(root),
         layout=dataset_layouts()[name],
-        settings={**quick, **changes},
+        settings=settings,
         output=tmp_path / "output",
         device=torch.device("cpu"),
         workers=1,
+        batch_size=settings.forward_batch,
         **run,
     )
 
@@ -116,7 +120,7 @@ def test_held_out_images_come_out_of_the_training_images(tmp_path: Path) -> None
 
 
 def test_a_batch_larger_than_the_set_is_said_to_be_cut(tmp_path: Path) -> None:
-    scores = evaluate(_context(tmp_path, train_batch_size=768))
+    scores = evaluate(_context(tmp_path, batch_size=768))
     assert scores.details["batch"] == 120
     assert "batches of 120 in place of 768" in scores.not_comparable[0]
 
@@ -170,7 +174,7 @@ def test_splits_of_other_classes_are_refused(tmp_path: Path) -> None:
         ({"precision": "int8"}, "precision 'int8'"),
         ({"train_split": "trian"}, "unknown split"),
         ({"auto_augment": "v0"}, "auto_augment='v0'"),
-        ({"lr": -1.0}, "lr=-1.0"),
+        ({"lr": -1.0}, "lr of finetune-cifar10 is -1.0"),
     ],
 )
 def test_bad_settings_are_refused_in_one_line(change: dict[str, Any], message: str, tmp_path: Path) -> None:

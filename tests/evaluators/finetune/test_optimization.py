@@ -9,12 +9,12 @@ import torch
 from dinobench.cards import load_tasks
 from dinobench.evaluators.finetune.classifier import Classifier, build_classifier
 from dinobench.evaluators.finetune.optimization import Schedule, build_optimizer
-from dinobench.evaluators.finetune.recipe import Recipe, recipe_of
+from dinobench.evaluators.finetune.settings import Settings
 from dinobench.models.networks.build import build_backbone
 
 
-def _recipe(**changes: object) -> Recipe:
-    quick = recipe_of(load_tasks()["finetune-cifar10"].protocol("quick").settings)
+def _recipe(**changes: object) -> Settings:
+    quick = load_tasks()["finetune-cifar10"].protocol("quick").settings
     return dataclasses.replace(quick, **changes)  # type: ignore[arg-type]
 
 

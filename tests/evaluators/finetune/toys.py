@@ -16,7 +16,7 @@ from dinobench.evaluators.finetune.augmentation import TrainAugmentation
 from dinobench.evaluators.finetune.batches import Normalizer, make_order
 from dinobench.evaluators.finetune.classifier import build_classifier
 from dinobench.evaluators.finetune.loop import FineTuning, Machine, Sets
-from dinobench.evaluators.finetune.recipe import Recipe, recipe_of
+from dinobench.evaluators.finetune.settings import Settings
 from dinobench.models.networks.backbone import Preprocessing
 from dinobench.models.networks.vit import VisionTransformer, ViTShape
 
@@ -24,9 +24,9 @@ SIDE = 16
 CPU = torch.device("cpu")
 
 
-def recipe(**changes: Any) -> Recipe:
-    quick = recipe_of(load_tasks()["finetune-cifar10"].protocol("quick").settings)
-    small = {"epochs": 3, "train_batch_size": 8, "warmup_epochs": 0}
+def recipe(**changes: Any) -> Settings:
+    quick = load_tasks()["finetune-cifar10"].protocol("quick").settings
+    small = {"epochs": 3, "batch_size": 8, "warmup_epochs": 0}
     return dataclasses.replace(quick, **{**small, **changes})
 
 
@@ -43,7 +43,7 @@ def colored(count: int, seed: int, classes: int = 3) -> ImageSet:
 
 
 def run(
-    how: Recipe, *, batch_size: int = 64, seed: int = 0, held_out: bool = False, precision: str = "fp32"
+    how: Settings, *, batch_size: int = 64, seed: int = 0, held_out: bool = False, precision: str = "fp32"
 ) -> FineTuning:
     """A run of a tiny transformer on colored noise; 24 training images, 9 test images."""
     sets = Sets(colored(24, 0), colored(9, 1), colored(6, 2) if held_out else None)
@@ -54,7 +54,7 @@ def run(
         build_classifier(backbone, 3, how),
         how,
         sets,
-        make_order(24, how.train_batch_size, how.repeats, seed, even=how.mixes, processes=1),
+        make_order(24, how.batch_size, how.repeats, seed, even=how.mixes, processes=1),
         TrainAugmentation(SIDE, how.crop_scale, how.flip, None),
         evaluation_transform(SIDE, SIDE, "bicubic", preprocessing.mean, preprocessing.std),
         Normalizer(preprocessing, CPU, channels_last=how.channels_last),
@@ -67,7 +67,7 @@ def weights(done: FineTuning) -> torch.Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in done.model.parameters()])
 
 
-def train(how: Recipe, folder: Path, **settings: Any) -> FineTuning:
+def train(how: Settings, folder: Path, **settings: Any) -> FineTuning:
     """A finished run."""
     tuned = run(how, **settings)
     tuned.run(folder / "checkpoint.pth", {}, resume=False)

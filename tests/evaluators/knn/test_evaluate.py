@@ -8,7 +8,9 @@ import torch
 from torch.nn.functional import normalize
 
 from dinobench.evaluators.knn.evaluate import evaluate, knn_classify
+from dinobench.evaluators.knn.settings import Settings
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.settings import resolve
 
 
 def _toy(train=60, test=7, classes=3):
@@ -102,7 +104,7 @@ def context(folder_context):
 
 
 def _evaluate(context, **changes):
-    context.settings = {**SETTINGS, **changes}
+    context.settings = resolve(Settings, {**SETTINGS, **changes}, "test")
     return evaluate(context)
 
 
@@ -134,7 +136,7 @@ def test_leave_one_out(context):
     assert scores.images == {"train": 24, "val": 24}
     with pytest.raises(InputError, match="k <= 23"):
         _evaluate(context, leave_one_out=True, ks=[24], main_k=24)
-    with pytest.raises(InputError, match="cannot go with shots"):
+    with pytest.raises(InputError, match="leave out shots"):
         _evaluate(context, leave_one_out=True, shots=2)
 
 

@@ -7,14 +7,16 @@ import torch
 
 from dinobench.evaluators.linear import evaluate as linear
 from dinobench.evaluators.linear.evaluate import evaluate
+from dinobench.evaluators.linear.settings import Settings
 from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.settings import resolve
 
 SETTINGS = {
     "features": ["auto"],
-    "rates": [0.001, 0.1],
+    "lrs": [0.001, 0.1],
     "epochs": 5,
-    "batch": 8,
+    "batch_size": 8,
     "held_out": 0.2,
     "cached": True,
     "head": "",
@@ -25,13 +27,13 @@ SETTINGS = {
 
 
 def _evaluate(context, **changes):
-    context.settings = {**SETTINGS, **changes}
+    context.settings = resolve(Settings, {**SETTINGS, **changes}, "test")
     return evaluate(context)
 
 
 @pytest.mark.parametrize("cached", [True, False])
 def test_evaluate(folder_context, cached):
-    scores = _evaluate(folder_context, cached=cached, rates=[0.0001, 0.003], epochs=20, predictions=True)
+    scores = _evaluate(folder_context, cached=cached, lrs=[0.0001, 0.003], epochs=20, predictions=True)
     assert scores.metrics["top1"] == scores.metrics["top1_best"] == 100.0
     assert scores.details["chosen"]["by"] == "held_out"
     assert scores.images == {"train": 24, "val": 10}
@@ -75,16 +77,16 @@ def test_without_held_out_images_it_says_so(folder_context):
     ],
 )
 def test_the_papers_feature_of_each_architecture(folder_context, spec, feature):
-    folder_context.model, folder_context.settings = load_backbone(spec), SETTINGS
-    assert linear._features(folder_context) == [feature]
+    folder_context.model, folder_context.settings = load_backbone(spec), Settings()
+    assert linear._features(folder_context) == (feature,)
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
         ({"epochs": 0}, "at least 1"),
-        ({"rates": [0.0]}, "above 0"),
-        ({"held_out": 1.0}, "no share"),
+        ({"lrs": [0.0]}, "above 0"),
+        ({"held_out": 1.0}, "at least 0 and below 1"),
         ({"features": ["cls.9"]}, "9 last blocks"),
     ],
 )

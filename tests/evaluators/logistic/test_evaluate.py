@@ -7,7 +7,9 @@ from sklearn.linear_model import LogisticRegression
 from torch.nn.functional import normalize
 
 from dinobench.evaluators.logistic.evaluate import evaluate, fit_logistic
+from dinobench.evaluators.logistic.settings import Settings
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.settings import resolve
 
 SETTINGS = {
     "feature": "cls",
@@ -61,7 +63,7 @@ def test_one_class():
 
 
 def _evaluate(context, **changes):
-    context.settings = {**SETTINGS, **changes}
+    context.settings = resolve(Settings, {**SETTINGS, **changes}, "test")
     return evaluate(context)
 
 
@@ -86,5 +88,5 @@ def test_warns_of_a_poor_fit_and_refuses(folder_context):
     assert "raise max_iterations" in _evaluate(folder_context, max_iterations=1).warnings[0]
     with pytest.raises(InputError, match=r"listed in 1percent\.txt, which is not at"):
         _evaluate(folder_context, subset="1percent.txt")
-    with pytest.raises(InputError, match="penalty above 0"):
+    with pytest.raises(InputError, match=r"penalty of test is 0\.0; give a number, above 0"):
         _evaluate(folder_context, penalty=0.0)

@@ -55,8 +55,8 @@ def test_distractors_only_push_positives_down(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"pooling": "gem"},
-        {"pooling": "rmac", "scales": [1.0, 0.5]},
+        {"feature": "gem"},
+        {"feature": "rmac", "scales": [1.0, 0.5]},
         {"expansion": 2, "alpha": 3.0},
         {"whitening": "jpg", "whitening_dim": 4},
     ],
@@ -81,11 +81,11 @@ def test_features_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_bad_input_is_one_line(tmp_path: Path) -> None:
     data = write_revisitop(tmp_path)
     with pytest.raises(InputError, match="less than a patch of 16"):
-        evaluate(context("roxford", "dino", data, tmp_path / "out", "random:vit_tiny/16", size=12))
+        evaluate(context("roxford", "dino", data, tmp_path / "out", "random:vit_tiny/16", image_size=12))
     with pytest.raises(InputError, match="unknown pooling"):
-        evaluate(context("roxford", "dino", data, tmp_path / "out", pooling="best"))
+        evaluate(context("roxford", "dino", data, tmp_path / "out", feature="best"))
     with pytest.raises(InputError, match="scales"):
         evaluate(context("roxford", "dino", data, tmp_path / "out", scales=[0.0]))
     (data / "jpg" / "scene0_easy.jpg").write_bytes(b"broken")
     with pytest.raises(InputError, match=r"scene0_easy\.jpg"):
-        evaluate(context("roxford", "dino", data, tmp_path / "out", size=100))
+        evaluate(context("roxford", "dino", data, tmp_path / "out", image_size=100))

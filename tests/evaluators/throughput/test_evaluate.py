@@ -4,16 +4,18 @@ import pytest
 import torch
 
 from dinobench.evaluators.throughput.evaluate import evaluate, forward_seconds
+from dinobench.evaluators.throughput.settings import Settings
 from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.settings import resolve
 
-SETTINGS = {"batch": 2, "size": 32, "repeats": 3, "warm_up": 1}
+SETTINGS = {"batch_size": 2, "image_size": 32, "repeats": 3, "warm_up": 1}
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_counts_parameters_and_passes(folder_context, precision):
     folder_context.model = load_backbone("random:vit_mini/4")
-    folder_context.settings, folder_context.precision = SETTINGS, precision
+    folder_context.settings, folder_context.precision = resolve(Settings, SETTINGS, "test"), precision
     scores = evaluate(folder_context)
     assert scores.metrics["parameters_m"] == pytest.approx(folder_context.model.parameters / 1e6)
     assert scores.metrics["images_per_second"] > 0
@@ -21,10 +23,9 @@ def test_counts_parameters_and_passes(folder_context, precision):
     assert "V100" in scores.not_comparable[0]
 
 
-def test_refuses_nothing_to_time(folder_context):
-    folder_context.settings = {**SETTINGS, "repeats": 0}
-    with pytest.raises(InputError, match="at least 1"):
-        evaluate(folder_context)
+def test_refuses_nothing_to_time():
+    with pytest.raises(InputError, match="repeats of test is 0; give a whole number, at least 1"):
+        resolve(Settings, {**SETTINGS, "repeats": 0}, "test")
 
 
 def test_every_pass_is_waited_for():

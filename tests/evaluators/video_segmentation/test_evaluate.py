@@ -21,7 +21,7 @@ from tests.evaluators.videos import write_davis, write_sequence
 
 
 def scored(data: Path, output: Path, task: str = "davis", **settings: object) -> Scores:
-    chosen = {"short_side": 64, "pictures": False, **settings}
+    chosen = {"image_size": 64, "pictures": False, **settings}
     return evaluate(context(task, "paper", data, output, model="random:vit_mini/4", **chosen))
 
 
@@ -60,12 +60,12 @@ def test_pictures_and_tables_are_written(tmp_path: Path) -> None:
 def test_a_sweep_shares_features_and_leaves_the_figure_alone(tmp_path: Path) -> None:
     data = write_davis(tmp_path / "data", ["one"], frames=4)
     alone = scored(data, tmp_path / "out")
-    swept = scored(data, tmp_path / "out", sweep_topk=[1, 5], sweep_layer=[1, 2])
+    swept = scored(data, tmp_path / "out", sweep_topk=[1, 5], sweep_feature=["patches", "patches.2"])
     assert swept.metrics == pytest.approx(alone.metrics)
     rows = swept.details["sweep"]
     assert len(rows) == 4
     assert {(row["topk"], row["layer"]) for row in rows} == {(k, layer) for k in (1, 5) for layer in (1, 2)}
-    direct = scored(data, tmp_path / "out", topk=1, layer=2)
+    direct = scored(data, tmp_path / "out", topk=1, feature="patches.2")
     (row,) = (row for row in rows if (row["topk"], row["layer"]) == (1, 2))
     assert row["jf_mean"] == pytest.approx(direct.metrics["jf_mean"])
     assert (tmp_path / "out" / "sweep.csv").read_text().count("\n") == 5
@@ -124,12 +124,14 @@ def test_davis2016_has_one_object_per_sequence(tmp_path: Path) -> None:
 
 def test_any_backbone_with_a_map_serves(tmp_path: Path) -> None:
     data = write_davis(tmp_path / "data", ["one"], frames=3)
-    settings = {"short_side": 64, "pictures": False}
+    settings = {"image_size": 64, "pictures": False}
     scores = evaluate(context("davis", "paper", data, tmp_path / "out", model="random:resnet18", **settings))
     assert 0 <= scores.metrics["j_mean"] <= 100
 
 
-@pytest.mark.parametrize("setting", [{"topk": 0}, {"temperature": 0.0}, {"layer": 99}, {"normalization": "none"}])
+@pytest.mark.parametrize(
+    "setting", [{"topk": 0}, {"temperature": 0.0}, {"feature": "patches.99"}, {"normalization": "none"}]
+)
 def test_senseless_settings_are_refused(setting: dict, tmp_path: Path) -> None:
     with pytest.raises(InputError):
         scored(write_davis(tmp_path / "data", ["one"]), tmp_path / "out", **setting)
@@ -142,5 +144,5 @@ def test_the_released_slip_applies_to_imagenet_statistics_alone() -> None:
 
 
 def test_the_protocols_own_way_comes_first(tmp_path: Path) -> None:
-    settings = dict(context("davis", "paper", tmp_path, tmp_path).settings) | {"sweep_topk": [10, 5, 3]}
+    settings = context("davis", "paper", tmp_path, tmp_path, sweep_topk=[10, 5, 3]).settings
     assert [way.propagation.topk for way in ways_of(settings)] == [5, 10, 3]

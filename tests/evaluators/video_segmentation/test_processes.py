@@ -13,7 +13,7 @@ from dinobench.evaluators.video_segmentation.evaluate import evaluate
 from tests.evaluators.toys import context
 from tests.evaluators.videos import write_davis
 
-SETTINGS = {"short_side": 64, "pictures": False}
+SETTINGS = {"image_size": 64, "pictures": False}
 
 
 def work(rank: int, data: str, output: str) -> None:

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from dinobench.models.loading.container import Contents
 from dinobench.models.loading.load_plan import make_plan
+from dinobench.models.loading.settings import ModelSettings
 from dinobench.models.loading.spec import load_backbone
 from dinobench.models.networks.build import build_backbone
 from dinobench.models.networks.resnet import ResNet, ResNetShape
@@ -179,7 +180,7 @@ def test_wide_resnets_by_their_shapes() -> None:
         shape = ResNetShape((3, 4, 6, 3), planes=64 * widen, stem=64 * widen)
         with torch.device("meta"):
             state = {f"module.{key}": value for key, value in ResNet(shape).state_dict().items()}
-        report = make_plan(Contents("torch", state), {}).report
+        report = make_plan(Contents("torch", state), ModelSettings()).report
         assert (report.architecture, report.refusal) == (f"resnet50w{widen}", "")
 
 
@@ -187,7 +188,7 @@ def test_moco_v3_small_has_twelve_heads() -> None:
     with torch.device("meta"):
         state = build_backbone("vit_small/16").state_dict()
     content = {"state_dict": {f"module.base_encoder.{key}": value for key, value in state.items()}}
-    plan = make_plan(Contents("torch", content), {})
+    plan = make_plan(Contents("torch", content), ModelSettings())
     assert plan.network.backbone.shape.heads == 12
 
 

@@ -75,10 +75,8 @@ class Describer:
     """
 
     def __init__(
-        self, context: EvaluationContext, pooling: str, gem_power: float, scales: Sequence[float] = ()
+        self, context: EvaluationContext[Any], pooling: str, gem_power: float, scales: Sequence[float] = ()
     ) -> None:
-        if any(not 0 < scale <= 4 for scale in scales):
-            raise InputError(f"scales {list(scales)} must be above 0 and at most 4")
         self.context = context
         self.pooling, self.gem_power, self.scales = pooling, gem_power, tuple(scales)
         self._backbone = context.model.backbone
@@ -142,7 +140,7 @@ class Describer:
             )
 
 
-def further_images(context: EvaluationContext, folder: str, role: str) -> ImageSet:
+def further_images(context: EvaluationContext[Any], folder: str, role: str) -> ImageSet:
     """Images from any folder, searched at any depth, noted in the record as `role`."""
     images = open_dataset(folder, "train", "imagefolder")
     context.manifests[role] = manifest_of(images)

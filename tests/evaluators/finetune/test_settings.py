@@ -1,21 +1,17 @@
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
 
 from dinobench.cards import load_tasks
 from dinobench.evaluators.finetune.randaugment import parse_rand_augment
-from dinobench.evaluators.finetune.recipe import Recipe, recipe_of
+from dinobench.evaluators.finetune.settings import Settings
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.settings import fields_of, resolve
 
 CARDS = {name: card for name, card in load_tasks().items() if card.evaluator == "finetune"}
-FIELDS = {field.name for field in dataclasses.fields(Recipe)}
-
-
-def _quick() -> dict[str, Any]:
-    return dict(CARDS["finetune-cifar10"].protocol("quick").settings)
+FIELDS = {name for name, field in fields_of(Settings).items() if field.about.moves_figure}
 
 
 def test_there_is_a_card_for_every_column_of_table_6() -> None:
@@ -28,9 +24,7 @@ def test_there_is_a_card_for_every_column_of_table_6() -> None:
 def test_every_protocol_is_a_recipe_and_every_field_of_the_papers_has_a_source(name: str) -> None:
     card = CARDS[name]
     for protocol in card.protocols.values():
-        recipe = recipe_of(protocol.settings)
-        parse_rand_augment(recipe.auto_augment, (0, 0, 0))
-        assert set(protocol.settings) == FIELDS
+        parse_rand_augment(protocol.settings.auto_augment, (0, 0, 0))
     assert set(card.protocol("paper").sources) == FIELDS
     assert not card.protocol("quick").comparable
 
@@ -42,7 +36,7 @@ def test_what_is_called_stated_names_its_thread(name: str) -> None:
 
 
 def test_learning_rates_are_the_stated_ones_after_scaling() -> None:
-    rates = {name: card.protocol("paper").settings["lr"] for name, card in CARDS.items()}
+    rates = {name: card.protocol("paper").settings.lr for name, card in CARDS.items()}
     assert rates == {
         "finetune-cars": 0.01,
         "finetune-cifar10": 7.5e-6,
@@ -58,8 +52,8 @@ def test_learning_rates_are_the_stated_ones_after_scaling() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"epochs": 0}, "epochs=0"),
-        ({"lr": -1.0}, "lr=-1.0"),
+        ({"epochs": 0}, "epochs of quick is 0; give a whole number, at least 1"),
+        ({"lr": -1.0}, "lr of quick is -1.0"),
         ({"optimizer": "lion"}, "adamw or sgd"),
         ({"schedule": "hour"}, "epoch or update"),
         ({"crop_scale": [0.5]}, "crop_scale"),
@@ -67,19 +61,12 @@ def test_learning_rates_are_the_stated_ones_after_scaling() -> None:
         ({"layer_decay": 0.0}, "layer_decay"),
         ({"drop_path": 1.0}, "drop_path"),
         ({"warmup_epochs": 15}, "leaves nothing"),
-        ({"erasing": 5.0}, "erasing=5.0 is a probability"),
-        ({"flip": 7.0}, "flip=7.0 is a probability"),
-        ({"flip": -0.1}, "flip=-0.1 is a probability"),
-        ({"lr": float("nan")}, "lr=nan"),
+        ({"erasing": 5.0}, "erasing of quick is 5.0; give a number, at least 0 and at most 1"),
+        ({"flip": 7.0}, "flip of quick is 7.0"),
+        ({"flip": -0.1}, "flip of quick is -0.1"),
+        ({"lr": float("nan")}, "lr of quick is nan"),
     ],
 )
 def test_values_that_no_run_can_use_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        recipe_of({**_quick(), **change})
-
-
-def test_a_protocol_that_lacks_a_field_is_refused() -> None:
-    settings = _quick()
-    del settings["lr"]
-    with pytest.raises(InputError, match="lacks lr"):
-        recipe_of(settings)
+        resolve(Settings, change, "quick", CARDS["finetune-cifar10"].protocol("quick").settings)

@@ -1,0 +1,18 @@
+"""Settings of logistic regression; the defaults are the paper's protocol (Tables 10 and 12)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dinobench.evaluators.common.setting_groups import LabeledImagesSettings, TrainingRowsSettings
+from dinobench.runtime.settings import Count, NotNegative, Positive, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(LabeledImagesSettings, TrainingRowsSettings):
+    """How a multinomial logistic regression is fitted."""
+
+    feature: str = setting("cls", "cls, mean (patch tokens), cls.2 (block before the last), or a sum such as cls+mean")
+    penalty: Positive = setting(0.1, "l2 weight times the number of training images; 0.1 is scikit-learn's C = 10")
+    tolerance: NotNegative = setting(0.001, "stop at this distance of the objective from its minimum")
+    max_iterations: Count = setting(1000, "of L-BFGS at most")

@@ -1,0 +1,40 @@
+"""What a user may set about a model; an empty text or 0 means that the checkpoint decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from dinobench.runtime.settings import CountOrZero, NotNegative, PixelsOrZero, setting
+
+FILES = ("file", "run", "hf")
+LIBRARIES = ("timm", "torchvision", "random")
+SeedOfWeights = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """How a model is read or drawn. `acts_on` names the kinds of model that a field acts on."""
+
+    weights: Literal["", "teacher", "student"] = setting("", "which network of a training's checkpoint", acts_on=FILES)
+    which: Literal["last", "best"] = setting(
+        "last", "which checkpoint of a run directory", departs=False, acts_on=("run",)
+    )
+    family: str = setting("", "the checkpoint family, where it is not found by the keys", departs=False, acts_on=FILES)
+    family_file: str = setting("", "Python file that describes a family", departs=False, acts_on=FILES)
+    architecture: str = setting("", "timm's name of the network", departs=False, acts_on=FILES)
+    pretrained: bool = setting(
+        True, "false draws a library's network at random", departs=False, acts_on=(*LIBRARIES, "pixels")
+    )
+    init_seed: SeedOfWeights = setting(0, "of weights drawn at random", departs=False, acts_on=LIBRARIES)
+    image_size: PixelsOrZero = setting(
+        0, "side of the network's square input", unit="pixels", acts_on=(*FILES, *LIBRARIES, "pixels")
+    )
+    heads: CountOrZero = setting(0, "attention heads, where the file does not say", departs=False, acts_on=FILES)
+    depth: CountOrZero = setting(0, "blocks to use", acts_on=FILES)
+    resize: Literal["", "released", "size", "timm"] = setting(
+        "", "how the position table is resized to another input size", acts_on=FILES
+    )
+    norm_eps: NotNegative = setting(0.0, "epsilon of the LayerNorms", acts_on=FILES)

@@ -1,0 +1,24 @@
+"""Settings of a run, which every task shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from dinobench.runtime.settings import Count, CountOrZero, setting
+
+Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """Where and how fast a run computes."""
+
+    device: str = setting("auto", "cpu, cuda, cuda:N or mps; auto takes the fastest there is", moves_figure=False)
+    batch_size: Count = setting(64, "images per forward pass", unit="images", moves_figure=False)
+    workers: CountOrZero = setting(0, "threads that decode images; 0 for one per core", moves_figure=False)
+    precision: Literal["fp32", "bf16", "fp16"] = setting("fp32", "numbers that the network computes in; fp16 trains")
+    compile: bool = setting(False, "pass a frozen network's batches through torch.compile", moves_figure=False)
+    seed: Seed = setting(0, "of every random choice", departs=False)
