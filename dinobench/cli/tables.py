@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,21 +24,18 @@ from dinobench.results.tables.render import FORMATS
 @TASKS_DIR
 @MODELS_DIR
 @TABLES_DIR
+@click.option("--rows", default="", help='Rows to keep, such as "DINO*,my_run"; ours: those with a figure of ours.')
+@click.option("--columns", default="", help='Figures to keep, such as "k-NN,Linear".')
+@click.option("--intervals", is_flag=True, help="LaTeX: our 95% intervals in columns of their own.")
+@click.option("--bold", is_flag=True, help="LaTeX: the best figure of each column in bold.")
+@click.option("--width", default=345.0, show_default=True, help="LaTeX: width of the text in pt.")
 @click.option("--output", type=click.Path(path_type=Path), help="Write to this file instead of the terminal.")
-def command(
-    name: str,
-    style: str,
-    results: Path,
-    tasks_dir: Path | None,
-    models_dir: Path | None,
-    tables_dir: Path | None,
-    output: Path | None,
-) -> None:
+def command(name: str, style: str, results: Path, output: Path | None, **options: Any) -> None:
     """Print published tables with our figures and the difference beside them."""
     from dinobench.results.tables import tables
     from dinobench.runtime.files import write_text_atomically
 
-    text = tables(name, style, results, tasks_dir=tasks_dir, models_dir=models_dir, tables_dir=tables_dir)
+    text = tables(name, style, results, **options)
     if output is None:
         click.echo(text, nl=False)
     else:

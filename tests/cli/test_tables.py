@@ -39,3 +39,35 @@ def test_tables_in_one_csv_are_told_apart(tmp_path):
     ]
     assert [line[: len("# Table 2")] for line in titled] == [f"# Table {number}" for number in range(2, 10)]
     assert "#" not in run("--table", "table5", "--format", "csv", "--results", str(tmp_path)).output[:1]
+
+
+def test_rows_and_columns_are_chosen_and_written_to_a_file(tmp_path: Path) -> None:
+    RecordStore(tmp_path).add(make_record(comparable=False, because=("mini",)))
+    target = tmp_path / "table.csv"
+    common = ["tables", "--table", "2", "--results", str(tmp_path)]
+    done = CliRunner().invoke(
+        main, [*common, "--rows", "DINO", "--columns", "k-NN", "--format", "csv", "--output", str(target)]
+    )
+    assert done.output.strip() == str(target)
+    head, *rows = target.read_text().splitlines()
+    assert head == "section,Method,Arch.,k-NN,k-NN ours,k-NN low,k-NN high,k-NN difference,notes"
+    assert {row.split(",")[1] for row in rows} == {"DINO"}
+    ours = CliRunner().invoke(main, [*common, "--rows", "ours"])
+    assert ours.output.count("| 74.5 |") == 1
+    wrong = CliRunner().invoke(main, [*common, "--columns", "kNN"])
+    assert wrong.exit_code == 2
+    assert "it has Param. (M), im/s, Linear, k-NN" in wrong.output
+
+
+def test_a_table_of_ones_own_is_a_card_and_its_rows(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("method,arch,top1\nTheirs,ViT-S/16,70.1\n")
+    (tmp_path / "tablemine.toml").write_text(
+        'title = "Table A"\ncaption = "Mine"\ncsv = "mine.csv"\ntext = [{ name = "method", heading = "Method" }]\n'
+        'figures = [{ name = "top1", heading = "Top-1" }]\n'
+    )
+    done = CliRunner().invoke(main, ["tables", "--table", "mine", "--tables-dir", str(tmp_path)])
+    assert "| Theirs | 70.1 |" in done.output
+    (tmp_path / "tablemine.toml").write_text('title = "Table A"\ncaption = 5\n')
+    wrong = CliRunner().invoke(main, ["tables", "--table", "mine", "--tables-dir", str(tmp_path)])
+    assert wrong.exit_code == 2
+    assert "tablemine.toml cannot be read" in wrong.output

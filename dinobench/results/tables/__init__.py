@@ -7,6 +7,8 @@ from pathlib import Path
 from dinobench.cards import load_models, load_tasks
 from dinobench.results.records import RECORDS, RecordStore, warn_if_missing
 from dinobench.results.tables.build import Table, build_table, read_published
+from dinobench.results.tables.choose import choose
+from dinobench.results.tables.latex import TEXT_WIDTH, to_latex
 from dinobench.results.tables.render import render, title
 from dinobench.results.tables.specs import select_tables
 
@@ -33,13 +35,34 @@ def tables(
     tasks_dir: Path | None = None,
     models_dir: Path | None = None,
     tables_dir: Path | None = None,
+    rows: str = "",
+    columns: str = "",
+    intervals: bool = False,
+    bold: bool = False,
+    width: float = TEXT_WIDTH,
 ) -> str:
     """The tables as text in `style`: markdown, latex, csv or html.
+
+    Args:
+        name: of one table, or "all".
+        style: of the text.
+        results: folder of the records.
+        tasks_dir: folder with further task cards; likewise the two behind it.
+        models_dir: see above.
+        tables_dir: see above.
+        rows: patterns of the rows to keep, "ours" for those with a figure of ours.
+        columns: patterns of the figures to keep.
+        intervals: LaTeX alone: our 95% intervals in columns of their own.
+        bold: LaTeX alone: the best figure of each column in bold.
+        width: LaTeX alone: of the text, in pt.
 
     Raises:
         InputError: unknown table or format, a broken record, or a card that cannot be read.
     """
     warn_if_missing(Path(results), "only the published figures are shown")
     built = build_tables(name, Path(results), tasks_dir=tasks_dir, models_dir=models_dir, tables_dir=tables_dir)
+    chosen = [choose(table, rows, columns) for table in built]
     named = style == "csv" and len(built) > 1  # the other styles have a place for the title
-    return "\n".join((f"# {title(table)}\n" if named else "") + render(table, style) for table in built)
+    if style == "latex":
+        return "\n".join(to_latex(table, width, intervals=intervals, bold=bold) for table in chosen)
+    return "\n".join((f"# {title(table)}\n" if named else "") + render(table, style) for table in chosen)

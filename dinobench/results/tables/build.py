@@ -16,6 +16,27 @@ from dinobench.runtime.errors import InputError
 
 MISSING = "–"
 MINUS = "−"
+OURS, DIFFERENCE = "ours", "Δ"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        heading: of the column; "ours" and "Δ" stand behind the published figure that they belong to.
+        figure: heading of the published figure; "" for a column of text.
+        best: "max" or "min" where a best figure can be told, else "".
+    """
+
+    heading: str
+    figure: str = ""
+    best: str = ""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it names the row."""
+        return not self.figure
 
 
 @dataclass(frozen=True)
@@ -30,9 +51,14 @@ class Table:
     title: str
     source: str
     caption: str
-    headings: tuple[str, ...]
+    columns: tuple[Column, ...]
     sections: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """Of every column."""
+        return tuple(column.heading for column in self.columns)
 
 
 @dataclass
@@ -162,9 +188,10 @@ def _assemble(
 ) -> Table:
     notes = Footnotes()
     filled = {column for _, column in placed} | {column for row in own for column in row.figures}
-    headings = [column.heading for column in spec.text]
+    columns = [Column(column.heading) for column in spec.text]
     for figure in spec.figures:
-        headings += [figure.heading, "ours", "Δ"] if figure.name in filled else [figure.heading]
+        headings = [figure.heading, OURS, DIFFERENCE] if figure.name in filled else [figure.heading]
+        columns += [Column(heading, figure.heading, figure.best) for heading in headings]
     sections: dict[str, list[tuple[str, ...]]] = {}
     for index, values in enumerate(published):
         title = values.get(spec.group, "") if spec.group else ""
@@ -175,7 +202,7 @@ def _assemble(
             _own_cells(spec, row, filled, notes, one_of_many=len(images[row.data]) > 1) for row in own
         ]
     body = tuple((title, tuple(rows)) for title, rows in sections.items())
-    return Table(spec.title, spec.source, spec.caption, tuple(headings), body, notes.lines())
+    return Table(spec.title, spec.source, spec.caption, tuple(columns), body, notes.lines())
 
 
 def _published_cells(

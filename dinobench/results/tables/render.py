@@ -7,25 +7,13 @@ import io
 import re
 from collections.abc import Callable, Mapping
 
-from dinobench.results.tables.build import MINUS, MISSING, Table
+from dinobench.results.tables.build import DIFFERENCE, MINUS, MISSING, OURS, Column, Table
+from dinobench.results.tables.latex import to_latex
+from dinobench.results.tables.latex_columns import INTERVAL
 from dinobench.runtime.suggest import unknown
 
 _MARK = re.compile(r"\[[a-z]+\]")
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "Δ": r"$\Delta$",
-    MISSING: "--",
-    MINUS: "$-$",
-}
+_FORMULA = ("=", "+", "-", "@")  # spreadsheets would compute such a text
 
 
 def render(table: Table, style: str) -> str:
@@ -58,61 +46,49 @@ def to_markdown(table: Table) -> str:
 
 
 def _pipe(cells: tuple[str, ...] | list[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+    return "| " + " | ".join(_inline(cell) for cell in cells) + " |"
 
 
-def to_latex(table: Table) -> str:
-    r"""A table environment that needs \usepackage{booktabs} and nothing else; LaTeX gives it a number of its own."""
-    width, caption = len(table.headings), f"{table.caption}, after {table.title} of {table.source}"
-    lines = [r"\begin{table}", r"\centering", rf"\caption{{{_escape(caption)}}}"]
-    lines += [rf"\begin{{tabular}}{{{'l' * width}}}", r"\toprule", _latex_row(table.headings)]
-    for name, rows in table.sections:
-        lines.append(r"\midrule")
-        if name:
-            lines.append(rf"\multicolumn{{{width}}}{{l}}{{\emph{{{_escape(name)}}}}} \\")
-        lines += [_latex_row(row) for row in rows]
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    lines += [rf"\par\footnotesize {_escape(note)}" for note in table.notes]
-    return "\n".join([*lines, r"\end{table}"]) + "\n"
-
-
-def _latex_row(cells: tuple[str, ...]) -> str:
-    # A cell that starts with "[" after \\ would be read as its optional argument, hence the braces.
-    return " & ".join(f"{{{text}}}" if (text := _escape(cell)).startswith("[") else text for cell in cells) + r" \\"
-
-
-def _escape(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)
+def _inline(cell: str) -> str:
+    """Text of one line that Markdown neither splits nor reads as HTML."""
+    return " ".join(cell.split()).replace("|", r"\|").replace("<", "&lt;")
 
 
 def to_csv(table: Table) -> str:
-    """Comma-separated: the section in the first column, the texts of a row's footnotes in the last."""
+    """Comma-separated: the section in the first column, the texts of a row's footnotes in the last.
+
+    Figures are plain numbers; our 95% intervals have columns of their own.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["section", *_unique(table.headings), "notes"])
+    writer.writerow(["section", *(name for column in table.columns for name in _names(column)), "notes"])
     notes = dict(note.split(" ", 1) for note in table.notes)
     for name, rows in table.sections:
         for row in rows:
             marks = [mark for cell in row for mark in _MARK.findall(cell) if mark in notes]
-            writer.writerow([name, *(_plain(cell, marks) for cell in row), "; ".join(notes[mark] for mark in marks)])
+            cells = [
+                text for column, cell in zip(table.columns, row, strict=True) for text in _plain(column, cell, marks)
+            ]
+            writer.writerow([name, *cells, "; ".join(notes[mark] for mark in marks)])
     return stream.getvalue()
 
 
-def _plain(cell: str, marks: list[str]) -> str:
+def _plain(column: Column, cell: str, marks: list[str]) -> list[str]:
     for mark in marks:
         cell = cell.replace(mark, "")
-    return "" if cell == MISSING else cell.strip().replace(MINUS, "-")
+    text = "" if cell == MISSING else cell.strip()
+    if column.is_text:
+        return [f"'{text}" if text.startswith(_FORMULA) else text]
+    if column.heading != OURS:
+        return [text.replace(MINUS, "-")]
+    value, low, high = found.groups() if (found := INTERVAL.match(text)) else (text, "", "")
+    return [part.replace(MINUS, "-") for part in (value, low, high)]
 
 
-def _unique(headings: tuple[str, ...]) -> list[str]:
-    names, figure = [], ""
-    for heading in headings:
-        if heading in ("ours", "Δ"):
-            names.append(f"{figure} {'ours' if heading == 'ours' else 'difference'}")
-        else:
-            figure = heading
-            names.append(heading)
-    return names
+def _names(column: Column) -> list[str]:
+    if column.heading == OURS:
+        return [f"{column.figure} ours", f"{column.figure} low", f"{column.figure} high"]
+    return [f"{column.figure} difference" if column.heading == DIFFERENCE else column.heading]
 
 
 def to_html(table: Table) -> str:

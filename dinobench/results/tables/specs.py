@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -27,11 +28,12 @@ class TextColumn:
 
 @dataclass(frozen=True)
 class FigureColumn:
-    """A column of figures, printed with `decimals` digits as the paper does."""
+    """A column of figures, printed with `decimals` digits as the paper does; `best` is "max", "min" or ""."""
 
     name: str
     heading: str
     decimals: int = 1
+    best: Literal["max", "min", ""] = "max"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 import csv
 import io
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,11 +8,15 @@ from xml.etree import ElementTree
 
 import pytest
 
+from dinobench.cards import load_tasks
+from dinobench.results.records import RunRecord
 from dinobench.results.tables import tables
-from dinobench.results.tables.build import Table
+from dinobench.results.tables.build import Column, Table, build_table, read_published
+from dinobench.results.tables.latex import PACKAGES, to_latex
 from dinobench.results.tables.render import FORMATS, render
 from dinobench.results.tables.specs import load_tables
 from dinobench.runtime.errors import InputError
+from tests.results.factory import make_record
 
 TABLES = load_tables()
 
@@ -19,7 +24,7 @@ TABLE = Table(
     "Table 2",
     "Caron et al. (2021)",
     "Odd & ends, 100%",
-    ("Method", "k-NN", "ours", "Δ"),
+    (Column("Method"), *(Column(heading, "k-NN", "max") for heading in ("k-NN", "ours", "Δ"))),
     (("a_b", (("x|y [a]", "74.5", "–", "−0.2"),)), ("", (("[z] <i>", "1.0", "2.0", "+1.0"),))),
     ("[a] it's 5% & more",),
 )
@@ -38,6 +43,8 @@ def test_csv_reads_back_with_plain_figures_and_notes() -> None:
         "Method": "x|y",
         "k-NN": "74.5",
         "k-NN ours": "",
+        "k-NN low": "",
+        "k-NN high": "",
         "k-NN difference": "-0.2",
         "notes": "it's 5% & more",
     }
@@ -52,19 +59,48 @@ def test_latex_escapes_what_latex_would_read() -> None:
     text = render(TABLE, "latex")
     assert r"a\_b" in text
     assert r"100\%" in text
-    assert "{[z] <i>}" in text
+    assert r"{[z] \textless{}i\textgreater{}}" in text
     assert r"\caption{Odd \& ends, 100\%, after Table 2 of Caron et al. (2021)}" in text
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
-def test_latex_of_every_table_compiles(tmp_path: Path) -> None:
-    body = "".join(tables(name, "latex", tmp_path / "none") for name in TABLES)
-    document = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n" + body + "\\end{document}\n"
-    (tmp_path / "tables.tex").write_text(document)
+def compiled(body: str, folder: Path) -> str:
+    """The log of pdflatex on `body` in an article."""
+    packages = "".join(f"\\usepackage{{{name}}}" for name in PACKAGES)
+    document = f"\\documentclass{{article}}{packages}\\begin{{document}}\n{body}\\end{{document}}\n"
+    (folder / "tables.tex").write_text(document)
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="latin-1")
     assert done.returncode == 0, done.stdout[-2000:]
-    assert (tmp_path / "tables.pdf").stat().st_size > 0
+    return (folder / "tables.log").read_text(encoding="latin-1")
+
+
+def widest_overfull(log: str) -> float:
+    return max((float(width) for width in re.findall(r"Overfull \\[hv]box \(([\d.]+)pt", log)), default=0.0)
+
+
+def own_records(count: int) -> list[RunRecord]:
+    """Records of `count` models that fill every column that a task can fill, under names of many kinds."""
+    kinds = ("teacher", "a_rather_long_name_of_a_run_with_lr0.0005_and_batch_1024", "名前", "café & 100%", "x" * 60)
+    records = []
+    for number in range(count):
+        name = f"{kinds[number % len(kinds)]}{number}"
+        model = {"name": name, "sha256": f"{number:064d}", "architecture": "vit_small/16", "parameters": 21_665_664}
+        for card in load_tasks().values():
+            metrics = {cell.metric: 1.25 + number / 7 for cell in card.cells} | {card.main_metric: 55.5}
+            intervals = {metric: (value - 1, value + 1) for metric, value in metrics.items()}
+            because = ("1000 val images where the benchmark has 50000",)
+            changes = {"metrics": metrics, "intervals": intervals, "because": because, "main_metric": card.main_metric}
+            records.append(make_record(task=card.name, model=model, comparable=False, **changes))
+    return records
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+@pytest.mark.parametrize(("count", "intervals"), [(0, False), (5, True), (40, False), (200, False)])
+def test_latex_of_every_table_fits_the_page(tmp_path: Path, count: int, intervals: bool) -> None:
+    records, cards = own_records(count), load_tasks()
+    built = [build_table(spec, read_published(spec.path), records, cards, {}) for spec in TABLES.values()]
+    body = "\\clearpage\n".join(to_latex(table, intervals=intervals, bold=intervals) for table in built)
+    assert widest_overfull(compiled(body, tmp_path)) <= 1.0
 
 
 @pytest.mark.parametrize("style", FORMATS)
