@@ -13,6 +13,7 @@ import click
 
 from dinobench.cli.options import not_empty
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import user_path
 
 if TYPE_CHECKING:
     from dinobench.data.registry import Findings, Layout
@@ -34,7 +35,7 @@ def list_datasets() -> None:
     base = os.environ.get(DATA_VARIABLE)
     twins = twin_names()
     for name, layout in sorted(dataset_layouts().items()):
-        place = data_folder(Path(base).expanduser(), name) if base else None
+        place = data_folder(user_path(base), name) if base else None
         where = f"{place} (found)" if place else f"${DATA_VARIABLE}/{name}{' (absent)' if base else ''}"
         click.echo(f"{name:<14} {layout:<12} {where}{'  [twin]' if name in twins else ''}")
     if base is None:

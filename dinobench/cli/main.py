@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,7 @@ class FolderGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the sub-command; bad input and a full disk end in one line."""
+        _show_odd_names()
         try:
             return super().invoke(ctx)
         except InputError as error:
@@ -83,6 +86,13 @@ class FolderGroup(click.Group):
                 where = error.filename or "while writing"
                 raise Refusal(f"the disk is full ({where}); free space and run again") from error
             raise
+
+
+def _show_odd_names() -> None:
+    """File names that are no UTF-8 are printed with their bytes as numbers; by default printing them is an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @click.group(cls=FolderGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})

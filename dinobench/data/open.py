@@ -9,6 +9,7 @@ from dinobench.data import digits, huggingface, mini
 from dinobench.data.dataset import ImageSet
 from dinobench.data.registry import dataset_layouts, folder_names, get_layout, is_labeled, layout_by_signs
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import user_path
 from dinobench.runtime.suggest import unknown
 
 EMBEDDED = {"mini": mini.open_mini, "digits": digits.open_digits}
@@ -46,7 +47,7 @@ def is_folder_spec(spec: str) -> bool:
 
 def layout_of(spec: str) -> str:
     """Layout of the dataset or folder: the one whose files are there, else that of its name, else class folders."""
-    folder = Path(spec).expanduser()
+    folder = user_path(spec)
     dataset = folder_names().get(folder.name, "")
     return layout_by_signs(folder) or dataset_layouts().get(dataset, "imagefolder")
 
@@ -57,7 +58,7 @@ def dataset_root(spec: str) -> Path:
     Raises:
         InputError: there is no such folder; says where it was looked for.
     """
-    folder = Path(spec).expanduser()
+    folder = user_path(spec)
     if folder.is_dir():
         return folder
     if folder.exists():
@@ -69,7 +70,7 @@ def dataset_root(spec: str) -> Path:
 
 def _below_data_variable(name: str) -> Path:
     base = os.environ.get(DATA_VARIABLE)
-    if base and (folder := data_folder(Path(base).expanduser(), name)):
+    if base and (folder := data_folder(user_path(base), name)):
         return folder
     if name not in (known := {*EMBEDDED, *folder_names()}):
         raise unknown("data", name, known)

@@ -31,6 +31,7 @@ from dinobench.runtime.cache import cache_folder
 from dinobench.runtime.console import notice, progress
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.precision import check_precision
+from dinobench.runtime.launch import launched
 from dinobench.runtime.stamp import now
 
 SHARD_ROWS = 4096  # what a killed extraction loses at most
@@ -128,7 +129,8 @@ class FeatureStore:
 
 def _in_rank_order(shards: list[int]) -> list[int]:
     """Each of several processes starts at its own place, so that they seldom meet."""
-    first = int(os.environ.get("RANK", "0")) * len(shards) // max(1, int(os.environ.get("WORLD_SIZE", "1")))
+    number, count = launched()
+    first = number * len(shards) // count
     return shards[first:] + shards[:first]
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dinobench.cards import ModelCard, load_models
 from dinobench.pipeline.weights import CardMatch, check_digest, local_weights, recognize
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import user_path
 from dinobench.runtime.suggest import did_you_mean, unknown
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def _from_spec(request: ModelRequest, cards: Mapping[str, ModelCard]) -> Resolve
 
 def _match_of_file(request: ModelRequest, cards: Mapping[str, ModelCard]) -> CardMatch | None:
     """The card of a file: named by the user, else recognized; None for a run, a library's network or no card."""
-    path = Path(request.spec).expanduser()
+    path = user_path(request.spec)
     if request.card == NO_CARD or not path.is_file():
         return None
     if request.card:

@@ -12,6 +12,7 @@ from dinobench.pipeline.model import ResolvedModel
 from dinobench.pipeline.plan import Job, Plan
 from dinobench.results.records import DataInfo, ModelInfo, ProtocolRef, RunRecord, SplitInfo
 from dinobench.runtime.settings import differing, fields_of, plain
+from dinobench.runtime.files import user_path
 
 if TYPE_CHECKING:
     from dinobench.evaluators.base import EvaluationContext, Scores
@@ -120,4 +121,4 @@ def _describe_data(job: Job, context: EvaluationContext[Any]) -> DataInfo:
 
 def short_data_name(spec: str) -> str:
     """The last part of a data SPEC; of `.` and `..` the folder that they mean."""
-    return Path(spec).name or Path(spec).expanduser().resolve().name
+    return Path(spec).name or user_path(spec).resolve().name

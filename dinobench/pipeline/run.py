@@ -13,6 +13,7 @@ from dinobench.pipeline.plan import Job, Plan, asked_settings, make_plan
 from dinobench.pipeline.record import make_record
 from dinobench.results.records import RECORDS, RecordStore, RunRecord, run_name
 from dinobench.runtime.errors import InputError, RunFailedError
+from dinobench.runtime.files import user_path
 from dinobench.runtime.signals import StoppedError
 
 if TYPE_CHECKING:
@@ -121,9 +122,9 @@ def _data_place(spec: str) -> str:
     """What tells the data before they are read: the SPEC's last part, and a digest of where it leads."""
     from dinobench.data.open import DATA_VARIABLE
 
-    folder = Path(spec).expanduser()
+    folder = user_path(spec)
     place = str(folder.resolve()) if folder.is_dir() else f"{spec} in {os.environ.get(DATA_VARIABLE, '')}"
-    return f"{folder.name}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+    return f"{folder.name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:8]}"
 
 
 def _run(plan: Plan, job: Job, context: EvaluationContext[Any], model: ResolvedModel) -> RunRecord:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from dinobench.cards import ModelCard
 from dinobench.runtime.cache import cache_folder
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.files import sha256_file, write_text_atomically
+from dinobench.runtime.files import sha256_file, user_path, write_text_atomically
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def local_weights(card: ModelCard, trusted: bool) -> Path | None:
     if not card.local:
         return None
     folder = Path(card.file).parent.resolve()
-    path = (folder / Path(card.weights).expanduser()).resolve()
+    path = (folder / user_path(card.weights)).resolve()
     if not trusted and not path.is_relative_to(folder):
         raise InputError(
             f"card {card.file} names weights outside its folder ({path}); give the folder by --models-dir {folder}"

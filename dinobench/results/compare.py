@@ -179,7 +179,7 @@ def _read_values(path: Path) -> dict[str, float] | None:
     if path.suffix != ".csv":
         return None
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
             reader = csv.DictReader(stream)
             if not {"image", "value"} <= set(reader.fieldnames or ()):
                 return None

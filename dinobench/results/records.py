@@ -18,6 +18,7 @@ import msgspec
 from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_text_atomically
+from dinobench.runtime.names import printable
 
 SCHEMA = 1
 RECORDS = Path("results/records")
@@ -272,9 +273,11 @@ def read_record(path: Path) -> RunRecord:
 
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {printable(str(key)): _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
+    if isinstance(value, str):
+        return printable(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

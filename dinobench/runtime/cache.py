@@ -8,13 +8,15 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from dinobench.runtime.files import user_path
+
 CACHE_VARIABLE = "DINOBENCH_CACHE"
 
 
 def cache_folder(*parts: str) -> Path:
     """A folder below $DINOBENCH_CACHE, by default ~/.cache/dinobench; not created."""
     base = os.environ.get(CACHE_VARIABLE)
-    return (Path(base).expanduser() if base else Path.home() / ".cache" / "dinobench").joinpath(*parts)
+    return (user_path(base) if base else Path.home() / ".cache" / "dinobench").joinpath(*parts)
 
 
 def built_folder(folder: Path, build: Callable[[Path], None]) -> Path:

@@ -69,9 +69,9 @@ def _cut_short(error: OSError | RuntimeError) -> bool:
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Write UTF-8 text through `atomic_path`."""
+    """Write UTF-8 text through `atomic_path`; bytes of file names that are no UTF-8 are written as they are."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def sha256_file(path: Path) -> str:
@@ -99,6 +99,14 @@ def read_bytes(path: Path, largest: int | None = None) -> bytes:
         raise _unreadable(path, error) from error
     except MemoryError as error:
         raise InputError(f"cannot read {path}: it does not fit into memory") from error
+
+
+def user_path(text: str) -> Path:
+    """The path that a user wrote, `~` and `~name` as home folders; InputError where there is no such home."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{text}: {error}; write the folder's full path") from error
 
 
 def require_regular(path: Path) -> os.stat_result:

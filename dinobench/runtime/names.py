@@ -51,6 +51,11 @@ def inside(root: Path, relative: str, what: str) -> Path:
     return root / relative
 
 
+def printable(text: str) -> str:
+    r"""`text` with bytes of file names that are no UTF-8 as \xe9, so that it can be shown and kept in a record."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def _fault(part: str) -> str:
     """What is wrong with one part of a path; empty where nothing is."""
     if not part.strip(" "):
@@ -59,6 +64,6 @@ def _fault(part: str) -> str:
         return "it holds a zero byte"
     if part in (".", ".."):
         return f"{part!r} names another folder"
-    if len(part.encode("utf-8", "surrogatepass")) > _LONGEST:
+    if len(part.encode("utf-8", "surrogateescape")) > _LONGEST:
         return f"it is longer than {_LONGEST} bytes"
     return ""

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch._C._distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
+from dinobench.runtime.launch import launch_number, launched
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.meeting import Meeting, ProcessError
 
@@ -191,10 +192,14 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
     """
     global _meeting
     _refuse_bare_srun()
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
+    if launched()[1] == 1 or dist.is_initialized():
         yield device
         return
-    _meeting = Meeting(*next(rendezvous("env://")))
+    try:
+        _meeting = Meeting(*next(rendezvous("env://")))
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"WORLD_SIZE is set but no launcher's group is described ({reason}); use torchrun") from error
     try:
         with _meeting.task("run"):
             own = _own_device(device, _meeting)
@@ -209,7 +214,7 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
 
 def _refuse_bare_srun() -> None:
     """Several tasks of srun that nobody told how to meet would each do all of the work."""
-    tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
+    tasks = launch_number("SLURM_STEP_NUM_TASKS", 1)
     if tasks > 1 and "WORLD_SIZE" not in os.environ:
         raise InputError(
             f"srun started {tasks} processes that cannot find each other; start one a node and torchrun in it, "
@@ -221,7 +226,7 @@ def _own_device(device: torch.device, meeting: Meeting) -> torch.device:
     """This process's CUDA device: by its number on this machine, or the only one that its launcher lets it see."""
     if device.type != "cuda":
         return device
-    local, visible = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    local, visible = launch_number("LOCAL_RANK", 0), torch.cuda.device_count()
     index = local if local < visible else 0
     place = (socket.gethostname(), str(torch.cuda.get_device_properties(index).uuid))
     places = meeting.exchange("device", place)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import user_path
 from dinobench.runtime.settings import override
 from dinobench.runtime.suggest import unknown
 from dinobench.training.recipe_checks import check, refuse_idle
@@ -215,7 +216,7 @@ def _on_top(base: Recipe, own: dict[str, Any], path: Path, name: str) -> Recipe:
 def _find(name: str) -> Path:
     if (FOLDER / f"{name}.toml").is_file():
         return FOLDER / f"{name}.toml"
-    path = Path(name).expanduser()
+    path = user_path(name)
     if path.suffix != ".toml":
         raise unknown("recipe", name, recipe_names())
     if not path.is_file():

@@ -21,6 +21,7 @@ from dinobench.models.loading.settings import ModelSettings
 from dinobench.models.networks.backbone import Backbone
 from dinobench.models.networks.build import owners
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import user_path
 
 # Our names for the facts in a hub's config.json.
 CONFIGURATION = {"heads": "num_attention_heads", "norm_eps": "layer_norm_eps", "architecture": "architecture"}
@@ -33,7 +34,7 @@ def checkpoint_path(spec: str, which: str = "last") -> Path:
     Raises:
         InputError: there is none.
     """
-    path = Path(spec).expanduser()
+    path = user_path(spec)
     if path.is_file():
         return path
     if which not in CHECKPOINTS:
@@ -48,7 +49,7 @@ def checkpoint_path(spec: str, which: str = "last") -> Path:
 
 def training_data(spec: str) -> str | None:
     """The data SPEC that a run was trained on, if `spec` is a run's directory or checkpoint and says so."""
-    path = Path(spec).expanduser()
+    path = user_path(spec)
     if not path.exists():
         return None
     data = checkpoint_arguments(open_container(checkpoint_path(spec)).content).get("data")
@@ -94,7 +95,7 @@ def _is_built(arguments: Mapping[str, Any]) -> bool:
 def _family(settings: ModelSettings, beside: Mapping[str, Any], arguments: Mapping[str, Any]) -> Family | None:
     """The one family that the user, a hub's configuration or the checkpoint itself named."""
     if settings.family_file:
-        return family_from_file(Path(settings.family_file).expanduser())
+        return family_from_file(user_path(settings.family_file))
     if settings.family:
         return family_called(settings.family)
     architecture = settings.architecture or beside.get("architecture")
