@@ -30,8 +30,8 @@ from dinobench.models.loading.spec import LoadedBackbone
 from dinobench.runtime.cache import cache_folder
 from dinobench.runtime.console import notice, progress
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.precision import check_precision
 from dinobench.runtime.launch import launched
+from dinobench.runtime.precision import check_precision
 from dinobench.runtime.stamp import now
 
 SHARD_ROWS = 4096  # what a killed extraction loses at most

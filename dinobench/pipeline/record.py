@@ -11,8 +11,8 @@ from dinobench.models.loading.settings import ModelSettings
 from dinobench.pipeline.model import ResolvedModel
 from dinobench.pipeline.plan import Job, Plan
 from dinobench.results.records import DataInfo, ModelInfo, ProtocolRef, RunRecord, SplitInfo
-from dinobench.runtime.settings import differing, fields_of, plain
 from dinobench.runtime.files import user_path
+from dinobench.runtime.settings import differing, fields_of, plain
 
 if TYPE_CHECKING:
     from dinobench.evaluators.base import EvaluationContext, Scores

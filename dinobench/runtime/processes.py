@@ -20,8 +20,8 @@ from torch import Tensor
 from torch._C._distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from dinobench.runtime.launch import launch_number, launched
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.launch import launch_number, launched
 from dinobench.runtime.meeting import Meeting, ProcessError
 
 T = TypeVar("T")
