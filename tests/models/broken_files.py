@@ -265,6 +265,101 @@ def extra_tensor_inside_a_block(folder: Path) -> Path:
     return saved(vit() | {"blocks.0.adapter.weight": torch.ones(2)}, folder / "x.pth")
 
 
+@broken("a block has the number 2000000000 among")
+def block_of_a_huge_number(folder: Path) -> Path:
+    return saved({key.replace(".1.", ".2000000000."): value for key, value in vit().items()}, folder / "x.pth")
+
+
+@broken("a block has the number 30 among 6 tensors")
+def cifar_block_of_a_huge_number(folder: Path) -> Path:
+    state = {"conv1.weight": torch.ones(16, 3, 3, 3), "bn1.running_mean": torch.ones(16)}
+    state |= {f"layer{stage}.0.conv1.weight": torch.ones(2) for stage in (1, 3)}
+    state |= {f"layer{stage}.30.conv1.weight": torch.ones(2) for stage in (1, 2)}
+    return saved(state, folder / "x.pth")
+
+
+@broken("repeats 4 bytes as")
+def view_that_repeats_one_number(folder: Path) -> Path:
+    return saved(vit() | {"head.weight": torch.zeros(1).expand(64_000, 64_000)}, folder / "x.pth")
+
+
+@broken("names the same numbers again and again")
+def one_tensor_under_many_names(folder: Path) -> Path:
+    table = torch.zeros(1000)
+    return saved(vit() | {f"head.{number}": table for number in range(50_000)}, folder / "x.pth")
+
+
+@broken("nested more than")
+def mappings_nested_deep(folder: Path) -> Path:
+    content: State = vit()
+    for _ in range(200):
+        content = {"model": content}  # type: ignore[dict-item]
+    return saved(content, folder / "x.pth")
+
+
+@broken("nested more than")
+def mapping_that_holds_itself(folder: Path) -> Path:
+    content: dict[str, object] = {**vit()}
+    content["self"] = content
+    return saved(content, folder / "x.pth")
+
+
+@broken("names and more")
+def mappings_shared_without_end(folder: Path) -> Path:
+    content: dict[str, object] = {"a": 1}
+    for _ in range(40):
+        content = {"a": content, "b": content}
+    return saved(content, folder / "x.pth")
+
+
+@broken("bytearray")
+def bytearray_of_any_length(folder: Path) -> Path:
+    return saved({"model": vit(), "x": bytearray(b"abc")}, folder / "x.pth")
+
+
+@broken("damaged or pickled npz")
+def npz_that_claims_more_than_it_holds(folder: Path) -> Path:
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros(4, dtype=np.float32))
+    with zipfile.ZipFile(folder / "x.npz", "w") as archive:
+        archive.writestr("b.npy", buffer.getvalue().replace(b"(4,), }          ", b"(99999999999,), }"))
+    return folder / "x.npz"
+
+
+def altered_npz(folder: Path, offset: int, byte: int, signature: bytes) -> Path:
+    """A compressed npz with one byte changed after a zip signature."""
+    np.savez_compressed(folder / "x.npz", a=np.arange(1000))
+    data = bytearray((folder / "x.npz").read_bytes())
+    data[data.index(signature) + offset] = byte
+    return write(folder / "x.npz", bytes(data))
+
+
+@broken("npz")
+def npz_of_an_unknown_compression(folder: Path) -> Path:
+    return altered_npz(folder, 10, 99, b"PK\1\2")
+
+
+@broken("npz")
+def npz_that_is_encrypted(folder: Path) -> Path:
+    return altered_npz(folder, 8, 1, b"PK\1\2")
+
+
+@broken("npz")
+def npz_whose_compression_is_damaged(folder: Path) -> Path:
+    return altered_npz(folder, 60, 255, b"PK\3\4")
+
+
+@broken("more than tensors")
+def legacy_file_with_damaged_numbers(folder: Path) -> Path:
+    path = saved(vit(), folder / "x.pth", _use_new_zipfile_serialization=False)
+    return write(path, path.read_bytes().replace(b"storage", b"st0rage"))
+
+
+@broken("must be positive, not 0")
+def sizes_of_zero(folder: Path) -> Path:
+    return saved(vit() | {"patch_embed.proj.weight": torch.ones(128, 3, 0, 0)}, folder / "x.pth")
+
+
 @broken("not finite")
 def not_a_number(folder: Path) -> Path:
     state = vit()

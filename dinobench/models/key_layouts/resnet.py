@@ -109,8 +109,7 @@ def _shape(rewriting: Rewriting, facts: Facts) -> ResNetShape:
 
 
 def _count(rewriting: Rewriting, stage: int) -> int:
-    numbers = {int(name.split(".")[1]) for name in rewriting.matching(rf"layer{stage}\.\d+\.")}
-    return max(numbers, default=-1) + 1
+    return rewriting.count(rf"layer{stage}\.")
 
 
 def _name(shape: ResNetShape) -> str:

@@ -108,8 +108,7 @@ def _position_facts(rewriting: Rewriting, facts: Facts, patch: int) -> tuple[boo
 
 
 def _depth(rewriting: Rewriting, facts: Facts, dim: int) -> int:
-    numbers = [int(name.split(".")[1]) for name in rewriting.matching(r"blocks\.\d+\.")]
-    depth = max(numbers, default=-1) + 1
+    depth = rewriting.count(r"blocks\.")
     usual = facts.get("depth", USUAL_DEPTHS.get(dim), "usual for this width")
     if depth == 0 or (usual is not None and depth != int(usual)):
         expected = f"where width {dim} has {usual}" if usual else "in the table"

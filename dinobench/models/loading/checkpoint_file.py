@@ -14,10 +14,10 @@ from torch import Tensor
 from dinobench.models.key_layouts.timm_any import built_family, timm_family
 from dinobench.models.loading.container import Contents, open_container
 from dinobench.models.loading.family import Family, family_called, family_from_file
-from dinobench.models.loading.key_report import some
 from dinobench.models.loading.load_plan import LoadPlan, checkpoint_arguments, make_plan
 from dinobench.models.loading.loaded import LoadedBackbone
 from dinobench.models.loading.settings import ModelSettings
+from dinobench.models.loading.state_dict import first_names
 from dinobench.models.networks.backbone import Backbone
 from dinobench.models.networks.build import owners
 from dinobench.runtime.errors import InputError
@@ -129,7 +129,7 @@ def fill(plan: LoadPlan, source: str) -> Backbone:
     expected = plan.network.backbone.state_dict()
     strange = [name for name, tensor in plan.tensors.items() if not _alike(tensor, expected[name])]
     if strange:
-        raise InputError(f"{source}: {some(strange)} are no plain floating point tensors")
+        raise InputError(f"{source}: {first_names(strange)} are no plain floating point tensors")
     for name, tensor in plan.tensors.items():
         if not _finite(tensor):
             raise InputError(f"{source}: {name} holds values that are not finite; these weights are damaged")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+import mmap
 import pickle
 import re
 import zipfile
@@ -13,9 +15,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
+from dinobench.models.loading.state_dict import first_names, flatten
 from dinobench.runtime.errors import InputError
 
 # Modules whose pickled names act when called. Their presence is an attack or a mistake: refuse the file.
@@ -71,6 +74,8 @@ HARMLESS = frozenset(
 
 # A compressed archive that grows by more than this is a bomb: trained weights hardly compress.
 MAXIMUM_GROWTH = 50
+# Tensors may share memory (tied weights, one table under two names), but no more often than this.
+MAXIMUM_SHARING = 16
 
 
 @dataclass(frozen=True)
@@ -111,15 +116,42 @@ def open_container(path: Path) -> Contents:
             start = stream.read(16)
         if not start:
             raise InputError(f"{path} is empty; download or save it again")
-        if start.startswith(b"PK"):
-            return _open_zip(path)
-        if len(start) > 8 and start[8:9] == b"{":
-            return _open_safetensors(path)
-        if start.startswith(b"\x80") or b"ustar" in start:
-            return _open_torch(path, mapped=False)
+        contents = _open_by_first_bytes(path, start)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}; check the path") from error
+    _refuse_inflated(path, contents)
+    return contents
+
+
+def _open_by_first_bytes(path: Path, start: bytes) -> Contents:
+    if start.startswith(b"PK"):
+        return _open_zip(path)
+    if len(start) > 8 and start[8:9] == b"{":
+        return _open_safetensors(path)
+    if start.startswith(b"\x80") or b"ustar" in start:
+        return _open_torch(path, mapped=False)
     raise InputError(f"{path} is no checkpoint (torch, safetensors or npz); it starts with {start[:8]!r}")
+
+
+def _refuse_inflated(path: Path, contents: Contents) -> None:
+    """Refuse tensors that claim more memory than the file holds: views that repeat their numbers, or names that do."""
+    try:
+        tensors = flatten(contents.content)
+    except InputError as error:
+        raise InputError(f"{path} holds {error}") from error
+    held: dict[int, int] = {}
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.is_meta:
+            continue
+        storage = tensor.untyped_storage()
+        if tensor.numel() * tensor.element_size() > storage.nbytes():
+            raise InputError(
+                f"{path}: {first_names([name])} repeats {storage.nbytes()} bytes as {tuple(tensor.shape)}; refused"
+            )
+        held[storage.data_ptr()] = storage.nbytes()
+    claimed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    if claimed > MAXIMUM_SHARING * (sum(held.values()) + path.stat().st_size):
+        raise InputError(f"{path} names the same numbers again and again, {claimed / 1e9:.1f} GB in all; refused")
 
 
 def _open_zip(path: Path) -> Contents:
@@ -127,7 +159,7 @@ def _open_zip(path: Path) -> Contents:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise InputError(f"{path} is truncated or damaged ({error}); download or save it again") from error
+        raise InputError(f"{path} is truncated or damaged ({_line(error)}); download or save it again") from error
     size = sum(member.file_size for member in members)
     if size > MAXIMUM_GROWTH * path.stat().st_size:
         raise InputError(f"{path} would unpack to {size / 1e9:.1f} GB from {path.stat().st_size / 1e6:.1f} MB; refused")
@@ -135,24 +167,49 @@ def _open_zip(path: Path) -> Contents:
     if names and all(name.endswith(".npy") for name in names):
         return _open_npz(path)
     if any("/code/" in name or name.endswith("constants.pkl") for name in names):
-        raise InputError(f"{path} is a TorchScript program, not a table of tensors; save its state_dict() instead")
+        raise InputError(
+            f"{path} is a TorchScript program, not a table of tensors; if you trust it, save its tensors in Python: "
+            f"{_saving('torch.jit.load', path)}"
+        )
     return _open_torch(path, mapped=True)
+
+
+def _saving(load: str, path: Path, options: str = "") -> str:
+    """The two Python lines that make a table of tensors of a file whose code the user trusts."""
+    return f"module = {load}({path.name!r}{options}); torch.save(module.state_dict(), 'state_dict.pth')"
 
 
 def _open_npz(path: Path) -> Contents:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        with zipfile.ZipFile(path) as archive:
+            arrays = {member.filename.removesuffix(".npy"): _array(archive, member) for member in archive.infolist()}
         return Contents("npz", {name: torch.from_numpy(array) for name, array in arrays.items()})
-    except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except OSError:
+        raise
+    except Exception as error:  # whatever zlib, zipfile and NumPy raise on damaged bytes
         raise InputError(f"{path} is a damaged or pickled npz ({_line(error)}); save plain arrays") from error
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    """One array of an npz, read only where its header claims no more than the member holds."""
+    with archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+        if math.prod(shape) * dtype.itemsize > member.file_size:
+            raise ValueError(f"{member.filename} claims shape {shape} in {member.file_size} bytes")
+    with archive.open(member) as stream:
+        array: np.ndarray = np.lib.format.read_array(stream, allow_pickle=False)
+        return array
 
 
 def _open_safetensors(path: Path) -> Contents:
     try:
         with safe_open(path, framework="pt") as archive:
             return Contents("safetensors", {name: archive.get_tensor(name) for name in archive.keys()})  # noqa: SIM118
-    except (SafetensorError, ValueError, RuntimeError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # whatever a damaged header leads to
         raise InputError(f"{path} is truncated or damaged ({_line(error)}); download or save it again") from error
 
 
@@ -161,20 +218,32 @@ def _open_torch(path: Path, *, mapped: bool) -> Contents:
     active = [name for name in unknown if name.split(".")[0] in ACTIVE and name not in HARMLESS]
     if active:
         raise InputError(f"{path} holds pickled code ({active[0]}), not just tensors; refused, do not trust this file")
+    _refuse_byte_arrays(path)
     allowed: list[Any] = [argparse.Namespace, *((Inert, name) for name in unknown)]
     try:
         with torch.serialization.safe_globals(allowed):
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise InputError(
-            f"{path} holds more than tensors ({_culprit(error)}); save its state_dict() instead"
+            f"{path} holds more than tensors ({_culprit(error)}); if you trust it, save its tensors in Python: "
+            f"{_saving('torch.load', path, ', weights_only=False')}"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:
+    except Exception as error:  # whatever damaged bytes lead to: AssertionError, OverflowError, MemoryError, ...
         raise InputError(f"{path} is truncated or damaged ({_line(error)}); download or save it again") from error
     if isinstance(content, Tensor) or not isinstance(content, Mapping):
-        kind = unknown[0] if isinstance(content, Inert) else type(content).__name__
-        raise InputError(f"{path} holds one {kind}, not a table of tensors; save its state_dict() instead")
+        kind = unknown[0] if isinstance(content, Inert) and unknown else type(content).__name__
+        raise InputError(
+            f"{path} holds one {kind}, not a table of tensors; if you trust it, save its tensors in Python: "
+            f"{_saving('torch.load', path, ', weights_only=False')}"
+        )
     return Contents("torch", content, unknown)
+
+
+def _refuse_byte_arrays(path: Path) -> None:
+    """A pickle may ask for a bytearray of any length; no checkpoint needs one."""
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if data.find(b"bytearray") >= 0:
+            raise InputError(f"{path} holds bytearrays, not just tensors; save its state_dict() instead")
 
 
 def _unknown_globals(path: Path) -> tuple[str, ...]:

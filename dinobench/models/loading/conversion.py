@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from dinobench.models.loading.state_dict import State
+from dinobench.runtime.errors import InputError
 
 
 class Rewriting:
@@ -41,6 +42,24 @@ class Rewriting:
         for name in self.matching(pattern):
             del self.tensors[name]
             self.dropped.update(dict.fromkeys(self.sources.pop(name), reason))
+
+    def keep(self, names: Container[str]) -> None:
+        """Forget every tensor but those of `names`."""
+        self.tensors = {name: tensor for name, tensor in self.tensors.items() if name in names}
+
+    def count(self, pattern: str) -> int:
+        """How many blocks are numbered right after `pattern`, the greatest number plus one.
+
+        Raises:
+            InputError: a number beyond the file's tensors: blocks that cannot be there.
+        """
+        found = (re.match(rf"(?:{pattern})(\d+)\.", name) for name in self.tensors)
+        number = max((int(match[1]) for match in found if match), default=-1) + 1
+        if number > len(self.tensors):
+            raise InputError(
+                f"a block has the number {number - 1} among {len(self.tensors)} tensors; blocks are missing"
+            )
+        return number
 
     def rename(self, pattern: str, replacement: str) -> None:
         """Substitute in every name, like `re.sub`; order is kept."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from dinobench.models.loading.conversion import Rewriting
+from dinobench.models.loading.state_dict import first_names
 
 TEACHER = re.compile(r"teacher|target|momentum|(^|[._])ema([._]|$)|encoder_k|key_encoder|averaged")
 STUDENT = re.compile(r"student|online|encoder_q|query_encoder|base_encoder")
@@ -19,7 +19,7 @@ REASONS = (
     (r"optim|(^|\.)opt\.|scaler|scheduler|callbacks|loops\.", "state of the optimizer or the loop"),
     (r"decoder", "decoder"),
     (r"queue|memory_bank", "momentum queue"),
-    (r"loss|center|center", "state of the loss"),
+    (r"loss|cent(er|re)", "state of the loss"),
     (r"head|fc\b|fc\.|linear|classif|project|predict|prototype|last_layer|logits|mlp|(^|\.)bn\.", "head"),
 )
 
@@ -63,12 +63,13 @@ class LoadReport:
     def refusal(self) -> str:
         """Why the file must not be loaded, on one line; empty if it may."""
         if self.missing:
-            return f"{len(self.missing)} tensors of the backbone are missing: {some(self.missing)}"
+            return f"{len(self.missing)} tensors of the backbone are missing: {first_names(self.missing)}"
         if self.mismatched:
             name, how = next(iter(self.mismatched.items()))
             return f"{len(self.mismatched)} tensors of the backbone do not fit: {name} {how}"
         if self.unexpected:
-            return f"{len(self.unexpected)} tensors inside the backbone have no place in it: {some(self.unexpected)}"
+            names = first_names(self.unexpected)
+            return f"{len(self.unexpected)} tensors inside the backbone have no place in it: {names}"
         return ""
 
 
@@ -83,17 +84,13 @@ class Account:
     unexpected: tuple[str, ...]
 
 
-def settle(rewriting: Rewriting, expected: Mapping[str, Tensor]) -> Account:
-    """Compare with the backbone's own table; afterwards `rewriting` holds nothing else."""
-    for name, tensor in expected.items():
-        if name.endswith("num_batches_tracked") and name not in rewriting:
-            rewriting.add(name, torch.zeros((), dtype=tensor.dtype), "counter that evaluation does not read, set to 0")
+def compare_tensors(rewriting: Rewriting, expected: Mapping[str, Tensor]) -> Account:
+    """What becomes of every tensor beside the backbone's own table."""
     modules = {name.split(".")[0] for name in expected}
     extra = [name for name in rewriting.tensors if name not in expected]
     unexpected = [name for name in extra if name.split(".")[0] in modules]
-    stored = {name: rewriting.sources[name] for name in extra}
-    for name in extra:
-        rewriting.drop(re.escape(name) + "$", reason(name))
+    beside = {source: reason(name) for name in extra for source in rewriting.sources[name]}
+    misplaced = tuple(source for name in unexpected for source in rewriting.sources[name])
     return Account(
         matched={name: rewriting.sources[name] for name in expected if rewriting.sources.get(name)},
         missing=tuple(name for name in expected if name not in rewriting),
@@ -102,8 +99,8 @@ def settle(rewriting: Rewriting, expected: Mapping[str, Tensor]) -> Account:
             for name, tensor in expected.items()
             if name in rewriting and rewriting.tensors[name].shape != tensor.shape
         },
-        dropped={k: why for k, why in rewriting.dropped.items() if not any(k in stored[name] for name in unexpected)},
-        unexpected=tuple(source for name in unexpected for source in stored[name]),
+        dropped={**rewriting.dropped, **{name: why for name, why in beside.items() if name not in set(misplaced)}},
+        unexpected=misplaced,
     )
 
 
@@ -112,15 +109,23 @@ def reason(name: str) -> str:
     return next((why for pattern, why in REASONS if re.search(pattern, name)), "not part of the backbone")
 
 
-def outside(names: Iterable[str], prefix: str, prefixes: Iterable[str]) -> dict[str, str]:
+def reasons_outside(names: Iterable[str], prefix: str, prefixes: Iterable[str]) -> dict[str, str]:
     """Reasons for the stored names that do not stand under the chosen `prefix`."""
-    others = [other for other in prefixes if other != prefix]
+    others = set(prefixes) - {prefix}
     reasons = {}
     for name in names:
         if not name.startswith(prefix):
-            copy = next((other for other in others if name.startswith(other)), None)
+            copy = next((start for start in _beginnings(name) if start in others), None)
             reasons[name] = reason(name) if copy is None else f"another copy of the network ({role(copy) or copy})"
     return reasons
+
+
+def _beginnings(name: str) -> Iterator[str]:
+    """Every prefix that a network could stand under: "a.b.c" -> "", "a.", "a.b."."""
+    yield ""
+    for index, char in enumerate(name):
+        if char in "./":
+            yield name[: index + 1]
 
 
 def role(prefix: str) -> str:
@@ -128,9 +133,3 @@ def role(prefix: str) -> str:
     if TEACHER.search(prefix):
         return "teacher"
     return "student" if STUDENT.search(prefix) else ""
-
-
-def some(names: Iterable[str]) -> str:
-    """The first three of many names."""
-    listed = list(names)
-    return ", ".join(listed[:3]) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")

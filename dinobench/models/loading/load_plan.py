@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from dinobench.models.loading.container import Contents
 from dinobench.models.loading.conversion import Rewriting
 from dinobench.models.loading.family import Facts, Family, Layout, Network, all_families
-from dinobench.models.loading.key_report import LoadReport, outside, role, settle, some
+from dinobench.models.loading.key_report import LoadReport, compare_tensors, reasons_outside, role
 from dinobench.models.loading.settings import ModelSettings
-from dinobench.models.loading.state_dict import State, flatten, scopes, unchunk
+from dinobench.models.loading.state_dict import State, first_names, flatten, scopes, unchunk
 from dinobench.models.networks.backbone import Backbone, Preprocessing
 from dinobench.models.networks.build import VIT_NAME, VIT_SIZES, canonical_architecture
 from dinobench.models.networks.position import RESIZE_WAYS
@@ -82,20 +83,23 @@ def make_plan(
         (f"as {match.family.title} has it", match.family.facts),
     )
     network = _translate(match, rewriting, facts)
-    account = settle(rewriting, network.backbone.state_dict())
+    expected = network.backbone.state_dict()
+    _reset_counters(rewriting, expected)
+    account = compare_tensors(rewriting, expected)
+    rewriting.keep(expected)
     if not account.mismatched:
         _as_float32(rewriting)
     report = LoadReport(
         family=match.family.name,
         title=match.family.title,
-        why=f"found {some(match.evidence)}" if match.evidence else f"tensors named as in a {match.layout.name}",
+        why=f"found {first_names(match.evidence)}" if match.evidence else f"tensors named as in a {match.layout.name}",
         layout=match.layout.name,
         architecture=network.architecture,
         choices=(*choices, *(f"{name}: {note}" for name, note in facts.notes.items())),
         changed={name: how for name, how in rewriting.changed.items() if name in rewriting},
         ignored=contents.ignored,
         parameters=sum(parameter.numel() for parameter in network.backbone.parameters()),
-        **vars(replace(account, dropped={**account.dropped, **outside(state, prefix, match.prefixes)})),
+        **vars(replace(account, dropped={**account.dropped, **reasons_outside(state, prefix, match.prefixes)})),
     )
     preprocessing = _preprocessing(match.family, network, facts, arguments, settings)
     return LoadPlan(report, network, rewriting.tensors, preprocessing, facts.notes)
@@ -111,8 +115,8 @@ def _match(state: State, families: tuple[Family, ...]) -> Match:
                 return Match(family, layout, prefixes, evidence or [])
     tried = f"the {families[0].title} family does not fit" if len(families) == 1 else "no known checkpoint family fits"
     raise InputError(
-        f"{tried}: {len(state)} tensors such as {some(state)}; name another with --set family=NAME, a timm model with "
-        f"--set architecture=NAME, or describe yours with --set family_file=FILE.py"
+        f"{tried}: {len(state)} tensors such as {first_names(state)}; name another with --set family=NAME, a timm "
+        f"model with --set architecture=NAME, or describe yours with --set family_file=FILE.py"
     )
 
 
@@ -122,10 +126,12 @@ def _choose(match: Match, wanted: str) -> tuple[str, list[str]]:
     fitting = [prefix for prefix in match.prefixes if roles[prefix] == (wanted or match.family.branch)]
     plain = [prefix for prefix in match.prefixes if not roles[prefix]]
     if wanted and not fitting and not plain:
-        raise InputError(f"the file holds no {wanted} weights, only those under {some(map(repr, match.prefixes))}")
+        raise InputError(
+            f"the file holds no {wanted} weights, only those under {first_names(map(repr, match.prefixes))}"
+        )
     chosen = (fitting or plain or match.prefixes)[0]
     others = [repr(prefix) for prefix in match.prefixes if prefix != chosen]
-    beside = f", not {some(others)}; weights=teacher|student changes it" if others else ""
+    beside = f", not {first_names(others)}; weights=teacher|student changes it" if others else ""
     return chosen, [f"weights: {roles[chosen] or 'network'} under {chosen!r}{beside}"] if chosen or others else []
 
 
@@ -136,10 +142,17 @@ def _translate(match: Match, rewriting: Rewriting, facts: Facts) -> Network:
             rewriting.drop(pattern, why)
         match.layout.translate(rewriting)
         return match.layout.build(rewriting, facts)
-    except (IndexError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError) as error:
         # Layouts read shapes freely; a tensor without the axes that its name promises ends here.
         reason = " ".join(str(error).split())[:160]
         raise InputError(f"the tensors have not the shapes of a {match.layout.name} ({reason})") from error
+
+
+def _reset_counters(rewriting: Rewriting, expected: Mapping[str, Tensor]) -> None:
+    """Batch norm's counters, which old files lack and evaluation does not read."""
+    for name, tensor in expected.items():
+        if name.endswith("num_batches_tracked") and name not in rewriting:
+            rewriting.add(name, torch.zeros((), dtype=tensor.dtype), "counter that evaluation does not read, set to 0")
 
 
 def _as_float32(rewriting: Rewriting) -> None:

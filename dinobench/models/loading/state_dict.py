@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from dinobench.runtime.errors import InputError
 
 State = dict[str, Tensor]
 
@@ -16,15 +18,41 @@ State = dict[str, Tensor]
 CHUNKED = re.compile(r"^((?:.*\.)?blocks)\.\d+\.(\d+)\.")
 
 
-def flatten(content: Mapping[Any, Any], prefix: str = "") -> State:
-    """Every tensor of nested mappings by its joined name: {"teacher": {"a": t}} -> {"teacher.a": t}."""
+# Deeper and wider than any trainer nests its mappings.
+DEEPEST = 64
+MOST_ENTRIES = 2_000_000
+
+
+def flatten(content: Mapping[Any, Any]) -> State:
+    """Every tensor of nested mappings by its joined name: {"teacher": {"a": t}} -> {"teacher.a": t}.
+
+    Raises:
+        InputError: mappings nested without an end, or one mapping shared so often that the names have no end.
+    """
     flat: State = {}
-    for key, value in content.items():
-        if isinstance(value, Tensor):
-            flat[f"{prefix}{key}"] = value
-        elif isinstance(value, Mapping):
-            flat.update(flatten(value, f"{prefix}{key}."))
+    entries = 0
+    open_tables: list[tuple[str, Iterator[tuple[Any, Any]]]] = [("", iter(content.items()))]
+    while open_tables:
+        prefix, items = open_tables[-1]
+        for key, value in items:
+            entries += 1
+            if isinstance(value, Tensor):
+                flat[f"{prefix}{key}"] = value
+            elif isinstance(value, Mapping):
+                open_tables.append((f"{prefix}{key}.", iter(value.items())))
+                break
+        else:
+            open_tables.pop()
+        if len(open_tables) > DEEPEST or entries > MOST_ENTRIES:
+            raise InputError(f"mappings nested more than {DEEPEST} deep, or {entries:,} names and more; refused")
     return flat
+
+
+def first_names(names: Iterable[str]) -> str:
+    """The first three of many names, each short and printable, for one line of text."""
+    listed = list(names)
+    shown = ["".join(char if char.isprintable() else "?" for char in name[:120]) for name in listed[:3]]
+    return ", ".join(shown) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")
 
 
 def scopes(keys: Iterable[str], anchors: tuple[str, ...]) -> list[str]:
