@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dinobench.models.loading.download import cached_weights, fetch_weights, weights_folder
+from dinobench.models.loading.download import alone, cached_weights, fetch_weights, weights_folder
 from dinobench.runtime.errors import InputError
 
 CONTENT = bytes(range(256)) * 5000
@@ -16,7 +16,10 @@ DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `content` at every path; `cut` is where the next answer breaks off; `ranges` is what was asked for."""
+    """Serves `content` at every path; `cut` is where the next answer breaks off; `ranges` is what was asked for.
+
+    `headers` replace the server's own; None leaves one out.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -24,6 +27,7 @@ class Server(ThreadingHTTPServer):
         self.cut: int | None = None
         self.status, self.kind, self.resumes = 200, "application/octet-stream", True
         self.ranges: list[str | None] = []
+        self.headers: dict[str, str | None] = {}
 
     def url(self, path: str = "weights/model_0.5.pth.tar") -> str:
         return f"http://127.0.0.1:{self.server_port}/{path}"
@@ -47,9 +51,12 @@ class Handler(BaseHTTPRequestHandler):
             return
         body = server.content[start:]
         self.send_response(206 if start else server.status)
-        self.send_header("Content-Type", server.kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("ETag", server.etag)
+        headers = {"Content-Type": server.kind, "Content-Length": str(len(body)), "ETag": server.etag}
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{len(server.content) - 1}/{len(server.content)}"
+        for name, value in {**headers, **server.headers}.items():
+            if value is not None:
+                self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body if server.cut is None else body[: server.cut])
 
@@ -189,3 +196,76 @@ def test_a_folder_that_cannot_be_made_is_one_line(server: Server, tmp_path: Path
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(InputError, match="cannot write"):
         fetch_weights("net", server.url(), folder=tmp_path / "file" / "inner")
+
+
+def test_another_range_than_asked_is_never_appended(server: Server, tmp_path: Path) -> None:
+    cut_after(server, 1000, tmp_path)
+    server.headers = {"Content-Range": f"bytes 500-{len(CONTENT) - 1}/{len(CONTENT)}"}
+    assert fetch_weights("net", server.url(), folder=tmp_path).path.read_bytes() == CONTENT
+    assert server.ranges[-1] is None
+
+
+def test_a_rest_that_ends_before_the_file_does_is_a_cut(server: Server, tmp_path: Path) -> None:
+    cut_after(server, 1000, tmp_path)
+    rest = 10
+    server.headers = {
+        "Content-Length": str(rest),
+        "Content-Range": f"bytes 1000-{1000 + rest - 1}/{len(CONTENT)}",
+    }
+    server.cut = rest
+    with pytest.raises(InputError, match="cut after 1,010 bytes"):
+        fetch_weights("net", server.url(), folder=tmp_path)
+    assert cached_weights("net", server.url(), tmp_path) is None
+
+
+def test_a_part_whose_version_nobody_vouches_for_is_fetched_anew(server: Server, tmp_path: Path) -> None:
+    server.headers = {"ETag": None}
+    cut_after(server, 1000, tmp_path)
+    server.content = CONTENT[::-1]
+    assert fetch_weights("net", server.url(), folder=tmp_path).path.read_bytes() == CONTENT[::-1]
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"status": 204, "content": b" "}, "answers 204 No Content, not a file"),
+        ({"content": b""}, "is empty|answers 416"),
+        ({"content": b"<!DOCTYPE html><html>sign in</html>"}, "is a web page, not a file"),
+        ({"headers": {"Content-Encoding": "gzip"}}, "is sent compressed"),
+        ({"headers": {"Content-Length": "abc"}}, "announces the length 'abc'"),
+        ({"status": 302, "headers": {"Location": "http://[bad"}}, "no valid address"),
+        ({"status": 302, "headers": {"Location": "file:///etc/passwd"}}, "answers 302"),
+    ],
+)
+def test_what_is_no_file_is_one_line_and_leaves_nothing(
+    server: Server, tmp_path: Path, setting: dict[str, object], message: str
+) -> None:
+    vars(server).update(setting)
+    with pytest.raises(InputError, match=message) as caught:
+        fetch_weights("net", server.url(), folder=tmp_path)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_address_in_other_letters_is_fetched(server: Server, tmp_path: Path) -> None:
+    assert fetch_weights("net", server.url("g\u00e9n\u00e9ral/net.pth"), folder=tmp_path).sha256 == DIGEST
+
+
+@pytest.mark.parametrize("note", ["[1, 2]", "[" * 100_000, '{"url": 3}', "\udcff"])
+def test_a_damaged_note_of_origin_means_a_new_fetch(server: Server, tmp_path: Path, note: str) -> None:
+    fetch_weights("net", server.url(), folder=tmp_path)
+    (tmp_path / "net.pth.tar.origin").write_bytes(note.encode(errors="surrogateescape"))
+    assert fetch_weights("net", server.url(), folder=tmp_path).downloaded
+
+
+def test_a_wrong_digest_removes_the_note_as_well(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the card says 0000"):
+        fetch_weights("net", server.url(), sha256="0000", folder=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_fetches_of_one_file_do_not_share_its_part(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "net.pth.tar"
+    with alone(path), pytest.raises(InputError, match="another process is fetching"):
+        fetch_weights("net", server.url(), folder=tmp_path)
+    assert fetch_weights("net", server.url(), folder=tmp_path).downloaded
