@@ -28,11 +28,11 @@ import torch
 from torch import Tensor
 from turns import Turn, medians, take_turns
 
-from dinobench.evaluators.common.search import BANK_ROWS, search
-from dinobench.evaluators.knn.evaluate import vote
+from dinobench.evaluators.common.search import search
 from dinobench.features.matrix import FeatureMatrix, Shard
 from dinobench.features.names import Column
-from dinobench.metrics.neighbors import QUERY_ROWS
+from dinobench.metrics.knn import BANK_ROWS, knn_classify, vote
+from dinobench.metrics.search.nearest import QUERY_ROWS
 from dinobench.runtime.clock import peak_memory_bytes, resident_bytes
 from dinobench.runtime.cpu import tune_cpu
 
@@ -91,8 +91,6 @@ def released(folder: Path, reference: str, ks: tuple[int, ...]) -> Callable[[], 
 
 
 def ours(folder: Path, reference: str, ks: tuple[int, ...]) -> Callable[[], list[float]]:
-    from dinobench.evaluators.knn.evaluate import knn_classify
-
     train, labels, test, truth = load(folder)
 
     def run() -> list[float]:
@@ -169,7 +167,7 @@ def search_shards(folder: Path, queries: int) -> None:
     bank = FeatureMatrix((Column("cls"),), shards, np.arange(len(labels)), {})
     asked = torch.from_numpy(np.load(folder / "test.npy"))[:queries]
     before, start = peak_memory_bytes(), time.perf_counter()
-    found = search(asked, bank, max(KS), "blocks", torch.device("cpu"))
+    found = search(asked, bank, max(KS), "auto", torch.device("cpu"))
     vote(found, labels, KS, TEMPERATURE, CLASSES)
     kept = {field: (resident_bytes(field) or 0) / 2**30 for field in ("RssAnon", "RssFile")}
     print(

@@ -57,20 +57,3 @@ def cpu_has_bf16() -> bool:
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     except (AttributeError, RuntimeError):
         return False  # a build without oneDNN, whose own bf16 products are slow everywhere
-
-
-@functools.cache
-def cpu_has_int8() -> bool:
-    """Whether the CPU multiplies bytes itself, four times as fast as float32, and torch does so without error.
-
-    Without such instructions some versions of torch sum pairs in 16 bits, where large numbers overflow.
-    """
-    try:
-        if not torch.cpu._is_vnni_supported():
-            return False
-        extremes = torch.full((32, 384), -127, dtype=torch.int8)
-        extremes[::2] = 127
-        products = torch._int_mm(extremes, extremes.T)
-    except (AttributeError, RuntimeError):
-        return False
-    return torch.equal(products.double(), extremes.double() @ extremes.T.double())

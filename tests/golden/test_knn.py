@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from dinobench.evaluators.knn.evaluate import blocks_of, knn_classify
-from dinobench.metrics.neighbors import nearest
+from dinobench.metrics.knn import blocks_of, knn_classify
+from dinobench.metrics.search.nearest import ENGINES, nearest
 from tests.golden.conftest import load_golden
 
 
@@ -51,7 +51,7 @@ def test_neighbors_and_votes():
     assert stored
     for name in stored:
         k = int(name.removeprefix("neighbours_k"))
-        found = nearest(test, blocks_of(train, 300), k, 64)
+        found = nearest(test, blocks_of(train, 300), k, query_block=64)
         np.testing.assert_array_equal(found.indices, arrays[name])
         np.testing.assert_allclose(found.similarities, arrays[f"similarities_k{k}"], rtol=1e-9)
         for votes_name in (name for name in arrays if name.startswith(f"votes_k{k}_T")):
@@ -76,3 +76,16 @@ def test_ties_where_their_order_does_not_matter(dtype):
             predicted = found.predicted(k).numpy()[clear]
             np.testing.assert_array_equal(predicted, arrays[f"pred_k{k}"][clear])
             assert (predicted == truth.numpy()[clear]).sum() == result["correct_among_unambiguous"]
+
+
+@pytest.mark.parametrize("case", ["", "ties/"])
+def test_engines_give_the_same_to_the_last_bit(case):
+    golden = load_golden("knn")
+    train, labels, test, _ = _tensors(golden.under(case) if case else golden.arrays, torch.float32)
+    ks = [result["k"] for result in (golden.settings["ties"] if case else golden.settings)["results"]]
+    expected = knn_classify(train, labels, test, ks=ks, engine="exact")
+    for engine in ENGINES[1:]:
+        if engine == "faiss":
+            pytest.importorskip("faiss")
+        found = knn_classify(train, labels, test, ks=ks, engine=engine)
+        assert all(torch.equal(found.top[k], expected.top[k]) for k in ks)

@@ -50,15 +50,3 @@ def test_fp32_says_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     monkeypatch.setattr(precision, "cpu_has_bf16", lambda: False)
     autocast(CPU, "fp32")
     assert capsys.readouterr().err == ""
-
-
-@pytest.mark.parametrize("wrong", [lambda left, right: (left.int() @ right.int()).clamp(max=2**15), None])
-def test_bytes_are_multiplied_only_where_that_is_exact(wrong, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: True)
-    monkeypatch.setattr(torch, "_int_mm", lambda left, right: left.int() @ right.int())
-    assert precision.cpu_has_int8.__wrapped__()
-    if wrong:
-        monkeypatch.setattr(torch, "_int_mm", wrong)
-    else:
-        monkeypatch.delattr(torch.cpu, "_is_vnni_supported")
-    assert not precision.cpu_has_int8.__wrapped__()

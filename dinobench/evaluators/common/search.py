@@ -1,25 +1,24 @@
-"""Nearest training features: by blocks, by faiss, or shared out over processes; all exact."""
+"""Nearest training features by cosine, shared out over processes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, pad
 
 from dinobench.features.matrix import FeatureMatrix
-from dinobench.metrics.neighbors import Neighbors, merge, nearest
-from dinobench.metrics.screens import Bf16Screen, BytesScreen, Screen
+from dinobench.metrics.knn import BANK_ROWS
+from dinobench.metrics.search.faiss_flat import faiss_is_installed
+from dinobench.metrics.search.nearest import ENGINES, nearest
+from dinobench.metrics.search.neighbors import Neighbors, merge, no_neighbors
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.precision import cpu_has_bf16, cpu_has_int8
 from dinobench.runtime.suggest import unknown
 
-METHODS = ("blocks", "faiss")
-BANK_ROWS = 65536  # bank rows per block
-SCREENED_QUERIES = 256  # fewer do not make up for rounding the bank
+CHOICES = ("auto", *ENGINES)
 
 
 class Bank(Protocol):
@@ -46,22 +45,35 @@ class RowsInMemory:
         return iter(torch.split(self.features, rows))
 
 
-def search(queries: Tensor, bank: Bank, k: int, method: str, device: torch.device) -> Neighbors:
-    """The `k` rows of `bank` with the largest cosine to each query (M, D).
+def search(queries: Tensor, bank: Bank, k: int, engine: str, device: torch.device) -> Neighbors:
+    """The `k` rows of `bank` with the largest cosine to each query (M, D); exact, whatever the engine.
 
-    Under a process group each process searches its share of a stored bank, and the answers are merged exactly.
+    Under a process group each process searches its share of a stored bank, and the answers are merged.
+
+    Args:
+        queries: (M, D).
+        bank: to search.
+        k: at most the bank's rows.
+        engine: one of `CHOICES`.
+        device: where to compute, and where the answer is.
 
     Raises:
-        InputError: an unknown method, or faiss is not installed.
+        InputError: an unknown engine, or faiss is not installed.
     """
-    if method not in METHODS:
-        raise unknown("search", method, METHODS)
-    find = _by_faiss if method == "faiss" else _by_blocks
+    check_engine(engine)
     asked = normalize(queries.to(device), dim=1)
     if isinstance(bank, FeatureMatrix) and dist.is_initialized() and dist.get_world_size() > 1:
         share, start = bank.share(dist.get_rank(), dist.get_world_size())
-        return merged_over_processes(find(asked, share, min(k, len(share))), start, k)
-    return find(asked, bank, k)
+        return merged_over_processes(_search(asked, share, min(k, len(share)), engine), start, k)
+    return _search(asked, bank, k, engine)
+
+
+def check_engine(engine: str) -> None:
+    """Refuse an engine that is unknown or not installed."""
+    if engine not in CHOICES:
+        raise unknown("search", engine, CHOICES)
+    if engine == "faiss" and not faiss_is_installed():
+        raise InputError("search=faiss needs faiss; install dinobench[cpu], or leave search=auto")
 
 
 def merged_over_processes(mine: Neighbors, start: int, k: int) -> Neighbors:
@@ -73,31 +85,24 @@ def merged_over_processes(mine: Neighbors, start: int, k: int) -> Neighbors:
         k: neighbors wanted.
     """
     gap = k - mine.indices.shape[1]  # a share may hold fewer rows than k
-    padded = Neighbors(
-        torch.nn.functional.pad(mine.similarities, (0, gap), value=-torch.inf).contiguous(),
-        torch.nn.functional.pad(mine.indices + start, (0, gap)).contiguous(),
-    )
-    similarities, indices = (
-        [torch.empty_like(part) for _ in range(dist.get_world_size())] for part in (padded.similarities, padded.indices)
-    )
-    dist.all_gather(similarities, padded.similarities)
-    dist.all_gather(indices, padded.indices)
-    best, *others = (Neighbors(*pair) for pair in zip(similarities, indices, strict=True))
+    similarities = _from_all(pad(mine.similarities, (0, gap), value=-torch.inf))
+    indices = _from_all(pad(mine.indices + start, (0, gap)))
+    best, *others = (Neighbors(*pair, engine=mine.engine) for pair in zip(similarities, indices, strict=True))
     for other in others:
         best = merge(best, other, k)
     return best
 
 
-def _by_blocks(queries: Tensor, bank: Bank, k: int) -> Neighbors:
-    return nearest(queries, _normalized(bank, queries), k, screens=screens_for(queries))
+def _from_all(mine: Tensor) -> list[Tensor]:
+    parts = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, mine.contiguous())
+    return parts
 
 
-def screens_for(queries: Tensor) -> tuple[type[Screen], ...]:
-    """Looks that save exact products: for many float32 queries, where the CPU is fast at shorter numbers."""
-    if queries.device.type != "cpu" or queries.dtype != torch.float32 or len(queries) < SCREENED_QUERIES:
-        return ()
-    fast = {BytesScreen: cpu_has_int8(), Bf16Screen: cpu_has_bf16()}
-    return tuple(screen for screen, pays in fast.items() if pays)
+def _search(queries: Tensor, bank: Bank, k: int, engine: str) -> Neighbors:
+    if k == 0:  # the share of a process where there are more processes than shards
+        return no_neighbors(queries)
+    return nearest(queries, _normalized(bank, queries), k, engine=engine)
 
 
 def _normalized(bank: Bank, like: Tensor) -> Iterator[Tensor]:
@@ -105,19 +110,3 @@ def _normalized(bank: Bank, like: Tensor) -> Iterator[Tensor]:
         return normalize(block.to(like), dim=1)
 
     return map(normalized, bank.blocks(BANK_ROWS))  # a loop would keep a block while the next is read
-
-
-def _by_faiss(queries: Tensor, bank: Bank, k: int) -> Neighbors:
-    try:
-        import faiss
-    except ImportError as error:
-        raise InputError("search=faiss needs faiss; install dinobench[cpu] or, with a GPU, dinobench[gpu]") from error
-    if k == 0:  # the share of a process where there are more processes than shards
-        return Neighbors(queries.new_empty(len(queries), 0), queries.new_empty((len(queries), 0), dtype=torch.int64))
-    index: Any = faiss.IndexFlatIP(queries.shape[1])
-    if queries.device.type == "cuda" and hasattr(faiss, "StandardGpuResources"):  # which faiss-cpu lacks
-        index = faiss.index_cpu_to_all_gpus(index)
-    for block in bank.blocks(BANK_ROWS):
-        index.add(normalize(block, dim=1).cpu().numpy())
-    similarities, indices = index.search(queries.cpu().numpy(), k)
-    return Neighbors(torch.from_numpy(similarities), torch.from_numpy(indices)).to(queries.device)

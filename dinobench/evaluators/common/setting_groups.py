@@ -49,6 +49,8 @@ class TrainingRowsSettings:
 class SearchSettings:
     """How nearest neighbors are found."""
 
-    search: Literal["blocks", "faiss"] = setting(
-        "blocks", "how nearest neighbors are found; both ways are exact", moves_figure=False
+    search: Literal["auto", "exact", "prefilter", "faiss"] = setting(
+        "auto",
+        "engine that finds nearest neighbors, all exact; auto measures which is the fastest",
+        moves_figure=False,
     )

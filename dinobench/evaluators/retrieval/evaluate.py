@@ -17,8 +17,8 @@ from dinobench.evaluators.common.ranking.descriptors import Describer, Preparati
 from dinobench.evaluators.common.ranking.per_query import save_per_query
 from dinobench.evaluators.retrieval.settings import Settings
 from dinobench.metrics.bootstrap import interval
-from dinobench.metrics.neighbors import Neighbors
 from dinobench.metrics.ranking import SETUPS, Positions, score_setup
+from dinobench.metrics.search.neighbors import Neighbors
 from dinobench.metrics.whitening import Whitening, learn_whitening
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import atomic_path, write_text_atomically

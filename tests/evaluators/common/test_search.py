@@ -8,9 +8,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from dinobench.evaluators.common import search as search_module
 from dinobench.evaluators.common.search import RowsInMemory, search
-from dinobench.metrics.screens import Bf16Screen, BytesScreen
 from dinobench.runtime.errors import InputError
 from tests.features.stored import stored
 from tests.pretend_gpu import pretend_gpu
@@ -31,7 +29,7 @@ def _wanted(k):
 
 
 @pytest.mark.parametrize("k", [1, 7, 230])
-@pytest.mark.parametrize("method", ["blocks", "faiss"])
+@pytest.mark.parametrize("method", ["exact", "prefilter", "faiss", "auto"])
 @pytest.mark.parametrize("where", ["memory", "disk"])
 def test_every_way_finds_the_same(bank, k, method, where):
     if method == "faiss":
@@ -50,7 +48,7 @@ def _one_of_many(rank, processes, port, bank, k, method, answers):
 
 
 @pytest.mark.parametrize(
-    ("processes", "k", "method"), [(2, 7, "blocks"), (3, 60, "blocks"), (7, 5, "blocks"), (7, 5, "faiss")]
+    ("processes", "k", "method"), [(2, 7, "exact"), (3, 60, "exact"), (7, 5, "exact"), (7, 5, "faiss")]
 )
 def test_processes_merge_exactly(bank, processes, k, method):
     if method == "faiss":
@@ -75,31 +73,8 @@ def test_processes_merge_exactly(bank, processes, k, method):
 
 
 def test_an_unknown_method():
-    with pytest.raises(InputError, match="did you mean blocks"):
-        search(QUERIES, RowsInMemory(BANK), 1, "block", CPU)
-
-
-def test_looks_before_exact_products_are_taken_where_they_pay(monkeypatch):
-    queries = torch.zeros(300, 16)
-    monkeypatch.setattr(search_module, "cpu_has_bf16", lambda: True)
-    for bytes_too in (False, True):
-        monkeypatch.setattr(search_module, "cpu_has_int8", lambda fast=bytes_too: fast)
-        assert search_module.screens_for(queries) == ((BytesScreen, Bf16Screen) if bytes_too else (Bf16Screen,))
-        assert search_module.screens_for(queries[:20]) == ()
-        assert search_module.screens_for(queries.double()) == ()
-        assert search_module.screens_for(queries.to("meta")) == ()
-
-
-def test_looks_before_exact_products_find_the_same(monkeypatch):
-    generator = torch.Generator().manual_seed(0)
-    queries, rows = (torch.randn(n, 16, generator=generator) for n in (300, 5000))
-    found = []
-    for screens in ((), (Bf16Screen,), (BytesScreen, Bf16Screen)):
-        monkeypatch.setattr(search_module, "screens_for", lambda _, screens=screens: screens)
-        found.append(search(queries, RowsInMemory(rows), 5, "blocks", CPU))
-    for other in found[1:]:
-        torch.testing.assert_close(found[0].similarities, other.similarities)
-        assert torch.equal(found[0].indices, other.indices)
+    with pytest.raises(InputError, match="did you mean exact"):
+        search(QUERIES, RowsInMemory(BANK), 1, "exac", CPU)
 
 
 def test_faiss_answers_on_the_device_that_asked():

@@ -2,84 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-from torch.nn.functional import normalize
 
-from dinobench.evaluators.knn.evaluate import evaluate, knn_classify
+from dinobench.evaluators.knn.evaluate import evaluate
 from dinobench.evaluators.knn.settings import Settings
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.settings import resolve
-
-
-def _toy(train=60, test=7, classes=3):
-    generator = torch.Generator().manual_seed(0)
-    centers = torch.randn(classes, 16, generator=generator)
-    labels, truth = torch.arange(train) % classes, torch.arange(test) % classes
-    features = [
-        normalize(centers[which] + 0.3 * torch.randn(len(which), 16, generator=generator), dim=1)
-        for which in (labels, truth)
-    ]
-    return features[0], labels, features[1], truth
-
-
-def test_few_test_images_and_any_k():
-    train, labels, test, truth = _toy(test=7)
-    found = knn_classify(train, labels, test, ks=(1, 60, 5))
-    assert [found.accuracy(truth, k) for k in (1, 5)] == [100.0, 100.0]
-    assert sorted(found.top) == [1, 5, 60]
-
-
-def test_one_class():
-    train, _, test, _ = _toy()
-    found = knn_classify(train, torch.zeros(len(train), dtype=torch.long), test, ks=(3,))
-    assert found.predicted(3).tolist() == [0] * len(test)
-
-
-def test_classes_without_a_vote_are_never_predicted():
-    train, labels, test, truth = _toy()
-    found = knn_classify(train, labels, test, ks=(1,), num_classes=10)
-    assert (found.top[1][:, 1:] == -1).all()
-    assert found.accuracy(truth, 1, 5) == found.accuracy(truth, 1)
-
-
-def test_a_small_temperature_neither_overflows_nor_loses_votes():
-    train, labels, test, _ = _toy()
-    found = knn_classify(train, labels, test, ks=(60,), temperature=1e-4)
-    nearest_label = labels[(test @ train.T).argmax(1)]
-    assert torch.equal(found.predicted(60), nearest_label)
-    assert (found.top[60][:, :3] >= 0).all()
-
-
-def test_memory_mapped_bank_gives_the_same(tmp_path):
-    train, labels, test, _ = _toy()
-    np.save(tmp_path / "bank.npy", train.numpy())
-    mapped = np.load(tmp_path / "bank.npy", mmap_mode="r")
-    there, here = (knn_classify(bank, labels, test, ks=(5,)).top[5] for bank in (mapped, train))
-    assert torch.equal(there, here)
-
-
-@pytest.mark.parametrize(
-    ("ks", "labels", "says"),
-    [
-        ((61,), torch.zeros(60, dtype=torch.long), "k <= 60"),
-        ((), torch.zeros(60, dtype=torch.long), "ks="),
-        ((1,), torch.zeros(59, dtype=torch.long), "59 labels for 60"),
-        ((1,), torch.full((60,), -1), "label for every"),
-    ],
-)
-def test_refuses(ks, labels, says):
-    train, _, test, _ = _toy()
-    with pytest.raises(InputError, match=says):
-        knn_classify(train, labels, test, ks=ks)
-
-
-def test_refuses_labels_beyond_the_classes():
-    train, labels, test, _ = _toy()
-    with pytest.raises(InputError, match="2 classes, but a training label is 2"):
-        knn_classify(train, labels, test, ks=(1,), num_classes=2)
-
 
 SETTINGS = {
     "ks": [1, 3],
@@ -92,7 +20,7 @@ SETTINGS = {
     "lists": "",
     "draws": 1,
     "leave_one_out": False,
-    "search": "blocks",
+    "search": "auto",
     "unreadable": "stop",
     "predictions": False,
 }
@@ -118,9 +46,11 @@ def test_evaluate(context):
 
 def test_every_search_gives_the_same(context):
     pytest.importorskip("faiss")
-    names = ["blocks", "faiss"]
-    both = [_evaluate(context, search=name, predictions=True, ks=[1, 3, 24], main_k=24) for name in names]
-    assert both[0].metrics == both[1].metrics
+    names = ["exact", "prefilter", "faiss", "auto"]
+    found = [_evaluate(context, search=name, predictions=True, ks=[1, 3, 24], main_k=24) for name in names]
+    assert all(each.metrics == found[0].metrics for each in found)
+    assert found[0].details["search"] == found[3].details["search"] == "exact"
+    assert found[2].details["search"] == "faiss"
     with pytest.raises(InputError, match="did you mean faiss"):
         _evaluate(context, search="fais")
 
@@ -130,12 +60,20 @@ def test_sweeps_and_draws(context):
     assert {"top1", "top1_k1", "top1_T1", "top5_T1_k1", "top1_std"} <= scores.metrics.keys()
 
 
+def test_a_k_beyond_the_training_images_is_left_out_and_said(context):
+    scores = _evaluate(context, ks=[3, 20, 100], main_k=20, shots=5)
+    assert scores.metrics.keys() == {"top1", "top5"}
+    line = "k = 20, 100 left out: only 10 training images; the figure is at k = 3"
+    assert line in scores.warnings and line in scores.not_comparable
+    assert _evaluate(context, ks=[3, 100], main_k=3).not_comparable == []
+    assert "the figure is at k = 24" in _evaluate(context, ks=[50], main_k=50).warnings[0]
+
+
 def test_leave_one_out(context):
     scores = _evaluate(context, leave_one_out=True, ks=[1, 23], main_k=1)
     assert scores.metrics["top1"] == 100.0
     assert scores.images == {"train": 24, "val": 24}
-    with pytest.raises(InputError, match="k <= 23"):
-        _evaluate(context, leave_one_out=True, ks=[24], main_k=24)
+    assert "top1_k23" in _evaluate(context, leave_one_out=True, ks=[1, 23, 24], main_k=1).metrics
     with pytest.raises(InputError, match="leave out shots"):
         _evaluate(context, leave_one_out=True, shots=2)
 
@@ -166,7 +104,7 @@ def test_training_images_that_cannot_be_read_are_named_first(context):
 
 @pytest.mark.parametrize(
     ("changes", "says"),
-    [({"main_k": 5}, "main_k = 5 is not among"), ({"ks": [3, 25]}, "k <= 24"), ({"temperatures": [0.0]}, "above 0")],
+    [({"main_k": 5}, "main_k = 5 is not among"), ({"temperatures": [0.0]}, "above 0")],
 )
 def test_evaluate_refuses(context, changes, says):
     with pytest.raises(InputError, match=says):

@@ -51,7 +51,7 @@ def test_distractors_only_push_positives_down(tmp_path: Path) -> None:
     assert ranks.max() >= 9 and ranks.shape == (9, 3)
 
 
-@pytest.mark.parametrize("search", ["blocks", "faiss"])
+@pytest.mark.parametrize("search", ["exact", "faiss"])
 @pytest.mark.parametrize(
     "settings",
     [

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from dinobench.evaluators.common.search import search
 from dinobench.features.matrix import FeatureMatrix
-from dinobench.metrics.neighbors import Neighbors
 from dinobench.metrics.ranking import Positions, count_above, positions_by_similarity
+from dinobench.metrics.search.neighbors import Neighbors
 from dinobench.metrics.whitening import Whitening, l2_normalize
 
 Matrix = NDArray[np.float32]

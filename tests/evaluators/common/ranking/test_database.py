@@ -36,7 +36,7 @@ def test_streamed_distractors_rank_as_if_in_memory(distractors: FeatureMatrix, w
     judged = [np.array([0, 5, 19])] * len(QUERIES)
     for one, other in zip(streamed.positions(QUERIES, judged), whole.positions(QUERIES, judged), strict=True):
         np.testing.assert_array_equal(one, other)
-    for method in ("blocks", "faiss"):
+    for method in ("exact", "faiss"):
         found = streamed.nearest(QUERIES, 9, method, torch.device("cpu"))
         similarities = QUERIES @ whole.images.T
         np.testing.assert_array_equal(found.indices.numpy(), np.argsort(-similarities, axis=1)[:, :9])
@@ -45,7 +45,7 @@ def test_streamed_distractors_rank_as_if_in_memory(distractors: FeatureMatrix, w
 
 def test_expansion_moves_a_query_towards_its_neighbors() -> None:
     database = Database(finished(IMAGES))
-    found = database.nearest(QUERIES, 3, "blocks", torch.device("cpu"))
+    found = database.nearest(QUERIES, 3, "exact", torch.device("cpu"))
     moved = expanded(QUERIES, database, found, alpha=3.0)
     np.testing.assert_allclose(np.linalg.norm(moved, axis=1), 1, rtol=1e-6)
     nearest = database.rows(found.indices.numpy())[:, 0]

@@ -1,0 +1,1 @@
+"""The rows of a bank with the largest inner products to each query, exactly."""

@@ -1,0 +1,66 @@
+"""The same search by faiss's IndexFlatIP."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dinobench.metrics.search.neighbors import Neighbors, rounding
+
+_MORE = 8  # further results asked for, among which ties with the last one are seen
+
+
+def faiss_is_installed() -> bool:
+    """Whether faiss can be imported."""
+    return importlib.util.find_spec("faiss") is not None
+
+
+class FaissSearch:
+    """Searches one block of the bank after another.
+
+    Args:
+        parts: the queries in parts (Q, D), float32.
+    """
+
+    def __init__(self, parts: Sequence[Tensor]) -> None:
+        import faiss
+
+        self.parts = parts
+        self._faiss: Any = faiss
+        self._faiss.omp_set_num_threads(torch.get_num_threads())
+
+    def start_block(self, rows: Tensor) -> None:
+        """Go on to the next block (n, D)."""
+        self.rows = rows
+        self._index = self._empty_index(rows.shape[1], rows.device)
+        self._index.add(rows.cpu().numpy())
+
+    def candidates(self, number: int, known: Neighbors, k: int) -> Neighbors:
+        """The nearest rows of the block to the queries of part `number`, and those that tie with the k-th."""
+        part, length = self.parts[number], len(self.rows)
+        asked = min(k + _MORE, length)
+        found = self._asked(part, asked)
+        while asked < length and _ties(found.similarities, k):
+            asked = min(8 * asked, length)
+            found = self._asked(part, asked)
+        return found
+
+    def _asked(self, part: Tensor, count: int) -> Neighbors:
+        similarities, indices = self._index.search(part.cpu().numpy(), count)
+        return Neighbors(torch.from_numpy(similarities), torch.from_numpy(indices)).to(part.device)
+
+    def _empty_index(self, dim: int, device: torch.device) -> Any:
+        index = self._faiss.IndexFlatIP(dim)
+        if device.type != "cuda" or not hasattr(self._faiss, "StandardGpuResources"):  # which faiss for CPUs lacks
+            return index
+        self._memory = self._faiss.StandardGpuResources()
+        return self._faiss.index_cpu_to_gpu(self._memory, device.index or 0, index)  # this process's device alone
+
+
+def _ties(products: Tensor, k: int) -> bool:
+    """Whether the last product (Q, n) of any query cannot be told apart from its k-th."""
+    return bool((products[:, k - 1] - products[:, -1] <= rounding(products)).any())
