@@ -104,6 +104,16 @@ class TaskCard:
         """What the evaluator's settings are."""
         return settings_of(self.evaluator)
 
+    def differences(self, images: Mapping[str, int], classes: Iterable[int]) -> list[str]:
+        """What sets data apart from the benchmark's: other counts of images by split, or of classes (0 for none)."""
+        lines = [
+            f"{images[split]} {split} images where the benchmark has {expected}"
+            for split, expected in self.images.items()
+            if images.get(split, expected) != expected
+        ]
+        other = {count for count in classes if self.classes} - {0, self.classes}
+        return lines + ([f"{max(other)} classes where the benchmark has {self.classes}"] if other else [])
+
     def protocol(self, name: str | None = None) -> Protocol:
         """The protocol called `name`, by default the card's own choice."""
         wanted = name or self.default_protocol

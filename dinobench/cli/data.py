@@ -16,7 +16,8 @@ from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import user_path
 
 if TYPE_CHECKING:
-    from dinobench.data.registry import Findings, Layout
+    from dinobench.data.dataset import ImageSet
+    from dinobench.data.registry import Findings
 
 
 @click.group(name="data")
@@ -49,41 +50,43 @@ def list_datasets() -> None:
 @click.option("--decode", is_flag=True, help="Decode every image file too.")
 def check(name: str, spec: str | None, layout: str | None, decode: bool) -> None:
     """Check dataset NAME (or a folder): expected tree, counts, what is missing; exit code 2 on any problem."""
-    from dinobench.data.open import EMBEDDED, dataset_root, layout_of
-    from dinobench.data.registry import get_layout
+    from dinobench.data.check import check_layout
+    from dinobench.data.open import EMBEDDED, layout_of, locate
+    from dinobench.data.registry import folder_names, get_layout, split_opener
 
     if (spec or name) in EMBEDDED:
         _check_embedded(spec or name)
         return
+    dataset = folder_names().get(Path(name).name, name)
     chosen = layout or layout_of(name)
-    kind = get_layout(chosen)
-    click.echo(f"{name}: layout {chosen}\n{kind.EXPECTED_TREE}\n")
-    root = dataset_root(spec or name)
-    findings = kind.check(root)
+    click.echo(f"{name}: layout {chosen}\n{get_layout(chosen).EXPECTED_TREE}\n")
+    root, used = locate(spec or name, chosen)
+    if layout is not None:
+        used = layout
+    if used != chosen:
+        click.echo(f"what lies in {root} has layout {used}\n{get_layout(used).EXPECTED_TREE}\n")
+    findings = check_layout(used, root, dataset)
     for what, count in findings.counts.items():
         click.echo(f"{what:<24} {count}")
-    for line in _unlike_benchmark(name, findings.counts):
-        click.echo(line)
+    for line in (*findings.notes, *_unlike_benchmark(dataset, findings.counts)):
+        click.echo(f"note: {line}")
     problems = list(findings.problems)
     if decode:
-        readers = _readers(kind, root, findings)
+        readers = _readers(partial(split_opener(used, dataset), root), findings)
         broken = list(_decode_problems(readers))
         problems += broken
         click.echo(f"{'images decoded':<24} {len(readers) - len(broken)} of {len(readers)}")
     _conclude(root, problems)
 
 
-def _unlike_benchmark(name: str, counts: Mapping[str, int]) -> Iterator[str]:
-    """What else the published benchmark on that data set has; a part of it is no fault, but no benchmark either."""
+def _unlike_benchmark(dataset: str, counts: Mapping[str, int]) -> tuple[str, ...]:
+    """What sets the data apart from the benchmarks on that data set, as `eval` says it in a record."""
     from dinobench.cards import load_tasks
-    from dinobench.data.registry import folder_names
 
-    dataset = folder_names().get(Path(name).name, name)
-    expected = {split: images for card in load_tasks().values() if card.dataset == dataset
-                for split, images in card.images.items()}  # fmt: skip
-    for split, images in expected.items():
-        if counts.get(f"{split} images", images) != images:
-            yield f"note: the benchmark has {images} {split} images; figures on this part do not compare with its own"
+    images = {what.removesuffix(" images"): count for what, count in counts.items() if what.endswith(" images")}
+    classes = [count for what, count in counts.items() if what.endswith(" classes")]
+    cards = [card for card in load_tasks().values() if card.dataset == dataset]
+    return tuple(dict.fromkeys(line for card in cards for line in card.differences(images, classes)))
 
 
 def _check_embedded(name: str) -> None:
@@ -94,7 +97,7 @@ def _check_embedded(name: str) -> None:
         click.echo(f"{split + ' images':<24} {len(images)} in {len(images.classes)} classes")
 
 
-def _readers(kind: Layout, root: Path, findings: Findings) -> list[Callable[[], object]]:
+def _readers(open_split: Callable[[str], ImageSet], findings: Findings) -> list[Callable[[], object]]:
     """What decodes each image of a dataset: its files, or where images are not files, its splits."""
     from dinobench.data.decode import read_rgb
 
@@ -103,7 +106,7 @@ def _readers(kind: Layout, root: Path, findings: Findings) -> list[Callable[[], 
     readers: list[Callable[[], object]] = []
     for split in ("train", "val"):
         with contextlib.suppress(InputError):  # a split that does not open is among the findings already
-            images = kind.open(root, split)
+            images = open_split(split)
             readers += [partial(images.read, index) for index in range(len(images))]
     return readers
 

@@ -142,23 +142,20 @@ def _show_plan(plan: Plan, request: ModelRequest, cards: Mapping[str, ModelCard]
 
 
 def _show_data(job: Job) -> None:
-    """What a job's data hold and lack, found without opening an image."""
-    from dinobench.data.open import dataset_root, is_folder_spec, open_dataset
-    from dinobench.data.registry import get_layout
+    """What a job's data hold and lack, found without opening an image, as `dinobench data check` does."""
+    from dinobench.data.check import check_layout, check_splits
+    from dinobench.data.open import is_folder_spec, locate, open_dataset
     from dinobench.runtime.errors import InputError
 
     layout = job.card.layout
     if job.data == "mini" and layout != "imagefolder":
         return  # a twin, drawn when the task runs
-    if layout == "imagefolder" or not is_folder_spec(job.data):
-        for split in job.card.images:
-            try:
-                click.echo(f"  {split:<6} {len(open_dataset(job.data, split, layout))} images")
-            except InputError as error:
-                click.echo(f"  {split:<6} missing: {error}")
-        return
     try:
-        findings = get_layout(layout).check(dataset_root(job.data))
+        if is_folder_spec(job.data):
+            root, used = locate(job.data, layout)
+            findings = check_layout(used, root, job.card.dataset, tuple(job.card.images))
+        else:
+            findings = check_splits(lambda _, split: open_dataset(job.data, split), Path(), tuple(job.card.images))
     except InputError as error:
         click.echo(f"  missing: {error}")
         return
@@ -166,6 +163,8 @@ def _show_data(job: Job) -> None:
         click.echo(f"  {count} {what}")
     for problem in findings.problems[:3]:
         click.echo(f"  problem: {problem}")
+    for note in findings.notes:
+        click.echo(f"  note: {note}")
 
 
 def _show(record: RunRecord) -> None:

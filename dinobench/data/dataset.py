@@ -94,6 +94,7 @@ class ImageSet:
         names: identity of each image: its relative path.
         source: where the pixels come from.
         positions: (N,) index of each image in `source`; all of them by default.
+        notes: one line for each thing that was assumed or left out when the set was opened.
     """
 
     name: str
@@ -103,6 +104,7 @@ class ImageSet:
     names: tuple[str, ...]
     source: ImageSource
     positions: NDArray[np.int64] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that the parts fit and freeze them."""
@@ -144,6 +146,12 @@ class ImageSet:
         """(N, S, S, 3) uint8 where all images already lie in memory at one size, else None."""
         return self.source.arrays(self._positions)
 
+    def files(self) -> list[Path]:
+        """The image files; none where images are no files of their own."""
+        if not isinstance(self.source, FileSource):
+            return []
+        return [self.source.root / name for name in self.names]
+
     def subset(self, indices: Sequence[int] | NDArray[np.int64]) -> ImageSet:
         """The images of these indices, in this order; the classes stay."""
         chosen = np.asarray(indices, dtype=np.int64)
@@ -162,11 +170,16 @@ class ImageSet:
 
 
 def from_files(
-    name: str, root: Path, names: Sequence[str], labels: Sequence[int] | NDArray[np.int64], classes: Sequence[str]
+    name: str,
+    root: Path,
+    names: Sequence[str],
+    labels: Sequence[int] | NDArray[np.int64],
+    classes: Sequence[str],
+    notes: Sequence[str] = (),
 ) -> ImageSet:
     """An ImageSet of image files: `names` are paths relative to `root`."""
-    files = tuple(names)
-    return ImageSet(name, root, tuple(classes), np.asarray(labels, dtype=np.int64), files, FileSource(root, files))
+    files, numbers = tuple(names), np.asarray(labels, dtype=np.int64)
+    return ImageSet(name, root, tuple(classes), numbers, files, FileSource(root, files), notes=tuple(notes))
 
 
 def from_arrays(

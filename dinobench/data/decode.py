@@ -16,14 +16,19 @@ from PIL import Image, UnidentifiedImageError
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import read_bytes, require_regular
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp"})
+# Endings of every picture format that Pillow opens by itself; films, documents and tables (fli, pdf, eps, h5) are none.
+IMAGE_SUFFIXES = frozenset(
+    """.apng .avif .avifs .blp .bmp .bw .cur .dcx .dds .dib .ftc .ftu .gbr .gif .icb .icns .ico .im .j2c .j2k .jfif
+    .jp2 .jpc .jpe .jpeg .jpf .jpg .jpx .msp .pbm .pcd .pcx .pfm .pgm .png .pnm .ppm .psd .pxr .qoi .ras .rgb .rgba
+    .sgi .tga .tif .tiff .vda .vst .webp .xbm .xpm""".split()  # noqa: SIM905 (a list of sixty lines tells no more)
+)
 # A palette with transparency or odd EXIF is not the user's concern; set once, since filters are not safe in threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 _SIXTEEN_BIT = frozenset({"I", "I;16", "I;16L", "I;16B", "I;16N"})
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file of this name is taken for an image (the suffixes that torchvision's ImageFolder takes)."""
+    """Whether a file of this name is taken for an image (the endings of what Pillow opens, in any case)."""
     return Path(name).suffix.lower() in IMAGE_SUFFIXES
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from dinobench.data import digits, huggingface, mini
 from dinobench.data.dataset import ImageSet
-from dinobench.data.registry import dataset_layouts, folder_names, get_layout, is_labeled, layout_by_signs
+from dinobench.data.layouts import imagefolder
+from dinobench.data.registry import dataset_layouts, folder_names, is_labeled, layout_by_signs, split_opener
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import user_path
 from dinobench.runtime.suggest import unknown
@@ -16,7 +17,7 @@ EMBEDDED = {"mini": mini.open_mini, "digits": digits.open_digits}
 DATA_VARIABLE = "DINOBENCH_DATA"
 
 
-def open_dataset(spec: str, split: str, layout: str | None = None) -> ImageSet:
+def open_dataset(spec: str, split: str, layout: str | None = None, dataset: str = "") -> ImageSet:
     """Open a split of the data that `spec` names.
 
     Args:
@@ -24,6 +25,7 @@ def open_dataset(spec: str, split: str, layout: str | None = None) -> ImageSet:
         split: "train", "val" or "test", as the data have them.
         layout: how the folder is laid out; by default as its files or its name tell, else class folders. For
             "imagefolder" any layout of labeled images serves.
+        dataset: which data set is wanted, where several may lie in the folder.
 
     Raises:
         InputError: nothing is there, or what is there does not fit its layout.
@@ -32,12 +34,34 @@ def open_dataset(spec: str, split: str, layout: str | None = None) -> ImageSet:
         return EMBEDDED[spec](split)
     if not is_folder_spec(spec):
         return huggingface.open_hub(spec.removeprefix("hf:"), split)
+    root, layout = locate(spec, layout)
+    return split_opener(layout, dataset)(root, split)
+
+
+def open_training(spec: str) -> ImageSet:
+    """Every image to train on without labels: of class folders also those that lie beside or between classes.
+
+    Raises:
+        InputError: nothing is there, or no image in it.
+    """
+    if not is_folder_spec(spec):
+        return open_dataset(spec, "train")
+    root, layout = locate(spec, None)
+    return imagefolder.training(root) if layout == "imagefolder" else split_opener(layout)(root, "train")
+
+
+def locate(spec: str, layout: str | None) -> tuple[Path, str]:
+    """The folder that a Data SPEC names, and the layout in which it is read.
+
+    Args:
+        spec: a folder or a dataset's name.
+        layout: the one that is wanted, if any; a task on class folders takes labeled images in whatever way they lie.
+    """
     root = dataset_root(spec)
-    if layout in (None, "imagefolder"):
-        found = layout_of(str(root))
-        # a task on class folders takes labeled images in whatever way they lie
-        layout = found if layout is None or is_labeled(found) else layout
-    return get_layout(layout).open(root, split)
+    if layout not in (None, "imagefolder"):
+        return root, layout
+    found = layout_of(str(root))
+    return root, found if layout is None or is_labeled(found) else layout
 
 
 def is_folder_spec(spec: str) -> bool:
@@ -48,8 +72,11 @@ def is_folder_spec(spec: str) -> bool:
 def layout_of(spec: str) -> str:
     """Layout of the dataset or folder: the one whose files are there, else that of its name, else class folders."""
     folder = user_path(spec)
-    dataset = folder_names().get(folder.name, "")
-    return layout_by_signs(folder) or dataset_layouts().get(dataset, "imagefolder")
+    by_name = dataset_layouts().get(folder_names().get(folder.name, ""), "imagefolder")
+    found = layout_by_signs(folder)
+    if found == "tarshards" and imagefolder.has_class_folders(folder):
+        return "imagefolder"  # archives that were left beside what they held
+    return found or by_name
 
 
 def dataset_root(spec: str) -> Path:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -22,11 +23,13 @@ class Findings:
         counts: what was counted, e.g. {"train images": 1281167}.
         problems: one line each: what is missing or wrong, where. Empty when all is well.
         files: every image file that belongs to the set, for a decode test.
+        notes: one line each: what was assumed or left out, as `eval` says it too.
     """
 
     counts: Mapping[str, int]
     problems: tuple[str, ...] = ()
     files: tuple[Path, ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = ()
 
 
 class Layout(Protocol):
@@ -37,6 +40,10 @@ class Layout(Protocol):
         DATASETS: names of the datasets that come in this layout.
         SIGNS: optional, of labeled images only; file patterns that tell a folder of this layout by any name.
         FOLDERS: optional; other folder names that tell a dataset, such as those that torchvision downloads into.
+        SPLITS: optional; the splits that `data check` opens, train and val by default.
+        open_one: optional, as `open` with the name of the data set besides, where several may lie in one root.
+        check: optional, in place of opening every split; counts and verifies without decoding, and never raises for
+            what it finds.
     """
 
     EXPECTED_TREE: str
@@ -44,9 +51,6 @@ class Layout(Protocol):
 
     def open(self, root: Path, split: str) -> ImageSet:
         """The images of a split; InputError says what is missing."""
-
-    def check(self, root: Path) -> Findings:
-        """Count and verify without decoding; never raises for what it finds."""
 
 
 class Twin(Protocol):
@@ -69,6 +73,15 @@ def twin_names() -> tuple[str, ...]:
 def get_layout(name: str) -> Layout:
     """The layout of that name; InputError suggests the nearest."""
     return cast(Layout, _load("layout", name, layouts.__name__, layout_names()))
+
+
+def split_opener(layout: str, dataset: str = "") -> Callable[[Path, str], ImageSet]:
+    """The layout's `open`, told which data set is wanted where it has several and `dataset` is one of them."""
+    module = get_layout(layout)
+    open_one: Callable[..., ImageSet] | None = getattr(module, "open_one", None)
+    if open_one is None or dataset not in module.DATASETS:
+        return module.open
+    return partial(open_one, dataset=dataset)
 
 
 def get_twin(name: str) -> Twin:

@@ -36,6 +36,9 @@ class EvaluationContext(Generic[SettingsT]):
         precision: "fp32" or "bf16".
         compiled: whether a frozen network's batches of one shape go through torch.compile.
         seed: of every random choice.
+        dataset_name: the data set that the card names, where several may lie in one folder.
+        splits: what the data call "train" and "val", where the user says so.
+        notes: one line for each thing that was assumed or left out when the data were opened.
     """
 
     task: str
@@ -52,6 +55,9 @@ class EvaluationContext(Generic[SettingsT]):
     seed: int = 0
     clock: Clock = field(default_factory=Clock)
     manifests: dict[str, Manifest] = field(default_factory=dict)
+    dataset_name: str = ""
+    splits: Mapping[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def dataset(self, split: str) -> ImageSet:
         """Open a split of the data and note its manifest for the record.
@@ -59,7 +65,8 @@ class EvaluationContext(Generic[SettingsT]):
         Raises:
             InputError: no such data, or the images to test on are those to train on.
         """
-        images = open_dataset(self.data, split, self.layout)
+        images = open_dataset(self.data, self.splits.get(split) or split, self.layout, self.dataset_name)
+        self.notes += [note for note in images.notes if note not in self.notes]
         manifest = manifest_of(images)
         self._refuse_training_images(split, manifest)
         self.manifests[split] = manifest

@@ -33,7 +33,9 @@ def make_record(
     from dinobench.runtime.stamp import environment, now
 
     scores = scores or Scores({})
-    because = (*_reasons(plan, job, scores), *_other_classes(job, context), *filter(None, [model.unverified]))
+    classes = [manifest.classes for manifest in context.manifests.values()]
+    unlike = job.card.differences(scores.images, classes)
+    because = (*_reasons(plan, job, scores), *unlike, *filter(None, [model.unverified]))
     protocol = ProtocolRef(job.protocol.name, job.protocol.version, job.protocol.hash)
     return RunRecord(
         task=job.card.name,
@@ -51,7 +53,7 @@ def make_record(
         images=scores.images,
         seconds=dict(context.clock.seconds),
         peak_memory_bytes=peak_memory_bytes(),
-        warnings=tuple(scores.warnings),
+        warnings=(*context.notes, *scores.warnings),
         files=tuple(os.path.relpath(file, context.output.parents[1]) for file in scores.files),
         comparable=not (because or error),
         because=because,
@@ -71,21 +73,9 @@ def _reasons(plan: Plan, job: Job, scores: Scores) -> tuple[str, ...]:
         for key, value in differing(plan.model_settings, ModelSettings()).items()
         if about_model[key].about.departs
     ]
-    for split, expected in job.card.images.items():
-        counted = scores.images.get(split)
-        if counted is not None and counted != expected:
-            reasons.append(f"{counted} {split} images where the benchmark has {expected}")
     if job.run.precision != "fp32":
         reasons.append(f"computed in {job.run.precision}")
     return tuple(reasons + scores.not_comparable)
-
-
-def _other_classes(job: Job, context: EvaluationContext[Any]) -> list[str]:
-    """A reason where the data tell apart another number of kinds than the benchmark: they are other data."""
-    found = {manifest.classes for manifest in context.manifests.values()} - {0, job.card.classes}
-    if not job.card.classes or not found:
-        return []
-    return [f"{max(found)} classes where the benchmark has {job.card.classes}"]
 
 
 def _main_metric(job: Job, scores: Scores) -> str:

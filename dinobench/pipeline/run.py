@@ -115,6 +115,8 @@ def _context(job: Job, model: LoadedBackbone, output: Path, device: torch.device
         precision=run.precision,
         compiled=run.compile,
         seed=run.seed,
+        dataset_name=job.card.dataset,
+        splits={"train": run.train_split, "val": run.val_split},
     )
 
 

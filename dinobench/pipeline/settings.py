@@ -22,3 +22,5 @@ class RunSettings:
     precision: Literal["fp32", "bf16", "fp16"] = setting("fp32", "numbers that the network computes in; fp16 trains")
     compile: bool = setting(False, "pass a frozen network's batches through torch.compile", moves_figure=False)
     seed: Seed = setting(0, "of every random choice", departs=False)
+    train_split: str = setting("", "what the data call their training images; by default train and its like")
+    val_split: str = setting("", "what the data call the images to test on; by default val and its like")

@@ -11,8 +11,9 @@ import torch
 
 from dinobench.data.dataset import ImageSet
 from dinobench.data.manifest import Manifest, manifest_of
-from dinobench.data.open import open_dataset
+from dinobench.data.open import open_dataset, open_training
 from dinobench.data.stream import ImageStream, open_stream
+from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import rank, world_size
 from dinobench.training.batches import DecodedImages, Plan, Request, ViewBatches, multi_crop
@@ -55,7 +56,9 @@ def open_source(recipe: Recipe, spec: str, device: torch.device) -> Source:
     """
     if recipe.streaming:
         return _streamed_source(recipe, spec)
-    images = open_dataset(spec, "train")
+    images = open_training(spec)
+    for note in images.notes:
+        notice(note)
     plan = _plan(recipe, len(images))
     manifest = manifest_of(images)
     data = {"spec": spec, "images": len(images), "manifest": manifest.sha256}
@@ -122,6 +125,6 @@ def _probe(recipe: Recipe, images: ImageSet, manifest: Manifest, spec: str, devi
         queries = open_dataset(spec, "val")
     except InputError:
         return None  # training needs no labels and no second split
-    if not queries.labeled or manifest_of(queries) == manifest:  # equal: one split under both names
+    if not queries.labeled or not set(queries.names).isdisjoint(images.names):  # trained on what would be asked
         return None
     return Probe(images, queries, recipe, device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dinobench.data.check import check_layout
 from dinobench.data.registry import dataset_layouts, get_layout, get_twin, layout_names, twin_names
 from dinobench.runtime.errors import InputError
 
@@ -13,7 +14,7 @@ def test_every_layout_keeps_the_contract(name: str, tmp_path) -> None:  # type: 
     layout = get_layout(name)
     assert layout.DATASETS
     assert "ROOT" in layout.EXPECTED_TREE
-    findings = layout.check(tmp_path)
+    findings = check_layout(name, tmp_path)
     assert findings.problems, "an empty folder has problems"
     with pytest.raises(InputError) as caught:
         layout.open(tmp_path / "absent", "val")

@@ -103,4 +103,4 @@ def test_a_part_of_a_benchmark_is_said_to_be_one(tmp_path: Path) -> None:
     assert _run("make", "cars", "--output", str(tmp_path / "cars")).exit_code == 0
     checked = _run("check", "cars", "--data", str(tmp_path / "cars"))
     assert checked.exit_code == 0
-    assert "note: the benchmark has 8144 train images" in checked.output
+    assert "train images where the benchmark has 8144" in checked.output

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dinobench.data.dataset import ImageSet
 from dinobench.data.matfile import mat_variables
-from dinobench.data.registry import Findings
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.files import read_bytes, read_json
+from dinobench.runtime.files import read_bytes, read_json, read_text
 from dinobench.runtime.names import inside
+from dinobench.runtime.text import first_few
 
 
 def read_mat(path: Path) -> dict[str, Any]:
@@ -75,6 +74,11 @@ def require(path: Path) -> Path:
     return path
 
 
+def read_lines(path: Path) -> list[str]:
+    """The lines of a list, without byte order mark, blanks around them and empty lines; InputError as `read_text`."""
+    return [line.strip() for line in read_text(require(path)).split("\n") if line.strip()]
+
+
 def missing_files(root: Path, names: Iterable[str]) -> list[str]:
     """Those of `names` (relative to `root`) that do not exist; InputError where one does not lie below `root`.
 
@@ -96,8 +100,10 @@ def refuse_missing(root: Path, names: Sequence[str], listed_in: Path) -> None:
         raise InputError(f"{listed_in} lists no image: an empty split; fetch the file again")
     missing = missing_files(root, names)
     if missing:
-        some = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
-        raise InputError(f"{len(missing)} of {len(names)} images listed in {listed_in} are missing: {some}")
+        raise InputError(
+            f"{len(missing)} of {len(names)} images listed in {listed_in} are missing: {first_few(missing)}; "
+            "unpack the archive of images again"
+        )
 
 
 def refuse_out_of_range(labels: NDArray[np.int64], classes: int, names: Sequence[str], listed_in: Path) -> None:
@@ -108,20 +114,3 @@ def refuse_out_of_range(labels: NDArray[np.int64], classes: int, names: Sequence
             f"{listed_in} gives {len(bad)} labels outside its {classes} classes, first {labels[bad[0]]} "
             f"(counted from 0) for {names[bad[0]]}; fix or fetch the annotations again"
         )
-
-
-def check_splits(open_split: Callable[[Path, str], ImageSet], root: Path, splits: Sequence[str]) -> Findings:
-    """Counts of each split, and what keeps a split from opening."""
-    counts: dict[str, int] = {}
-    problems: list[str] = []
-    files: list[Path] = []
-    for split in splits:
-        try:
-            images = open_split(root, split)
-        except InputError as error:
-            problems.append(str(error))
-            continue
-        counts[f"{split} images"] = len(images)
-        counts[f"{split} classes"] = len(images.classes)
-        files += [images.root / name for name in images.names] if images.root else []
-    return Findings(counts, tuple(problems), tuple(files))

@@ -34,13 +34,18 @@ def read_parquet(shards: Sequence[Path]) -> tuple[list[str], NDArray[np.uint8], 
     return list(names), np.stack(images), np.array(labels, dtype=np.int64), _classes(tables[0], shards[0])
 
 
-def _read(shard: Path) -> Any:
+def column_names(shard: Path) -> list[str]:
+    """Names of the columns, from the file's footer; InputError as `read_parquet`."""
+    return list(_read(shard, "read_schema").names)
+
+
+def _read(shard: Path, function: str = "read_table") -> Any:
     try:
         import pyarrow.parquet
     except ImportError as error:
         raise InputError("parquet files need pyarrow: pip install 'dinobench[hf]'") from error
     try:
-        return pyarrow.parquet.read_table(shard)
+        return getattr(pyarrow.parquet, function)(shard)
     except Exception as error:  # pyarrow's exceptions share no useful base
         raise InputError(f"cannot read {shard} as parquet ({error}); fetch it again") from error
 

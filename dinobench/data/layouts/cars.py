@@ -11,7 +11,6 @@ from PIL import Image
 
 from dinobench.data.dataset import FileSource, ImageSet, from_files
 from dinobench.data.layouts._files import (
-    check_splits,
     read_mat,
     refuse_missing,
     refuse_out_of_range,
@@ -19,7 +18,6 @@ from dinobench.data.layouts._files import (
     variable,
     whole_numbers,
 )
-from dinobench.data.registry import Findings
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
 
@@ -89,11 +87,6 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
         return images
     boxes = np.stack([whole_numbers(annotations[edge], f"{edge} of {listing}") for edge in _BOX], axis=1)
     return replace(images, source=BoxSource(root, images.names, boxes))
-
-
-def check(root: Path) -> Findings:
-    """Images of each split, and what is missing."""
-    return check_splits(open, root, ("train", "val"))
 
 
 def _annotations(path: Path) -> NDArray[np.void]:

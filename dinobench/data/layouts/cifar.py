@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from dinobench.data.dataset import ImageSet, from_arrays
 from dinobench.data.layouts import imagefolder
-from dinobench.data.layouts._files import check_splits, refuse_out_of_range, require, texts, whole_numbers
-from dinobench.data.layouts._parquet import read_parquet
-from dinobench.data.registry import Findings
+from dinobench.data.layouts._files import refuse_out_of_range, require, texts, whole_numbers
+from dinobench.data.layouts._parquet import column_names, read_parquet
+from dinobench.data.layouts._places import contents, split_base, split_folder
+from dinobench.data.layouts._walk import subfolders
 from dinobench.data.unpickle import read_pickle
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
@@ -34,6 +35,7 @@ _SIDE = 32
 class _Batches(NamedTuple):
     """Where one of the two sets keeps its parts."""
 
+    title: str
     folder: str
     files: dict[str, tuple[str, ...]]
     meta: str
@@ -42,6 +44,7 @@ class _Batches(NamedTuple):
 
 
 _TEN = _Batches(
+    "CIFAR-10",
     "cifar-10-batches-py",
     {"train": tuple(f"data_batch_{number}" for number in range(1, 6)), "val": ("test_batch",)},
     "batches.meta",
@@ -49,40 +52,71 @@ _TEN = _Batches(
     "labels",
 )
 _HUNDRED = _Batches(
+    "CIFAR-100",
     "cifar-100-python",
     {"train": ("train",), "val": ("test",)},
     "meta",
     "fine_label_names",
     "fine_labels",
 )
+_SETS = {"cifar10": _TEN, "cifar100": _HUNDRED}
 
 
 def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common verb)
-    """The images of "train" or "val" (the official test set).
+    """The images of "train" or "val" (the official test set) of the one set that lies under the root.
 
     Raises:
-        InputError: nothing recognized under the root, a damaged file, or a label out of range.
+        InputError: nothing recognized under the root, both sets, a damaged file, or a label out of range.
     """
+    held = [name for name, kind in _SETS.items() if _is_there(root, kind)]
+    if len(held) > 1:
+        raise InputError(f"{root} holds CIFAR-10 and CIFAR-100; give the folder of one of them")
+    return open_one(root, split, held[0] if held else "")
+
+
+def open_one(root: Path, split: str, dataset: str) -> ImageSet:
+    """The same of "cifar10" or "cifar100", where both may lie under the root; InputError where only the other does."""
     if split not in ("train", "val", "test"):
         raise unknown("split of CIFAR", split, ("train", "val"))
     part = "train" if split == "train" else "val"
-    for kind in (_TEN, _HUNDRED):
-        for folder in (root / kind.folder, root):
-            if (folder / kind.meta).is_file():
-                return _from_batches(folder, kind, part)
-    shards = sorted(root.rglob("train-*.parquet" if part == "train" else "test-*.parquet"))
-    if shards:
+    kind = _SETS.get(dataset, _TEN)
+    if folder := _batch_folder(root, kind):
+        return _from_batches(folder, kind, part)
+    if shards := _shards(root, kind, part):
         return _from_parquet(shards, part)
-    if (root / part).is_dir():
+    _refuse_other(root, kind)
+    if split_folder(split_base(root), part):
         return imagefolder.open(root, part)
     raise InputError(
-        f"no CIFAR under {root}: no python batches, no parquet files, no class folders; see `dinobench data check`"
+        f"no CIFAR under {root}: no python batches, no parquet files, no class folders; it holds {contents(root)}; "
+        f"`dinobench data check {dataset or 'cifar10'}` prints the expected tree"
     )
 
 
-def check(root: Path) -> Findings:
-    """Images of each split, and what is missing."""
-    return check_splits(open, root, ("train", "val"))
+def _batch_folder(root: Path, kind: _Batches) -> Path | None:
+    """The folder of the python batches: the root, the folder that the archive unpacks to, or that one level below."""
+    below = [root / name / kind.folder for name in subfolders(root)]
+    folders = (root / kind.folder, root, *below)
+    return next((folder for folder in folders if (folder / kind.meta).is_file()), None)
+
+
+def _shards(root: Path, kind: _Batches, part: str) -> list[Path]:
+    """The parquet files of a split of that set: the one with fine labels is CIFAR-100."""
+    found = sorted(root.rglob("train-*.parquet" if part == "train" else "test-*.parquet"))
+    return [path for path in found if ("fine_label" in column_names(path)) == (kind is _HUNDRED)]
+
+
+def _is_there(root: Path, kind: _Batches) -> bool:
+    return bool(_batch_folder(root, kind) or _shards(root, kind, "train") or _shards(root, kind, "val"))
+
+
+def _refuse_other(root: Path, kind: _Batches) -> None:
+    other = _TEN if kind is _HUNDRED else _HUNDRED
+    if _is_there(root, other):
+        raise InputError(
+            f"{root} holds {other.title}, but {kind.title} is wanted; unpack {kind.folder} there "
+            "(https://www.cs.toronto.edu/~kriz/cifar.html)"
+        )
 
 
 def _from_batches(folder: Path, kind: _Batches, split: str) -> ImageSet:

@@ -8,14 +8,13 @@ import numpy as np
 
 from dinobench.data.dataset import ImageSet, from_files
 from dinobench.data.layouts._files import (
-    check_splits,
     read_mat,
     refuse_missing,
     refuse_out_of_range,
     variable,
     whole_numbers,
 )
-from dinobench.data.registry import Findings
+from dinobench.data.layouts._places import folder_with
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
 
@@ -48,6 +47,7 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
     """
     if split not in _PARTS:
         raise unknown("split of flowers", split, _PARTS)
+    root = folder_with(root, SIGNS)
     ids = _ids(root / "setid.mat", _PARTS[split])
     labels = _labels(root / "imagelabels.mat", ids)
     names = [f"jpg/image_{number:05d}.jpg" for number in ids]
@@ -55,11 +55,6 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
     refuse_out_of_range(labels, CLASSES, names, root / "imagelabels.mat")
     classes = [f"{number:03d}" for number in range(1, CLASSES + 1)]
     return from_files(f"flowers/{split}", root, names, labels, classes)
-
-
-def check(root: Path) -> Findings:
-    """Images of each split, and what is missing."""
-    return check_splits(open, root, ("train", "val"))
 
 
 def _ids(path: Path, parts: tuple[str, ...]) -> np.ndarray:

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
-from dinobench.data.channels import ARRAY_SUFFIX
+import numpy as np
+
 from dinobench.data.dataset import ImageSet, UNLabeled, from_files
 from dinobench.data.decode import is_image_name
-from dinobench.data.layouts._splits import opened_splits
-from dinobench.data.registry import Findings
+from dinobench.data.layouts._class_folders import LabeledFiles, class_names, labeled_files
+from dinobench.data.layouts._places import archives_in, contents, has_splits, split_base, split_folder
+from dinobench.data.layouts._walk import Walk, subfolders
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.text import first_few
 
-DATASETS = ("imagenet", "imagenette", "imagenet100", "places205")
+DATASETS = ("imagenet", "imagenette", "imagenet100", "tiny-imagenet")
+FOLDERS = {"tiny-imagenet-200": "tiny-imagenet"}
 EXPECTED_TREE = """ROOT/
   train/<class>/*.jpg    one folder per class, any depth below it
-  val/<class>/*.jpg      the same classes
+  val/<class>/*.jpg      the same classes or some of them; also valid/, validation/ or test/
+Flat val/ images are taken where their labels lie beside: ImageNet's LOC_val_solution.csv (Kaggle's archive, whose
+ILSVRC/Data/CLS-LOC is found) or ILSVRC2012_devkit_t12/, Tiny-ImageNet's val_annotations.txt, metadata.csv or .jsonl.
+Class folders in ROOT itself, without splits: a fifth of each class is drawn for val with seed 0.
 Where a class has no image files, .npy arrays (height, width, channels) of 8 or 16 bits are taken.
 ImageNet: https://image-net.org/download (accept the terms; move the validation images into class folders).
 Training alone also takes any folder of images, without classes, searched at any depth."""
+
+_HELD_OUT = 5  # one image in so many, where a folder has no val
 
 
 def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common verb)
@@ -28,80 +36,197 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
     Without class folders, split "train" gives every image below ROOT/train or ROOT, unlabeled.
 
     Raises:
-        InputError: a missing or empty folder, an empty class, or classes that differ between train and val.
+        InputError: a missing or empty folder, an empty class, or classes in val that train lacks.
     """
+    base = _base(root)
+    folder = split_folder(base, split)
+    if folder is None:
+        return _without_split(root, base, split)
+    found = labeled_files(base, folder, _list_places(root, base))
+    if found is None:
+        if split != "train" or split_folder(base, "val") is not None:
+            raise _flat(root, base, folder)
+        return _unlabeled(root, base, folder)
+    classes = _common_classes(root, base, folder, found)
+    notes = [*_place_notes(root, base, folder, split), *_fewer(folder, found, classes), *found.notes]
+    return _image_set(root, base, split, found, classes, notes)
+
+
+def training(root: Path) -> ImageSet:
+    """Every image of the training folder, or of ROOT where there is none: labeled only if all are in class folders.
+
+    Raises:
+        InputError: there is no such folder, or no image in it.
+    """
+    base = _base(root)
+    folder = split_folder(base, "train")
+    place = folder or "."
+    walk = Walk(base, place)
+    names = walk.images(place)
+    kept = [name for name, keep in zip(names, walk.once(names), strict=True) if keep]
+    if folder is not None:
+        labeled = _labeled_training(root)
+        if labeled is not None and len(labeled) == len(kept):
+            return labeled
+    if not kept:
+        raise _bad(root, f"there are no images in it; it holds {contents(base / place)}")
+    notes = [f"training on all {len(kept)} images below {base / place}, in any folder", *walk.notes()]
+    return from_files(root.resolve().name, base, kept, [UNLabeled] * len(kept), (), notes)
+
+
+def has_class_folders(root: Path) -> bool:
+    """Whether the training folder holds folders of images."""
+    try:
+        base = split_base(root)
+    except InputError:
+        return False
+    folder = split_folder(base, "train") or split_folder(base, "val")
+    return folder is not None and any(
+        Walk(base, folder).images(f"{folder}/{name}") for name in subfolders(base / folder)
+    )
+
+
+def _labeled_training(root: Path) -> ImageSet | None:
+    try:
+        images = open(root, "train")
+    except InputError:
+        return None  # training needs no labels: what is wrong with classes does not matter
+    return images if images.labeled else None
+
+
+def _base(root: Path) -> Path:
     if not root.is_dir():
         raise _bad(root, "there is no such folder")
-    if not (root / split).is_dir():
-        return _unlabeled(root, split)
-    classes = _classes(root, split)
-    if not classes:
-        return _unlabeled(root / split, split)
-    _compare_classes(root, split, classes)
-    names, labels = [], []
-    for label, folder in enumerate(classes):
-        found = _images_below(root, f"{split}/{folder}")
-        if not found:
-            raise _bad(root, f"class folder {split}/{folder} holds no images")
-        names += found
-        labels += [label] * len(found)
-    return from_files(f"{root.resolve().name}/{split}", root, names, labels, classes)
+    return split_base(root)
 
 
-def check(root: Path) -> Findings:
-    """Images and classes of each split; the problems that would keep it from opening."""
-    found, problems = opened_splits(root, open)
-    counts: dict[str, int] = {}
-    files: list[Path] = []
-    for split, images in found.items():
-        counts[f"{split} images"], counts[f"{split} classes"] = len(images), len(images.classes)
-        files += [root / name for name in images.names]
-    return Findings(counts, tuple(problems), tuple(files))
+def _list_places(root: Path, base: Path) -> list[Path]:
+    """Folders in which ImageNet's lists may lie: from the splits' folder up to the root."""
+    return [base, *(place for place in base.parents if place == root or root in place.parents)]
 
 
-def _unlabeled(root: Path, split: str) -> ImageSet:
-    if split != "train" or (root / "val").is_dir():
-        raise _bad(root, f"there are no class folders in {split}/")
-    names = _images_below(root, ".")
-    if not names:
-        raise _bad(root, "it holds no images")
-    return from_files(root.resolve().name, root, names, [UNLabeled] * len(names), ())
+def _image_set(
+    root: Path, base: Path, split: str, found: LabeledFiles, classes: Sequence[str], notes: Sequence[str]
+) -> ImageSet:
+    index = {name: number for number, name in enumerate(classes)}
+    labels = [index[kind] for kind in found.kinds]
+    return from_files(f"{root.resolve().name}/{split}", base, found.names, labels, classes, notes)
 
 
-def _classes(root: Path, split: str) -> tuple[str, ...]:
-    try:
-        return tuple(sorted(entry.name for entry in os.scandir(root / split) if entry.is_dir()))
-    except OSError as error:
-        raise _bad(root, f"{split}/ cannot be read ({error.strerror})") from error
+def _common_classes(root: Path, base: Path, folder: str, found: LabeledFiles) -> tuple[str, ...]:
+    """Classes of training, which both splits are labeled by; of the split itself where there is no training.
+
+    Raises:
+        InputError: validation has a class that training lacks.
+    """
+    places = _list_places(root, base)
+    names = {split: split_folder(base, split) for split in ("train", "val")}
+    own = class_names(base, folder, places)
+    train = class_names(base, names["train"], places) if names["train"] else ()
+    if not train:
+        return own
+    tested = names["val"] if folder == names["train"] else folder
+    others = class_names(base, tested, places) if tested else ()
+    refuse_unknown_classes(root, train, others, names["train"] or "train", tested or "val")
+    return train
 
 
-def _compare_classes(root: Path, split: str, classes: tuple[str, ...]) -> None:
-    other = "val" if split == "train" else "train"
-    if not (root / other).is_dir():
+def refuse_unknown_classes(
+    where: Path | str, train: Sequence[str], val: Sequence[str], train_name: str = "train", val_name: str = "val"
+) -> None:
+    """InputError where validation has classes that training lacks; fewer are fine.
+
+    Args:
+        where: the data, for the message.
+        train: classes of training.
+        val: classes of validation.
+        train_name: what the training split is called.
+        val_name: what the validation split is called.
+    """
+    if not set(val) - set(train):
         return
-    mine, theirs = set(classes), set(_classes(root, other))
-    differences = [
-        f"only in {where}/: {', '.join(sorted(names)[:5])}{' ...' if len(names) > 5 else ''}"
-        for where, names in ((split, mine - theirs), (other, theirs - mine))
-        if names
-    ]
-    if differences:
-        raise InputError(
-            f"classes of {root} differ between {split} and {other} ({'; '.join(differences)}); make them equal"
-        )
+    sides = ((train_name, set(train) - set(val)), (val_name, set(val) - set(train)))
+    differences = [f"only in {side}/: {first_few(sorted(names), 5)}" for side, names in sides if names]
+    raise InputError(
+        f"classes of {where} differ between {train_name} and {val_name} ({'; '.join(differences)}); make them equal"
+    )
 
 
-def _images_below(root: Path, folder: str) -> list[str]:
-    """Images or, where there are none, .npy arrays, as paths relative to `root`."""
-    names = list(_files_below(root, folder))
-    return [name for name in names if is_image_name(name)] or [name for name in names if name.endswith(ARRAY_SUFFIX)]
+def _fewer(folder: str, found: LabeledFiles, classes: Sequence[str]) -> list[str]:
+    present = len(set(found.kinds))
+    return [f"{folder} has images of {present} of the {len(classes)} classes"] if present < len(classes) else []
 
 
-def _files_below(root: Path, folder: str) -> Iterator[str]:
-    """In torchvision's order: folders sorted, then files sorted."""
-    for place, _, files in sorted(os.walk(root / folder, followlinks=True)):
-        relative = Path(place).relative_to(root)
-        yield from ((relative / name).as_posix() for name in sorted(files))
+def _place_notes(root: Path, base: Path, folder: str, split: str) -> list[str]:
+    notes = [f"the splits lie in {base.relative_to(root)}/"] if base != root else []
+    if folder.lower() != split:
+        notes.append(f"{split} is the folder {folder}/")
+    archives = archives_in(root)
+    return notes + ([f"archives in {root} are not read: {first_few(archives)}"] if archives else [])
+
+
+def _without_split(root: Path, base: Path, split: str) -> ImageSet:
+    """Class folders without splits, divided here; else for training every image, unlabeled."""
+    own = {split_folder(base, "train"), split_folder(base, "val")} - {None}
+    if has_splits(root.parent) and split_folder(root.parent, "train") == root.name:
+        raise _bad(root, f"it is the training part of a data set; give {root.parent}")
+    if not own and _is_classes(root):
+        return _drawn_split(root, split)
+    if split == "train" and not own:
+        return _unlabeled(root, base, ".")
+    raise _bad(root, f"there are no class folders in {split}/; it holds {contents(base)}")
+
+
+def _is_classes(root: Path) -> bool:
+    """Whether all images lie in two or more folders of the root."""
+    folders = subfolders(root)
+    beside = any(is_image_name(path.name) for path in root.iterdir() if path.is_file())
+    return len(folders) > 1 and not beside and all(Walk(root, name).images(name) for name in folders)
+
+
+def _drawn_split(root: Path, split: str) -> ImageSet:
+    """One image in five of each class, drawn with seed 0, for "val"; the others for "train"."""
+    if split not in ("train", "val"):
+        raise _bad(root, f"there is no folder {split}/; it holds {contents(root)}")
+    found = labeled_files(root, ".", ())
+    assert found is not None  # `_is_classes` has seen the folders
+    rng = np.random.default_rng(0)
+    held: set[int] = set()
+    kinds = np.array(found.kinds)
+    for kind in sorted(set(found.kinds)):
+        rows = rng.permutation(np.flatnonzero(kinds == kind))
+        held |= set(rows[: max(len(rows) // _HELD_OUT, int(len(rows) > 1))].tolist())
+    chosen = [row for row in range(len(kinds)) if (row in held) == (split == "val")]
+    part = LabeledFiles(tuple(found.names[row] for row in chosen), tuple(kinds[chosen].tolist()), ())
+    note = (
+        f"{root} has no train/ and val/: {len(held)} of {len(kinds)} images, a fifth of each class, are drawn for val "
+        "with seed 0"
+    )
+    return _image_set(root, root, split, part, class_names(root, ".", ()), [note, *found.notes])
+
+
+def _unlabeled(root: Path, base: Path, folder: str) -> ImageSet:
+    walk = Walk(base, folder)
+    names = walk.images(folder)
+    kept = [name for name, keep in zip(names, walk.once(names), strict=True) if keep]
+    if not kept:
+        raise _bad(root, f"there are no images in it; it holds {contents(base / folder)}")
+    return from_files(root.resolve().name, base, kept, [UNLabeled] * len(kept), (), walk.notes())
+
+
+def _flat(root: Path, base: Path, folder: str) -> InputError:
+    """The line for a split without class folders: what it holds and what to do."""
+    place = base / folder
+    images = sum(is_image_name(path.name) for path in place.iterdir())
+    archives = archives_in(place)
+    if images:
+        remedy = f"move each into {place}/<class>/"
+        if any(path.name.startswith("ILSVRC2012_val_") for path in place.iterdir()):
+            remedy += f", or put LOC_val_solution.csv or ILSVRC2012_devkit_t12/ into {root}"
+        return _bad(root, f"there are no class folders in {folder}/ but {images} images; {remedy}")
+    if archives:
+        return _bad(root, f"there are no class folders in {folder}/ but archives ({first_few(archives)}); unpack each")
+    return _bad(root, f"there are no class folders in {folder}/; it holds {contents(place)}")
 
 
 def _bad(root: Path, problem: str) -> InputError:

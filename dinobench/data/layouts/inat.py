@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from dinobench.data.dataset import ImageSet, from_files
-from dinobench.data.layouts._files import check_splits, read_object, refuse_missing
-from dinobench.data.registry import Findings
+from dinobench.data.layouts._files import read_object, refuse_missing
+from dinobench.data.layouts._places import contents, folder_with
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
 
 DATASETS = ("inat18", "inat19")
 SIGNS = ("train20[0-9][0-9].json",)
-EXPECTED_TREE = """ROOT/                        (one folder per year)
+EXPECTED_TREE = """ROOT/                        (both years may share one)
   trainYEAR.json valYEAR.json
   train_valYEAR/<supercategory>/<category>/*.jpg
 YEAR is 2018 for inat18 and 2019 for inat19.
@@ -26,22 +25,26 @@ ml-inat-competition-datasets has them."""
 
 
 def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common verb)
-    """The images of "train" or "val", in the order of the json; the label is the rank of the category id.
+    """The images of the one year that lies under the root; see `open_one`."""
+    return open_one(root, split, "")
+
+
+def open_one(root: Path, split: str, dataset: str) -> ImageSet:
+    """The images of "train" or "val" of "inat18" or "inat19", in the order of the json.
+
+    The label is the rank of the category id.
 
     Raises:
         InputError: no or several json lists, an unknown category or image id, or missing images.
     """
     if split not in ("train", "val"):
         raise unknown("split of iNaturalist", split, ("train", "val"))
-    listing = _listing(root, split)
+    year = f"20{dataset[-2:]}" if dataset else r"\d{4}"
+    base = folder_with(root, [f"{split}{year if dataset else '20[0-9][0-9]'}.json"])
+    listing = _listing(base, split, year)
     names, labels, classes = read_listing(listing)
-    refuse_missing(root, names, listing)
-    return from_files(f"inat{listing.stem[-2:]}/{split}", root, names, labels, classes)
-
-
-def check(root: Path) -> Findings:
-    """Images of each split, and what is missing."""
-    return check_splits(open, root, ("train", "val"))
+    refuse_missing(base, names, listing)
+    return from_files(f"inat{listing.stem[-2:]}/{split}", base, names, labels, classes)
 
 
 def read_listing(path: Path) -> tuple[list[str], np.ndarray, list[str]]:
@@ -71,9 +74,11 @@ def _label(path: Path, name: str, category: int | None, rank: dict[int, int]) ->
     return rank[category]
 
 
-def _listing(root: Path, split: str) -> Path:
-    found = [path for path in sorted(root.glob(f"{split}*.json")) if re.fullmatch(rf"{split}\d{{4}}", path.stem)]
+def _listing(root: Path, split: str, year: str) -> Path:
+    lists = [path for path in sorted(root.glob(f"{split}*.json")) if re.fullmatch(rf"{split}\d{{4}}", path.stem)]
+    found = [path for path in lists if re.fullmatch(f"{split}{year}", path.stem)]
     if len(found) != 1:
-        held: Any = ", ".join(path.name for path in found) or f"no {split}YEAR.json"
-        raise InputError(f"{root} must hold one list such as {split}2019.json but holds {held}; one folder per year")
+        held = ", ".join(path.name for path in lists) or f"no {split}YEAR.json ({contents(root)})"
+        wanted = f"{split}{year}.json" if year.isdecimal() else f"one list such as {split}2019.json"
+        raise InputError(f"{root} must hold {wanted} but holds {held}; name the year's data set or give its folder")
     return found[0]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path, PurePosixPath
 
@@ -12,18 +13,27 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dinobench.data.check import check_splits
 from dinobench.data.dataset import ImageSet, UNLabeled
 from dinobench.data.decode import decode_rgb, is_image_name
-from dinobench.data.layouts._splits import opened_splits
+from dinobench.data.layouts._listed import LABEL_COLUMNS
+from dinobench.data.layouts._places import archives_in
+from dinobench.data.layouts.imagefolder import refuse_unknown_classes
 from dinobench.data.registry import Findings
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.text import first_few
 
 DATASETS = ("tarshards",)
 SIGNS = ("*.tar", "train/*.tar", "val/*.tar")
 EXPECTED_TREE = """ROOT/
   train/*.tar, val/*.tar     or train*.tar and val*.tar beside each other; uncompressed
-In a shard KEY.jpg stands beside KEY.cls (its class as text) or KEY.json (with "label"), or lies in a folder named after
-its class; without either the images are unlabeled."""
+In a shard KEY.jpg stands beside KEY.cls (its class as text), KEY.json (with "label") or KEY.txt (up to three words), or
+lies in a folder named after its class; without either the images are unlabeled."""
+
+
+_LABEL_ENDINGS = (".cls", ".json", ".txt")
+_LABEL_WORDS = 3  # a longer text is a caption
+_IMAGENET_CLASS = re.compile(r"n\d{8}")
 
 
 @dataclass(frozen=True)
@@ -73,26 +83,30 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
     if not members:
         raise InputError(f"no images in the {split} shards of {root}; see `dinobench data check tarshards`")
     names = tuple(f"{member.shard}/{member.name}" for member in members)
-    classes = _classes(root)
+    _refuse_class_archives(root, members)
+    classes = _classes(root, split)
     labels = _labels(root, members, classes)
-    return ImageSet(f"{root.resolve().name}/{split}", root, classes, labels, names, ShardSource(root, members))
+    present = len({member.label for member in members} - {None})
+    notes = (f"{split} has images of {present} of the {len(classes)} classes",) if present < len(classes) else ()
+    return ImageSet(
+        f"{root.resolve().name}/{split}", root, classes, labels, names, ShardSource(root, members), notes=notes
+    )
 
 
 def check(root: Path) -> Findings:
     """Shards, images and classes of each split; what cannot be read."""
-    found, problems = opened_splits(root, open)
-    counts: dict[str, int] = {}
-    for split, images in found.items():
-        counts[f"{split} shards"] = len(shards_of(root, split))
-        counts[f"{split} images"], counts[f"{split} classes"] = len(images), len(images.classes)
-    return Findings(counts, tuple(problems))
+    findings = check_splits(open, root, ("train", "val"))
+    shards = {f"{split} shards": len(found) for split in ("train", "val") if (found := _found(root, split))}
+    return replace(findings, counts={**shards, **findings.counts})
 
 
 def shards_of(root: Path, split: str) -> list[str]:
     """Paths of a split's shards below `root`, sorted; InputError if there are none."""
     found = _found(root, split)
     if not found:
-        raise InputError(f"no {split} shards in {root}; expected {root}/{split}/*.tar or {root}/{split}*.tar")
+        held = archives_in(root)
+        remedy = f"; {first_few(held)} there may have to be unpacked into class folders" if held else ""
+        raise InputError(f"no {split} shards in {root}; expected {root}/{split}/*.tar or {root}/{split}*.tar{remedy}")
     return found
 
 
@@ -112,7 +126,7 @@ def _members(root: Path, shard: str, changed: int) -> tuple[_Member, ...]:
     try:
         with tarfile.open(root / shard, "r:") as archive:
             infos = [info for info in archive if info.isfile()]
-            beside = {_key(info.name): _label_beside(archive, info) for info in infos if _is_label(info.name)}
+            beside = _labels_beside(archive, root / shard, infos)
     except (tarfile.TarError, OSError, ValueError) as error:
         raise InputError(f"cannot read shard {root / shard}: {error}; expected an uncompressed tar file") from error
     return tuple(
@@ -132,25 +146,55 @@ def _key(name: str) -> str:
     return str(path.with_name(path.name.split(".")[0]))
 
 
-def _is_label(name: str) -> bool:
-    return name.endswith((".cls", ".json"))
+def _labels_beside(archive: tarfile.TarFile, path: Path, infos: list[tarfile.TarInfo]) -> dict[str, str]:
+    """The label of each sample: from .cls, else from .json, else from a short .txt."""
+    found: dict[str, str] = {}
+    for ending in reversed(_LABEL_ENDINGS):
+        for info in infos:
+            if info.name.endswith(ending):
+                label = _label_beside(archive, path, info, ending)
+                found |= {} if label is None else {_key(info.name): label}
+    return found
 
 
-def _label_beside(archive: tarfile.TarFile, info: tarfile.TarInfo) -> str | None:
+def _label_beside(archive: tarfile.TarFile, path: Path, info: tarfile.TarInfo, ending: str) -> str | None:
     stream = archive.extractfile(info)
-    text = stream.read().decode("utf-8").strip() if stream else ""
-    if info.name.endswith(".cls"):
-        return text
-    content = json.loads(text)
-    label = content.get("label") if isinstance(content, dict) else None
-    return None if label is None else str(label)
+    try:
+        text = stream.read().decode("utf-8-sig").strip() if stream else ""
+        content = json.loads(text) if ending == ".json" else text
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}:{info.name} is no label ({error}); write the shard again") from error
+    if ending == ".txt":
+        return text if 0 < len(text.split()) <= _LABEL_WORDS else None
+    if isinstance(content, dict):
+        content = next((content[key] for key in LABEL_COLUMNS if key in content), None)
+    return str(content) if isinstance(content, str | int) else None
 
 
-def _classes(root: Path) -> tuple[str, ...]:
-    """Class names over both splits, so that a class which one lacks shifts no label; numbers in their own order."""
-    splits = [split for split in ("train", "val") if _found(root, split)]
-    found = {member.label for split in splits for member in _split_members(root, split)} - {None}
-    names = sorted(name for name in found if name is not None)
+def _refuse_class_archives(root: Path, members: tuple[_Member, ...]) -> None:
+    """ImageNet's training archive unpacks to an archive for each class; these are no shards."""
+    if all(member.label is None and _IMAGENET_CLASS.fullmatch(Path(member.shard).stem) for member in members):
+        raise InputError(
+            f"{root} holds archives that are called like ImageNet's classes ({members[0].shard}); unpack each into a "
+            "folder of its name: for f in *.tar; do mkdir ${f%.tar} && tar xf $f -C ${f%.tar}; done"
+        )
+
+
+def _classes(root: Path, split: str) -> tuple[str, ...]:
+    """Class names of training, else of the split itself, numbers in their own order.
+
+    Raises:
+        InputError: validation has classes that training lacks.
+    """
+    train, val = (_named(root, each) for each in ("train", "val"))
+    if train and val:
+        refuse_unknown_classes(f"the shards of {root}", train, val)
+    return train or _named(root, split)
+
+
+def _named(root: Path, split: str) -> tuple[str, ...]:
+    members = _split_members(root, split) if _found(root, split) else ()
+    names = sorted({member.label for member in members if member.label is not None})
     return tuple(sorted(names, key=int)) if all(name.isdecimal() for name in names) else tuple(names)
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from dinobench.data.check import check_splits
 from dinobench.data.dataset import ImageSet, UNLabeled, from_files
-from dinobench.data.layouts._files import check_splits, missing_files, refuse_missing, require
+from dinobench.data.layouts._files import missing_files, read_lines, refuse_missing
+from dinobench.data.layouts._walk import subfolders
 from dinobench.data.masks import VOID, Labels, read_labels
 from dinobench.data.registry import Findings
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.files import read_text
 
 DATASETS = ("voc12",)
 EXPECTED_TREE = """ROOT/VOCdevkit/VOC2012/      (ROOT may also be VOCdevkit or VOC2012 itself)
@@ -29,8 +30,8 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
         InputError: no list of ids, or a photo or an object mask is missing.
     """
     base = _devkit(root)
-    listing = require(base / "ImageSets" / "Segmentation" / f"{split}.txt")
-    ids = read_text(listing).split()
+    listing = base / "ImageSets" / "Segmentation" / f"{split}.txt"
+    ids = read_lines(listing)
     names = [f"JPEGImages/{name}.jpg" for name in ids]
     refuse_missing(base, names, listing)
     refuse_missing(base, [f"SegmentationObject/{name}.png" for name in ids], listing)
@@ -39,9 +40,9 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
 
 def check(root: Path) -> Findings:
     """Images of each split that is there, and what is missing."""
-    splits = [path.stem for path in sorted((_devkit(root) / "ImageSets" / "Segmentation").glob("*.txt"))]
-    present = [split for split in ("train", "val") if split in splits] or ["val"]
-    return check_splits(open, root, present)
+    lists = _devkit(root) / "ImageSets" / "Segmentation"
+    present = [split for split in ("train", "val") if (lists / f"{split}.txt").is_file()]
+    return check_splits(open, root, present or ["val"])
 
 
 def object_labels(images: ImageSet, index: int) -> Labels:
@@ -61,5 +62,7 @@ def object_labels(images: ImageSet, index: int) -> Labels:
 
 
 def _devkit(root: Path) -> Path:
-    candidates = (root / "VOCdevkit" / "VOC2012", root / "VOC2012", root)
+    inner = Path("VOCdevkit", "VOC2012")
+    below = [root / name / part for name in subfolders(root) for part in (inner, inner.name, "")]
+    candidates = (root / inner, root / inner.name, root, *below)
     return next((path for path in candidates if (path / "ImageSets").is_dir()), candidates[0])

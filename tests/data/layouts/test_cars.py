@@ -7,6 +7,7 @@ import pytest
 import scipy.io
 import torchvision
 
+from dinobench.data.check import check_layout
 from dinobench.data.layouts import cars
 from dinobench.data.registry import get_twin
 from dinobench.runtime.errors import InputError
@@ -24,7 +25,7 @@ def test_files_labels_and_classes_are_torchvisions(where: str, tmp_path: Path) -
         assert [(str(root / n), int(c)) for n, c in zip(images.names, images.labels, strict=True)] == theirs._samples
         assert list(images.classes) == theirs.classes
         assert len(images) > 0
-    assert cars.check(root).problems == ()
+    assert check_layout("cars", root).problems == ()
 
 
 @pytest.fixture

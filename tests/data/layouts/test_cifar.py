@@ -9,6 +9,7 @@ import pytest
 import torchvision
 from PIL import Image
 
+from dinobench.data.check import check_layout
 from dinobench.data.layouts import cifar
 from dinobench.data.registry import get_twin
 from dinobench.runtime.errors import InputError
@@ -41,7 +42,7 @@ def test_the_inner_folder_may_be_given_too(twin: tuple[str, Path]) -> None:
     _, root = twin
     inner = next(path for path in root.iterdir() if path.is_dir())
     assert cifar.open(inner, "val").names == cifar.open(root, "val").names
-    assert cifar.check(root).counts["train images"] == len(cifar.open(root, "train"))
+    assert check_layout("cifar", root).counts["train images"] == len(cifar.open(root, "train"))
 
 
 def _write_parquet(path: Path, labels: list[int], label_key: str, side: int = 32) -> np.ndarray:
@@ -133,4 +134,4 @@ def test_an_empty_folder_and_an_unknown_split_are_refused(tmp_path: Path) -> Non
         cifar.open(tmp_path, "train")
     with pytest.raises(InputError, match="unknown split"):
         cifar.open(tmp_path, "extra")
-    assert len(cifar.check(tmp_path).problems) == 2
+    assert len(check_layout("cifar", tmp_path).problems) == 1

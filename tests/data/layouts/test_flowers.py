@@ -7,6 +7,7 @@ import pytest
 import scipy.io
 import torchvision
 
+from dinobench.data.check import check_layout
 from dinobench.data.layouts import flowers
 from dinobench.data.registry import get_twin
 from dinobench.runtime.errors import InputError
@@ -39,7 +40,7 @@ def test_the_protocols_train_split_is_train_and_valid_together() -> None:
     assert len(train) == 400
     assert flowers.open(root, "val").names == flowers.open(root, "tstid").names
     assert len(train.classes) == 102
-    assert flowers.check(root).problems == ()
+    assert check_layout("flowers", root).problems == ()
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_missing_images_are_named_and_counted(twin: Path) -> None:
     (twin / "jpg/image_00003.jpg").unlink()
     with pytest.raises(InputError, match=r"2 of 192 images .* missing: jpg/image_00001.jpg, jpg/image_00003.jpg"):
         flowers.open(twin, "train")
-    assert flowers.check(twin).counts == {"val images": 96, "val classes": 102}
+    assert check_layout("flowers", twin).counts == {"val images": 96, "val classes": 102}
 
 
 def test_bad_annotations_are_refused(twin: Path) -> None:

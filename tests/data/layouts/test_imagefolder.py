@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
+from dinobench.data.check import check_layout
 from dinobench.data.layouts import imagefolder
 from dinobench.runtime.errors import InputError
 from tests.conftest import shared_data
@@ -82,9 +83,9 @@ def test_missing_and_empty_folders_show_the_expected_tree(tmp_path: Path) -> Non
 
 def test_check_counts_and_reports(tmp_path: Path) -> None:
     _images(tmp_path, "train/cat/0.png", "train/cat/1.png")
-    findings = imagefolder.check(tmp_path)
+    findings = check_layout("imagefolder", tmp_path)
     assert findings.counts == {"train images": 2, "train classes": 1}
     assert len(findings.files) == 2
     assert len(findings.problems) == 1
     _images(tmp_path, "val/cat/0.png")
-    assert imagefolder.check(tmp_path).problems == ()
+    assert check_layout("imagefolder", tmp_path).problems == ()

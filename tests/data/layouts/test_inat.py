@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torchvision
 
+from dinobench.data.check import check_layout
 from dinobench.data.layouts import inat
 from dinobench.data.registry import get_twin
 from dinobench.runtime.errors import InputError
@@ -26,7 +27,7 @@ def test_files_and_labels_of_both_splits_are_torchvisions(twin: tuple[str, Path]
     ours = [inat.open(root, split) for split in ("train", "val")]
     assert {(n, int(c)) for images in ours for n, c in zip(images.names, images.labels, strict=True)} == expected
     assert sum(map(len, ours)) == len(expected) > 0
-    assert inat.check(root).problems == ()
+    assert check_layout("inat", root).problems == ()
 
 
 def test_the_real_2019_listing_is_read_whole() -> None:
@@ -43,7 +44,7 @@ def test_the_real_2019_listing_is_read_whole() -> None:
 def test_missing_images_are_named_and_counted() -> None:
     with pytest.raises(InputError, match=r"3030 of 3030 images .*val2019.json are missing: train_val2019/Plants/644/"):
         inat.open(shared_data("inat"), "val")
-    assert len(inat.check(shared_data("inat")).problems) == 2
+    assert len(check_layout("inat", shared_data("inat")).problems) == 2
 
 
 def _listing(**changes: object) -> dict[str, object]:

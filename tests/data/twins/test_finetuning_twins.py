@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dinobench.data.check import check_layout
 from dinobench.data.registry import dataset_layouts, get_layout, get_twin
 
 TWINS = ("cifar10", "cifar100", "inat18", "inat19", "flowers", "cars")
@@ -25,7 +26,7 @@ def _digest(folder: Path) -> str:
 def test_a_twin_opens_by_its_layout_and_splits_do_not_overlap(name: str, tmp_path: Path) -> None:
     get_twin(name).write(tmp_path)
     layout = get_layout(dataset_layouts()[name])
-    assert layout.check(tmp_path).problems == ()
+    assert check_layout(dataset_layouts()[name], tmp_path).problems == ()
     train, val = layout.open(tmp_path, "train"), layout.open(tmp_path, "val")
     assert set(train.labels) == set(val.labels)
     assert len(set(train.labels)) >= 10

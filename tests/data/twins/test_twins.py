@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dinobench.data.check import check_layout
 from dinobench.data.decode import read_rgb
 from dinobench.data.layouts import davis, imagefolder, revisitop, voc12
 from dinobench.data.masks import VOID, palette, read_labels
@@ -35,7 +36,7 @@ def test_the_seed_fixes_every_byte(tmp_path: Path) -> None:
 
 def test_imagenet_has_the_same_wnids_in_both_splits(tmp_path: Path) -> None:
     imagenet.write(tmp_path)
-    findings = imagefolder.check(tmp_path)
+    findings = check_layout("imagefolder", tmp_path)
     assert findings.problems == ()
     assert findings.counts == {"train images": 192, "train classes": 16, "val images": 96, "val classes": 16}
     images = imagefolder.open(tmp_path, "val")

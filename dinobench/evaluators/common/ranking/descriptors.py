@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dinobench.data.dataset import ImageSet
 from dinobench.data.manifest import manifest_of
-from dinobench.data.open import open_dataset
+from dinobench.data.open import open_training
 from dinobench.evaluators.base import EvaluationContext
 from dinobench.evaluators.common.ranking.pooling import find_pooling
 from dinobench.features.buckets import described
@@ -142,6 +142,6 @@ class Describer:
 
 def further_images(context: EvaluationContext[Any], folder: str, role: str) -> ImageSet:
     """Images from any folder, searched at any depth, noted in the record as `role`."""
-    images = open_dataset(folder, "train", "imagefolder")
+    images = open_training(folder)
     context.manifests[role] = manifest_of(images)
     return images
