@@ -160,7 +160,8 @@ def _show_data(job: Job) -> None:
         click.echo(f"  missing: {error}")
         return
     for what, count in findings.counts.items():
-        click.echo(f"  {count} {what}")
+        where, _, kind = what.rpartition(" ")
+        click.echo(f"  {where:<6} {count} {kind}")
     for problem in findings.problems[:3]:
         click.echo(f"  problem: {problem}")
     for note in findings.notes:

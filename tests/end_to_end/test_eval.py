@@ -254,7 +254,7 @@ def test_a_dry_run_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_dry_run_counts_what_a_layout_holds(tmp_path: Path) -> None:
     data = write_copydays(tmp_path)
     done = run("eval", "--task", "copydays", "--model", "pixels", "--data", data, "--dry-run")
-    assert "4 strong images" in done.output and "problem: " in done.output
+    assert "strong 4 images" in done.output and "problem: " in done.output
 
 
 def test_a_dry_run_finds_embedded_data_for_a_task_of_another_layout() -> None:

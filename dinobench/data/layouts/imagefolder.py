@@ -159,7 +159,7 @@ def _fewer(folder: str, found: LabeledFiles, classes: Sequence[str]) -> list[str
 
 def _place_notes(root: Path, base: Path, folder: str, split: str) -> list[str]:
     notes = [f"the splits lie in {base.relative_to(root)}/"] if base != root else []
-    if folder.lower() != split:
+    if folder != split:
         notes.append(f"{split} is the folder {folder}/")
     archives = archives_in(root)
     return notes + ([f"archives in {root} are not read: {first_few(archives)}"] if archives else [])

@@ -11,6 +11,7 @@ from PIL import Image
 
 from dinobench.data.check import check_layout
 from dinobench.data.layouts import cifar
+from dinobench.data.open import open_dataset
 from dinobench.data.registry import get_twin
 from dinobench.runtime.errors import InputError
 from tests.conftest import shared_data
@@ -135,3 +136,42 @@ def test_an_empty_folder_and_an_unknown_split_are_refused(tmp_path: Path) -> Non
     with pytest.raises(InputError, match="unknown split"):
         cifar.open(tmp_path, "extra")
     assert len(check_layout("cifar", tmp_path).problems) == 1
+
+
+def _both(root: Path) -> Path:
+    for name in ("cifar10", "cifar100"):
+        get_twin(name).write(root)
+    return root
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_of_two_sets_in_one_root_the_wanted_one_is_opened(name: str, tmp_path: Path) -> None:
+    root = _both(tmp_path / "root")
+    alone = tmp_path / "alone"
+    get_twin(name).write(alone)
+    images, expected = open_dataset(str(root), "val", "cifar", name), cifar.open(alone, "val")
+    assert images.classes == expected.classes and images.names == expected.names
+    assert check_layout("cifar", root, name).counts["val classes"] == len(expected.classes)
+    with pytest.raises(InputError, match="holds CIFAR-10 and CIFAR-100; give the folder of one"):
+        cifar.open(root, "val")
+
+
+@pytest.mark.parametrize(("held", "wanted"), [("cifar10", "cifar100"), ("cifar100", "cifar10")])
+def test_the_other_set_is_refused(held: str, wanted: str, tmp_path: Path) -> None:
+    get_twin(held).write(tmp_path)
+    for root in (tmp_path, next(tmp_path.iterdir())):
+        with pytest.raises(InputError, match=f"is wanted; unpack cifar-{wanted.removeprefix('cifar')}-"):
+            open_dataset(str(root), "val", "cifar", wanted)
+
+
+def test_parquet_of_both_sets_in_one_root(tmp_path: Path) -> None:
+    for name, key in (("cifar10", "label"), ("cifar100", "fine_label")):
+        for split in ("train", "test"):
+            _write_parquet(tmp_path / name / f"{split}-00000-of-00001.parquet", [3, 1], key)
+    assert len(cifar.open_one(tmp_path, "val", "cifar100").classes) == 100
+    assert len(cifar.open_one(tmp_path, "val", "cifar10").classes) == 10
+
+
+def test_batches_one_level_below_are_found(tmp_path: Path) -> None:
+    get_twin("cifar10").write(tmp_path / "CIFAR")
+    assert len(open_dataset(str(tmp_path), "val", "cifar", "cifar10").classes) == 10

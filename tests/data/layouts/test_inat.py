@@ -8,6 +8,7 @@ import torchvision
 
 from dinobench.data.check import check_layout
 from dinobench.data.layouts import inat
+from dinobench.data.open import open_dataset
 from dinobench.data.registry import get_twin
 from dinobench.runtime.errors import InputError
 from tests.conftest import shared_data
@@ -84,3 +85,19 @@ def test_none_or_two_years_in_one_folder_are_refused(tmp_path: Path) -> None:
         inat.open(tmp_path, "train")
     with pytest.raises(InputError, match="unknown split"):
         inat.open(tmp_path, "test")
+
+
+@pytest.mark.parametrize("name", ["inat18", "inat19"])
+def test_of_two_years_in_one_root_the_wanted_one_is_opened(name: str, tmp_path: Path) -> None:
+    for twin in ("inat18", "inat19"):
+        get_twin(twin).write(tmp_path)
+    images = open_dataset(str(tmp_path), "val", "inat", name)
+    assert images.name == f"{name}/val" and images.names[0].startswith(f"train_val20{name[-2:]}/")
+    (tmp_path / f"val20{name[-2:]}.json").unlink()
+    with pytest.raises(InputError, match=f"must hold val20{name[-2:]}.json but holds val20"):
+        open_dataset(str(tmp_path), "val", "inat", name)
+
+
+def test_a_folder_one_level_below_is_found(tmp_path: Path) -> None:
+    get_twin("inat19").write(tmp_path / "inat2019")
+    assert len(open_dataset(str(tmp_path), "val", "inat", "inat19")) > 0

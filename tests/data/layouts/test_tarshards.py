@@ -82,3 +82,28 @@ def test_a_corrupt_member_is_named_with_its_shard(tmp_path: Path) -> None:
     assert np.asarray(images.read(0)).shape == (2, 3, 3)
     with pytest.raises(InputError, match=r"train\.tar:bad\.png"):
         images.read(1)
+
+
+def test_validation_classes_that_training_lacks_are_refused(tmp_path: Path) -> None:
+    _shard(tmp_path / "train.tar", {"0.png": _png(0), "0.cls": b"0", "1.png": _png(1), "1.cls": b"1"})
+    _shard(tmp_path / "val.tar", {"0.png": _png(0), "0.cls": b"cat"})
+    for split in ("train", "val"):
+        with pytest.raises(InputError, match=r"only in train/: 0, 1; only in val/: cat"):
+            tarshards.open(tmp_path, split)
+    _shard(tmp_path / "val.tar", {"0.png": _png(0), "0.cls": b"1"})
+    val = tarshards.open(tmp_path, "val")
+    assert val.labels.tolist() == [1] and val.notes == ("val has images of 1 of the 2 classes",)
+
+
+@pytest.mark.parametrize(("ending", "text"), [("txt", "cat"), ("cls", "cat"), ("json", '{"class_name": "cat"}')])
+def test_labels_of_any_ending(ending: str, text: str, tmp_path: Path) -> None:
+    _shard(tmp_path / "train.tar", {"0.PNG": _png(0), f"0.{ending}": text.encode()})
+    assert tarshards.open(tmp_path, "train").classes == ("cat",)
+
+
+def test_captions_are_no_labels_and_a_broken_label_is_named(tmp_path: Path) -> None:
+    _shard(tmp_path / "train.tar", {"0.png": _png(0), "0.txt": b"a cat that sleeps on a mat"})
+    assert not tarshards.open(tmp_path, "train").labeled
+    _shard(tmp_path / "val.tar", {"0.png": _png(0), "0.json": b"{"})
+    with pytest.raises(InputError, match=r"val\.tar:0\.json is no label"):
+        tarshards.open(tmp_path, "val")
