@@ -5,9 +5,10 @@
     python benchmarks/knn.py --train 10000 100000 1000000 --queries 1024        cost by the number of rows
     python benchmarks/knn.py --memory --train 1280000 --queries 50000
 
-DIR is a checkout of facebookresearch/dino. Four workers hold the same features and take turns: the released code as it
-is, the released code with dinobench's two CPU settings (so that settings are not sold as code), dinobench, and the bare
-blocked matrix product, which no exact search can beat. The released code cuts the test set into hundred chunks; its
+DIR is a checkout of facebookresearch/dino. Workers hold the same features and take turns: the released code as it is,
+the released code with dinobench's two CPU settings (so that settings are not sold as code), dinobench by the engine that
+it chooses and by each engine, faiss's IndexFlatIP with dinobench's votes, and the bare blocked matrix product, which no
+search in float32 can beat. The released code cuts the test set into hundred chunks; its
 chunks here are those of 50,000 images, whatever --queries. Wall and CPU seconds are printed: on a busy machine the
 latter are the ones to believe, with --threads 1 (idle threads spin while they wait for a core).
 """
@@ -32,7 +33,8 @@ from dinobench.evaluators.common.search import search
 from dinobench.features.matrix import FeatureMatrix, Shard
 from dinobench.features.names import Column
 from dinobench.metrics.knn import BANK_ROWS, knn_classify, vote
-from dinobench.metrics.search.nearest import QUERY_ROWS
+from dinobench.metrics.search.nearest import ENGINES, QUERY_ROWS
+from dinobench.metrics.search.neighbors import Neighbors
 from dinobench.runtime.clock import peak_memory_bytes, resident_bytes
 from dinobench.runtime.cpu import tune_cpu
 
@@ -90,11 +92,28 @@ def released(folder: Path, reference: str, ks: tuple[int, ...]) -> Callable[[], 
     return lambda: [knn_classifier(train, labels, test, asked, k, TEMPERATURE, CLASSES)[0] for k in ks]
 
 
-def ours(folder: Path, reference: str, ks: tuple[int, ...]) -> Callable[[], list[float]]:
+def ours(engine: str, folder: Path, reference: str, ks: tuple[int, ...]) -> Callable[[], list[float]]:
     train, labels, test, truth = load(folder)
 
     def run() -> list[float]:
-        found = knn_classify(train, labels, test, ks=ks, temperature=TEMPERATURE, num_classes=CLASSES)
+        found = knn_classify(train, labels, test, ks=ks, temperature=TEMPERATURE, num_classes=CLASSES, engine=engine)
+        return [found.accuracy(truth, k) for k in ks]
+
+    return run
+
+
+def flat_index(folder: Path, reference: str, ks: tuple[int, ...]) -> Callable[[], list[float]]:
+    import faiss
+
+    train, labels, test, truth = load(folder)
+    faiss.omp_set_num_threads(torch.get_num_threads())
+
+    def run() -> list[float]:
+        index = faiss.IndexFlatIP(DIM)
+        index.add(train.numpy())
+        similarities, indices = index.search(test.numpy(), max(ks))
+        neighbors = Neighbors(torch.from_numpy(similarities), torch.from_numpy(indices))
+        found = vote(neighbors, labels, ks, TEMPERATURE, CLASSES)
         return [found.accuracy(truth, k) for k in ks]
 
     return run
@@ -116,7 +135,9 @@ def bare(folder: Path, reference: str, ks: tuple[int, ...]) -> Callable[[], list
 VARIANTS = {
     "released": (released, False),
     "released, same CPU settings": (released, True),
-    "dinobench": (ours, True),
+    "dinobench": (partial(ours, "auto"), True),
+    **{f"dinobench, {engine}": (partial(ours, engine), True) for engine in ENGINES},
+    "faiss": (flat_index, True),
     "bare matrix product": (bare, True),
 }
 
@@ -144,9 +165,10 @@ def show(results: dict[str, list[Turn]], train: int, queries: int) -> None:
         accuracies = " ".join(f"{value:.2f}" for value in runs[0].result)
         print(f"  {name:<28} {1e3 * wall / queries:8.3f} {1e3 * cpu / queries:8.3f} ms/query   {ratios}   {accuracies}")
     product = first["bare matrix product"]
-    found = first["dinobench"]
+    found, other = first["dinobench"], first["faiss"]
     print(
-        f"  dinobench / bare product: {found[0] / product[0]:.2f} wall, {found[1] / product[1]:.2f} CPU"
+        f"  dinobench / faiss: {found[0] / other[0]:.2f} wall, {found[1] / other[1]:.2f} CPU; "
+        f"dinobench / bare product: {found[0] / product[0]:.2f} wall, {found[1] / product[1]:.2f} CPU"
         f"; {1e9 * found[0] / queries / train:.2f} ns per query and row"
     )
 

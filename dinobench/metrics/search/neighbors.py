@@ -104,8 +104,14 @@ def settled(found: Neighbors, queries: Tensor, rows: Tensor, k: int) -> Neighbor
         close = close[uncertain]
         query, place = (pad(close, (0, 1)) | pad(close, (1, 0))).nonzero(as_tuple=True)
         query = uncertain[query]
-        values[query, place] = (queries[query].double() * rows[columns[query, place]].double()).sum(1).to(values)
+        values[query, place] = _float64_products(queries[query], rows[columns[query, place]]).to(values)
         by_row, order = columns[uncertain].sort(dim=1)
         values[uncertain], order = values[uncertain].gather(1, order).sort(dim=1, descending=True, stable=True)
         columns[uncertain] = by_row.gather(1, order)
     return Neighbors(values[:, :k], columns[:, :k])
+
+
+def _float64_products(some: Tensor, others: Tensor) -> Tensor:
+    """(p,) products of rows (p, D) with rows (p, D); on the CPU where a device (mps) has no float64."""
+    place = torch.device("cpu") if some.device.type == "mps" else some.device
+    return (some.to(place).double() * others.to(place).double()).sum(1)
