@@ -108,8 +108,12 @@ def check_finite(loss: float, step: int) -> None:
         RunFailedError: the loss is infinite or no number.
     """
     if not math.isfinite(loss):
-        raise RunFailedError(
-            f"the loss is {loss} at step {step}; what was saved before is untouched: go on from there with "
-            "--set reschedule=true and a lower base_lr, clipped gradients (clip_grad = 3 or less, 0 is off) or "
-            "precision=fp32"
-        )
+        raise diverged(f"the loss is {loss} at step {step}")
+
+
+def diverged(finding: str) -> RunFailedError:
+    """The error of a run that cannot recover, with what to do."""
+    return RunFailedError(
+        f"{finding}; what was saved before is untouched: go on from there with --set reschedule=true and a lower "
+        "base_lr, clipped gradients (clip_grad = 3 or less, 0 is off) or precision=fp32"
+    )

@@ -25,7 +25,7 @@ from dinobench.runtime.signals import StoppedError, StopSignals
 from dinobench.training import checkpoints
 from dinobench.training.batches import Normalize, load_views, worker_count
 from dinobench.training.build import Schedules, build_learner
-from dinobench.training.diagnostics import Diagnosis, diagnose, diagnose_features, diagnose_use
+from dinobench.training.diagnostics import Diagnosis, diagnose, diagnose_features, diagnose_use, diverged
 from dinobench.training.journal import Journal
 from dinobench.training.lock import hold
 from dinobench.training.loss import GLOBAL_VIEWS
@@ -176,7 +176,7 @@ class Run:
             self.learner.end_epoch()
         if ends_epoch or self.step % self.recipe.log_every == 0:
             self._log()
-            late = self._all_agree(self.logged - self.saved > 60 * self.recipe.save_minutes)
+            late = self._any_process(self.logged - self.saved > 60 * self.recipe.save_minutes)
         if ends_epoch:
             self._end_epoch()
         if ends_epoch or late or stop:
@@ -191,11 +191,11 @@ class Run:
         """Whether a signal came to any process; several ask each other now and then, for that waits for the device."""
         if world_size() == 1:
             return self.signals.number != 0
-        return self.step % self.recipe.log_every == 0 and self._all_agree(self.signals.number != 0)
+        return self.step % self.recipe.log_every == 0 and self._any_process(self.signals.number != 0)
 
-    def _all_agree(self, late: bool) -> bool:
-        """Whether any process thinks so: clocks differ, but all must save together."""
-        return bool(max_over_processes(torch.tensor(float(late), device=self.device)))
+    def _any_process(self, answer: bool) -> bool:
+        """Whether any process says yes, such as that it is time to save: clocks differ, but all must save together."""
+        return bool(max_over_processes(torch.tensor(float(answer), device=self.device)))
 
     def _log(self) -> None:
         """Write the means since the last line."""
@@ -280,6 +280,13 @@ class Run:
         barrier()
 
     def _write(self, name: str) -> None:
+        """Write a checkpoint; its weights are finite.
+
+        Raises:
+            RunFailedError: some weights are not; the checkpoint before stays.
+        """
+        if self._any_process(not self.learner.is_finite()):
+            raise diverged(f"some weights are not finite after step {self.step}")
         if rank() != 0:
             return
         state = checkpoints.state_of(

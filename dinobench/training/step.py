@@ -106,6 +106,13 @@ class Learner:
         loss, entropy, used = (torch.stack(figures).mean() for figures in zip(*terms, strict=True))
         return Measured(loss, entropy, used, norms)
 
+    @torch.no_grad()
+    def is_finite(self) -> bool:
+        """Whether student, teacher and objective hold finite numbers alone."""
+        states = (*self.student.state_dict().values(), *self.teacher.state_dict().values())
+        tensors = [tensor for tensor in (*states, *self.objective.buffers()) if tensor.is_floating_point()]
+        return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
+
     def end_epoch(self) -> None:
         """Called after the last step of each epoch."""
         if self.teacher_from == "previous_epoch":

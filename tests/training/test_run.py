@@ -361,3 +361,22 @@ def test_the_last_good_checkpoint_is_copied_where_there_are_no_hard_links(tmp_pa
     (tmp_path / "checkpoint.pth").write_bytes(b"good")
     assert keep_last_good(tmp_path)
     assert (tmp_path / "last_good.pth").read_bytes() == b"good"
+
+
+@pytest.mark.parametrize("broken_step", [4, 6])
+def test_weights_that_are_not_finite_are_never_saved(tmp_path, monkeypatch, broken_step):
+    step, steps = run.Learner.step, []
+
+    def overflowing(self, batch, settings):
+        measured = step(self, batch, settings)
+        steps.append(None)
+        if len(steps) == broken_step:  # the update after a loss that was finite
+            next(self.student.parameters()).data.fill_(float("nan"))
+        return measured
+
+    monkeypatch.setattr(run.Learner, "step", overflowing)
+    with pytest.raises(RunFailedError, match=f"some weights are not finite after step {broken_step}; what was saved"):
+        trained(tmp_path / "run", knn_every=1)
+    state = load(tmp_path / "run" / "checkpoint.pth")
+    assert state["iteration"] == broken_step - 2
+    assert all(value.isfinite().all() for value in state["student"].values())
