@@ -52,7 +52,7 @@ def train_ours(given: argparse.Namespace, folder: Path) -> None:
 def train_released(given: argparse.Namespace, folder: Path) -> None:
     import torch
 
-    from dinobench.training.recipe import load_recipe
+    from dinobench.training.recipe_files import load_recipe
 
     recipe = load_recipe(given.recipe)
     pretend_cuda(torch)
@@ -73,7 +73,7 @@ def train_released(given: argparse.Namespace, folder: Path) -> None:
         "momentum_teacher": recipe.momentum_teacher,
         "warmup_teacher_temp": recipe.warmup_teacher_temp, "teacher_temp": recipe.teacher_temp,
         "warmup_teacher_temp_epochs": recipe.warmup_teacher_temp_epochs, "use_fp16": False, "drop_path_rate": 0.0,
-        "weight_decay": recipe.weight_decay, "weight_decay_end": recipe.weight_decay_end, "lr": recipe.base_lr,
+        "weight_decay": recipe.weight_decay, "weight_decay_end": recipe.weight_decay_end, "lr": recipe.lr,
         "clip_grad": recipe.clip_grad, "freeze_last_layer": recipe.freeze_last_layer_epochs, "min_lr": recipe.min_lr,
         "warmup_epochs": recipe.warmup_epochs, "batch_size_per_gpu": recipe.batch_size, "epochs": given.epochs,
         "local_crops_number": recipe.local_crops, "saveckp_freq": 1, "num_workers": 0, "seed": given.seed,
@@ -137,7 +137,7 @@ def run_side(given: argparse.Namespace) -> None:
 def accuracies(given: argparse.Namespace, folder: Path) -> list[float]:
     """Top-1 of 20-NN of every `given.every`-th teacher."""
     import dinobench
-    from dinobench.training.recipe import load_recipe
+    from dinobench.training.recipe_files import load_recipe
 
     found, settings = [], {"heads": 3, "image_size": load_recipe(given.recipe).global_size}
     for path in sorted(folder.glob("checkpoint?*.pth"))[: given.epochs][given.every - 1 :: given.every]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from dinobench.results.figures.curves import draw_curves, read_log
 from dinobench.training import train
-from dinobench.training.recipe import load_recipe
+from dinobench.training.recipe_files import load_recipe
 
 ROOT = Path(__file__).parents[1]
 ROWS = {

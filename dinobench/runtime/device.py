@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from dinobench.runtime.cpu import tune_cpu
@@ -44,6 +46,15 @@ def prepare_device(device: torch.device) -> None:
         tune_cpu()
     elif device.type == "cuda":
         torch.backends.cudnn.allow_tf32 = False
+
+
+def memory_bytes(device: torch.device) -> int | None:
+    """Memory of a CUDA device, or of the machine for "cpu"; None where nobody tells."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    if device.type != "cpu" or not hasattr(os, "sysconf"):  # Windows has no sysconf
+        return None
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def device_name(device: torch.device) -> str:

@@ -7,6 +7,8 @@ import torch
 from torch import nn
 
 from dinobench.models.networks.build import build_backbone
+from dinobench.runtime.device import memory_bytes
+from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import world_size
 from dinobench.runtime.seeds import seed_everything
 from dinobench.training.compiled import compile_blocks
@@ -35,7 +37,7 @@ def build_learner(recipe: Recipe, device: torch.device) -> Learner:
     return Learner(
         student.to(device),
         teacher.to(device),
-        build_objective(recipe).to(device),
+        build_objective(recipe, device).to(device),
         build_optimizer(recipe.optimizer, student),
         clip=recipe.clip_grad,
         teacher_from=recipe.teacher,
@@ -52,7 +54,7 @@ def build_head(recipe: Recipe, dim: int) -> DinoHead:
     """The projection head behind a backbone of width `dim`."""
     return DinoHead(
         dim,
-        recipe.out_dim,
+        recipe.out_dim if recipe.head_outputs else 0,
         hidden_dim=recipe.head_hidden,
         bottleneck_dim=recipe.head_bottleneck,
         layers=recipe.head_layers,
@@ -62,23 +64,41 @@ def build_head(recipe: Recipe, dim: int) -> DinoHead:
 
 
 def build_predictor(recipe: Recipe) -> nn.Module | None:
-    """The student's predictor: one hidden layer, as wide as the head's, and with batch norms where that has them."""
-    widths = [recipe.out_dim, recipe.head_hidden, recipe.out_dim]
+    """The student's predictor on the projection: one hidden layer, with a batch norm where the head has them."""
+    widths = [recipe.head_bottleneck, recipe.predictor_hidden, recipe.head_bottleneck]
     return mlp(widths, batch_norm=recipe.head_batch_norm) if recipe.predictor else None
 
 
-def build_objective(recipe: Recipe) -> Objective:
-    """What the student minimizes."""
+def build_objective(recipe: Recipe, device: torch.device) -> Objective:
+    """What the student minimizes.
+
+    Raises:
+        InputError: the queue of "infonce" does not fit into memory.
+    """
     if recipe.objective == "mse":
         return MeanSquaredError(build_center(recipe) if recipe.centering == "ema" else None)
     if recipe.objective == "infonce":
-        return InfoNce(recipe.out_dim, recipe.queue, recipe.infonce_temperature)
+        _refuse_large_queue(recipe, device)
+        return InfoNce(recipe.head_width, recipe.queue, recipe.infonce_temperature)
     return CrossEntropy(build_targets(recipe), recipe.student_temp)
+
+
+def _refuse_large_queue(recipe: Recipe, device: torch.device) -> None:
+    """InputError where a queue, twice while it is drawn, does not fit into the memory of machine or device."""
+    need = 2 * recipe.queue * recipe.head_width * 4
+    for place in (torch.device("cpu"), device):
+        memory = memory_bytes(place)
+        if memory is not None and need > memory:
+            raise InputError(
+                f"a queue of {recipe.queue} x {recipe.head_width} numbers needs {need / 1e9:.1f} GB and {place} has "
+                f"{memory / 1e9:.1f} GB; lower queue, or set head_outputs=false to compare projections of "
+                f"{recipe.head_bottleneck}"
+            )
 
 
 def build_center(recipe: Recipe) -> Centered:
     """The running mean of the teacher's outputs."""
-    return Centered(recipe.out_dim, recipe.center_momentum)
+    return Centered(recipe.head_width, recipe.center_momentum)
 
 
 def build_targets(recipe: Recipe) -> Targets:
@@ -87,7 +107,8 @@ def build_targets(recipe: Recipe) -> Targets:
         return build_center(recipe)
     if recipe.centering == "none":
         return Targets()
-    return Sinkhorn(recipe.sinkhorn_iterations if recipe.centering == "sinkhorn" else 1)
+    iterations = recipe.sinkhorn_iterations if recipe.centering == "sinkhorn" else 1
+    return Sinkhorn(iterations, per_view=recipe.sinkhorn_per_view)
 
 
 class Schedules:
@@ -97,7 +118,7 @@ class Schedules:
         length = {"epochs": recipe.epochs, "steps_per_epoch": steps_per_epoch}
         self.steps_per_epoch = steps_per_epoch
         self.frozen_epochs = recipe.freeze_last_layer_epochs
-        peak = recipe.base_lr * recipe.batch_size / 256
+        peak = recipe.lr * recipe.batch_size / 256
         self.lr = cosine_schedule(peak, recipe.min_lr, warmup_epochs=recipe.warmup_epochs, **length)
         self.weight_decay = cosine_schedule(recipe.weight_decay, recipe.weight_decay_end, **length)
         self.momentum = cosine_schedule(recipe.momentum_teacher, 1.0, **length)

@@ -19,7 +19,8 @@ import torch
 from dinobench.models.loading.load_plan import default_resize
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import atomic_path
-from dinobench.training.recipe import Recipe
+from dinobench.runtime.settings import former_names
+from dinobench.training.recipe import Recipe, RecipeSettings
 from dinobench.training.step import Learner
 
 LAST, BEST, LAST_GOOD = "checkpoint.pth", "best.pth", "last_good.pth"
@@ -75,7 +76,7 @@ def arguments_of(recipe: Recipe) -> dict[str, Any]:
         "momentum_teacher": recipe.momentum_teacher,
         "local_crops_number": recipe.local_crops,
         "epochs": recipe.epochs,
-        "lr": recipe.base_lr,
+        "lr": recipe.lr,
         "batch_size": recipe.batch_size,
         "seed": recipe.seed,
     }
@@ -152,7 +153,9 @@ def restore(state: Mapping[str, Any], learner: Learner, recipe: Recipe, data: Ma
 def _refuse_changes(state: Mapping[str, Any], recipe: Recipe, data: Mapping[str, Any], path: Path) -> None:
     if recipe.reschedule:
         return
-    before, now = state["recipe"], recipe.as_dict()
+    former = former_names(RecipeSettings)
+    before = {former.get(key, key): value for key, value in state["recipe"].items()}
+    now = recipe.as_dict()
     changed = [key for key in now if key not in _FREE and before.get(key, now[key]) != now[key]]
     if changed:
         listed = ", ".join(f"{key} {before[key]!r} -> {now[key]!r}" for key in changed)

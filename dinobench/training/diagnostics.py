@@ -45,7 +45,7 @@ def diagnose(entropy: float, divergence: float, out_dim: int, *, past_warmup: bo
         return Diagnosis(
             "collapse to one dimension",
             f"the teacher's entropy is {entropy:.3f}, near 0: every image has the same answer; "
-            "keep centering on, lower base_lr or raise momentum_teacher",
+            "keep centering on, lower lr or raise momentum_teacher",
             fatal=True,
         )
     if share > 1 - _NEAR and divergence < _NEAR * math.log(out_dim) and past_warmup:
@@ -59,8 +59,7 @@ def diagnose(entropy: float, divergence: float, out_dim: int, *, past_warmup: bo
     if past_warmup and (share > 1 - _NEAR / 10 or abs(loss - 1) < _NEAR):
         return Diagnosis(
             "plateau",
-            f"the loss stays near ln {out_dim} = {math.log(out_dim):.3f}; raise base_lr, "
-            "lower momentum_teacher or out_dim",
+            f"the loss stays near ln {out_dim} = {math.log(out_dim):.3f}; raise lr, lower momentum_teacher or out_dim",
             fatal=False,
         )
     return None
@@ -78,7 +77,7 @@ def diagnose_use(used: float, samples: int, out_dim: int) -> Diagnosis | None:
         return None
     return Diagnosis(
         "collapse to few dimensions",
-        f"all images share {used:.1f} of {out_dim} answers; keep centering on, lower base_lr or raise momentum_teacher",
+        f"all images share {used:.1f} of {out_dim} answers; keep centering on, lower lr or raise momentum_teacher",
         fatal=False,
     )
 
@@ -95,7 +94,7 @@ def diagnose_features(accuracy: float, untrained: float) -> Diagnosis | None:
     return Diagnosis(
         "does not learn",
         f"k-NN is {accuracy:.2f}%, no better than the {untrained:.2f}% before training; "
-        "if it stays so: a momentum teacher, centering and sharpening on, another base_lr",
+        "if it stays so: a momentum teacher, centering and sharpening on, another lr",
         fatal=False,
         spoils=False,
     )
@@ -115,5 +114,5 @@ def diverged(finding: str) -> RunFailedError:
     """The error of a run that cannot recover, with what to do."""
     return RunFailedError(
         f"{finding}; what was saved before is untouched: go on from there with --set reschedule=true and a lower "
-        "base_lr, clipped gradients (clip_grad = 3 or less, 0 is off) or precision=fp32"
+        "lr, clipped gradients (clip_grad = 3 or less, 0 is off) or precision=fp32"
     )

@@ -91,7 +91,7 @@ class DinoHead(nn.Module):
 
     Args:
         in_dim: width of the backbone's class token.
-        out_dim: K, the number of outputs.
+        out_dim: K, the number of outputs; 0 for a head that ends in the projection, (B, in_dim) -> (B, bottleneck_dim).
         hidden_dim, bottleneck_dim: widths inside the MLP and at its end.
         layers: linear layers of the MLP.
         learn_gain: train the gain of the last layer, which is 1 otherwise.
@@ -111,16 +111,27 @@ class DinoHead(nn.Module):
     ) -> None:
         super().__init__()
         self.mlp = mlp([in_dim, *[hidden_dim] * (layers - 1), bottleneck_dim], batch_norm=batch_norm)
-        self.last_layer = WeightNormLinear(bottleneck_dim, out_dim, learn_gain=learn_gain)
+        self.last_layer = WeightNormLinear(bottleneck_dim, out_dim, learn_gain=learn_gain) if out_dim else None
         self._learn_gain = learn_gain
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Logits of the K outputs, before any temperature."""
-        logits: Tensor = self.last_layer(F.normalize(self.mlp(tokens), dim=-1))
+    def forward(self, tokens: Tensor, predictor: nn.Module | None = None) -> Tensor:
+        """Logits of the K outputs before any temperature, or the projection; a predictor acts on the projection."""
+        projection: Tensor = self.mlp(tokens)
+        if predictor is not None:
+            projection = predictor(projection)
+        if self.last_layer is None:
+            return projection
+        logits: Tensor = self.last_layer(F.normalize(projection, dim=-1))
         return logits
+
+    def held(self) -> contextlib.AbstractContextManager[None]:
+        """Within, the last layer must not change; see `WeightNormLinear.held`."""
+        return contextlib.nullcontext() if self.last_layer is None else self.last_layer.held()
 
     def freeze_last_layer(self, frozen: bool) -> None:
         """Stop or restart the last layer's gradients; without them the optimizer skips it wholly."""
+        if self.last_layer is None:
+            return
         self.last_layer.weight_v.requires_grad_(not frozen)
         self.last_layer.weight_g.requires_grad_(self._learn_gain and not frozen)
         if frozen:

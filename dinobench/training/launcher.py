@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dinobench.runtime.errors import InputError, RunFailedError
-from dinobench.training.recipe import load_recipe
+from dinobench.training.recipe_files import load_recipe
 
 LAUNCHERS = ("slurm", "local")
 MINUTES = 24 * 60

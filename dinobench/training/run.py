@@ -29,7 +29,8 @@ from dinobench.training.diagnostics import Diagnosis, diagnose, diagnose_feature
 from dinobench.training.journal import Journal
 from dinobench.training.lock import hold
 from dinobench.training.loss import GLOBAL_VIEWS
-from dinobench.training.recipe import Recipe, load_recipe
+from dinobench.training.recipe import Recipe
+from dinobench.training.recipe_files import load_recipe
 from dinobench.training.source import open_source
 from dinobench.training.step import Learner
 from dinobench.training.step_means import PendingSteps, StepMeans, epoch_means

@@ -132,7 +132,7 @@ class Learner:
         counts = [len(group) // batch for group in views]
         loss, first = aims.entropy.new_zeros(()), 0
         parts = self._parts(views, batch)
-        with self.student.head.last_layer.held(), self._autocast(views):  # whose cast weights serve all parts
+        with self.student.head.held(), self._autocast(views):  # whose cast weights serve all parts
             for groups in parts:
                 with self._without_exchange(not last or groups is not parts[-1]):
                     logits = (self._parallel or self.student)(groups)

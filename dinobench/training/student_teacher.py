@@ -13,12 +13,12 @@ from dinobench.training.head import DinoHead
 
 
 class Network(nn.Module):
-    """Backbone and head under the names of released checkpoints, with an optional predictor behind them.
+    """Backbone and head under the names of released checkpoints, with an optional predictor on the projection.
 
     Args:
         backbone: gives the class token.
         head: (B, D) -> (B, K).
-        predictor: (B, K) -> (B, K), of a student only.
+        predictor: from projection to projection, of a student only.
     """
 
     def __init__(self, backbone: Backbone, head: DinoHead, predictor: nn.Module | None = None) -> None:
@@ -33,8 +33,9 @@ class Network(nn.Module):
         Args:
             groups: views of one size each, (views * B, C, H, W), view by view; the global views come first.
         """
-        logits: Tensor = self.head(torch.cat([self.backbone.class_token(images) for images in groups]))
-        return logits if self.predictor is None else self.predictor(logits)
+        tokens = torch.cat([self.backbone.class_token(images) for images in groups])
+        logits: Tensor = self.head(tokens, self.predictor)
+        return logits
 
 
 def teacher_of(student: Network, backbone: Backbone) -> Network:

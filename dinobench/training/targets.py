@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dinobench.runtime.processes import max_over_processes, mean_over_processes, sum_over_processes, world_size
+from dinobench.training.loss import GLOBAL_VIEWS
 
 
 class Targets(nn.Module):
@@ -55,22 +56,26 @@ class Centered(Targets):
 
 
 class Sinkhorn(Targets):
-    """Shares the samples evenly among the outputs by Sinkhorn-Knopp, over both views and all processes.
+    """Shares the samples evenly among the outputs by Sinkhorn-Knopp, over all processes.
 
     With one iteration it is the softmax over the batch (Caron et al. 2021, appendix D). A micro-batch is balanced by
     itself.
 
     Args:
         iterations: alternations between outputs and samples; SwAV and the paper's row 3 use 3.
+        per_view: balance each of the two global views by itself, as SwAV does, instead of both together.
     """
 
-    def __init__(self, iterations: int = 3) -> None:
+    def __init__(self, iterations: int = 3, *, per_view: bool = False) -> None:
         super().__init__()
-        self.iterations = iterations
+        self.iterations, self.per_view = iterations, per_view
 
     def forward(self, logits: Tensor, temperature: float) -> Tensor:
         """Softmax of the logits, balanced."""
-        scaled = logits / temperature
+        parts = logits.chunk(GLOBAL_VIEWS) if self.per_view else (logits,)
+        return torch.cat([self._balanced(part / temperature) for part in parts])
+
+    def _balanced(self, scaled: Tensor) -> Tensor:
         shares = (scaled - _largest_anywhere(scaled)).exp()
         samples, outputs = len(shares) * world_size(), shares.shape[1]
         for _ in range(self.iterations):

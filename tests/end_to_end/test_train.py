@@ -130,7 +130,7 @@ def test_photographs(tmp_path):
         (["--set", "epochs=2", "--set", "warmup_epochs=3"], "warmup_epochs = 3 is longer than the run"),
         (["--data", "digits", "--set", "batch_size=100000"], "fewer than one batch"),
         (["--set", "optimizer=adam"], "did you mean adamw"),
-        (["--set", "out_dim=many"], "a str, where a int"),
+        (["--set", "out_dim=many"], "out_dim of recipe mini is 'many'; give a whole number, at least 1"),
         (["--data", "nowhere/at/all"], "no folder"),
         (["--recipe", "own.toml"], "no recipe file"),
     ],

@@ -12,7 +12,7 @@ from dinobench.data.transforms import normalize
 from dinobench.features.extract import extract_features
 from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.errors import InputError
-from dinobench.training.recipe import load_recipe
+from dinobench.training.recipe_files import load_recipe
 from dinobench.training.run import train
 
 TINY = {"architecture": "vit_mini/8", "global_size": 16, "local_size": 8, "local_crops": 2, "out_dim": 32,

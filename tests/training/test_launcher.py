@@ -46,7 +46,7 @@ def test_a_job_continues_when_it_is_queued_again(tmp_path):
         ("slurm", {}, {}, "cannot submit to slurm"),
         ("local", {"nodez": 2}, {}, "cannot submit to local: Parameter 'nodez'"),
         ("local", {"nodes": "two"}, {}, "cannot submit to local"),
-        ("local", {}, {"epochs": 0}, "epochs must be above 0"),
+        ("local", {}, {"epochs": 0}, "epochs of recipe mini is 0"),
     ],
 )
 def test_what_cannot_be_submitted_is_one_line(tmp_path: Path, launcher, resources, settings, words):

@@ -18,7 +18,7 @@ from dinobench.training import run, source
 from dinobench.training.checkpoints import keep_last_good, load
 from dinobench.training.diagnostics import Diagnosis
 from dinobench.training.lock import hold
-from dinobench.training.recipe import load_recipe
+from dinobench.training.recipe_files import load_recipe
 from dinobench.training.run import Run, train
 
 TINY = {

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from dinobench.training.build import build_learner
-from dinobench.training.recipe import load_recipe
+from dinobench.training.recipe_files import load_recipe
 from dinobench.training.step import Settings
 
 SMALL = {"batch_size": 4, "out_dim": 64, "global_size": 32, "local_size": 16}
