@@ -97,12 +97,16 @@ def cells(row: str, log: Sequence[dict[str, Any]], outputs: int) -> tuple[str, .
     )
 
 
+def _width(row: str) -> int:
+    """Width of what a row's objective compares: outputs, or projections."""
+    return load_recipe(f"mini+{ROWS[row]}").head_width
+
+
 def table(logs: dict[str, list[dict[str, Any]]], epochs: int) -> str:
-    outputs = load_recipe("mini").out_dim
     untrained = epochs_of(next(iter(logs.values())))[0]["knn"]
-    rows = [HEADINGS, ("---",) * len(HEADINGS), *(cells(row, log, outputs) for row, log in logs.items())]
+    rows = [HEADINGS, ("---",) * len(HEADINGS), *(cells(row, log, _width(row)) for row, log in logs.items())]
     lines = "".join(f"| {' | '.join(row)} |\n" for row in rows)
-    return PREAMBLE.format(epochs=epochs, outputs=outputs, untrained=untrained) + lines
+    return PREAMBLE.format(epochs=epochs, outputs=load_recipe("mini").out_dim, untrained=untrained) + lines
 
 
 def main() -> None:

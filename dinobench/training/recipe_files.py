@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import read_toml, user_path
 from dinobench.runtime.settings import refuse_unknown, resolve
 from dinobench.runtime.suggest import unknown
 from dinobench.training.recipe import Recipe, RecipeSettings
@@ -67,12 +67,7 @@ def _read_recipe(name: str, above: tuple[str, ...]) -> Recipe:
 
 def _parse_file(name: str) -> tuple[Path, dict[str, Any]]:
     path = _find_file(name)
-    try:
-        return path, tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"recipe {path} is not valid TOML: {str(error) or type(error).__name__}") from error
-    except OSError as error:
-        raise InputError(f"cannot read recipe {path}: {error.strerror}; check the path") from error
+    return path, read_toml(path)
 
 
 def _on_top(base: Recipe, own: dict[str, Any], path: Path, name: str) -> Recipe:
@@ -95,10 +90,7 @@ def _find_file(name: str) -> Path:
         return RECIPE_FOLDER / f"{name}.toml"
     if not name.endswith(".toml"):
         raise unknown("recipe", name, recipe_names())
-    try:
-        path = Path(name).expanduser()
-    except RuntimeError as error:
-        raise InputError(f"no recipe file {name}: {error}; give its whole path") from error
+    path = user_path(name)
     if not path.is_file():
         raise InputError(f"no recipe file {path}; give a TOML file or one of {', '.join(recipe_names())}")
     return path

@@ -39,3 +39,9 @@ def test_the_center_follows_once_per_step_however_many_micro_batches():
         targets.after_step()
     torch.testing.assert_close(whole.center, 0.5 * LOGITS.mean(0, keepdim=True))
     torch.testing.assert_close(whole.center, halves.center)
+
+
+def test_sinkhorn_may_balance_each_view_by_itself():
+    first, second = Sinkhorn(3)(LOGITS[:6], 0.1), Sinkhorn(3)(LOGITS[6:], 0.1)
+    assert torch.equal(Sinkhorn(3, per_view=True)(LOGITS, 0.1), torch.cat([first, second]))
+    assert not torch.equal(Sinkhorn(3)(LOGITS, 0.1), torch.cat([first, second]))
