@@ -62,12 +62,14 @@ class Cell:
         column: of results/published.
         metric: of the record.
         row: values that single out the task's rows, where a model has several in the table.
+        protocol: by which the published figure was measured; "" for the card's default.
     """
 
     table: str
     column: str
     metric: str
     row: Mapping[str, str] = field(default_factory=dict)
+    protocol: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,15 @@ class TaskCard:
             raise unknown(f"protocol of task {self.name}", wanted, self.protocols)
         return self.protocols[wanted]
 
+    def published_protocol(self, group: str) -> str:
+        """The protocol of the figures of a table's group, such as table3; "" where the group is no table."""
+        found = [cell.protocol for cell in self.cells if group == _group_of(cell.table)]
+        return next(iter(found), "")
+
+
+def _group_of(table: str) -> str:
+    return table if table.startswith("figure") else f"table{table}"
+
 
 @dataclass(frozen=True)
 class Row:
@@ -138,6 +149,7 @@ class ModelCard:
         weights: an address, "not released", "random:ARCHITECTURE", or a path from the card's folder.
         because: why the weights are not to be had, where they are not.
         sha256: digest of the published file or its first digits (as torch.hub names carry), empty where none is known.
+        recipe: of `dinobench train`, which trains such a network where no weights are released.
         figures: published figures outside the paper's tables, each {"value": ..., "source": ...}.
         file: the card's own file.
         note: one line where this card replaces a built-in one of its name.
@@ -153,6 +165,7 @@ class ModelCard:
     weights: str
     because: str = ""
     sha256: str = ""
+    recipe: str = ""
     rows: tuple[Row, ...] = ()
     figures: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -194,24 +207,47 @@ def select_tasks(
 ) -> list[tuple[TaskCard, Protocol]]:
     """The cards behind NAME[@PROTOCOL][,...], a group's name, or "all"; each once, in the order given.
 
+    A table's group runs each task by the protocol of the published figure.
+
     Args:
         names: as above.
         tasks: to choose from.
-        protocol: of the tasks named without one; by default each card's own choice.
+        protocol: of the tasks named without one: a name, which in a group holds for the tasks that have it, or
+            TASK=NAME[,TASK=NAME...]; by default each card's own choice.
 
     Raises:
-        InputError: a name that is neither a task nor a group, or a protocol that a task lacks.
+        InputError: a name that is neither a task nor a group, or a protocol that no chosen task has.
     """
     chosen: dict[tuple[str, str], tuple[TaskCard, Protocol]] = {}
+    wanted = _protocols_by_task(protocol or "", tasks)
     for part in names.split(","):
         name, _, own = part.strip().partition("@")
         members = [card for card in tasks.values() if name in (card.name, "all") or name in card.groups]
         if not members:
             groups = {group for card in tasks.values() for group in card.groups}
             raise unknown("task", name, {*tasks, *groups, "all"})
-        pairs = [(card, card.protocol(own or protocol)) for card in members]
-        chosen.update(((card.name, used.name), (card, used)) for card, used in pairs)
+        for_all = own or wanted.get("", "")
+        if len(members) > 1 and for_all and not any(for_all in card.protocols for card in members):
+            known = {key for card in members for key in card.protocols}
+            raise unknown(f"protocol of the tasks of {name}", for_all, known)
+        for card in members:
+            asked = wanted.get(card.name, for_all)
+            if len(members) > 1 and asked not in card.protocols:
+                asked = ""
+            used = card.protocol(asked or card.published_protocol(name))
+            chosen[card.name, used.name] = card, used
     return list(chosen.values())
+
+
+def _protocols_by_task(text: str, tasks: Mapping[str, TaskCard]) -> dict[str, str]:
+    """{"knn": "paper"} from "knn=paper"; {"": "paper"} from "paper"."""
+    if "=" not in text:
+        return {"": text}
+    pairs = dict(part.strip().split("=", 1) for part in text.split(",") if "=" in part)
+    for name in pairs:
+        if name not in tasks:
+            raise unknown("task", name, tasks)
+    return pairs
 
 
 def packaged(folder: str) -> Path:

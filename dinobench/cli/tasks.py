@@ -39,7 +39,8 @@ def show(cards: Mapping[str, TaskCard], name: str) -> None:
     click.echo(f"data       {card.dataset} (layout {card.layout})")
     click.echo(f"metric     {card.main_metric}")
     for cell in card.cells:
-        click.echo(f"stands in  table {cell.table}, column {cell.column} ({cell.metric})")
+        job = f"{card.name}@{cell.protocol or card.default_protocol}"
+        click.echo(f"stands in  table {cell.table}, column {cell.column} ({cell.metric} of {job})")
     click.echo("settings")
     for line in setting_lines(card.settings_type()):
         click.echo(line)

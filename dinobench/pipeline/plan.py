@@ -10,6 +10,7 @@ from typing import Any
 
 from dinobench.cards import Protocol, TaskCard, load_tasks, select_tasks
 from dinobench.models.loading.settings import ModelSettings
+from dinobench.pipeline.data_specs import data_by_task
 from dinobench.pipeline.settings import RunSettings
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.settings import differing, fields_of, known_changes, refuse_unknown, resolve
@@ -77,8 +78,9 @@ def make_plan(
     of_model = resolve(ModelSettings, known_changes(ModelSettings, shared), "the model")
     resolved = [_settings(card, used, changes) for card, used in chosen]
     spec = model or str(newest_run())
+    specs = data_by_task(data, [card for card, _ in chosen])
     jobs = tuple(
-        _job(card, used, data or _default_data(card, spec), own, run, of_model)
+        _job(card, used, specs.get(card.name) or _default_data(card, spec), own, run, of_model)
         for (card, used), own in zip(chosen, resolved, strict=True)
     )
     return Plan(spec, jobs, run, of_model)

@@ -1,0 +1,181 @@
+"""The matrix of a published table: which model and task fill which cell, and what is there already."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dinobench.cards import Cell, ModelCard, Protocol, TaskCard
+from dinobench.results.records import RunRecord
+from dinobench.results.tables.build import read_published
+from dinobench.results.tables.specs import TableSpec
+from dinobench.runtime.errors import InputError
+
+State = Literal["done", "to run", "to fetch", "to train", "no way"]
+
+
+@dataclass(frozen=True)
+class TableCell:
+    """One published figure.
+
+    Attributes:
+        table: its name, such as "2".
+        row: number of the published row in its CSV.
+        column: of the CSV.
+        published: the figure as printed; "" where the paper has none.
+        model: card of the row; "" where no card claims it.
+        task, protocol, metric: what measures it; "" where no task fills the column.
+    """
+
+    table: str
+    row: int
+    column: str
+    published: str
+    model: str = ""
+    task: str = ""
+    protocol: str = ""
+    metric: str = ""
+
+    @property
+    def job(self) -> str:
+        """TASK@PROTOCOL."""
+        return f"{self.task}@{self.protocol}"
+
+
+@dataclass(frozen=True)
+class MatrixJob:
+    """One model and task that fill cells.
+
+    Attributes:
+        state: what it takes to run it.
+        advice: one line where it cannot run as things are.
+    """
+
+    model: str
+    task: str
+    protocol: str
+    state: State
+    advice: str = ""
+
+    @property
+    def name(self) -> str:
+        """TASK@PROTOCOL."""
+        return f"{self.task}@{self.protocol}"
+
+
+def table_cells(
+    specs: Iterable[TableSpec], tasks: Mapping[str, TaskCard], models: Mapping[str, ModelCard]
+) -> list[TableCell]:
+    """Every figure of the tables that a task can measure, with the card and task that fill it.
+
+    Raises:
+        InputError: two cards claim one row.
+    """
+    found = []
+    for spec in specs:
+        rows = read_published(spec.path)
+        owners = _owners(spec, rows, models)
+        measured = {cell.column for card in tasks.values() for cell in card.cells if cell.table == spec.name}
+        for number, values in enumerate(rows):
+            for figure in spec.figures:
+                if figure.name in measured:
+                    found.append(_cell(spec, number, values, figure.name, owners.get(number, ""), tasks))
+    return found
+
+
+def _owners(spec: TableSpec, rows: Sequence[Mapping[str, str]], models: Mapping[str, ModelCard]) -> dict[int, str]:
+    owners: dict[int, str] = {}
+    for card in models.values():
+        for row in card.rows:
+            for number in (n for n, values in enumerate(rows) if row.key.items() <= values.items()):
+                if row.table != spec.name:
+                    continue
+                if number in owners and owners[number] != card.name:
+                    both = f"{owners[number]} and {card.name}"
+                    raise InputError(f"cards {both} both claim row {number + 1} of {spec.title}; mend one of them")
+                owners[number] = card.name
+    return owners
+
+
+def _cell(
+    spec: TableSpec, number: int, values: Mapping[str, str], column: str, model: str, tasks: Mapping[str, TaskCard]
+) -> TableCell:
+    """The cell with the task whose own row values fit best: most of them wins."""
+    fitting: list[tuple[int, TaskCard, Cell]] = [
+        (len(cell.row), card, cell)
+        for card in tasks.values()
+        for cell in card.cells
+        if (cell.table, cell.column) == (spec.name, column) and cell.row.items() <= values.items()
+    ]
+    published = values.get(column, "")
+    if not fitting:
+        return TableCell(spec.name, number, column, published, model)
+    _, card, cell = max(fitting, key=lambda each: each[0])
+    protocol = cell.protocol or card.default_protocol
+    return TableCell(spec.name, number, column, published, model, card.name, protocol, cell.metric)
+
+
+def matrix_jobs(
+    cells: Iterable[TableCell],
+    tasks: Mapping[str, TaskCard],
+    models: Mapping[str, ModelCard],
+    records: Iterable[RunRecord],
+    patterns: str = "",
+) -> list[MatrixJob]:
+    """Every (model, task) that fills a cell once: those of one model together, so that they share features.
+
+    Args:
+        cells: of `table_cells`.
+        tasks: by name.
+        models: by name.
+        records: what was measured before.
+        patterns: models to take, such as "dino_*,ibot_*"; "" for all.
+
+    Raises:
+        InputError: no model fits the patterns.
+    """
+    wanted = {(cell.model, cell.task, cell.protocol): None for cell in cells if cell.model and cell.task}
+    chosen = [key for key in wanted if _fits(key[0], patterns)]
+    if wanted and not chosen:
+        raise InputError(f"no model of these tables fits {patterns!r}; `dinobench models` lists them")
+    done = {(record.model.card, record.task, record.protocol.hash) for record in records if _sound(record)}
+    jobs = []
+    for model, task, name in chosen:
+        protocol = tasks[task].protocol(name)
+        jobs.append(_job(models[model], protocol, task, (model, task, protocol.hash) in done))
+    return sorted(jobs, key=lambda job: job.model)
+
+
+def _sound(record: RunRecord) -> bool:
+    return not record.failed and not record.deviations
+
+
+def _fits(model: str, patterns: str) -> bool:
+    parts = [part.strip() for part in patterns.split(",") if part.strip()]
+    return not parts or any(fnmatch.fnmatch(model, part) for part in parts)
+
+
+def _job(card: ModelCard, protocol: Protocol, task: str, done: bool) -> MatrixJob:
+    if done:
+        return MatrixJob(card.name, task, protocol.name, "done")
+    return MatrixJob(card.name, task, protocol.name, *way_of(card))
+
+
+def way_of(card: ModelCard) -> tuple[State, str]:
+    """How to come by the weights of a card, and one line where they are not here."""
+    if card.random or (card.local and (Path(card.file).parent / card.weights).exists()):
+        return "to run", ""
+    if card.local and card.recipe:
+        return "to train", f"dinobench train --recipe {card.recipe} --output {card.weights}"
+    if not card.released and card.recipe:
+        return "to train", f"no weights are released; dinobench train --recipe {card.recipe} trains such a network"
+    if not card.released:
+        return "no way", f"no weights are released: {card.because}"
+    from dinobench.models.loading.download import cached_weights
+
+    if cached_weights(card.name, card.weights) is not None:
+        return "to run", ""
+    return "to fetch", f"dinobench models fetch {card.name}"

@@ -1,0 +1,96 @@
+"""`dinobench reproduce`: a table's cells planned, measured, judged, and not measured twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from dinobench.cli.main import main
+
+MODEL = """
+title = "{name}"
+method = "{name}"
+architecture = "vit_mini/4"
+family = "random"
+source = "me"
+license = "MIT"
+weights = "{weights}"
+{more}
+[[rows]]
+table = "mini"
+method = "{name}"
+"""
+TASK = """
+title = "k-NN"
+evaluator = "knn"
+dataset = "mini"
+layout = "imagefolder"
+main_metric = "top1"
+source = "me"
+default_protocol = "few"
+[[cells]]
+table = "mini"
+column = "top1"
+metric = "top1"
+[protocols.few]
+version = 1
+summary = "few"
+[protocols.few.settings]
+ks = [5]
+main_k = 5
+"""
+
+
+@pytest.fixture
+def cards(tmp_path: Path) -> list[str]:
+    """Options that name a table of three rows: a random network, one to be trained, and one whose file is missing."""
+    for folder in ("tables", "tasks", "models"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "tables" / "mini.csv").write_text("method,top1\nA,1.0\nB,2.0\nC,3.0\n")
+    (tmp_path / "tables" / "tablemini.toml").write_text(
+        'title = "Table M"\ncaption = "Mini"\ncsv = "mini.csv"\ntext = [{ name = "method", heading = "Method" }]\n'
+        'figures = [{ name = "top1", heading = "Top-1" }]\n'
+    )
+    (tmp_path / "tasks" / "knn-few.toml").write_text(TASK)
+    rows = {"A": ("random:vit_mini/4", ""), "B": ("not released", 'recipe = "mini"'), "C": ("not released", "")}
+    for name, (weights, more) in rows.items():
+        text = MODEL.format(name=name, weights=weights, more=more or 'because = "lost"')
+        (tmp_path / "models" / f"model_{name}.toml").write_text(text)
+    folders = ("--tables-dir", "tables"), ("--tasks-dir", "tasks"), ("--models-dir", "models")
+    return [part for option, folder in folders for part in (option, str(tmp_path / folder))]
+
+
+def reproduce(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["reproduce", "--table", "mini", *arguments])
+
+
+def test_a_table_is_planned_measured_judged_and_not_measured_twice(tmp_path: Path, cards: list[str]) -> None:
+    common = [*cards, "--output", str(tmp_path / "records"), "--data", "mini"]
+    plan = reproduce(*common, "--dry-run").output
+    assert "1 to run, 1 to train, 1 no way" in plan
+    assert "dinobench train --recipe mini" in plan
+    done = reproduce(*common)
+    assert done.exit_code == 0, done.output
+    assert "knn-few@few  top1" in done.output
+    assert "from the published 1.0" in done.output
+    assert "no weights are released: lost" in done.output
+    again = reproduce(*common, "--strict")
+    assert (again.exit_code, "knn-few@few  top1" in again.output) == (1, False)
+    assert "1 done" in reproduce(*common, "--dry-run").output
+
+
+def test_a_pattern_that_fits_no_model_and_a_row_with_two_owners_are_one_line(tmp_path: Path, cards: list[str]) -> None:
+    wrong = reproduce(*cards, "--models", "dino_*", "--dry-run")
+    assert (wrong.exit_code, "no model of these tables fits" in wrong.output) == (2, True)
+    twin = (tmp_path / "models" / "model_A.toml").read_text()
+    (tmp_path / "models" / "model_Z.toml").write_text(twin)
+    both = reproduce(*cards, "--dry-run")
+    assert (both.exit_code, "model_A and model_Z both claim row 1" in both.output) == (2, True)
+
+
+def test_every_row_of_the_papers_tables_has_a_card() -> None:
+    plan = CliRunner().invoke(main, ["reproduce", "--table", "all", "--dry-run"]).output
+    assert "in 48 rows" in plan
+    assert "no card claims" not in plan
