@@ -6,11 +6,11 @@
     python benchmarks/knn.py --memory --train 1280000 --queries 50000
 
 DIR is a checkout of facebookresearch/dino. Workers hold the same features and take turns: the released code as it is,
-the released code with dinobench's two CPU settings (so that settings are not sold as code), dinobench by the engine that
-it chooses and by each engine, faiss's IndexFlatIP with dinobench's votes, and the bare blocked matrix product, which no
-search in float32 can beat. The released code cuts the test set into hundred chunks; its
-chunks here are those of 50,000 images, whatever --queries. Wall and CPU seconds are printed: on a busy machine the
-latter are the ones to believe, with --threads 1 (idle threads spin while they wait for a core).
+the released code with dinobench's two CPU settings (so that settings are not sold as code), dinobench by the engine
+that it chooses and by each engine, faiss's IndexFlatIP with dinobench's votes, and the bare blocked matrix product,
+which no search in float32 can beat. The released code cuts the test set into hundred chunks; its chunks here are
+those of 50,000 images, whatever --queries. Wall and CPU seconds are printed: on a busy machine the latter are the
+ones to believe, with --threads 1 (idle threads spin while they wait for a core).
 """
 
 from __future__ import annotations
