@@ -25,7 +25,8 @@ from dinobench.evaluators.common.labeled_features import (
     stored_matrix,
 )
 from dinobench.evaluators.linear.epochs import Epoch, augmented_epochs, cached_epochs
-from dinobench.evaluators.linear.heads import LinearHead, load_head, save_head
+from dinobench.evaluators.linear.head_file import load_head, save_head
+from dinobench.evaluators.linear.heads import LinearHead
 from dinobench.evaluators.linear.probe import LabeledRows, Probe
 from dinobench.evaluators.linear.settings import Settings
 from dinobench.features.extract import Extractor
@@ -46,9 +47,9 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     `top1_best` of the best head at its best epoch on the validation split itself, as the released code reports.
     """
     settings = dataclasses.replace(context.settings, features=_features(context))
-    val = labeled_features(context, "val", "+".join(settings.features))
     if settings.head:
-        return _score_file(context, settings, val)
+        return _score_file(context, settings)
+    val = labeled_features(context, "val", "+".join(settings.features))
     sets = _training_sets(context, settings, val)
     scale = settings.batch_size / 256
     probe = Probe(
@@ -213,19 +214,24 @@ def _grid(probe: Probe, rates: Sequence[float]) -> list[dict[str, Any]]:
     return rows
 
 
-def _score_file(context: EvaluationContext[Settings], settings: Settings, val: LabeledFeatures) -> Scores:
-    path = Path(settings.head)
-    head = load_head(path)
-    feature = settings.features[0]
+def _score_file(context: EvaluationContext[Settings], settings: Settings) -> Scores:
+    path, model = Path(settings.head), context.model
+    file = load_head(path)
+    asked = next((name for name in context.settings.features if name != "auto"), "")
+    feature = file.feature_for(asked, settings.features[0], model.backbone.dim)
+    head, order = file.concatenated(feature, settings.head_order, model.family)
+    val = labeled_features(context, "val", feature)
     rows = val.matrix.only(feature).tensor()
     if rows.shape[1] != head.weight.shape[1]:
         raise InputError(
-            f"{path} reads {head.weight.shape[1]} numbers per image, but feature {feature} of {context.model.name} has "
+            f"{path} reads {head.weight.shape[1]} numbers per image, but feature {feature} of {model.name} has "
             f"{rows.shape[1]}; name the head's feature with --set features=..."
         )
     if len(head.weight) != len(val.classes):
         raise InputError(f"{path} knows {len(head.weight)} classes, but the data have {len(val.classes)}")
-    scores = Scores({}, images={"val": len(val.labels)}, details={"head": str(path), "feature": feature})
+    scores = Scores(
+        {}, images={"val": len(val.labels)}, details={"head": str(path), "feature": feature, "order": order}
+    )
     scores.warnings += [val.skipped] if val.skipped else []
     scores.not_comparable += scores.warnings
     _add_head_scores(context, settings, scores, head, rows, val)

@@ -1,20 +1,12 @@
-"""Linear classifiers on frozen features: many trained side by side, or one from a file."""
+"""Linear classifiers on frozen features, many trained side by side."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
-
-from dinobench.models.loading.container import open_container
-from dinobench.models.loading.state_dict import flatten
-from dinobench.runtime.errors import InputError
-from dinobench.runtime.files import atomic_path
 
 MOMENTUM = 0.9
 _STD = 0.01
@@ -102,27 +94,3 @@ class LinearHeads:
     def _finite(self) -> Tensor:
         """(H,) false for heads whose learning rate blew them up."""
         return torch.isfinite(self.weight.view(len(self), -1)).all(1).cpu()
-
-
-def save_head(path: Path, head: LinearHead, feature: str) -> None:
-    """Write a head that `load_head` reads."""
-    with atomic_path(path) as temporary:
-        tensors = {"linear.weight": head.weight.cpu().contiguous(), "linear.bias": head.bias.cpu()}
-        save_file(tensors, temporary, metadata={"feature": json.dumps(feature)})
-
-
-def load_head(path: Path) -> LinearHead:
-    """A classifier from a file: ours, or a released one (linear.weight and linear.bias, under any prefix).
-
-    Raises:
-        InputError: the file cannot be read or does not hold exactly one weight matrix and one bias.
-    """
-    tensors = flatten(open_container(path).content)
-    weights = [tensor for name, tensor in tensors.items() if name.endswith("linear.weight") and tensor.ndim == 2]
-    biases = [tensor for name, tensor in tensors.items() if name.endswith("linear.bias") and tensor.ndim == 1]
-    if len(weights) != 1 or len(biases) != 1 or len(weights[0]) != len(biases[0]):
-        found = ", ".join(list(tensors)[:4])
-        raise InputError(
-            f"{path} is no linear head: it needs one linear.weight (C, D) and linear.bias (C,); has {found}"
-        )
-    return LinearHead(weights[0].float(), biases[0].float())

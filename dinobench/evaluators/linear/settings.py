@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from dinobench.evaluators.common.setting_groups import LabeledImagesSettings
 from dinobench.runtime.errors import InputError
@@ -24,6 +25,9 @@ class Settings(LabeledImagesSettings):
     held_out: Share = setting(0.01, "share of every training class to choose the head by; 0 chooses on val")
     cached: bool = setting(False, "train on stored features of center crops instead of random crops")
     head: str = setting("", "file of a trained head to score instead of training")
+    head_order: Literal["auto", "concatenated", "interleaved"] = setting(
+        "auto", "order of cls+mean in the head's file; auto: as the file or the network's family tells", later=True
+    )
     forward_batch: Count = setting(
         64, "images per forward pass; lower it where memory is short", unit="images", moves_figure=False
     )

@@ -20,6 +20,7 @@ SETTINGS = {
     "held_out": 0.2,
     "cached": True,
     "head": "",
+    "head_order": "auto",
     "unreadable": "stop",
     "predictions": False,
     "resume": True,

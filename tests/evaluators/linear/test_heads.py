@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import pytest
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from dinobench.evaluators.linear.heads import LinearHeads, load_head, save_head
-from dinobench.runtime.errors import InputError
+from dinobench.evaluators.linear.heads import LinearHeads
 
 CPU = torch.device("cpu")
 
@@ -64,15 +62,3 @@ def test_a_head_that_blew_up_is_never_right():
     x, y = _batches(rows=100)[0]
     assert heads.correct(x, y)[0].any()
     assert not heads.correct(x, y)[1].any()
-
-
-def test_files(tmp_path):
-    head = LinearHeads(5, 3, [0.1], CPU).head(0)
-    save_head(tmp_path / "head.safetensors", head, "cls")
-    assert torch.equal(load_head(tmp_path / "head.safetensors").weight, head.weight)
-    released = {"state_dict": {"module.linear.weight": head.weight, "module.linear.bias": head.bias}, "epoch": 100}
-    torch.save(released, tmp_path / "released.pth")
-    assert torch.equal(load_head(tmp_path / "released.pth").weight, head.weight)
-    torch.save({"fc.weight": head.weight}, tmp_path / "other.pth")
-    with pytest.raises(InputError, match=r"no linear head.*has fc\.weight"):
-        load_head(tmp_path / "other.pth")
