@@ -14,6 +14,7 @@ from dinobench.runtime.files import atomic_path
 
 Labels = NDArray[np.uint8]
 VOID = 255
+_COLORS = {"LA": 1, "RGB": 3, "RGBA": 3}  # channels without alpha
 _LABEL_MODES = frozenset({"P", "L", "1"})
 
 
@@ -27,8 +28,8 @@ def palette() -> NDArray[np.uint8]:
     return colors
 
 
-def read_labels(path: Path) -> Labels:
-    """(H, W) pixel values of an indexed or grayscale image.
+def read_labels(path: Path, *, gray: bool = False) -> Labels:
+    """(H, W) pixel values of an indexed or grayscale image; with `gray` also of one that holds gray as more channels.
 
     Raises:
         InputError: the file is missing, cannot be decoded, or holds colors instead of numbers.
@@ -42,6 +43,8 @@ def read_labels(path: Path) -> Labels:
         raise
     except Exception as error:  # Pillow's plugins raise anything on bad bytes
         raise InputError(f"cannot decode mask {path}: {fault_of(error)}, or fetch it again") from error
+    if gray and labels.ndim == 3 and (labels[..., : _COLORS.get(mode, 4)] == labels[..., :1]).all():
+        return labels[..., 0]
     if mode not in _LABEL_MODES:
         raise InputError(f"mask {path} is a {mode} image; object numbers need an indexed PNG")
     return labels

@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from dinobench.data.dataset import ImageSet, UNLabeled, from_files
-from dinobench.data.decode import open_image, read_rgb
-from dinobench.data.layouts._files import require
+from dinobench.data.decode import is_image_name, open_image, read_rgb
+from dinobench.data.layouts._files import read_lines
+from dinobench.data.layouts._places import contents, folder_with
+from dinobench.data.layouts._walk import is_hidden
 from dinobench.data.masks import VOID, Labels, read_labels
 from dinobench.data.registry import Findings
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.files import read_text
 from dinobench.runtime.names import inside
+from dinobench.runtime.text import first_few
 
 DATASETS = ("davis", "davis2017")
 EXPECTED_TREE = """ROOT/
@@ -24,6 +26,7 @@ EXPECTED_TREE = """ROOT/
   Annotations/480p/<sequence>/00000.png ...    pixel values are object numbers
 30 sequences, 1999 frames, 61 objects: "TrainVal, Images and Annotations (480p)" of
 https://davischallenge.org/davis2017/code.html"""
+_MANY_OBJECTS, _FEW_PIXELS = 10, 0.02  # no sequence of DAVIS has so many objects, most of them so small
 _FRAMES, _MASKS = Path("JPEGImages/480p"), Path("Annotations/480p")
 
 
@@ -46,7 +49,8 @@ class Video:
         Raises:
             InputError: the mask or its frame cannot be read, or they differ in size.
         """
-        labels = read_labels(self.masks[index])
+        labels = read_labels(self.masks[index], gray=self.merged)
+        _refuse_smoothed(labels, self.masks[index])
         width, height = _size(self.frames[index])
         if labels.shape != (height, width):
             raise InputError(
@@ -61,6 +65,17 @@ class Video:
         if len({frame.shape for frame in frames}) > 1:
             raise InputError(f"sequence {self.name}: its frames differ in size; use one resolution")
         return np.stack(frames)
+
+
+def _refuse_smoothed(labels: Labels, path: Path) -> None:
+    """InputError for a mask of dozens of numbers that cover a few pixels each: edges between two numbers."""
+    pixels = np.bincount(labels.ravel(), minlength=256)[1:VOID]
+    present = pixels[pixels > 0]
+    if len(present) >= _MANY_OBJECTS and np.median(present) < _FEW_PIXELS * present.sum():
+        raise InputError(
+            f"mask {path} holds {len(present)} numbers, most of a few pixels: its edges were smoothed or compressed; "
+            "resize masks to the nearest pixel and keep them as PNG"
+        )
 
 
 def _size(frame: Path) -> tuple[int, int]:
@@ -88,17 +103,38 @@ def check(root: Path) -> Findings:
 
 def sequence_names(root: Path, split: str, year: str) -> tuple[str, ...]:
     """Names of a split's sequences; the lists of DAVIS 2016's own release, which name frames, serve too."""
+    root = _base(root)
     listing = root / "ImageSets" / year / f"{split}.txt"
     if year == "2016" and not listing.is_file():
         listing = root / "ImageSets" / "480p" / f"{split}.txt"
     _refuse_other_year(root, split, year, listing)
-    lines = read_text(require(listing)).split("\n")
-    names = [Path(line.split()[0]).parent.name or line.strip() for line in lines if line.strip()]
+    names = [_sequence(line) for line in read_lines(listing)]
     if not names:
         raise InputError(f"{listing} names no sequence; fetch it again")
     for name in names:
         inside(root / _FRAMES, name, f"sequence in {listing}")
     return tuple(dict.fromkeys(names))
+
+
+def _sequence(line: str) -> str:
+    """The sequence of a line: its name, or of the 2016 lists the folder of the frame that stands first."""
+    first = line.split()[0]
+    if not is_image_name(first):
+        return line
+    return first.partition(f"{_FRAMES}/")[2].rpartition("/")[0] or Path(first).parent.name
+
+
+def _base(root: Path) -> Path:
+    """The folder that holds JPEGImages: the root, or one below it such as DAVIS/."""
+    return folder_with(root, (str(_FRAMES), "JPEGImages"))
+
+
+def _in_time(folder: Path) -> list[Path]:
+    """The images of a folder in time order: by number where all names are numbers, else by name."""
+    files = [path for path in folder.glob("*") if is_image_name(path.name) and not is_hidden(path.name)]
+    if all(path.stem.isdecimal() for path in files):
+        return sorted(files, key=lambda path: (int(path.stem), path.name))
+    return sorted(files)
 
 
 def _refuse_other_year(root: Path, split: str, year: str, listing: Path) -> None:
@@ -113,8 +149,9 @@ def read_video(root: Path, name: str, *, merged: bool = False) -> Video:
     Raises:
         InputError: no folder, fewer than three frames, or a frame or mask without its partner.
     """
-    frames = {path.stem: path for path in sorted((root / _FRAMES / name).glob("*.jpg"))}
-    masks = {path.stem: path for path in sorted((root / _MASKS / name).glob("*.png"))}
+    root = _base(root)
+    frames = {path.stem: path for path in _in_time(root / _FRAMES / name)}
+    masks = {path.stem: path for path in _in_time(root / _MASKS / name) if path.suffix.lower() == ".png"}
     if not frames:
         raise InputError(f"sequence {name} has no frames at {root / _FRAMES / name}; fetch it again or unlist it")
     _refuse_unpaired(name, frames, masks)
@@ -134,10 +171,12 @@ def _refuse_unpaired(name: str, frames: Mapping[str, Path], masks: Mapping[str, 
 
 def frames_of(root: Path, name: str, sequences: tuple[str, ...]) -> ImageSet:
     """Every frame of `sequences` as an ImageSet."""
-    files = [path for sequence in sequences for path in sorted((root / _FRAMES / sequence).glob("*.jpg"))]
+    root = _base(root)
+    files = [path for sequence in sequences for path in _in_time(root / _FRAMES / sequence)]
     if not files:
         raise InputError(
-            f"no frames below {root / _FRAMES} for {len(sequences)} listed sequences; is it DAVIS at 480p?"
+            f"no frames below {root / _FRAMES} for the {len(sequences)} listed sequences ({first_few(sequences)}); "
+            f"it holds {contents(root / _FRAMES)}; unpack DAVIS at 480p"
         )
     names = [path.relative_to(root).as_posix() for path in files]
     return from_files(name, root, names, [UNLabeled] * len(names), ())

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dinobench.data.layouts import davis, davis2016
 from dinobench.data.masks import write_labels
@@ -97,3 +98,60 @@ def test_a_sequence_that_leads_out_of_the_folder_is_refused(line: str, tmp_path:
     (root / "ImageSets" / "2017" / "val.txt").write_text(f"two\n{line}\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"sequence in .*val\.txt"):
         davis.sequence_names(root, "val", "2017")
+
+
+@pytest.mark.parametrize("text", ["\ufeffone\r\ntwo\r\n", "  one \n\n two\n\n", "one\rtwo"])
+def test_lists_of_any_editor_are_read(text: str, tmp_path: Path) -> None:
+    root = write_davis(tmp_path)
+    (root / "ImageSets" / "2017" / "val.txt").write_bytes(text.encode())
+    assert davis.sequence_names(root, "val", "2017") == ("one", "two")
+
+
+def test_sequences_in_folders_of_folders(tmp_path: Path) -> None:
+    root = write_davis(tmp_path, ["clips/dog", "my dog"])
+    assert davis.sequence_names(root, "val", "2017") == ("clips/dog", "my dog")
+    assert davis.check(root).problems == () and len(davis.open(root, "val")) == 12
+    lines = ["/JPEGImages/480p/clips/dog/00000.jpg /Annotations/480p/clips/dog/00000.png"]
+    (root / "ImageSets" / "2016" / "val.txt").write_text("\n".join(lines))
+    assert davis.sequence_names(root, "val", "2016") == ("clips/dog",)
+
+
+def test_a_root_one_level_above_is_found(tmp_path: Path) -> None:
+    write_davis(tmp_path / "DAVIS")
+    assert len(davis.open(tmp_path, "val")) == 12
+    assert davis.check(tmp_path).problems == ()
+    assert len(davis.read_video(tmp_path, "one").frames) == 6
+
+
+def test_frames_of_plain_numbers_are_in_time_order(tmp_path: Path) -> None:
+    root = write_davis(tmp_path, ["one"], frames=12)
+    for kind in ("JPEGImages", "Annotations"):
+        for path in (root / kind / "480p" / "one").iterdir():
+            path.rename(path.with_name(f"{int(path.stem)}{path.suffix}"))
+    assert [path.stem for path in davis.read_video(root, "one").frames] == [str(number) for number in range(12)]
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGB", "RGBA"])
+def test_gray_with_more_channels_is_read_where_numbers_do_not_count(mode: str, tmp_path: Path) -> None:
+    root = write_davis(tmp_path, ["one"])
+    video = davis.read_video(root, "one", merged=True)
+    before = video.labels(2)
+    gray = Image.fromarray(before * 255)
+    (gray.convert(mode) if mode != "LA" else Image.merge("LA", (gray, Image.new("L", gray.size, 255)))).save(
+        video.masks[2]
+    )
+    assert (video.labels(2) == before).all()
+    with pytest.raises(InputError, match="object numbers need an indexed PNG"):
+        davis.read_video(root, "one").labels(2)
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_smoothed_masks_are_named(merged: bool, tmp_path: Path) -> None:
+    root = write_davis(tmp_path, ["one"])
+    path = davis.read_video(root, "one").masks[0]
+    sharp = Image.fromarray(davis.read_video(root, "one").labels(0) * 200)
+    small = sharp.resize((40, 20), Image.Resampling.BILINEAR).resize(sharp.size, Image.Resampling.BILINEAR)
+    write_labels(path, np.asarray(small))
+    with pytest.raises(InputError, match=r"00000\.png holds \d+ numbers, .*edges were smoothed"):
+        davis.read_video(root, "one", merged=merged).labels(0)
+    assert any("smoothed" in line for line in davis.check(root).problems)
