@@ -9,7 +9,8 @@ import numpy as np
 from dinobench.data.dataset import ImageSet, from_files
 from dinobench.data.layouts import imagefolder
 from dinobench.data.layouts._files import read_lines, refuse_missing
-from dinobench.data.layouts._places import contents, has_splits, split_base, subfolders
+from dinobench.data.layouts._places import contents, has_splits, split_base
+from dinobench.data.layouts._walk import subfolders
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
 
@@ -60,9 +61,8 @@ def _list(root: Path, split: str) -> Path | None:
 
 def _images(root: Path, name: str, listing: Path) -> Path:
     """The folder that the list's paths start from."""
-    folders = [
-        place / inner for place in (root, *(root / each for each in subfolders(root))) for inner in (*_IMAGES, "")
-    ]
+    places = (root, *(root / each for each in subfolders(root)))
+    folders = [place / inner for place in places for inner in (*_IMAGES, "")]
     found = next((folder for folder in folders if (folder / PurePosixPath(name).parent).is_dir()), None)
     if found is None or not name:
         raise InputError(

@@ -9,9 +9,11 @@ import torchvision
 
 from dinobench.data.check import check_layout
 from dinobench.data.layouts import cars
+from dinobench.data.open import open_dataset
 from dinobench.data.registry import get_twin
 from dinobench.runtime.errors import InputError
 from tests.conftest import shared_data
+from tests.data.layouts.test_people_folders import folder
 
 
 @pytest.mark.parametrize("where", ["real", "twin"])
@@ -75,3 +77,38 @@ def test_bad_annotations_are_refused(twin: Path) -> None:
 def test_a_single_annotation_is_a_list_of_one(twin: Path) -> None:
     _annotate(twin / "cars_test_annos_withlabels.mat", [(1, 1, 9, 9, 2, "00001.jpg")], FIELDS)
     assert cars.open(twin, "val").labels.tolist() == [1]
+
+
+def _as_kaggle(root: Path, original: Path) -> Path:
+    for name in ("cars_train", "cars_test"):
+        (root / name).mkdir(parents=True)
+        (original / name).rename(root / name / name)
+    for path in [*(original / "devkit").iterdir(), original / "cars_test_annos_withlabels.mat"]:
+        path.rename(root / path.name)
+    return root
+
+
+def test_a_copy_with_doubled_folders_and_loose_annotations(twin: Path, tmp_path: Path) -> None:
+    expected = [cars.open(twin, split) for split in ("train", "val")]
+    root = _as_kaggle(tmp_path / "archive" / "cars", twin)
+    for wanted, split in zip(expected, ("train", "val"), strict=True):
+        for place in (root, root.parent):  # one level above serves too
+            found = open_dataset(str(place), split, "cars", "cars")
+            assert found.labels.tolist() == wanted.labels.tolist() and found.classes == wanted.classes
+            assert [Path(n).name for n in found.names] == [Path(n).name for n in wanted.names]
+    assert cars.open(root, "train-cropped").read(0).size == (88, 88)
+    (root / "cars_test_annos_withlabels.mat").unlink()
+    with pytest.raises(InputError, match=r"cars_test_annos\.mat has no classes; fetch cars_test_annos_withlabels"):
+        cars.open(root, "val")
+    (root / "cars_meta.mat").unlink()
+    with pytest.raises(InputError, match=r"no file .*cars_meta\.mat"):
+        cars.open(root, "train")
+
+
+def test_copies_by_class_are_class_folders(tmp_path: Path) -> None:
+    kinds = ("Acura TL Sedan 2012", "BMW M3 Coupe 2012")
+    names = [f"car_data/car_data/{s}/{kind}/{n}.jpg" for s in ("train", "test") for kind in kinds for n in range(2)]
+    root = folder(tmp_path / "cars", *names)
+    val = open_dataset(str(root), "val", "cars", "cars")
+    assert val.classes == kinds and val.labels.tolist() == [0, 0, 1, 1]
+    assert any("car_data/car_data/" in note for note in val.notes)
