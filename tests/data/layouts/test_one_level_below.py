@@ -24,7 +24,7 @@ def test_the_folder_above_serves(name: str, inner: str, tmp_path: Path) -> None:
     assert above.names == itself.names and above.labels.tolist() == itself.labels.tolist()
     assert check_layout(layout, tmp_path, name).problems == ()
     shutil.copytree(tmp_path / inner, tmp_path / "second")
-    with pytest.raises(InputError, match="holds several data sets: .*second.*; give the folder of one"):
+    with pytest.raises(InputError, match=r"holds several data sets: .*second.*; give the folder of one"):
         open_dataset(str(tmp_path), "val", layout, name)
 
 
