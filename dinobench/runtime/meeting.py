@@ -13,7 +13,7 @@ from typing import Any
 import torch.distributed as dist
 from torch._C._distributed_c10d import Store
 
-from dinobench.runtime.errors import InputError
+from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.runtime.signals import StoppedError
 
 BEAT_SECONDS = 1.0
@@ -32,7 +32,7 @@ class Failure:
 
     Attributes:
         rank: of the process.
-        kind: "input" (bad input), "stopped" (by a signal) or "other".
+        kind: "input" (bad input), "run" (a run that failed by itself), "stopped" (by a signal) or "other".
         message: one line; of other errors with the error's name in front.
         signal: number of the signal that stopped it.
         step: at which it stopped.
@@ -48,6 +48,8 @@ class Failure:
         """The exception that the other processes raise, of the same exit code."""
         if self.kind == "input":
             error: Exception = InputError(f"process {self.rank}: {self.message}")
+        elif self.kind == "run":
+            error = RunFailedError(f"process {self.rank}: {self.message}")
         elif self.kind == "stopped":
             error = StoppedError(self.signal, self.step)
         else:
@@ -63,6 +65,8 @@ def failure_of(rank: int, error: BaseException) -> Failure:
         return told
     if isinstance(error, InputError):
         return Failure(rank, "input", str(error))
+    if isinstance(error, RunFailedError):
+        return Failure(rank, "run", str(error))
     if isinstance(error, StoppedError):
         return Failure(rank, "stopped", str(error), error.number, error.step)
     return Failure(rank, "other", f"{type(error).__name__}: {error}".rstrip(": "))

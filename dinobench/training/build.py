@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 from dinobench.models.networks.build import build_backbone
+from dinobench.runtime.console import notice
 from dinobench.runtime.device import memory_bytes
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.processes import world_size
+from dinobench.runtime.processes import rank, world_size
 from dinobench.runtime.seeds import seed_everything
 from dinobench.training.compiled import compile_blocks
 from dinobench.training.head import DinoHead, mlp
@@ -17,7 +18,7 @@ from dinobench.training.objective import CrossEntropy, InfoNce, MeanSquaredError
 from dinobench.training.optimizers import build_optimizer
 from dinobench.training.recipe import Recipe
 from dinobench.training.schedules import FloatArray, cosine_schedule, temperature_schedule
-from dinobench.training.step import Learner, Settings
+from dinobench.training.step import Learner, Settings, has_batch_norm
 from dinobench.training.student_teacher import Network, teacher_of
 from dinobench.training.targets import Centered, Sinkhorn, Targets
 
@@ -29,8 +30,14 @@ def build_learner(recipe: Recipe, device: torch.device) -> Learner:
     backbone = build_backbone(recipe.architecture, drop_path=recipe.drop_path, **size)
     student = Network(backbone, build_head(recipe, backbone.dim), build_predictor(recipe))
     teacher = teacher_of(student, build_backbone(recipe.architecture, **size))
-    if device.type == "cuda" and world_size() > 1:  # batch norms see the whole batch; there is no such norm on CPUs
-        student, teacher = (_synchronized(network) for network in (student, teacher))
+    if world_size() > 1 and has_batch_norm(student):
+        if device.type == "cuda":  # torch has no synchronized batch norm elsewhere
+            student, teacher = (_synchronized(network) for network in (student, teacher))
+        elif rank() == 0:
+            notice(
+                f"warning: on {device.type} batch norms see the share of one process: {world_size()} processes "
+                "train another network than one does; use one process, or GPUs"
+            )
     if recipe.compile:
         compile_blocks(student, device)
         compile_blocks(teacher, device)

@@ -2,20 +2,22 @@
 
 Keys of the released code: `student` (names prefixed with "module."), `teacher`, `optimizer`, `epoch` (finished ones),
 `args`, `dino_loss`. Ours beside them: `iteration` (finished steps), `recipe`, `data`, the probe's `best` and
-`untrained` accuracy, and `log`: means of the epoch's lines so far and figures of the steps since the last line. All
-are plain values and tensors, so that `torch.load(weights_only=True)` reads them.
+`untrained` accuracy, the number of `processes`, and `log`: means of the epoch's lines so far and figures of the steps
+since the last line. All are plain values and tensors, so that `torch.load(weights_only=True)` reads them.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from dinobench.models.loading.container import MAXIMUM_GROWTH
 from dinobench.models.loading.load_plan import default_resize
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import atomic_path
@@ -39,6 +41,7 @@ def state_of(
     data: Mapping[str, Any],
     best: float,
     untrained: float | None = None,
+    processes: int = 1,
     log: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Everything that a resumed run needs, on the devices where it lies."""
@@ -54,6 +57,7 @@ def state_of(
         "data": dict(data),
         "best": best,
         "untrained": untrained,
+        "processes": processes,
         "log": dict(log or {}),
     }
 
@@ -120,6 +124,7 @@ def load(path: Path, remedy: str = "give another --output") -> dict[str, Any]:
         path.open("rb").close()
     except OSError as error:
         raise InputError(f"cannot read checkpoint {path}: {error.strerror}; {remedy}") from error
+    _refuse_bomb(path, remedy)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file raises whatever its bytes lead to
@@ -129,6 +134,17 @@ def load(path: Path, remedy: str = "give another --output") -> dict[str, Any]:
     if not isinstance(state, dict) or not {"student", "teacher", "iteration", "recipe"} <= set(state):
         raise InputError(f"{path} is no checkpoint of `dinobench train`; {remedy}")
     return state
+
+
+def _refuse_bomb(path: Path, remedy: str) -> None:
+    """InputError for an archive that unpacks to far more than its size: weights hardly compress."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return  # the reading itself says what is wrong
+    if size > MAXIMUM_GROWTH * path.stat().st_size:
+        raise InputError(f"{path} would unpack to {size / 1e9:.1f} GB; `dinobench train` did not write it; {remedy}")
 
 
 def _instead_of(path: Path) -> str:

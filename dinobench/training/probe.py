@@ -44,6 +44,7 @@ class Probe:
         self.transform = evaluation_transform(size, default_resize(size), "bicubic", recipe.mean, recipe.std)
         self.normalize = Normalize(recipe.mean, recipe.std, device)
         self.channels = recipe.in_channels
+        self.neighbors = min(K, len(self.bank))
 
     def __call__(self, backbone: Backbone) -> float:
         """Top-1 accuracy in percent."""
@@ -51,7 +52,7 @@ class Probe:
         backbone.eval()
         bank, queries = self._features(backbone, self.bank), self._features(backbone, self.queries)
         backbone.train(training)
-        k = min(K, len(self.bank))
+        k = self.neighbors
         labels = torch.from_numpy(self.bank.labels.copy())
         predictions = knn_classify(bank, labels, queries, ks=(k,), num_classes=len(self.bank.classes))
         return float(predictions.accuracy(torch.from_numpy(self.queries.labels.copy()), k))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import hashlib
+import json
 import signal
 import time
 from collections.abc import Mapping
@@ -15,8 +17,12 @@ import torch
 from dinobench.runtime.device import pick_device, prepare_device
 from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.runtime.processes import (
+    agree,
+    any_process,
     barrier,
-    max_over_processes,
+    from_first,
+    gather_objects,
+    look_for_failures,
     process_group,
     rank,
     world_size,
@@ -25,15 +31,16 @@ from dinobench.runtime.signals import StoppedError, StopSignals
 from dinobench.training import checkpoints
 from dinobench.training.batches import Normalize, load_views, worker_count
 from dinobench.training.build import Schedules, build_learner
-from dinobench.training.diagnostics import Diagnosis, diagnose, diagnose_features, diagnose_use, diverged
+from dinobench.training.diagnostics import diverged
 from dinobench.training.journal import Journal
 from dinobench.training.lock import hold
-from dinobench.training.loss import GLOBAL_VIEWS
 from dinobench.training.recipe import Recipe
 from dinobench.training.recipe_files import load_recipe
+from dinobench.training.shared_state import read_by_first
 from dinobench.training.source import open_source
 from dinobench.training.step import Learner
 from dinobench.training.step_means import PendingSteps, StepMeans, epoch_means
+from dinobench.training.verdict import judge_epoch
 
 
 def train(
@@ -64,17 +71,23 @@ def train(
         InputError: bad recipe, data or directory.
         RunFailedError: a collapse, or a loss that is not finite.
     """
-    chosen = load_recipe(recipe, settings)
-    spec = data or chosen.data
-    if not spec:
-        raise InputError(f"recipe {chosen.name} names no data; say --data FOLDER, a data set's name, mini or digits")
-    folder = Path(output) if output else default_folder(chosen.name)
-    if not resume:
-        refuse_held(folder)
     with process_group(pick_device(device)) as here:
+        chosen = load_recipe(recipe, settings)
+        agree(digest_of(chosen.as_dict()), "the recipe with its settings")
+        spec = data or chosen.data
+        if not spec:
+            raise InputError(f"recipe {chosen.name} names no data; say --data FOLDER, a data set's name or mini")
+        folder = Path(output) if output else from_first(lambda: default_folder(chosen.name), "run directory")
+        if not resume:
+            refuse_held(folder)
         prepare_device(here)
         Run(chosen, spec, folder, here).go()
     return folder
+
+
+def digest_of(values: Mapping[str, Any]) -> str:
+    """The first digits of the SHA-256 of plain values."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def default_folder(recipe: str) -> Path:
@@ -101,6 +114,8 @@ class Run:
         self.recipe, self.folder, self.device = recipe, folder, device
         self.source = open_source(recipe, spec, device)
         self.plan, self.data = self.source.plan, self.source.data
+        agree(self.data["manifest"], "the digest of the training data", "give all processes the same images")
+        self.probes = from_first(lambda: self.source.probe is not None, "probe")
         self.schedules = Schedules(recipe, self.plan.steps_per_epoch)
         self.learner: Learner = build_learner(recipe, device)
         self.step, self.best = 0, -1.0
@@ -132,14 +147,16 @@ class Run:
         return self.folder
 
     def _continue(self) -> None:
+        """Go on from the first process's checkpoint, if there is one."""
         path = self.folder / checkpoints.LAST
-        if path.exists():
-            state = checkpoints.load(path)
-            checkpoints.restore(state, self.learner, self.recipe, self.data, path)
-            self.step, self.best, self.untrained = state["iteration"], state["best"], state.get("untrained")
-            log = state.get("log", {})
-            self.pending = PendingSteps(list(log.get("pending", [])))
-            self.epoch_lines = [StepMeans(**line) for line in log.get("epoch", [])]
+        state = read_by_first(lambda: checkpoints.load(path) if path.exists() else None, self.device)
+        if state is None:
+            return
+        checkpoints.restore(state, self.learner, self.recipe, self.data, path)
+        self.step, self.best, self.untrained = state["iteration"], state["best"], state.get("untrained")
+        log = state.get("log", {})
+        self.pending = PendingSteps([list(row) for row in log.get("pending", [])])
+        self.epoch_lines = [StepMeans(**line) for line in log.get("epoch", [])]
 
     def _announce(self) -> None:
         begins = f"continues at step {self.step}" if self.step else "starts"
@@ -150,9 +167,14 @@ class Run:
 
     def _measure_untrained(self) -> None:
         """What the features must pass: the k-NN accuracy before the first step."""
-        if self.source.probe is not None:
-            self.untrained = self.source.probe(self.learner.teacher.backbone)
+        if self.probes:
+            self.untrained = self._probe()
             self.journal.write({"step": 0, "epoch": 0, "kind": "epoch", "knn": self.untrained})
+
+    def _probe(self) -> float:
+        """k-NN accuracy of the teacher, measured in the first process, for which the others wait."""
+        probe = self.source.probe
+        return from_first(lambda: 0.0 if probe is None else probe(self.learner.teacher.backbone), "k-NN probe")
 
     def _train(self) -> None:
         workers = worker_count(self.recipe.workers, self.device)
@@ -161,7 +183,7 @@ class Run:
         )
         normalize = Normalize(self.recipe.mean, self.recipe.std, self.device)
         self.saved = self.logged = time.monotonic()
-        self.logged_step = self.step
+        self.logged_step, self.ask_every = self.step, 1
         while self.step < self.plan.steps:
             torch.manual_seed(step_seed(self.recipe.seed, self.step))
             batch = [[normalize(group) for group in next(views)] for _ in range(self.recipe.accumulation)]
@@ -175,12 +197,14 @@ class Run:
         ends_epoch, late, stop = self.step % self.plan.steps_per_epoch == 0, False, self._asked_to_stop()
         if ends_epoch:
             self.learner.end_epoch()
+            self.learner.average_statistics()
         if ends_epoch or self.step % self.recipe.log_every == 0:
             self._log()
-            late = self._any_process(self.logged - self.saved > 60 * self.recipe.save_minutes)
+            late = any_process(self.logged - self.saved > 60 * self.recipe.save_minutes, "time to save")
         if ends_epoch:
             self._end_epoch()
         if ends_epoch or late or stop:
+            self.learner.average_statistics()
             self.pending.read(self.step)  # a loss that is not finite stops the run before anything is saved
             self._save()
             self.saved = time.monotonic()
@@ -189,14 +213,11 @@ class Run:
             raise StoppedError(number, self.step)
 
     def _asked_to_stop(self) -> bool:
-        """Whether a signal came to any process; several ask each other now and then, for that waits for the device."""
+        """Whether a signal came to any process; several ask each other about once a second."""
+        look_for_failures()
         if world_size() == 1:
             return self.signals.number != 0
-        return self.step % self.recipe.log_every == 0 and self._any_process(self.signals.number != 0)
-
-    def _any_process(self, answer: bool) -> bool:
-        """Whether any process says yes, such as that it is time to save: clocks differ, but all must save together."""
-        return bool(max_over_processes(torch.tensor(float(answer), device=self.device)))
+        return self.step % self.ask_every == 0 and any_process(self.signals.number != 0, "signal to stop")
 
     def _log(self) -> None:
         """Write the means since the last line."""
@@ -219,6 +240,8 @@ class Run:
                 "steps": means.steps,
             }
         )
+        seconds = max(gather_objects(now - self.logged, "pace")) / max(1, self.step - self.logged_step)
+        self.ask_every = max(1, min(self.recipe.log_every, int(1 / max(seconds, 1e-9))))
         self.logged, self.logged_step = now, self.step
 
     def _end_epoch(self) -> None:
@@ -231,7 +254,7 @@ class Run:
         if accuracy is not None:
             summary["knn"] = accuracy
         said = "  ".join(f"{key} {value:.4f}" for key, value in figures.items())
-        probe = "" if accuracy is None else f"  {K_NAME} {accuracy:.2f}%"
+        probe = "" if accuracy is None else f"  {self.source.neighbors}-NN {accuracy:.2f}%"
         self.journal.say(f"epoch {epoch}/{self.recipe.epochs}  {said}{probe}")
         self._judge(epoch, means, summary)
         self.journal.write(summary)
@@ -241,13 +264,20 @@ class Run:
 
     def _measure(self, epoch: int) -> float | None:
         last = epoch == self.recipe.epochs
-        if self.source.probe is None or not (last or epoch % self.recipe.knn_every == 0):
+        if not self.probes or not (last or epoch % self.recipe.knn_every == 0):
             return None
-        return self.source.probe(self.learner.teacher.backbone)
+        return self._probe()
 
     def _judge(self, epoch: int, means: StepMeans, summary: dict[str, Any]) -> None:
         """Name what is wrong; a collapse stops the run before its checkpoint is written, or keeps the one before."""
-        found = self._trouble(epoch, means, summary.get("knn"))
+        found = judge_epoch(
+            self.recipe,
+            epoch,
+            means,
+            micro_batch=self.plan.micro_batch,
+            accuracy=summary.get("knn"),
+            untrained=self.untrained,
+        )
         if rank() == 0 and (found is None or not found.spoils):
             checkpoints.forget_last_good(self.folder)
         if found is None:
@@ -259,19 +289,6 @@ class Run:
         self.journal.say(f"warning: {found}")
         if rank() == 0 and found.spoils and checkpoints.keep_last_good(self.folder):
             self.journal.say(f"the checkpoint before it is kept as {self.folder / checkpoints.LAST_GOOD}")
-
-    def _trouble(self, epoch: int, means: StepMeans, accuracy: float | None) -> Diagnosis | None:
-        warmup = max(self.recipe.warmup_epochs, self.recipe.warmup_teacher_temp_epochs)
-        past_warmup = epoch > warmup
-        found = None
-        if self.recipe.objective == "cross_entropy":
-            found = diagnose(means.entropy, means.kl, self.recipe.out_dim, past_warmup=past_warmup)
-            if found is None and past_warmup:
-                found = diagnose_use(means.used, self.plan.micro_batch * GLOBAL_VIEWS, self.recipe.out_dim)
-        settled = epoch > 2 * warmup  # features often dip below the untrained ones while the rate is at its peak
-        if found is None and settled and accuracy is not None and self.untrained is not None:
-            found = diagnose_features(accuracy, self.untrained)
-        return found
 
     def _save(self) -> None:
         epoch, rest = divmod(self.step, self.plan.steps_per_epoch)
@@ -286,7 +303,7 @@ class Run:
         Raises:
             RunFailedError: some weights are not; the checkpoint before stays.
         """
-        if self._any_process(not self.learner.is_finite()):
+        if any_process(not self.learner.is_finite(), "weights that are not finite"):
             raise diverged(f"some weights are not finite after step {self.step}")
         if rank() != 0:
             return
@@ -298,12 +315,10 @@ class Run:
             data=self.data,
             best=self.best,
             untrained=self.untrained,
+            processes=world_size(),
             log={"pending": self.pending.rows, "epoch": [dataclasses.asdict(line) for line in self.epoch_lines]},
         )
         checkpoints.save(state, self.folder / name)
-
-
-K_NAME = "20-NN"
 
 
 def step_seed(seed: int, step: int) -> int:

@@ -40,6 +40,11 @@ class Source:
     stream: ImageStream | None = None
     buffer: int = 0
 
+    @property
+    def neighbors(self) -> int:
+        """Neighbors that vote in the probe."""
+        return 0 if self.probe is None else self.probe.neighbors
+
     def requests(self, first_step: int) -> Iterator[Request]:
         """Micro-batches of this process from `first_step` to the end of the run."""
         planned = self.plan.requests(first_step)
@@ -123,8 +128,9 @@ def _probe(recipe: Recipe, images: ImageSet, manifest: Manifest, spec: str, devi
         return None
     try:
         queries = open_dataset(spec, "val")
-    except InputError:
-        return None  # training needs no labels and no second split
+    except InputError as error:  # training needs no second split
+        notice(f"warning: no k-NN probe of the training: {error}")
+        return None
     if not queries.labeled or not set(queries.names).isdisjoint(images.names):  # trained on what would be asked
         return None
     return Probe(images, queries, recipe, device)

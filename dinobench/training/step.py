@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from dinobench.runtime.precision import autocast
-from dinobench.runtime.processes import world_size
+from dinobench.runtime.processes import mean_over_processes, world_size
 from dinobench.training.loss import GLOBAL_VIEWS, Part
 from dinobench.training.objective import Objective
 from dinobench.training.optimizers import clip_each, set_schedules
@@ -107,6 +107,16 @@ class Learner:
         return Measured(loss, entropy, used, norms)
 
     @torch.no_grad()
+    def average_statistics(self) -> None:
+        """Give every process the mean of all processes' batch-norm statistics, which they gather apart on CPUs."""
+        if world_size() == 1:
+            return
+        for network in (self.student, self.teacher):
+            for buffer in network.buffers():
+                if buffer.is_floating_point():
+                    buffer.copy_(mean_over_processes(buffer))
+
+    @torch.no_grad()
     def is_finite(self) -> bool:
         """Whether student, teacher and objective hold finite numbers alone."""
         states = (*self.student.state_dict().values(), *self.teacher.state_dict().values())
@@ -148,9 +158,9 @@ class Learner:
 
         Batch norms tell more apart: one in the backbone takes all views of a size, one in the head all views.
         """
-        if _has_batch_norm(self.student.head):
+        if has_batch_norm(self.student.head):
             return [views]
-        if _has_batch_norm(self.student):
+        if has_batch_norm(self.student):
             return [[group] for group in views]
         side = views[0].shape[-1]
         most = [max(1, side * side // group.shape[-1] ** 2) for group in views]
@@ -187,5 +197,6 @@ def _evenly(group: Tensor, batch: int, few: int) -> Sequence[Tensor]:
     return [run.flatten(0, 1) for run in views.chunk(math.ceil(len(views) / few))]
 
 
-def _has_batch_norm(network: nn.Module) -> bool:
+def has_batch_norm(network: nn.Module) -> bool:
+    """Whether a batch norm is in it."""
     return any(isinstance(module, _BatchNorm) for module in network.modules())

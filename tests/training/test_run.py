@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import signal
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from dinobench.data.dataset import ImageSet, from_arrays
 from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.runtime.signals import StoppedError
-from dinobench.training import run, source
+from dinobench.training import run, source, verdict
 from dinobench.training.checkpoints import keep_last_good, load
 from dinobench.training.diagnostics import Diagnosis
 from dinobench.training.lock import hold
@@ -50,6 +51,7 @@ def few_images(monkeypatch):
         )
 
     monkeypatch.setattr(source, "open_dataset", opened)
+    monkeypatch.setattr(source, "open_training", lambda spec: opened(spec, "train"))
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -211,7 +213,7 @@ def test_collapse_stops_before_the_checkpoint_is_overwritten(tmp_path, monkeypat
         seen.append(len(seen))
         return Diagnosis("collapse to one dimension", "as tested", fatal=True) if len(seen) > 1 else None
 
-    monkeypatch.setattr(run, "diagnose", sick)
+    monkeypatch.setattr(verdict, "diagnose", sick)
     with pytest.raises(RunFailedError, match="collapse to one dimension"):
         trained(folder)
     assert load(folder / "checkpoint.pth")["epoch"] == 1
@@ -299,10 +301,10 @@ def test_a_folder_in_which_a_training_runs_is_refused(tmp_path):
 def test_the_checkpoint_before_a_trouble_is_kept_until_the_run_is_well(tmp_path, monkeypatch):
     sick_epochs: set[int] = set()
 
-    def judged(self, epoch, means, accuracy):
+    def judged(recipe, epoch, means, **_):
         return Diagnosis("plateau", "as tested", fatal=False) if epoch in sick_epochs else None
 
-    monkeypatch.setattr(Run, "_trouble", judged)
+    monkeypatch.setattr(run, "judge_epoch", judged)
     sick_epochs |= {2, 3}
     assert load(trained(tmp_path / "sick") / "last_good.pth")["epoch"] == 1
     sick_epochs -= {3}
@@ -380,3 +382,23 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path, monkeypatch, brok
     state = load(tmp_path / "run" / "checkpoint.pth")
     assert state["iteration"] == broken_step - 2
     assert all(value.isfinite().all() for value in state["student"].values())
+
+
+def test_a_checkpoint_that_unpacks_to_far_more_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "checkpoint.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(2**22))
+    with pytest.raises(InputError, match=r"would unpack to .* did not write it; give another"):
+        load(tmp_path / "checkpoint.pth")
+
+
+def test_a_training_without_probe_says_why(tmp_path, monkeypatch, capsys):
+    opened = source.open_dataset
+
+    def without_val(spec, split, *_):
+        if split == "val":
+            raise InputError("there are no class folders in val/")
+        return opened(spec, split)
+
+    monkeypatch.setattr(source, "open_dataset", without_val)
+    trained(tmp_path / "run", knn_every=1)
+    assert "no k-NN probe of the training: there are no class folders in val/" in capsys.readouterr().err

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dinobench.data.dataset import ImageSet, from_arrays
+from dinobench.runtime.errors import InputError, RunFailedError
+from dinobench.training import run, source
+from dinobench.training.checkpoints import load
+from dinobench.training.run import train
+from tests.group import in_processes
+from tests.training.test_run import TINY
+
+
+@pytest.fixture(autouse=True)
+def two_sets(monkeypatch):
+    def opened(spec: str, split: str, *_) -> ImageSet:
+        seed = {"few": 0, "other": 7}[spec] + (split == "val")
+        pixels = np.random.default_rng(seed).integers(0, 256, (16, 20, 20, 3), dtype=np.uint8)
+        names = [f"{spec}/{split}/{index}" for index in range(16)]
+        return from_arrays(spec, pixels, np.arange(16) % 2, ["a", "b"], names)
+
+    monkeypatch.setattr(source, "open_dataset", opened)
+    monkeypatch.setattr(source, "open_training", lambda spec: opened(spec, "train"))
+
+
+def trained(rank: int, folder: Path, own: bool = False, data: str = "few", **changes: object) -> Path:
+    """A training whose folder is each process's own, or the data of the second process."""
+    place = folder / str(rank) if own else folder
+    spec = data if rank else "few"
+    return train("mini", spec, place, settings={**TINY, **changes}, device="cpu")
+
+
+def with_changes(rank: int, folder: Path, changes: dict[str, object]) -> Path:
+    return trained(rank, folder, **changes)
+
+
+def teacher(folder: Path) -> dict[str, torch.Tensor]:
+    return load(folder / "checkpoint.pth")["teacher"]
+
+
+def assert_equal(one: Path, other: Path) -> None:
+    ours, theirs = teacher(one), teacher(other)
+    assert all(torch.equal(value, theirs[key]) for key, value in ours.items())
+
+
+def stop_at_4(rank: int, folder: Path) -> Path:
+    step, steps = run.Learner.step, []
+
+    def stopping(self, batch, settings):
+        steps.append(None)
+        if len(steps) == 5:
+            raise KeyboardInterrupt
+        return step(self, batch, settings)
+
+    run.Learner.step = stopping
+    return trained(rank, folder, own=True)
+
+
+def test_processes_go_on_together_though_one_has_no_checkpoint(tmp_path):
+    in_processes(trained, 2, tmp_path / "whole")
+    in_processes(stop_at_4, 2, tmp_path / "run")
+    assert load(tmp_path / "run/0/checkpoint.pth")["iteration"] == 4
+    assert not (tmp_path / "run/1/checkpoint.pth").exists()
+    assert load(tmp_path / "run/0/checkpoint.pth")["processes"] == 2
+    assert in_processes(trained, 2, tmp_path / "run", True) == [tmp_path / "run/0", tmp_path / "run/1"]
+    assert_equal(tmp_path / "run/0", tmp_path / "whole")
+
+
+def test_a_probe_in_the_first_process_holds_nobody_up(tmp_path):
+    assert in_processes(with_changes, 2, tmp_path / "run", {"knn_every": 1}) == [tmp_path / "run"] * 2
+    assert (tmp_path / "run/best.pth").is_file()
+
+
+def test_other_data_in_one_process_are_refused_by_all(tmp_path):
+    found = in_processes(trained, 2, tmp_path / "run", False, "other")
+    assert all(isinstance(error, InputError) for error in found), found
+    assert "training data" in str(found[0]) and "give all processes the same images" in str(found[0])
+    assert not (tmp_path / "run/checkpoint.pth").exists()
+
+
+def other_seed(rank: int, folder: Path) -> Path:
+    return trained(rank, folder, seed=rank)
+
+
+def test_other_settings_in_one_process_are_refused_by_all(tmp_path):
+    found = in_processes(other_seed, 2, tmp_path / "run")
+    assert all("the recipe with its settings differs between processes" in str(error) for error in found), found
+
+
+def one_diverges(rank: int, folder: Path) -> Path:
+    if rank == 1:
+        run.Learner.is_finite = lambda self: False
+    return trained(rank, folder)
+
+
+def test_weights_that_are_not_finite_in_one_process_end_all(tmp_path):
+    found = in_processes(one_diverges, 2, tmp_path / "run")
+    assert all(isinstance(error, RunFailedError) for error in found), found
+
+
+def in_default_folder(rank: int) -> Path:
+    run.default_folder = lambda recipe: Path(f"runs/{recipe}-{rank}")
+    return train("mini", "few", settings={**TINY, "epochs": 1}, device="cpu")
+
+
+def test_the_first_process_chooses_the_run_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert in_processes(in_default_folder, 2) == [Path("runs/mini-0")] * 2
+
+
+def averaged(rank: int) -> float:
+    learner = run.build_learner(run.load_recipe("mini", {**TINY, "head_batch_norm": True}), torch.device("cpu"))
+    for network in (learner.student, learner.teacher):
+        for buffer in network.buffers():
+            buffer.fill_(rank)
+    learner.average_statistics()
+    means = {float(buffer.mean()) for buffer in learner.teacher.buffers() if buffer.is_floating_point()}
+    (mean,) = means
+    return mean
+
+
+def test_batch_norm_statistics_are_the_mean_over_processes():
+    assert in_processes(averaged, 2) == [0.5, 0.5]
