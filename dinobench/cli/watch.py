@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from dinobench.cli.options import RESULTS, SETTINGS, not_empty
+
+MOST_SECONDS = 86_400
+
+
+def _seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    """Refuse a time that no clock reaches."""
+    if not 0 <= value <= MOST_SECONDS:  # which nan is not either
+        raise click.BadParameter(f"{value} is no number of seconds from 0 to {MOST_SECONDS}")
+    return value
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--task", "tasks", default="knn", show_default=True, help="NAME[,NAME...], a group or all.")
 @click.option("--data", callback=not_empty, help="Data SPEC; by default what the run trains on.")
-@click.option("--every", default=30.0, show_default=True, help="Seconds between two looks.")
+@click.option("--every", default=30.0, show_default=True, callback=_seconds, help="Seconds between two looks.")
 @click.option("--once", is_flag=True, help="Evaluate what is there and stop.")
 @RESULTS
 @SETTINGS
@@ -23,27 +34,51 @@ def command(
     run: Path, tasks: str, data: str | None, every: float, once: bool, results: Path, settings: tuple[str, ...]
 ) -> None:
     """Score each new checkpoint of the training in directory RUN, until its last one."""
-    from dinobench.pipeline import evaluate
-    from dinobench.runtime.console import notice
     from dinobench.runtime.settings import parse_pairs
+
+    _require_folder(run)
+    failed = False
+    for path, state in _new_checkpoints(run, every, once):
+        click.echo(f"{path}, step {state['iteration']}")
+        failed |= _score(tasks, path, data or str(state["data"]["spec"]), results, parse_pairs(settings))
+    if failed:
+        sys.exit(1)
+
+
+def _require_folder(run: Path) -> None:
+    """InputError where there is no such folder: waiting for it would hide a slip in its name."""
+    from dinobench.runtime.errors import InputError
+
+    if not run.is_dir():
+        raise InputError(f"there is no folder {run}; give the directory of a run of `dinobench train`")
+
+
+def _new_checkpoints(run: Path, every: float, once: bool) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The run's checkpoint each time that it holds a later step, until the training is done."""
+    from dinobench.runtime.console import notice
     from dinobench.training.checkpoints import LAST, load
 
-    failed, seen, path = False, -1, run / LAST
+    seen, changed, path = -1, 0, run / LAST
     if not once and not path.is_file():
         notice(f"waiting for {path}; a training in that directory writes it")
     while True:
-        state = load(path, "give the directory of a run of `dinobench train`") if path.is_file() or once else None
-        if state is not None and state["iteration"] > seen:
-            seen = int(state["iteration"])
-            click.echo(f"{path}, step {seen}")
-            for record in evaluate(
-                tasks, str(path), data or state["data"]["spec"], None, results, parse_pairs(settings)
-            ):
-                failed |= record.failed
-                figure = record.error if record.failed else f"{record.metrics[record.main_metric]:.2f}"
-                click.echo(f"  {record.task} {record.main_metric} {figure}")
-        if once or (state is not None and state["epoch"] >= state["recipe"]["epochs"]):
-            break
+        now = path.stat().st_mtime_ns if path.is_file() else 0
+        if now != changed or once:  # a large file is read when it is new, not at every look
+            state, changed = load(path, "give the directory of a run of `dinobench train`"), now
+            if int(state["iteration"]) > seen:
+                seen = int(state["iteration"])
+                yield path, state
+            if once or state["epoch"] >= state["recipe"]["epochs"]:
+                return
         time.sleep(every)
-    if failed:
-        sys.exit(1)
+
+
+def _score(tasks: str, path: Path, data: str, results: Path, settings: Mapping[str, Any]) -> bool:
+    """Evaluate a checkpoint; whether any task failed."""
+    from dinobench.pipeline import evaluate
+
+    records = evaluate(tasks, str(path), data, None, results, settings)
+    for record in records:
+        figure = record.error if record.failed else f"{record.metrics[record.main_metric]:.2f}"
+        click.echo(f"  {record.task} {record.main_metric} {figure}")
+    return any(record.failed for record in records)

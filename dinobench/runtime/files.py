@@ -47,6 +47,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes left half-written in `folder`; for the one who holds the folder's lock."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
 def refuse_unwritable(path: Path) -> None:
     """InputError where the file `path` could not be written: said before hours of work, not after."""
     if path.is_dir():

@@ -402,3 +402,12 @@ def test_a_training_without_probe_says_why(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(source, "open_dataset", without_val)
     trained(tmp_path / "run", knn_every=1)
     assert "no k-NN probe of the training: there are no class folders in val/" in capsys.readouterr().err
+
+
+def test_what_a_killed_training_left_half_written_is_removed(tmp_path):
+    (tmp_path / ".checkpoint.pth.ab12.tmp").write_bytes(b"half")
+    (tmp_path / ".log.jsonl.cd34.tmp").write_bytes(b"half")
+    (tmp_path / "notes.tmp").write_bytes(b"the user's")
+    with hold(tmp_path):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "notes.tmp"]
