@@ -160,7 +160,8 @@ def score_setup(
     """AP and precision of every query in one of `SETUPS`.
 
     Args:
-        queries: per query, the positions of its judged images by group: "easy", "hard", "junk".
+        queries: per query, the positions of its judged images by group: "easy", "hard", "junk". An image that a group
+            repeats counts as one image retrieved, and as several positives, as in the revisited kit.
         setup: "easy", "medium" or "hard".
         cutoffs: the k of mP@k.
     """
@@ -169,10 +170,10 @@ def score_setup(
     precision = np.full((len(queries), len(cutoffs)), np.nan)
     for index, groups in enumerate(queries):
         positives = np.concatenate([groups[name] for name in positive_groups])
-        ignored = np.concatenate([groups[name] for name in ignored_groups])
+        ignored = np.unique(np.concatenate([groups[name] for name in ignored_groups]))
         if len(positives) == 0:
             continue
-        shifted = without(positives, ignored)
+        shifted = without(np.unique(positives), ignored)  # an image that is listed twice is retrieved once
         ap[index] = trapezoid_ap(shifted, len(positives))
         precision[index] = precision_at(shifted, cutoffs)
     return SetupScores(ap, precision)

@@ -107,3 +107,15 @@ def test_queries_without_positives_leave_the_mean() -> None:
     easy, hard = (score_setup([groups], setup) for setup in ("easy", "hard"))
     assert not easy.counted.any() and np.isnan(easy.mean_ap) and np.isnan(easy.mean_precision).all()
     assert hard.mean_ap == 1
+
+
+@pytest.mark.parametrize(
+    ("positives", "junk", "ap", "precision"),
+    [([0, 0, 1], [4, 4], 0.52777778, 2 / 3), ([0, 1], [1, 2], 0.41666667, 2 / 3), ([1, 3, 3], [3, 2], 0.16388889, 0.4)],
+)
+def test_repeated_ids_count_as_the_revisited_kit_counts_them(positives, junk, ap, precision):
+    ranked = [4, 0, 2, 1, 5, 3]  # the figures are the kit's
+    groups = {"easy": positions_in_list(ranked, positives), "hard": np.array([])}
+    scores = score_setup([{**groups, "junk": positions_in_list(ranked, junk)}], "easy", (1, 5))
+    assert scores.ap[0] == pytest.approx(ap, abs=1e-8)
+    assert scores.precision[0, 1] == pytest.approx(precision)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dinobench.data.dataset import ImageSet, UNLabeled, from_files
-from dinobench.data.layouts._files import missing_files, read_object, refuse_missing, texts
+from dinobench.data.decode import is_image_name
+from dinobench.data.layouts._files import read_object, texts
 from dinobench.data.registry import Findings
 from dinobench.data.unpickle import read_pickle
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.text import first_few
 
 DATASETS = ("roxford5k", "rparis6k")
 EXPECTED_TREE = """ROOT/
   jpg/*.jpg              database and query images (Oxford 5063 files, Paris 6392)
   gnd_<ROOT's name>.pkl  lists of images and, per query, easy, hard, junk and the query's box
-Ground truth and images: https://github.com/filipradenovic/revisitop (the images now with faces blurred)."""
+ROOT may also be the folder that holds roxford5k/ and rparis6k/, as the released script takes it. Images of any ending
+are found, in jpg/, in ROOT itself, or in folders below (paris_1-v1.tgz unpacks one folder per landmark).
+Ground truth: https://github.com/filipradenovic/revisitop. Images (now with faces blurred): oxbuild_images-v1.tgz for
+Oxford, paris_1-v1.tgz and paris_2-v1.tgz for Paris, https://www.robots.ox.ac.uk/~vgg/data/."""
 
+SPLITS = ("database", "query")
 GROUPS = ("easy", "hard", "junk")
 
 
@@ -30,11 +36,12 @@ class GroundTruth:
     """Who shows what, after Radenovic et al. (2018).
 
     Attributes:
-        database: name of each database image, without folder and suffix.
+        database: name of each database image, without folder, mostly without ending.
         queries: name of each query image.
         boxes: (queries, 4) left, top, right, bottom of the object asked for, in pixels of the query image; NaN where
             the file gives none.
-        judged: per query, the database ids of each of `GROUPS`; all others are negatives.
+        judged: per query, the database ids of each of `GROUPS`, as the file lists them: an id may be repeated. All
+            others are negatives.
     """
 
     database: tuple[str, ...]
@@ -49,35 +56,98 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
     Raises:
         InputError: no ground truth, another split, or missing images (counted, the first ones named).
     """
-    listed_in = ground_truth_file(root)
-    truth = read_ground_truth(listed_in)
-    if split not in ("database", "query"):
-        raise InputError(f"{root} has no split '{split}'; it has database and query")
-    names = _files(truth.database if split == "database" else truth.queries)
-    refuse_missing(root, names, listed_in)
-    return from_files(f"{root.resolve().name}/{split}", root, names, [UNLabeled] * len(names), ())
+    return open_one(root, split, "")
+
+
+def open_one(root: Path, split: str, dataset: str) -> ImageSet:
+    """As `open`; `dataset` tells which is wanted where several lie in `root`."""
+    listed_in = ground_truth_file(root, dataset)
+    truth, folder = read_ground_truth(listed_in), listed_in.parent
+    if split not in SPLITS:
+        raise InputError(f"{folder} has no split '{split}'; it has database and query")
+    wanted = truth.database if split == "database" else truth.queries
+    found = _image_files(folder, wanted)
+    missing = [name for name in wanted if name not in found]
+    if missing or not wanted:
+        raise InputError(_missing_line(folder, listed_in, missing, len(wanted)))
+    names = [found[name] for name in wanted]
+    return from_files(f"{folder.resolve().name}/{split}", folder, names, [UNLabeled] * len(names), ())
 
 
 def check(root: Path) -> Findings:
     """Counts of the images named by the ground truth; what is missing."""
     try:
-        truth = read_ground_truth(ground_truth_file(root))
+        listed_in = ground_truth_file(root)
+        truth = read_ground_truth(listed_in)
     except InputError as error:
         return Findings({}, (str(error),))
-    names = sorted({*_files(truth.database), *_files(truth.queries)})
-    missing = missing_files(root, names)
+    names, folder = sorted({*truth.database, *truth.queries}), listed_in.parent
+    found = _image_files(folder, names)
+    missing = [name for name in names if name not in found]
     counts = {"database images": len(truth.database), "queries": len(truth.queries), "images missing": len(missing)}
-    problems = [f"{len(missing)} images are missing from {root}: {', '.join(missing[:3])}"] if missing else []
-    return Findings(counts, tuple(problems), tuple(root / name for name in names if name not in set(missing)))
+    problems = [_missing_line(folder, listed_in, missing, len(names))] if missing else []
+    return Findings(counts, tuple(problems), tuple(folder / found[name] for name in names if name in found))
 
 
-def ground_truth_file(root: Path) -> Path:
-    """ROOT/gnd_<ROOT's name>.pkl, or the only ROOT/gnd_*.pkl there is."""
-    named = root / f"gnd_{root.resolve().name}.pkl"
-    found = [named] if named.is_file() else sorted(root.glob("gnd_*.pkl"))
-    if len(found) != 1:
-        raise InputError(f"expected one {named} and found {len(found)} gnd_*.pkl; see `dinobench data list`")
-    return found[0]
+def ground_truth_file(root: Path, dataset: str = "") -> Path:
+    """The gnd_*.pkl of a data set, in its folder.
+
+    Args:
+        root: the folder of a data set, or one that holds the folders of several.
+        dataset: which one is wanted where there are several; "" for the only one.
+
+    Raises:
+        InputError: there is none, or there are several and none is the one wanted; says what lies there.
+    """
+    folders = [root, *(root / name for name in DATASETS if (root / name).is_dir())]
+    found = [path for folder in folders for path in sorted(folder.glob("gnd_*.pkl"))]
+    own = [path for path in found if path.stem == f"gnd_{dataset or root.resolve().name}"]
+    if own or len(found) == 1:
+        return (own or found)[0]
+    if found:
+        listed = ", ".join(str(path.relative_to(root)) for path in found)
+        raise InputError(f"{root} holds {listed}; give the folder of one data set as --data")
+    wanted = f"gnd_{dataset or root.resolve().name}.pkl"
+    if matlab := next((path for folder in folders for path in folder.glob("gnd_*.mat")), None):
+        raise InputError(f"{root} has {matlab.name} and no {wanted}; put that file beside it, from the same source")
+    raise InputError(
+        f"expected one {wanted} in {root} and found 0 gnd_*.pkl; `dinobench data check` prints the expected tree"
+    )
+
+
+def _image_files(folder: Path, wanted: Sequence[str]) -> dict[str, str]:
+    """Path below `folder` of each of the images `wanted` that is there, whatever its ending.
+
+    Looked for in jpg/, then in `folder` itself, then in the folders below the two.
+    """
+    found: dict[str, str] = {}
+    for place in _places(folder):
+        files = [path.name for path in sorted(place.iterdir()) if is_image_name(path.name)] if place.is_dir() else []
+        files.sort(key=lambda name: Path(name).suffix != ".jpg")  # the official ending first
+        by_name = {name: name for name in reversed(files)}
+        by_name |= {Path(name).stem: name for name in reversed(files)}
+        here = {name: by_name[name] for name in wanted if name not in found and name in by_name}
+        found |= {name: str((place / file).relative_to(folder)) for name, file in here.items()}
+        if len(found) == len(set(wanted)):
+            break
+    return found
+
+
+def _places(folder: Path) -> Iterator[Path]:
+    yield from (folder / "jpg", folder)
+    for parent in (folder / "jpg", folder):
+        if parent.is_dir():
+            for place in sorted(path for path in parent.iterdir() if path.is_dir() and path.name != "jpg"):
+                yield from (place, *sorted(path for path in place.iterdir() if path.is_dir()))
+
+
+def _missing_line(folder: Path, listed_in: Path, missing: Sequence[str], wanted: int) -> str:
+    if not wanted:
+        return f"{listed_in} lists no image: an empty split; fetch the file again"
+    archives = sorted(path.name for path in (*folder.glob("*.tgz"), *folder.glob("jpg/*.tgz")))
+    remedy = f"unpack {', '.join(archives)} there" if archives else "unpack the archives of images into jpg/"
+    names = first_few([f"jpg/{name}" if is_image_name(name) else f"jpg/{name}.jpg" for name in missing])
+    return f"{len(missing)} of {wanted} images listed in {listed_in} are missing from {folder}: {names}; {remedy}"
 
 
 def refuse_other_set(path: Path, task: str) -> None:
@@ -122,8 +192,6 @@ def _judged(entry: Any, size: int, where: str) -> dict[str, NDArray[np.int64]]:
     ids = np.concatenate(list(groups.values()))
     if len(ids) and not 0 <= ids.min() <= ids.max() < size:
         raise InputError(f"{where}: an id lies outside the {size} images of the database; fetch the file again")
-    if len(np.unique(ids)) != len(ids):
-        raise InputError(f"{where}: an image is judged twice; fetch the file again")
     return groups
 
 
@@ -147,7 +215,3 @@ def _box(entry: Mapping[str, Any], where: str) -> list[float]:
     if len(box) != 4 or not (box[0] < box[2] and box[1] < box[3]):
         raise InputError(f"{where}: bbx is {box.tolist()}, expected left, top, right, bottom; fetch the file again")
     return [float(side) for side in box]
-
-
-def _files(names: Sequence[str]) -> list[str]:
-    return [f"jpg/{name}.jpg" for name in names]

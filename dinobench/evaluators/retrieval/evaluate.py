@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dinobench.data.dataset import ImageSet
 from dinobench.data.layouts.revisitop import GROUPS, GroundTruth, ground_truth_file, read_ground_truth, refuse_other_set
 from dinobench.data.open import dataset_root
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.ranking.database import Database, Matrix, expanded, finished
 from dinobench.evaluators.common.ranking.descriptors import Describer, Preparation, further_images, thumbnail
 from dinobench.evaluators.common.ranking.per_query import save_per_query
+from dinobench.evaluators.retrieval.queries import queries_in_database, query_boxes
 from dinobench.evaluators.retrieval.settings import Settings
 from dinobench.metrics.bootstrap import interval
 from dinobench.metrics.ranking import SETUPS, Positions, score_setup
@@ -31,9 +34,17 @@ SHOWN = 10
 """Results per query in rankings.json, for people and the gallery."""
 
 
+@dataclass(frozen=True)
+class _Images:
+    """Those of the benchmark."""
+
+    database: ImageSet
+    queries: ImageSet
+
+
 def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """Rank the database for every query; easy, medium and hard mAP and mP@k, in percent."""
-    truth_file = ground_truth_file(dataset_root(context.data))
+    truth_file = ground_truth_file(dataset_root(context.data), context.dataset_name)
     refuse_other_set(truth_file, context.task)
     truth = read_ground_truth(truth_file)
     if context.settings.expansion > len(truth.database):
@@ -41,14 +52,17 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
             f"expansion = {context.settings.expansion} is more than the {len(truth.database)} images of the database"
         )
     with context.clock.phase("features"):
-        database, queries = _described(context, truth)
+        images = _Images(context.dataset("database"), context.dataset("query"))
+        database, queries = _described(context, truth, images)
     with context.clock.phase("search"):
         if context.settings.expansion:
             found = _nearest(context, database, queries, context.settings.expansion)
             queries = expanded(queries, database, found, context.settings.alpha)
         located = locate(database, queries, truth)
         scores = score_positions(located, truth, context.settings.ks)
-        _export(context, database, queries, truth, scores)
+        _export(context, database, queries, truth, images, scores)
+    if line := queries_in_database(truth, images.database, images.queries):
+        scores.warnings.append(line)
     scores.images |= {"database": len(truth.database), "query": len(truth.queries)}
     scores.details["ground_truth"] = truth_file.name
     scores.warnings += _idle(context.settings)
@@ -105,29 +119,23 @@ def score_positions(located: Sequence[Mapping[str, Positions]], truth: GroundTru
     return scores
 
 
-def _described(context: EvaluationContext[Settings], truth: GroundTruth) -> tuple[Database, Matrix]:
+def _described(context: EvaluationContext[Settings], truth: GroundTruth, images: _Images) -> tuple[Database, Matrix]:
     settings = context.settings
     describer = Describer(context, settings.feature, settings.gem_power, settings.scales)
     size = settings.image_size or context.model.preprocessing.size
     whole = thumbnail(size)
-    asked = thumbnail(size, _boxes(truth)) if settings.crop_query else whole
-    database = describer.describe(context.dataset("database"), whole)
-    queries = describer.describe(context.dataset("query"), asked)
+    asked = thumbnail(size, query_boxes(truth, images.queries)) if settings.crop_query else whole
+    database = describer.describe(images.database, whole)
+    queries = describer.describe(images.queries, asked)
     whitening, distractors = _whitening(context, describer, whole), None
     if settings.distractors:
         distractors = describer.describe(further_images(context, settings.distractors, "distractors"), whole)
-    images = finished(database.tensor().numpy(), whitening)
-    return Database(images, distractors, whitening), finished(queries.tensor().numpy(), whitening)
+    searched = finished(database.tensor().numpy(), whitening)
+    return Database(searched, distractors, whitening), finished(queries.tensor().numpy(), whitening)
 
 
 def _nearest(context: EvaluationContext[Settings], database: Database, queries: Matrix, count: int) -> Neighbors:
     return database.nearest(queries, count, context.settings.search, context.device)
-
-
-def _boxes(truth: GroundTruth) -> NDArray[np.float64]:
-    if np.isnan(truth.boxes).any():
-        raise InputError("the ground truth gives no box for some queries; score with a protocol that does not crop")
-    return truth.boxes
 
 
 def _whitening(
@@ -145,7 +153,12 @@ def _whitening(
 
 
 def _export(
-    context: EvaluationContext[Settings], database: Database, queries: Matrix, truth: GroundTruth, scores: Scores
+    context: EvaluationContext[Settings],
+    database: Database,
+    queries: Matrix,
+    truth: GroundTruth,
+    images: _Images,
+    scores: Scores,
 ) -> None:
     """Write ranks.npy, as `dinobench score retrieval` reads it, and rankings.json, as the gallery does."""
     depth = min(len(truth.database), DEPTH) if context.settings.distractors else len(truth.database)
@@ -154,9 +167,10 @@ def _export(
     with atomic_path(context.output / "ranks.npy") as path, path.open("wb") as stream:
         np.save(stream, ids.T.astype(np.int32))
     rows = [
-        _shown(truth, query, ids[query, :SHOWN], similarities[query, :SHOWN], scores) for query in range(len(queries))
+        _shown(truth, images, query, ids[query, :SHOWN], similarities[query, :SHOWN], scores)
+        for query in range(len(queries))
     ]
-    content = {"root": str(dataset_root(context.data).resolve()), "queries": rows}
+    content = {"root": str((images.queries.root or dataset_root(context.data)).resolve()), "queries": rows}
     write_text_atomically(context.output / "rankings.json", json.dumps(content, indent=1) + "\n")
     scores.files += [str(context.output / name) for name in ("ranks.npy", "rankings.json")]
     medium = scores.details["average_precision"]["medium"]
@@ -164,16 +178,16 @@ def _export(
 
 
 def _shown(
-    truth: GroundTruth, query: int, ids: NDArray[np.int64], similarities: Matrix, scores: Scores
+    truth: GroundTruth, images: _Images, query: int, ids: NDArray[np.int64], similarities: Matrix, scores: Scores
 ) -> dict[str, Any]:
     verdicts = {int(image): name for name in GROUPS for image in truth.judged[query][name]}
     return {
-        "query": f"jpg/{truth.queries[query]}.jpg",
+        "query": images.queries.names[query],
         "box": truth.boxes[query].tolist(),
         "average_precision": {setup: values[query] for setup, values in scores.details["average_precision"].items()},
         "results": [
             {
-                "image": f"jpg/{truth.database[image]}.jpg" if image < len(truth.database) else None,
+                "image": images.database.names[image] if image < len(truth.database) else None,
                 "verdict": verdicts.get(image, "miss"),
                 "similarity": round(float(similarity), 6),
             }

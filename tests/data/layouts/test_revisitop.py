@@ -69,7 +69,6 @@ def test_json_says_the_same_as_the_pickle(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"hard": [0]}, "judged twice"),
         ({"junk": [3]}, "outside the 3 images"),
         ({"easy": [0.5]}, "whole numbers"),
         ({"bbx": [5, 5, 1, 1]}, "bbx"),
@@ -108,3 +107,51 @@ def test_a_folder_without_ground_truth_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="found 0"):
         revisitop.open(tmp_path, "query")
     assert revisitop.check(tmp_path).problems
+
+
+def test_any_ending_is_found_named_or_not(tmp_path: Path) -> None:
+    root = tmp_path / "toy"
+    (root / "jpg").mkdir(parents=True)
+    truth = {**content(), "imlist": ["a", "b.png", "c"], "qimlist": ["q.png"]}
+    (root / "gnd_toy.pkl").write_bytes(pickle.dumps(truth, protocol=2))
+    for name in ("a.jpg", "a.png", "b.png", "c.webp", "q.png"):
+        Image.new("RGB", (40, 30)).save(root / "jpg" / name)
+    assert revisitop.open(root, "database").names == ("jpg/a.jpg", "jpg/b.png", "jpg/c.webp")
+    assert revisitop.open(root, "query").names == ("jpg/q.png",)
+    assert revisitop.check(root).problems == ()
+
+
+def test_images_are_found_in_the_root_and_in_folders_of_landmarks(tmp_path: Path) -> None:
+    root = written(tmp_path, content(), images=("q",)).parent
+    (root / "paris" / "defense").mkdir(parents=True)
+    for place in ("a.jpg", "paris/defense/b.jpg", "paris/c.jpg"):
+        Image.new("RGB", (8, 8)).save(root / place)
+    assert revisitop.open(root, "database").names == ("a.jpg", "paris/defense/b.jpg", "paris/c.jpg")
+    assert len(revisitop.check(root).files) == 4
+
+
+def test_archives_left_packed_and_matlab_files_are_named(tmp_path: Path) -> None:
+    root = written(tmp_path, content(), images=()).parent
+    (root / "oxbuild_images-v1.tgz").touch()
+    with pytest.raises(InputError, match=r"3 of 3 images .*unpack oxbuild_images-v1\.tgz there"):
+        revisitop.open(root, "database")
+    (root / "gnd_toy.pkl").rename(root / "gnd_toy.mat")
+    with pytest.raises(InputError, match=r"has gnd_toy\.mat and no gnd_toy\.pkl"):
+        revisitop.open(root, "database")
+
+
+def test_the_root_of_the_released_script_serves(tmp_path: Path) -> None:
+    root = tmp_path / "datasets"
+    root.mkdir()
+    for name in ("roxford5k", "rparis6k"):
+        path = written(tmp_path / name, content())
+        path.rename(path.with_name(f"gnd_{name}.pkl"))
+        path.parent.rename(root / name)
+    assert revisitop.open_one(root, "query", "rparis6k").root == root / "rparis6k"
+    with pytest.raises(InputError, match=r"holds roxford5k/gnd_roxford5k\.pkl, rparis6k/gnd_rparis6k\.pkl; give the"):
+        revisitop.open(root, "query")
+
+
+def test_repeated_ids_stay_as_the_file_has_them(tmp_path: Path) -> None:
+    truth = revisitop.read_ground_truth(written(tmp_path, content(easy=[0, 0], hard=[0, 2])))
+    assert truth.judged[0]["easy"].tolist() == [0, 0] and truth.judged[0]["hard"].tolist() == [0, 2]

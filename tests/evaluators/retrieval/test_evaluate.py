@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import pickle
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,3 +93,56 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
     (data / "jpg" / "scene0_easy.jpg").write_bytes(b"broken")
     with pytest.raises(InputError, match=r"scene0_easy\.jpg"):
         evaluate(context("roxford", "dino", data, tmp_path / "out", image_size=100))
+
+
+def _edit(data: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    path = data / "gnd_roxford5k.pkl"
+    truth = pickle.loads(path.read_bytes())  # this test's own file
+    change(truth)
+    path.write_bytes(pickle.dumps(truth, protocol=2))
+
+
+@pytest.mark.parametrize(
+    ("box", "says"), [([400, 300, 800, 700], "outside the image"), ([0.1, 0.1, 0.9, 0.8], "in fractions")]
+)
+def test_boxes_off_the_image_are_refused_with_the_query(tmp_path: Path, box: list[float], says: str) -> None:
+    data = write_revisitop(tmp_path)
+    _edit(data, lambda truth: truth["gnd"][1].update(bbx=box))
+    with pytest.raises(InputError, match=rf"query 1, query1, is .*{says}.* 90 x 60"):
+        evaluate(context("roxford", "official", data, tmp_path / "out"))
+    assert evaluate(context("roxford", "dino", data, tmp_path / "out")).metrics  # which does not crop
+
+
+def test_one_image_asked_for_twice_is_two_queries_on_file(tmp_path: Path) -> None:
+    data = write_revisitop(tmp_path)
+    _edit(data, lambda truth: truth["qimlist"].__setitem__(1, truth["qimlist"][2]))
+    evaluate(context("roxford", "official", data, tmp_path / "out"))
+    lines = (tmp_path / "out" / "predictions.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines[1:]] == ["query0", "query2", "query2#2"]
+
+
+def test_queries_in_the_database_are_said(tmp_path: Path) -> None:
+    data = write_revisitop(tmp_path)
+    clean = evaluate(context("roxford", "dino", data, tmp_path / "out"))
+    assert not any("of the database" in line for line in clean.warnings)
+    shutil.copy(data / "jpg" / "query0.jpg", data / "jpg" / "copy.jpg")
+    _edit(data, lambda truth: truth["imlist"].append("copy"))
+    scores = evaluate(context("roxford", "dino", data, tmp_path / "out"))
+    (line,) = [line for line in scores.warnings if "of the database" in line]
+    assert line.startswith("1 of 3 queries are images of the database and not listed as junk: query0;")
+    _edit(data, lambda truth: truth["gnd"][0]["junk"].append(9))
+    assert not any(
+        "of the database" in line for line in evaluate(context("roxford", "dino", data, tmp_path / "out")).warnings
+    )
+
+
+def test_rankings_name_the_files_that_there_are(tmp_path: Path) -> None:
+    data = write_revisitop(tmp_path)
+    picture(7).save(data / "jpg" / "scene0_easy.png")
+    (data / "jpg" / "scene0_easy.jpg").unlink()
+    _edit(data, lambda truth: truth["imlist"].__setitem__(0, "scene0_easy.png"))
+    evaluate(context("roxford", "dino", data.parent, tmp_path / "out"))
+    content = json.loads((tmp_path / "out" / "rankings.json").read_text())
+    shown = {result["image"] for query in content["queries"] for result in query["results"]}
+    assert "jpg/scene0_easy.png" in shown
+    assert all((Path(content["root"]) / name).is_file() for name in shown)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,11 +15,23 @@ from dinobench.runtime.files import write_text_atomically
 def save_per_query(scores: Scores, path: Path, names: Sequence[str], values: Sequence[float | None]) -> None:
     """Write one line per query: name and average precision in [0, 1]; queries without one are left out.
 
-    The columns `image` and `value` are those that `dinobench compare` pairs.
+    The columns `image` and `value` are those that `dinobench compare` pairs. Where several queries ask for one image,
+    the second is called NAME#2, and so on.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image", "value"])
-    writer.writerows((name, value / 100) for name, value in zip(names, values, strict=True) if value is not None)
+    told_apart = zip(_numbered(names), values, strict=True)
+    writer.writerows((name, value / 100) for name, value in told_apart if value is not None)
     write_text_atomically(path, text.getvalue())
     scores.files.append(str(path))
+
+
+def _numbered(names: Sequence[str]) -> list[str]:
+    """The names, with their number where one comes again."""
+    seen: Counter[str] = Counter()
+    numbered = []
+    for name in names:
+        seen[name] += 1
+        numbered.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
+    return numbered
