@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import tomllib
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import read_toml
 from dinobench.runtime.plugins import settings_of
 from dinobench.runtime.settings import convert, hashed_form, refuse_unknown, resolve
 from dinobench.runtime.suggest import unknown
@@ -276,13 +276,9 @@ def _replaced(folder: str, name: str, file: str) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"card {path} is not valid TOML: {error}") from error
-    except RecursionError as error:
-        raise InputError(f"card {path} is not valid TOML: its lists are nested too deep") from error
-    except OSError as error:
-        raise InputError(f"card {path} cannot be read: {error.strerror}") from error
+        return read_toml(path)
+    except InputError as error:
+        raise InputError(f"card {error}") from error
 
 
 def _task(name: str, raw: dict[str, Any], path: Path) -> TaskCard:

@@ -27,5 +27,6 @@ def _takes(field: Field) -> str:
     """Type, range, unit and default, and whether the value can move the figure."""
     parts = [f"{field.expected}{f' {field.about.unit}' if field.about.unit else ''}"]
     parts += [f"default {toml_text(field.default)}"]
-    parts += [] if field.about.moves_figure else ["does not move the figure"]
+    if not field.about.moves_figure:
+        parts += ["moves the figure of batch norm only" if field.about.moves_batch_norm else "does not move the figure"]
     return "; ".join(parts)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dinobench.cards import Protocol, TaskCard, load_tasks, select_tasks
 from dinobench.models.loading.settings import ModelSettings
@@ -14,6 +14,9 @@ from dinobench.pipeline.data_specs import data_by_task
 from dinobench.pipeline.settings import RunSettings
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.settings import differing, fields_of, known_changes, refuse_unknown, resolve
+
+if TYPE_CHECKING:
+    from torch import nn
 
 RUNS = Path("runs")
 
@@ -84,6 +87,17 @@ def make_plan(
         for (card, used), own in zip(chosen, resolved, strict=True)
     )
     return Plan(spec, jobs, run, of_model)
+
+
+def job_of_network(job: Job, network: nn.Module) -> Job:
+    """The job as it stands for a loaded network: with batch norm, settings count that move no other figure."""
+    from dinobench.models.networks.batch_norm import has_batch_norm
+
+    if not has_batch_norm(network):
+        return job
+    own = differing(job.settings, job.protocol.settings, batch_norm=True)
+    more = tuple(name for name in own if name not in job.deviations)
+    return replace(job, overridden=(*job.overridden, *more), deviations={**job.deviations, **own})
 
 
 def asked_settings(plan: Plan) -> dict[str, Any]:

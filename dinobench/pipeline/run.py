@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dinobench.pipeline.model import ModelRequest, ResolvedModel, resolve_model
-from dinobench.pipeline.plan import Job, Plan, asked_settings, make_plan
+from dinobench.pipeline.plan import Job, Plan, asked_settings, job_of_network, make_plan
 from dinobench.pipeline.record import make_record
 from dinobench.results.records import RECORDS, RecordStore, RunRecord, run_name
 from dinobench.runtime.errors import InputError, RunFailedError
@@ -67,7 +67,7 @@ def evaluate(
     resolved = resolve_model(model_request)
     records = []
     with process_group(pick_device(plan.run.device)) as device:
-        for job in plan.jobs:
+        for job in [job_of_network(job, resolved.backbone.backbone) for job in plan.jobs]:
             record = _attempt(plan, job, _context(job, resolved.backbone, output, device), resolved, output)
             if rank() == 0:
                 RecordStore(output).add(record)

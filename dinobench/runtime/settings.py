@@ -53,6 +53,7 @@ class About:
         was: the field's former name, which is refused with the present one named, and stands in protocol hashes.
         later: whether the field came after its protocols were published, so that its default stays out of their hash.
         acts_on: the kinds of thing that the field acts on; empty for all.
+        moves_batch_norm: whether the field moves the figure of networks with batch norm, and of no others.
         then: from a present value to the one that the field took under its former name, for protocol hashes.
     """
 
@@ -63,6 +64,7 @@ class About:
     was: str = ""
     later: bool = False
     acts_on: tuple[str, ...] = ()
+    moves_batch_norm: bool = False
     then: Callable[[Any], Any] | None = None
 
 
@@ -76,10 +78,11 @@ def setting(
     was: str = "",
     later: bool = False,
     acts_on: tuple[str, ...] = (),
+    moves_batch_norm: bool = False,
     then: Callable[[Any], Any] | None = None,
 ) -> T:
     """A field of a settings type with its default and what `About` holds."""
-    about = About(help, unit, moves_figure, departs, was, later, acts_on, then)
+    about = About(help, unit, moves_figure, departs, was, later, acts_on, moves_batch_norm, then)
     field: T = dataclasses.field(default=default, metadata={"about": about})
     return field
 
@@ -167,14 +170,21 @@ def plain(settings: Any) -> dict[str, Any]:
     return {name: _plain(getattr(settings, name)) for name in fields_of(type(settings))}
 
 
-def differing(settings: S, start: S) -> dict[str, Any]:
-    """The values of `settings` that differ from those of `start` and can move the figure."""
-    fields, usual = fields_of(type(settings)), plain(start)
-    return {
-        name: value
-        for name, value in plain(settings).items()
-        if fields[name].about.moves_figure and value != usual[name]
-    }
+def differing(settings: S, start: S, *, batch_norm: bool = False) -> dict[str, Any]:
+    """The values of `settings` that differ from those of `start` and can move the figure.
+
+    Args:
+        settings: as chosen.
+        start: as usual.
+        batch_norm: whether the figure is that of a network with batch norm, which more settings move.
+    """
+    usual, found = plain(start), {}
+    for field in fields_of(type(settings)).values():
+        value = _plain(getattr(settings, field.name))
+        moves = field.about.moves_figure or (batch_norm and field.about.moves_batch_norm)
+        if moves and value != usual[field.name]:
+            found[field.name] = value
+    return found
 
 
 def hashed_form(settings: Any) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def make_order(images: int, batch: int, repeats: int, seed: int, *, even: bool, 
     """
     unit = processes * (2 if even else 1)
     if batch % unit:
-        raise InputError(f"train_batch_size={batch} must be a multiple of {unit} for {processes} processes")
+        raise InputError(f"batch_size = {batch} must be a multiple of {unit} for {processes} processes")
     fitting = min(batch, images // unit * unit)
     if not fitting:
         raise InputError(

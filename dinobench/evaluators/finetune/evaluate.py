@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from dinobench.evaluators.finetune.randaugment import parse_rand_augment
 from dinobench.evaluators.finetune.settings import Settings
 from dinobench.models.loading.load_plan import describe
 from dinobench.models.networks.backbone import Preprocessing
+from dinobench.models.networks.batch_norm import has_batch_norm
 from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import atomic_path
@@ -102,6 +104,8 @@ def _prepare(
         even=recipe.mixes,
         processes=world_size(),
     )
+    if has_batch_norm(context.model.backbone):
+        _refuse_single_images(order.batch // world_size(), recipe.forward_batch)
     seed_everything(context.seed)  # of the head's weights, the same in every process
     model = build_classifier(copy.deepcopy(context.model.backbone), len(sets.train.classes), recipe)
     return FineTuning(
@@ -114,6 +118,16 @@ def _prepare(
         Normalizer(preprocessing, device, channels_last=recipe.channels_last),
         Machine(device, context.batch_size, context.workers, context.precision),
     )
+
+
+def _refuse_single_images(images: int, forward_batch: int) -> None:
+    """Refuse pieces of one image of a step's `images`, of which batch norm has no variance."""
+    size = math.ceil(images / math.ceil(images / forward_batch))
+    if images % size == 1 or size == 1:
+        raise InputError(
+            f"forward_batch = {forward_batch} leaves one image of a step's {images} alone, and batch norm needs two; "
+            "choose another forward_batch"
+        )
 
 
 def _augmentation(recipe: Settings, preprocessing: Preprocessing) -> TrainAugmentation:
@@ -146,6 +160,7 @@ def _identity(context: EvaluationContext[Settings], recipe: Settings, sets: Sets
         "precision": context.precision,
         "processes": world_size(),
         **hashed_form(recipe),
+        **({"forward_batch": recipe.forward_batch} if has_batch_norm(context.model.backbone) else {}),
         **{f"data of {split}": manifest.sha256 for split, manifest in context.manifests.items()},
     }
 
@@ -169,6 +184,11 @@ def _scores(context: EvaluationContext[Settings], recipe: Settings, run: FineTun
         line = f"batches of {run.order.batch} in place of {recipe.batch_size}: there are no more training images"
         scores.warnings.append(line)
         scores.not_comparable.append(line)
+    if run.order.batch > recipe.forward_batch and has_batch_norm(run.model):
+        scores.warnings.append(
+            f"batch norm saw at most {recipe.forward_batch} images (forward_batch) of each step's {run.order.batch}; "
+            "another forward_batch gives another figure"
+        )
     if rank() == 0:
         path = context.output / "predictions.csv"
         save_predictions(scores, path, test.names, labels, done.predictions, test.classes)

@@ -51,7 +51,11 @@ class Settings:
     train_split: str = setting("train", "split to train on")
     test_split: str = setting("val", "split to score on")
     forward_batch: Count = setting(
-        64, "images per forward pass; lower it where memory is short", unit="images", moves_figure=False
+        64,
+        "images per forward pass; lower it where memory is short, but not with batch norm, whose figure it moves",
+        unit="images",
+        moves_figure=False,
+        moves_batch_norm=True,
     )
     resume: bool = setting(True, "go on from the checkpoint of an interrupted run", moves_figure=False)
     save_weights: bool = setting(False, "write the fine-tuned network as a model file", moves_figure=False)

@@ -181,3 +181,10 @@ def test_bad_settings_are_refused_in_one_line(change: dict[str, Any], message: s
     with pytest.raises(InputError, match=message) as caught:
         evaluate(_context(tmp_path, **change))
     assert "\n" not in str(caught.value)
+
+
+def test_forward_batch_counts_where_there_is_batch_norm(tmp_path: Path) -> None:
+    context = _context(tmp_path, model="random:resnet18", epochs=1, forward_batch=32)
+    assert "batch norm saw at most 32 images (forward_batch) of each step's 64" in evaluate(context).warnings[-1]
+    with pytest.raises(InputError, match="forward_batch = 7 leaves one image of a step's 64 alone"):
+        evaluate(_context(tmp_path, model="random:resnet18", epochs=1, forward_batch=7))
