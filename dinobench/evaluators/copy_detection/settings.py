@@ -21,7 +21,9 @@ class Settings(SearchSettings):
     )
     feature: str = setting("cls+gem", "cls, gem, mean, max or rmac, or a sum of them", was="pooling")
     gem_power: Positive = setting(4.0, "exponent of gem")
-    centered: bool = setting(False, "whiten by the covariance; false: by the second moment about zero, as released")
+    centered: bool = setting(
+        False, "whiten by the covariance; false: by the second moment about zero, as released", was="centred"
+    )
     top: CountOrZero = setting(20, "results that count; 0 for all")
     measure: Literal["trapezoid", "standard"] = setting(
         "trapezoid", "average precision: trapezoid scores one original at place r > 0 (from 0) as 1 / (2 (r + 1))"

@@ -24,7 +24,7 @@ class Settings:
     batch_size: BatchSize = setting(
         768, "images per optimizer step, over all processes", unit="images", was="train_batch_size"
     )
-    optimizer: Literal["adamw", "sgd"] = setting("adamw", "sgd has Nesterov momentum 0.9")
+    optimizer: Literal["adamw", "sgd"] = setting("adamw", "sgd has Nesterov momentum 0.9", was="optimiser")
     lr: NotNegative = setting(7.5e-6, "highest learning rate, as used: not scaled by batch_size again")
     min_lr: NotNegative = setting(1e-5, "learning rate at the end of the cosine")
     warmup_lr: NotNegative = setting(1e-6, "learning rate at the start of the warm-up")

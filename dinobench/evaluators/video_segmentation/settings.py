@@ -31,7 +31,9 @@ class Settings:
         480, "shorter side of the frames; the longer becomes the multiple of 64 below", unit="pixels", was="short_side"
     )
     normalization: Literal["released", "model"] = setting(
-        "released", "released divides red by 0.228 where ImageNet's is 0.229; model takes the model's own"
+        "released",
+        "released divides red by 0.228 where ImageNet's is 0.229; model takes the model's own",
+        was="normalisation",
     )
     feature: Patches = setting(
         "patches", "patch tokens of the last block; patches.2: before it", was="layer", then=_layer
