@@ -325,39 +325,3 @@ def parse_value(text: str) -> Any:
         return text
     except RecursionError as error:
         raise InputError(f"{text[:_SHOWN]}... is nested too deep; give a flat list") from error
-
-
-def override(defaults: Mapping[str, Any], changes: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """`defaults` with `changes` on top.
-
-    A scalar given for a list becomes a list of one; an integer serves as a float.
-
-    Raises:
-        InputError: a key that `defaults` lacks, or a value of another type than the default's.
-    """
-    merged = dict(defaults)
-    for key, value in changes.items():
-        if key not in defaults:
-            raise unknown(f"setting of {where}", key, defaults)
-        merged[key] = _like(defaults[key], value, key, where)
-    return merged
-
-
-def _like(default: Any, value: Any, key: str, where: str) -> Any:
-    if isinstance(default, list):
-        value = value if isinstance(value, list) else [value]
-        _refuse_words_among_numbers(default, value, key, where)
-    if isinstance(default, float) and type(value) is int:
-        return float(value)
-    if type(default) is not type(value):
-        raise InputError(
-            f"{key} of {where} is {value!r}, a {type(value).__name__}, where a {type(default).__name__} "
-            f"such as {default!r} is expected"
-        )
-    return value
-
-
-def _refuse_words_among_numbers(default: list[Any], value: list[Any], key: str, where: str) -> None:
-    words = [item for item in value if not isinstance(item, int | float)]
-    if words and default and all(isinstance(item, int | float) for item in default):
-        raise InputError(f"{key} of {where} holds {words[0]!r}, where numbers such as {default!r} are expected")
