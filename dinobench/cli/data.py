@@ -51,11 +51,14 @@ def list_datasets() -> None:
 def check(name: str, spec: str | None, layout: str | None, decode: bool) -> None:
     """Check dataset NAME (or a folder): expected tree, counts, what is missing; exit code 2 on any problem."""
     from dinobench.data.check import check_layout
-    from dinobench.data.open import EMBEDDED, layout_of, locate
+    from dinobench.data.open import EMBEDDED, is_folder_spec, layout_of, locate
     from dinobench.data.registry import folder_names, get_layout, split_opener
 
     if (spec or name) in EMBEDDED:
         _check_embedded(spec or name)
+        return
+    if not is_folder_spec(spec or name):
+        _check_other(spec or name)
         return
     dataset = folder_names().get(Path(name).name, name)
     chosen = layout or layout_of(name)
@@ -87,6 +90,19 @@ def _unlike_benchmark(dataset: str, counts: Mapping[str, int]) -> tuple[str, ...
     classes = [count for what, count in counts.items() if what.endswith(" classes")]
     cards = [card for card in load_tasks().values() if card.dataset == dataset]
     return tuple(dict.fromkeys(line for card in cards for line in card.differences(images, classes)))
+
+
+def _check_other(spec: str) -> None:
+    """What a list of images or a data set of the hub holds."""
+    from dinobench.data.check import TRAIN_AND_VAL, check_splits
+    from dinobench.data.open import open_dataset
+
+    findings = check_splits(lambda _, split: open_dataset(spec, split), Path(spec), TRAIN_AND_VAL)
+    for what, count in findings.counts.items():
+        click.echo(f"{what:<24} {count}")
+    for line in findings.notes:
+        click.echo(f"note: {line}")
+    _conclude(Path(spec), list(findings.problems))
 
 
 def _check_embedded(name: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from PIL import Image
 
 from dinobench.data.dataset import ImageSet, UNLabeled
 from dinobench.data.decode import decode_rgb, read_rgb
+from dinobench.data.layouts._class_folders import fewer_classes, in_order
+from dinobench.data.layouts._listed import LABEL_COLUMNS
+from dinobench.data.layouts.imagefolder import refuse_unknown_classes
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.hub import hub_or_cache
 
@@ -23,7 +27,7 @@ SPLIT_NAMES = {
     "test": ("test", "testing", "validation", "val"),
 }
 _SAVED_SPLITS = "dataset_dict.json"  # what `save_to_disk` puts beside its split folders
-_LABEL_COLUMNS = ("label", "labels", "fine_label", "target", "class")
+_NO_LABEL = frozenset({"-1", "None", ""})
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,13 +71,13 @@ def open_hub(spec: str, split: str) -> ImageSet:
     name, chosen = split_spec(spec, split)
     table, chosen = _load(name, chosen)
     column = image_column(name, table.features)
-    labels, classes = _labels(table)
+    labels, classes = _labels(table, partial(_training_labels, name, chosen))
+    notes = fewer_classes(chosen, labels, classes)
     table = table.cast_column(column, datasets.Image(decode=False))
     identity = Path(name).name if Path(name).exists() else name  # a moved folder stays the same data
     names = tuple(f"hf/{identity}/{chosen}/{index:08d}" for index in range(len(table)))
-    return ImageSet(
-        f"{Path(name).name}/{chosen}", None, classes, labels, names, TableSource(table, column, f"hf:{name}")
-    )
+    source = TableSource(table, column, f"hf:{name}")
+    return ImageSet(f"{Path(name).name}/{chosen}", None, classes, labels, names, source, notes=notes)
 
 
 def import_datasets() -> Any:
@@ -136,15 +140,40 @@ def pick_split(name: str, split: str, available: tuple[str, ...] | list[str]) ->
     )
 
 
-def _labels(table: Any) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """Labels and class names: the first ClassLabel column, else a column of integers called like one."""
+def _labels(table: Any, training: Callable[[], set[str]]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Labels and class names: the first ClassLabel column, else a column of numbers or words called like one.
+
+    Raises:
+        InputError: the column holds classes that training lacks.
+    """
     import datasets
 
     for key, feature in table.features.items():
         if isinstance(feature, datasets.ClassLabel):
             return np.asarray(table.with_format("numpy")[key][:], dtype=np.int64), tuple(feature.names)
-    for key in _LABEL_COLUMNS:
-        if key in table.features and table.features[key].dtype.startswith("int"):
-            labels = np.asarray(table.with_format("numpy")[key][:], dtype=np.int64)
-            return labels, tuple(str(label) for label in range(int(labels.max(initial=0)) + 1))
-    return np.full(len(table), UNLabeled, dtype=np.int64), ()
+    key = _label_column(table)
+    if key is None:
+        return np.full(len(table), UNLabeled, dtype=np.int64), ()
+    kinds = [str(kind) for kind in table.with_format("arrow")[:][key].to_pylist()]
+    found = {kind for kind in kinds if kind not in _NO_LABEL}
+    classes = in_order(training() or found)
+    refuse_unknown_classes("the data set", classes, in_order(found))
+    index = {kind: number for number, kind in enumerate(classes)}
+    return np.array([index.get(kind, UNLabeled) for kind in kinds], dtype=np.int64), classes
+
+
+def _label_column(table: Any) -> str | None:
+    dtypes = {key: getattr(feature, "dtype", "") for key, feature in table.features.items()}
+    return next((key for key in LABEL_COLUMNS if dtypes.get(key, "").startswith(("int", "uint", "string"))), None)
+
+
+def _training_labels(name: str, chosen: str) -> set[str]:
+    """The labels of the training split, which those of another are numbered by; none where there is no such split."""
+    try:
+        table, picked = _load(name, "train")
+    except InputError:
+        return set()
+    key = _label_column(table)
+    if picked == chosen or key is None:
+        return set()
+    return {str(kind) for kind in table.with_format("arrow")[:][key].unique().to_pylist()} - _NO_LABEL

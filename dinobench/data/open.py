@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from dinobench.data import digits, huggingface, mini
+from dinobench.data import digits, huggingface, lists, mini
 from dinobench.data.dataset import ImageSet
 from dinobench.data.layouts import imagefolder
 from dinobench.data.registry import dataset_layouts, folder_names, is_labeled, layout_by_signs, split_opener
@@ -21,7 +21,8 @@ def open_dataset(spec: str, split: str, layout: str | None = None, dataset: str 
     """Open a split of the data that `spec` names.
 
     Args:
-        spec: `mini`, `digits`, a folder, a dataset's name (a folder below $DINOBENCH_DATA), or `hf:NAME[/SPLIT]`.
+        spec: `mini`, `digits`, a folder, a list of images (.csv, .json), a dataset's name (a folder below
+            $DINOBENCH_DATA), or `hf:NAME[/SPLIT]`.
         split: "train", "val" or "test", as the data have them.
         layout: how the folder is laid out; by default as its files or its name tell, else class folders. For
             "imagefolder" any layout of labeled images serves.
@@ -32,6 +33,8 @@ def open_dataset(spec: str, split: str, layout: str | None = None, dataset: str 
     """
     if spec in EMBEDDED:
         return EMBEDDED[spec](split)
+    if lists.is_list(spec):
+        return lists.open_list(user_path(spec), split)
     if not is_folder_spec(spec):
         return huggingface.open_hub(spec.removeprefix("hf:"), split)
     root, layout = locate(spec, layout)
@@ -65,8 +68,8 @@ def locate(spec: str, layout: str | None) -> tuple[Path, str]:
 
 
 def is_folder_spec(spec: str) -> bool:
-    """Whether a Data SPEC names a folder, by its path or its name, and not embedded or `hf:` data."""
-    return spec not in EMBEDDED and not spec.startswith("hf:")
+    """Whether a Data SPEC names a folder, by its path or its name, and not embedded or `hf:` data or a list."""
+    return spec not in EMBEDDED and not spec.startswith("hf:") and not lists.is_list(spec)
 
 
 def layout_of(spec: str) -> str:
@@ -89,7 +92,10 @@ def dataset_root(spec: str) -> Path:
     if folder.is_dir():
         return folder
     if folder.exists():
-        raise InputError(f"{folder} is a file; --data takes a folder, a dataset's name, hf:NAME, mini or digits")
+        raise InputError(
+            f"{folder} is a file; unpack it if it is an archive: --data takes a folder, a list (.csv, .json, "
+            ".jsonl), a dataset's name, hf:NAME, mini or digits"
+        )
     if len(folder.parts) > 1:
         raise InputError(f"no folder {folder}; check the path given as --data")
     return _below_data_variable(spec)

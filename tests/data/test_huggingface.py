@@ -77,3 +77,26 @@ def test_what_cannot_be_opened_is_one_line(stored: tuple[Path, np.ndarray], tmp_
 )
 def test_the_last_part_may_be_a_split(spec: str, parsed: tuple[str, str]) -> None:
     assert split_spec(spec, "val") == parsed
+
+
+@pytest.mark.parametrize("kind", ["words", "numbers"])
+def test_labels_of_other_splits_are_numbered_by_training(kind: str, tmp_path: Path) -> None:
+    image = Image.new("RGB", (3, 3))
+    names = {"words": ["cat", "dog", "emu"], "numbers": [2, 5, 10]}[kind]
+
+    def table(labels: list) -> object:
+        features = {"image": datasets.Image(), "label": datasets.Value("string" if kind == "words" else "int64")}
+        columns = {"image": [image] * len(labels), "label": labels}
+        return datasets.Dataset.from_dict(columns, features=datasets.Features(features))
+
+    splits = {
+        "train": table(names),
+        "validation": table(names[2:]),
+        "test": table([names[0], 99 if kind == "numbers" else "fox"]),
+    }
+    datasets.DatasetDict(splits).save_to_disk(tmp_path / "set")
+    train, val = (open_dataset(f"hf:{tmp_path / 'set'}", split) for split in ("train", "val"))
+    assert train.classes == val.classes == tuple(map(str, names))
+    assert val.labels.tolist() == [2] and val.notes == ("validation has images of 1 of the 3 classes",)
+    with pytest.raises(InputError, match="only in val/: (99|fox)"):
+        open_dataset(f"hf:{tmp_path / 'set'}", "test")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
 
 from dinobench.data.decode import is_image_name
 from dinobench.data.layouts._listed import label_of, listed_labels
@@ -13,6 +16,8 @@ from dinobench.data.layouts._places import archives_in
 from dinobench.data.layouts._walk import Walk, subfolders
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.text import first_few
+
+_HELD_OUT = 5
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,29 @@ def class_names(base: Path, folder: str, roots: Sequence[Path]) -> tuple[str, ..
     listed = _listed(base, folder, roots)
     if listed is None:
         return tuple(dict.fromkeys(class_name(name) for name in subfolders(base / folder)))
-    kinds = set(listed[0].values())
+    return in_order(set(listed[0].values()))
+
+
+def in_order(kinds: Collection[str]) -> tuple[str, ...]:
+    """Class names from a list: sorted, numbers by their value."""
     return tuple(sorted(kinds, key=int) if all(kind.isdecimal() for kind in kinds) else sorted(kinds))
+
+
+def fewer_classes(split: str, labels: NDArray[np.int64], classes: Sequence[str]) -> tuple[str, ...]:
+    """A line where a split has images of fewer classes than there are; labels of -1 are none."""
+    present = len(set(labels.tolist()) - {-1})
+    return (f"{split} has images of {present} of the {len(classes)} classes",) if 0 < present < len(classes) else ()
+
+
+def held_out_rows(kinds: Sequence[str]) -> set[int]:
+    """A fifth of each class, drawn with seed 0, at least one image of two or more; for data without splits."""
+    rng = np.random.default_rng(0)
+    held: set[int] = set()
+    of = np.array(kinds)
+    for kind in sorted(set(kinds)):
+        rows = rng.permutation(np.flatnonzero(of == kind))
+        held |= set(rows[: max(len(rows) // _HELD_OUT, int(len(rows) > 1))].tolist())
+    return held
 
 
 def labeled_files(base: Path, folder: str, roots: Sequence[Path]) -> LabeledFiles | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -42,8 +43,8 @@ def label_of(labels: Labels, path: str) -> str | None:
 
 def _candidates(folder: Path, roots: Sequence[Path]) -> Iterator[tuple[Path, Callable[[Path], Labels]]]:
     yield folder / f"{folder.name}_annotations.txt", _tiny_imagenet
-    yield folder / "metadata.csv", read_csv
-    yield folder / "metadata.jsonl", read_json_lines
+    yield folder / "metadata.csv", _metadata
+    yield folder / "metadata.jsonl", _metadata
     for root in roots:
         yield root / f"LOC_{folder.name}_solution.csv", _localization
         if folder.name == "val":
@@ -76,17 +77,26 @@ def _devkit(path: Path) -> Labels:
         raise InputError(f"{path} has the class {error}, which {meta} does not know; fetch both again") from error
 
 
-def read_csv(path: Path) -> Labels:
-    """A table with a header: a column of files and one of labels."""
-    return pick_columns(path, list(csv.DictReader(io.StringIO(read_text(path)))))
+def _metadata(path: Path) -> Labels:
+    """A column of files and one of labels."""
+    return pick_columns(path, read_table(path))
 
 
-def read_json_lines(path: Path) -> Labels:
-    """One json object a line, with a key for the file and one for the label."""
+def read_table(path: Path) -> list[Mapping[str, object]]:
+    """Rows of a .csv or .tsv file with a header (comma, semicolon or tab between columns), or of .jsonl.
+
+    Raises:
+        InputError: a line is no json object, or the file is no text.
+    """
+    if path.suffix.lower() != ".jsonl":
+        text = read_text(path)
+        header = text.partition("\n")[0]
+        mark = max((",", ";", "\t"), key=header.count)
+        return list(csv.DictReader(io.StringIO(text), delimiter=mark))
     rows = [json_value(line, str(path)) for line in read_lines(path)]
     if not all(isinstance(row, dict) for row in rows):
         raise InputError(f"{path} has a line that is no json object; fetch it again")
-    return pick_columns(path, rows)
+    return rows
 
 
 def pick_columns(path: Path, rows: Sequence[Mapping[str, object]]) -> dict[str, str]:
@@ -106,7 +116,10 @@ def pick_columns(path: Path, rows: Sequence[Mapping[str, object]]) -> dict[str, 
         )
     labels: dict[str, str] = {}
     for row in rows:
-        name, value = str(row.get(file)), str(row.get(label))
+        name, value = str(row.get(file) or "").strip(), row.get(label)
+        if not name or value is None or not str(value).strip():
+            raise InputError(f"{path} has a row without {file if not name else label}; complete or remove it")
+        value = unicodedata.normalize("NFC", str(value).strip())
         if labels.setdefault(name, value) != value:
             raise InputError(f"{path} gives {name} two labels, {labels[name]} and {value}; leave one")
     return labels

@@ -9,7 +9,7 @@ import numpy as np
 
 from dinobench.data.dataset import ImageSet, UNLabeled, from_files
 from dinobench.data.decode import is_image_name
-from dinobench.data.layouts._class_folders import LabeledFiles, class_names, labeled_files
+from dinobench.data.layouts._class_folders import LabeledFiles, class_names, fewer_classes, held_out_rows, labeled_files
 from dinobench.data.layouts._places import archives_in, contents, has_splits, split_base, split_folder
 from dinobench.data.layouts._walk import Walk, subfolders
 from dinobench.runtime.errors import InputError
@@ -26,8 +26,6 @@ Class folders in ROOT itself, without splits: a fifth of each class is drawn for
 Where a class has no image files, .npy arrays (height, width, channels) of 8 or 16 bits are taken.
 ImageNet: https://image-net.org/download (accept the terms; move the validation images into class folders).
 Training alone also takes any folder of images, without classes, searched at any depth."""
-
-_HELD_OUT = 5  # one image in so many, where a folder has no val
 
 
 def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common verb)
@@ -48,7 +46,7 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
             raise _flat(root, base, folder)
         return _unlabeled(root, base, folder)
     classes = _common_classes(root, base, folder, found)
-    notes = [*_place_notes(root, base, folder, split), *_fewer(folder, found, classes), *found.notes]
+    notes = [*_place_notes(root, base, folder, split), *found.notes]
     return _image_set(root, base, split, found, classes, notes)
 
 
@@ -109,7 +107,8 @@ def _image_set(
     root: Path, base: Path, split: str, found: LabeledFiles, classes: Sequence[str], notes: Sequence[str]
 ) -> ImageSet:
     index = {name: number for number, name in enumerate(classes)}
-    labels = [index[kind] for kind in found.kinds]
+    labels = np.array([index[kind] for kind in found.kinds], dtype=np.int64)
+    notes = (*notes, *fewer_classes(split, labels, classes))
     return from_files(f"{root.resolve().name}/{split}", base, found.names, labels, classes, notes)
 
 
@@ -152,11 +151,6 @@ def refuse_unknown_classes(
     )
 
 
-def _fewer(folder: str, found: LabeledFiles, classes: Sequence[str]) -> list[str]:
-    present = len(set(found.kinds))
-    return [f"{folder} has images of {present} of the {len(classes)} classes"] if present < len(classes) else []
-
-
 def _place_notes(root: Path, base: Path, folder: str, split: str) -> list[str]:
     notes = [f"the splits lie in {base.relative_to(root)}/"] if base != root else []
     if folder != split:
@@ -190,14 +184,9 @@ def _drawn_split(root: Path, split: str) -> ImageSet:
         raise _bad(root, f"there is no folder {split}/; it holds {contents(root)}")
     found = labeled_files(root, ".", ())
     assert found is not None  # `_is_classes` has seen the folders
-    rng = np.random.default_rng(0)
-    held: set[int] = set()
-    kinds = np.array(found.kinds)
-    for kind in sorted(set(found.kinds)):
-        rows = rng.permutation(np.flatnonzero(kinds == kind))
-        held |= set(rows[: max(len(rows) // _HELD_OUT, int(len(rows) > 1))].tolist())
+    held, kinds = held_out_rows(found.kinds), found.kinds
     chosen = [row for row in range(len(kinds)) if (row in held) == (split == "val")]
-    part = LabeledFiles(tuple(found.names[row] for row in chosen), tuple(kinds[chosen].tolist()), ())
+    part = LabeledFiles(tuple(found.names[row] for row in chosen), tuple(kinds[row] for row in chosen), ())
     note = (
         f"{root} has no train/ and val/: {len(held)} of {len(kinds)} images, a fifth of each class, are drawn for val "
         "with seed 0"

@@ -16,6 +16,7 @@ from PIL import Image
 from dinobench.data.check import check_splits
 from dinobench.data.dataset import ImageSet, UNLabeled
 from dinobench.data.decode import decode_rgb, is_image_name
+from dinobench.data.layouts._class_folders import fewer_classes
 from dinobench.data.layouts._listed import LABEL_COLUMNS
 from dinobench.data.layouts._places import archives_in
 from dinobench.data.layouts.imagefolder import refuse_unknown_classes
@@ -86,8 +87,7 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
     _refuse_class_archives(root, members)
     classes = _classes(root, split)
     labels = _labels(root, members, classes)
-    present = len({member.label for member in members} - {None})
-    notes = (f"{split} has images of {present} of the {len(classes)} classes",) if present < len(classes) else ()
+    notes = fewer_classes(split, labels, classes)
     return ImageSet(
         f"{root.resolve().name}/{split}", root, classes, labels, names, ShardSource(root, members), notes=notes
     )

@@ -35,6 +35,7 @@ from dinobench.metrics.bootstrap import accuracy_interval
 from dinobench.metrics.classification import top_classes
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.settings import hashed_form
+from dinobench.runtime.text import first_few
 
 TOP = 5
 GRID = "the paper sweeps the learning rate per model without giving the values; this grid is dinobench's"
@@ -234,9 +235,20 @@ def _score_file(context: EvaluationContext[Settings], settings: Settings) -> Sco
     )
     scores.warnings += [val.skipped] if val.skipped else []
     scores.not_comparable += scores.warnings
+    scores.warnings += _order_of_numbers(val.classes)
     _add_head_scores(context, settings, scores, head, rows, val)
     scores.metrics["top1_best"] = scores.metrics["top1"]
     return scores
+
+
+def _order_of_numbers(classes: Sequence[str]) -> list[str]:
+    """A line where classes are numbers that stand in the order of text, which a head may not have been trained in."""
+    if not all(name.isdecimal() for name in classes) or sorted(classes, key=int) == list(classes):
+        return []
+    return [
+        f"class folders are numbers, and row i of the head is taken for the i-th in order of text "
+        f"({first_few(classes)}), as torchvision sorts folders; if row i is class i, give the folders leading zeros"
+    ]
 
 
 def _add_head_scores(

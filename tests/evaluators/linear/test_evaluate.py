@@ -114,3 +114,10 @@ def test_skipped_training_images_are_counted_and_named(folder_context):
     for cached in (True, False):
         scores = _evaluate(folder_context, cached=cached, epochs=1, unreadable="skip", resume=False)
         assert any(line.startswith("1 of 24 images") and "dark_00.png" in line for line in scores.not_comparable)
+
+
+def test_the_order_of_numbered_classes_is_said():
+    numbers = [str(number) for number in range(12)]
+    assert linear._order_of_numbers(numbers) == linear._order_of_numbers(["cat", "dog"]) == []
+    (line,) = linear._order_of_numbers(sorted(numbers))
+    assert "0, 1, 10 and 9 more" in line
