@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dinobench.data.layouts.copydays import positives_of
+from dinobench.data.layouts.copydays import pair_copies
 from dinobench.evaluators.common.ranking.pooling import find_pooling, gem
 from dinobench.metrics.ranking import positions_in_list, trapezoid_ap
 from dinobench.metrics.whitening import l2_normalize, learn_whitening
@@ -37,7 +37,7 @@ def test_every_block_of_the_full_set() -> None:
     start = 0
     for block, size in zip(full["block_names"], full["block_sizes"], strict=True):
         copies = full["strong"] if block == "strong" else full["originals"]
-        positives = positives_of(block, copies, full["originals"])
+        positives = pair_copies(block, copies, full["originals"]).positives
         assert len(positives) == size
         lists = golden.arrays["full/ids"][start : start + size]
         start += size

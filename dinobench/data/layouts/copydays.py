@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from dinobench.data.dataset import ImageSet, UNLabeled, from_files
@@ -16,7 +19,8 @@ EXPECTED_TREE = """ROOT/
   strong/*.jpg                                         229 copies; the first 4 characters name the original
   jpegqual/{3,5,8,10,15,20,30,50,75}/*.jpg             157 each, named as the originals
   crops/{10,15,20,30,40,50,60,70,80}/*.jpg             157 each, named as the originals
-Images: https://lear.inrialpes.fr/~jegou/data.php#copydays. Table 4 also needs 10,000 distractors and 20,000 images to
+original and strong may also lie in ROOT itself, as their archives unpack: names that end in 00 are originals.
+Images: https://thoth.inrialpes.fr/~jegou/data.php. Table 4 also needs 10,000 distractors and 20,000 images to
 learn whitening from (random YFCC100M images): any two folders, given as settings `distractors` and `whitening`."""
 
 PREFIX = 4
@@ -69,40 +73,105 @@ def present_blocks(root: Path) -> list[str]:
     return blocks
 
 
-def positives_of(block: str, copies: Sequence[str], originals: Sequence[str]) -> list[list[int]]:
-    """Which originals each copy was made from.
+@dataclass(frozen=True)
+class Pairing:
+    """Which originals each copy of a block was made from.
 
-    A strong copy matches every original that shares the first 4 characters of its file name; the other blocks match by
-    file name, or by order where the names differ and the counts agree.
+    Attributes:
+        positives: indices of the originals, for every copy.
+        note: one line where names are not those of the published set and a rule had to be assumed; else empty.
+    """
+
+    positives: list[list[int]]
+    note: str = ""
+
+
+def pair_copies(block: str, copies: Sequence[str], originals: Sequence[str]) -> Pairing:
+    """Pair copies with originals by their file names.
+
+    The published names: a strong copy belongs to every original that shares the first 4 characters of its name; the
+    other blocks have the originals' names. Other names are paired by the original's name at their beginning, as in
+    1_q10.jpg and 1.jpg, and in the last resort by their place in the sorted lists, as the released code does.
 
     Args:
         block: name of the block.
-        copies: file names or paths of the block's images.
+        copies: file names or paths of the block's images, sorted.
         originals: the same of the originals.
-
-    Returns:
-        Indices into `originals`, for every copy.
 
     Raises:
         InputError: a copy without an original.
     """
-    keys = [Path(name).name[:PREFIX] if block == "strong" else Path(name).stem for name in originals]
-    wanted = [Path(name).name[:PREFIX] if block == "strong" else Path(name).stem for name in copies]
-    by_key: dict[str, list[int]] = {}
-    for index, key in enumerate(keys):
-        by_key.setdefault(key, []).append(index)
-    orphans = [name for name, key in zip(copies, wanted, strict=True) if key not in by_key]
-    if block != "strong" and orphans and len(copies) == len(originals):
-        return [[index] for index in range(len(copies))]
-    if orphans:
-        raise InputError(
-            f"{len(orphans)} images of block {block} match no original, first {orphans[0]}; "
-            "copies are matched by file name, strong ones by its first 4 characters"
+    published = _by_key(copies, originals, _prefix if block == "strong" else _stem)
+    shared = _shared_key(originals) if block == "strong" else ""
+    if published is not None and not shared:
+        return Pairing(published)
+    by_stem = _by_stem(copies, originals)
+    if by_stem is not None:
+        rule = f"the first {PREFIX} characters of names do not tell originals apart" if shared else "names differ"
+        return Pairing(
+            by_stem, f"{block}: {rule}; {_stem(copies[0])} is taken for a copy of the original that it names"
         )
-    return [by_key[key] for key in wanted]
+    if published is not None:
+        return Pairing(
+            published, f"{block}: several originals begin with {shared}; a copy of one counts for all of them"
+        )
+    if block != "strong" and len(copies) == len(originals):
+        place = f"{_stem(copies[0])} for {_stem(originals[0])}"
+        note = f"{block}: no name tells the original; paired by place in the sorted lists ({place}, and so on)"
+        return Pairing([[index] for index in range(len(copies))], note)
+    keys = {(_prefix if block == "strong" else _stem)(name) for name in originals}
+    orphans = [name for name in copies if (_prefix if block == "strong" else _stem)(name) not in keys]
+    raise InputError(
+        f"{len(orphans)} images of block {block} match no original, first {orphans[0]}; "
+        "copies are matched by file name, strong ones by its first 4 characters"
+    )
+
+
+def _prefix(name: str) -> str:
+    return Path(name).name[:PREFIX]
+
+
+def _stem(name: str) -> str:
+    return Path(name).stem
+
+
+def _by_key(copies: Sequence[str], originals: Sequence[str], key: Callable[[str], str]) -> list[list[int]] | None:
+    """Originals of the same key for every copy; None where a copy has none."""
+    of: dict[str, list[int]] = {}
+    for index, name in enumerate(originals):
+        of.setdefault(key(name), []).append(index)
+    return [of[key(name)] for name in copies] if all(key(name) in of for name in copies) else None
+
+
+def _by_stem(copies: Sequence[str], originals: Sequence[str]) -> list[list[int]] | None:
+    """The original whose name, the longest, begins each copy's name up to a sign; None where a copy has none."""
+    places = {_stem(name): index for index, name in enumerate(originals)}
+    found = []
+    for name in copies:
+        stem = _stem(name)
+        ends = [end for end in range(len(stem), 0, -1) if end == len(stem) or not stem[end].isalnum()]
+        index = next((places[stem[:end]] for end in ends if stem[:end] in places), None)
+        if index is None:
+            return None
+        found.append([index])
+    return found
+
+
+def _shared_key(originals: Sequence[str]) -> str:
+    """The first characters that several originals share; empty where they tell all apart."""
+    counts = Counter(map(_prefix, originals))
+    return next((key for key, count in counts.items() if count > 1), "")
 
 
 def _images(root: Path, block: str) -> list[str]:
     folder = root / block
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    return [f"{block}/{name}" for name in names if is_image_name(name)]
+    found = [f"{block}/{name}" for name in names if is_image_name(name)]
+    return found or (_unpacked_flat(root, block) if block in ("original", "strong") else [])
+
+
+def _unpacked_flat(root: Path, block: str) -> list[str]:
+    """Images of `original` or `strong` in the root itself, told by the published names: 200000.jpg is an original."""
+    names = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
+    numbered = [name for name in names if is_image_name(name) and re.fullmatch(r"\d{6}", _stem(name))]
+    return [name for name in numbered if _stem(name).endswith("00") == (block == "original")]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dinobench.data.layouts.copydays import BLOCKS, positives_of, present_blocks
+from dinobench.data.layouts.copydays import BLOCKS, pair_copies, present_blocks
 from dinobench.data.open import dataset_root
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.ranking.database import Database, Matrix, finished
@@ -53,9 +53,10 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
         originals, ranks = context.dataset("original").names, {}
         for block in blocks:
             names = context.dataset(block).names
-            queries, positives = finished(features[block], whitening), positives_of(block, names, originals)
+            queries, pairing = finished(features[block], whitening), pair_copies(block, names, originals)
+            scores.warnings += [pairing.note] if pairing.note else []
             found = _found(context, database, queries)
-            located = _located(context, database, queries, positives, found)
+            located = _located(context, database, queries, pairing.positives, found)
             score_block(scores, block, names, located, context.settings.measure)
             ranks[block] = dict(zip(names, found.tolist(), strict=True))
             if block == MAIN_BLOCK or len(blocks) == 1:

@@ -71,10 +71,11 @@ def score_copydays_file(ranks: Path, root: Path, top: int = 20, measure: str = "
     ids = _Ids(tuple(Path(name).name for name in names["original"]), ranks)
     scores = Scores({}, details={"average_precision": {}})
     for block, lists in blocks.items():
-        positives = copydays.positives_of(block, names[block], names["original"])
+        pairing = copydays.pair_copies(block, names[block], names["original"])
+        scores.warnings += [pairing.note] if pairing.note else []
         located = [
             _positions(ids.of(ranked, copy)[: top or None], np.array(wanted), copy, ranks)
-            for copy, ranked, wanted in zip(names[block], lists, positives, strict=True)
+            for copy, ranked, wanted in zip(names[block], lists, pairing.positives, strict=True)
         ]
         score_block(scores, block, names[block], located, measure)
         scores.images[block] = len(located)
