@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -33,10 +34,9 @@ def read_frame_tensor(
 ) -> Tensor:
     """Network input (3, H, W) of an RGB image (h, w, 3) resized to `size` = (H, W).
 
-    Bilinear without antialias and rounded to gray levels, which is what OpenCV's default resize does to within one.
+    OpenCV's bilinear resize of 8-bit pixels, without antialias, as in the released code.
     """
-    image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float()
-    resized = functional.interpolate(image, size=size, mode="bilinear", align_corners=False).round_()[0] / 255
+    resized = torch.from_numpy(cv2.resize(pixels, size[::-1])).permute(2, 0, 1) / 255
     return (resized - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
 
 

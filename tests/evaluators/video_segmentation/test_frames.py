@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -30,6 +31,16 @@ def test_reading_at_the_same_size_only_normalizes() -> None:
     frame = read_frame_tensor(pixels, (64, 64), (0.5, 0.5, 0.5), (0.5, 0.25, 1.0))
     expected = (pixels.transpose(2, 0, 1) / 255 - 0.5) / np.array([0.5, 0.25, 1.0])[:, None, None]
     np.testing.assert_allclose(frame.numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(480, 854), (37, 91), (91, 37), (272, 640), (480, 270), (101, 103), (64, 500)])
+def test_frames_are_those_of_opencv_to_the_last_gray_level(shape: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(sum(shape)).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    size = frame_size(*shape, 128)
+    frame = read_frame_tensor(pixels, size, (0, 0, 0), (1, 1, 1))
+    levels = (255 * frame).round().permute(1, 2, 0).numpy()
+    expected = cv2.resize(pixels[..., ::-1].copy(), (size[1], size[0]))[..., ::-1]  # BGR, as imread gives it
+    np.testing.assert_array_equal(levels, expected)
 
 
 def test_halving_averages_two_by_two() -> None:
