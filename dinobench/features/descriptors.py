@@ -62,6 +62,7 @@ def stored_descriptors(
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:20]
     description = {**identity, **about, "images": images, "shard_rows": shard_rows, "created": now()}
     entry = Entry.create((folder or cache_folder("features")) / key, description)
+    entry.note_use()
     for path in entry.discard_damaged([str(COLUMN)]):
         notice(f"{path} is damaged (its checksum differs from the one written); computing it again")
     while missing := [shard for shard in entry.shards if not entry.has(shard, (COLUMN,))]:
@@ -88,5 +89,5 @@ def _gather(compute: Compute, indices: NDArray[np.int64]) -> NDArray[np.float32]
     order = np.argsort(np.concatenate([found for found, _ in parts]))
     rows: NDArray[np.float32] = np.concatenate([part.numpy() for _, part in parts])[order]
     if not np.isfinite(rows).all():
-        raise InputError("the model's descriptors are not finite; check its weights")
+        raise InputError("the model's descriptors are not finite, or zero before normalization; check its weights")
     return rows

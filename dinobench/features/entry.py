@@ -10,10 +10,12 @@ A column counts once the commit names it; the commit is written after the column
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ from dinobench.runtime.files import atomic_path, sha256_file, write_text_atomica
 from dinobench.runtime.locks import try_lock
 
 SCHEMA = 1
+_COMMIT = 2
+"""Version of commits. Those before it may name the unreadable images of one of their columns only."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,13 @@ class Commit:
 
     Attributes:
         digests: sha256 of each column's file.
-        unreadable: one line per image that could not be decoded, by index.
+        unreadable: one line per image that could not be decoded, by index; the same for every column.
+        zero: for each column that has some, how many readable images it describes by zeros alone.
     """
 
     digests: Mapping[str, str]
     unreadable: Mapping[int, str]
+    zero: Mapping[str, int] = field(default_factory=dict)
 
 
 _NOTHING = Commit({}, {})
@@ -89,7 +95,10 @@ class Entry:
         """What has been written of the shard."""
         try:
             raw = json.loads(self._commit_path(shard).read_text(encoding="utf-8"))
-            return Commit(dict(raw["sha256"]), {int(index): line for index, line in raw["unreadable"].items()})
+            unreadable = {int(index): line for index, line in raw["unreadable"].items()}
+            if raw.get("version") != _COMMIT and len(raw["sha256"]) > 1:
+                return _NOTHING
+            return Commit(dict(raw["sha256"]), unreadable, dict(raw.get("zero", {})))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return _NOTHING
 
@@ -101,17 +110,28 @@ class Entry:
     def write(self, shard: int, columns: Mapping[Column, NDArray[np.float32]], unreadable: Mapping[int, str]) -> None:
         """Store a shard's columns, (rows, D) each, beside those already there; all or nothing.
 
+        Columns that were extracted when other images could be read leave the commit, to be extracted again.
+
         Raises:
             InputError: the disk is full or may not be written.
         """
-        digests = dict(self.commit_of(shard).digests)
+        before = self.commit_of(shard)
+        kept = before if dict(before.unreadable) == dict(unreadable) else _NOTHING
+        digests, zero = dict(kept.digests), dict(kept.zero)
+        readable = ~np.isin(self.rows(shard), list(unreadable))
         for column, values in columns.items():
+            zero[str(column)] = int((~values.any(1) & readable).sum())
             path = self.path(shard, str(column))
             with atomic_path(path) as temporary:
                 with temporary.open("wb") as stream:
                     np.save(stream, values)
                 digests[str(column)] = sha256_file(temporary)
-        self._write_commit(shard, Commit(digests, unreadable))
+        self._write_commit(shard, Commit(digests, unreadable, {name: count for name, count in zero.items() if count}))
+
+    def note_use(self) -> None:
+        """Note that the entry is used now, which pruning asks; a store that may only be read is left alone."""
+        with contextlib.suppress(OSError):
+            os.utime(self.folder / "entry.json")
 
     def lock(self, shard: int) -> FileLock | None:
         """The shard's lock, held by this process, or None while another one holds it."""
@@ -127,7 +147,7 @@ class Entry:
         for shard, column in damaged:
             commit = self.commit_of(shard)
             kept = {name: digest for name, digest in commit.digests.items() if name != column}
-            self._write_commit(shard, Commit(kept, commit.unreadable))
+            self._write_commit(shard, Commit(kept, commit.unreadable, commit.zero))
             self.path(shard, column).unlink(missing_ok=True)
         return [self.path(shard, column) for shard, column in damaged]
 
@@ -139,15 +159,20 @@ class Entry:
         """
         shards: list[Shard] = []
         unreadable: dict[int, str] = {}
+        zero: dict[str, int] = {}
         for number in self.shards:
-            missing = self.commit_of(number).unreadable
+            commit = self.commit_of(number)
+            missing = commit.unreadable
+            for column in map(str, columns):
+                zero[column] = zero.get(column, 0) + commit.zero.get(column, 0)
             readable = ~np.isin(self.rows(number), list(missing))
             shards.append(Shard(tuple(self.path(number, str(column)) for column in columns), readable))
             unreadable.update(missing)
         if len(unreadable) == self.images:
             raise InputError(f"none of {self.images} images can be read; the first: {next(iter(unreadable.values()))}")
         rows = np.flatnonzero(np.concatenate([shard.readable for shard in shards]))
-        return FeatureMatrix(columns, tuple(shard for shard in shards if len(shard)), rows, unreadable)
+        zero = {column: count for column, count in zero.items() if count}
+        return FeatureMatrix(columns, tuple(shard for shard in shards if len(shard)), rows, unreadable, zero)
 
     def columns(self) -> dict[str, int]:
         """How many shards hold each column."""
@@ -162,8 +187,14 @@ class Entry:
         return sum(path.stat().st_size for path in self.folder.glob("*.npy"))
 
     def remove(self) -> None:
-        """Delete the folder."""
+        """Delete the folder.
+
+        Raises:
+            InputError: it may not be deleted.
+        """
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self.folder.exists():
+            raise InputError(f"cannot remove {self.folder}; check its permissions, or who uses it")
 
     def _damaged(self, columns: Iterable[str] | None) -> list[tuple[int, str]]:
         wanted = None if columns is None else set(columns)
@@ -178,7 +209,9 @@ class Entry:
         return self.folder / f"{shard:05d}.json"
 
     def _write_commit(self, shard: int, commit: Commit) -> None:
-        content = {"sha256": dict(commit.digests), "unreadable": {str(k): v for k, v in commit.unreadable.items()}}
+        unreadable = {str(index): line for index, line in commit.unreadable.items()}
+        content: dict[str, Any] = {"version": _COMMIT, "sha256": dict(commit.digests), "unreadable": unreadable}
+        content |= {"zero": dict(commit.zero)} if commit.zero else {}
         write_text_atomically(self._commit_path(shard), json.dumps(content) + "\n")
 
 

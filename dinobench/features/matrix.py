@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import tokenize
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dinobench.features.names import Column, parse_feature
+from dinobench.runtime.errors import InputError
+
+
+def _open_column(path: Path) -> NDArray[np.float32]:
+    """One column of a shard, mapped.
+
+    Raises:
+        InputError: the file is gone or damaged.
+    """
+    try:
+        column: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError) as error:
+        raise InputError(
+            f"stored features {path} cannot be read ({type(error).__name__}): removed meanwhile, or damaged; run again"
+        ) from error
+    return column
 
 
 @dataclass(frozen=True)
@@ -40,7 +57,7 @@ class Shard:
         chosen: slice | NDArray[np.int64] = slice(None) if len(places) == len(self.readable) else places
         start = 0
         for path in self.files:
-            column = np.load(path, mmap_mode="r")
+            column = _open_column(path)
             out.numpy()[:, start : start + column.shape[1]] = column[chosen]
             start += column.shape[1]
 
@@ -54,12 +71,14 @@ class FeatureMatrix:
         shards: in the order of the images, none of them empty.
         rows: (N,) int64, the image of each row.
         unreadable: one line for each image that has no row, by index.
+        zero: by column, how many rows are all zeros, for the columns that have such rows.
     """
 
     columns: tuple[Column, ...]
     shards: tuple[Shard, ...]
     rows: NDArray[np.int64]
     unreadable: dict[int, str]
+    zero: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -67,7 +86,7 @@ class FeatureMatrix:
     @property
     def dim(self) -> int:
         """Width D of a row."""
-        return sum(np.load(path, mmap_mode="r").shape[1] for path in self.shards[0].files)
+        return sum(_open_column(path).shape[1] for path in self.shards[0].files)
 
     def only(self, feature: str) -> FeatureMatrix:
         """The columns of `feature` alone, all of which must be here."""

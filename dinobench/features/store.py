@@ -8,10 +8,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +105,7 @@ class FeatureStore:
             "created": now(),
         }
         entry = Entry.create(self.folder / key, {**identity, **about})
-        os.utime(entry.folder / "entry.json")  # last use, for pruning
+        entry.note_use()
         return entry
 
     def _fill(
@@ -196,12 +195,24 @@ def _write(
     rows = readable - entry.rows(shard)[0]
     arrays = {column: _whole(batches, column, rows, len(entry.rows(shard))) for column in columns}
     for whole in arrays.values():
-        if len(bad := np.flatnonzero(~np.isfinite(whole).all(1))):
-            name = images.names[int(entry.rows(shard)[bad[0]])]
-            raise InputError(
-                f"the model's features of {len(bad)} images are not finite, first {name}; check its weights"
-            )
+        refuse_unusable(whole, lambda row: images.names[int(entry.rows(shard)[row])])
     entry.write(shard, arrays, unreadable)
+
+
+def refuse_unusable(rows: NDArray[np.float32], name_of: Callable[[int], str]) -> None:
+    """Refuse features (N, D) that say nothing: not finite, or so large that their length is not.
+
+    Raises:
+        InputError: names the first image.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        lengths = np.einsum("nd,nd->n", rows, rows)
+    if not len(bad := np.flatnonzero(~np.isfinite(lengths))):
+        return
+    what = "too large to be compared" if np.isfinite(rows[bad]).all() else "not finite"
+    raise InputError(
+        f"the model's features of {len(bad)} images are {what}, first {name_of(int(bad[0]))}; check its weights"
+    )
 
 
 def _whole(batches: list[FeatureBatch], column: Column, rows: NDArray[np.int64], images: int) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,3 +75,11 @@ def test_nothing_and_no_numbers_are_refused(tmp_path: Path) -> None:
         rows(tmp_path, Computer(), count=0)
     with pytest.raises(InputError, match="not finite"):
         stored_descriptors({}, {}, 1, lambda i: iter([(i, torch.tensor([[torch.nan]]))]), folder=tmp_path)
+
+
+def test_use_is_noted_for_pruning(tmp_path: Path) -> None:
+    rows(tmp_path, Computer())
+    note = next(tmp_path.glob("*/entry.json"))
+    os.utime(note, (0, 0))
+    rows(tmp_path, Computer())
+    assert note.stat().st_mtime > 0

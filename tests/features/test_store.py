@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import multiprocessing
+import os
+import shutil
 import threading
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from dinobench.data.dataset import from_files
 from dinobench.features import store as store_module
@@ -198,3 +202,72 @@ def test_two_processes_share_the_work(tmp_path, model, images):
 def test_refuses_an_empty_set(store, model, images):
     with pytest.raises(InputError, match="no image"):
         store.features(model, images.subset([]))
+
+
+def test_an_image_that_reads_later_is_no_row_of_zeros(store, model, tmp_path):
+    """A file that failed once: its row of one column must not come back as zeros when another column reads it."""
+    paths = _files(tmp_path)
+    whole = paths[3].read_bytes()
+    paths[3].write_bytes(b"cut")
+    images = from_files("toy/train", tmp_path, [path.name for path in paths], [0] * len(paths), ("a",))
+    assert list(store.features(model, images).unreadable) == [3]
+    paths[3].write_bytes(whole)
+    assert store.features(model, images, "mean").unreadable == {}
+    found = store.features(model, images)
+    assert found.unreadable == {}
+    torch.testing.assert_close(found.tensor(), extract_features(model.backbone, PREPROCESSING, images))
+    assert found.tensor()[3].abs().max() > 0
+
+
+def test_commits_that_may_have_forgotten_unreadable_images_are_filled_again(store, model, images):
+    store.features(model, images, "cls+mean")
+    entry = store.entries()[0]
+    for path in entry.folder.glob("0*.json"):
+        content = json.loads(path.read_text())
+        del content["version"]
+        path.write_text(json.dumps(content))
+    assert entry.columns() == {}
+    assert len(store.features(model, images, "cls+mean")) == 23
+
+
+def test_features_that_cannot_be_compared_are_refused_and_zeros_counted(store, model, images):
+    last = model.backbone.blocks[-1]
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.zero_()
+    assert store.features(dataclasses.replace(model), images).zero == {"cls.1": 23}
+    with torch.no_grad():
+        last.bias.fill_(1e20)
+    with pytest.raises(InputError, match=r"too large to be compared.*0\.png"):
+        store.features(dataclasses.replace(model), images)
+
+
+def test_what_is_pruned_or_damaged_while_it_is_read_is_one_line(store, model, images):
+    found = store.features(model, images)
+    found.shards[0].files[0].write_bytes(b"\x93NUMPY\x01\x00")
+    with pytest.raises(InputError, match="removed meanwhile, or damaged"):
+        found.tensor()
+    store.entries()[0].remove()
+    with pytest.raises(InputError, match="removed meanwhile, or damaged"):
+        found.take(np.arange(3))
+
+
+def test_a_store_that_may_only_be_read_is_used_and_not_pruned(store, model, images, monkeypatch):
+    first = store.features(model, images).tensor()
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "utime", refuse)
+    assert torch.equal(store.features(model, images).tensor(), first)
+    monkeypatch.setattr(shutil, "rmtree", lambda *args, **kwargs: None)
+    with pytest.raises(InputError, match="cannot remove"):
+        store.entries()[0].remove()
+
+
+def _files(folder):
+    rng = np.random.default_rng(0)
+    paths = [folder / f"{index}.png" for index in range(7)]
+    for path in paths:
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(path)
+    return paths

@@ -67,7 +67,7 @@ def test_frames_and_first_masks_are_read_as_released() -> None:
     for name, case in golden.settings["reading"].items():
         size = frame_size(case["height"], case["width"], case["short_side"])
         frame = read_frame_tensor(golden.arrays[f"{name}/image_rgb"], size, (0.485, 0.456, 0.406), PAPER_STD)
-        np.testing.assert_allclose(frame.half().numpy(), golden.arrays[f"{name}/frame"], rtol=0, atol=1e-4)  # in float16
+        np.testing.assert_allclose(frame.half().numpy(), golden.arrays[f"{name}/frame"], rtol=0, atol=1e-4)
         grid = tuple(side // case["patch_size"] for side in size)
         one_hot = one_hot_labels(golden.arrays[f"{name}/mask"], grid)
         np.testing.assert_array_equal(one_hot.numpy(), golden.arrays[f"{name}/one_hot"])

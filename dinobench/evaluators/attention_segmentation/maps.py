@@ -87,5 +87,7 @@ def attention_maps(
     frame = ((torch.from_numpy(pixels.copy()).float() / 255 - mean) / std).permute(2, 0, 1)[None].to(device)
     with autocast(device, precision):
         row = model.backbone.class_attention(frame)[0].float().cpu().numpy()
+    if not np.isfinite(row).all():
+        raise InputError(f"the model's attention over {name} is not finite; check its weights")
     height, width = pixels.shape[0] // patch, pixels.shape[1] // patch
     return AttentionMaps(pixels, row[:, -height * width :].reshape(-1, height, width))

@@ -59,11 +59,20 @@ def labeled_features(
     require_labels(context, images)
     with context.clock.phase(f"features of {split}"):
         matrix = stored_matrix(context, split, images, feature)
+    _note_zeros(context, images, matrix)
     skipped = skipped_line(images, matrix.unreadable)
     if skipped and context.settings.unreadable != "skip":
         raise InputError(f"{skipped}; repair or remove them, or leave them out with --set unreadable=skip")
     names = tuple(images.names[row] for row in matrix.rows.tolist())
     return LabeledFeatures(matrix, torch.from_numpy(images.labels[matrix.rows]), names, images.classes, skipped)
+
+
+def _note_zeros(context: EvaluationContext[Any], images: ImageSet, matrix: FeatureMatrix) -> None:
+    """Features of zeros alone are told: they are like no other image, whatever it shows."""
+    for column, count in matrix.zero.items():
+        context.notes.append(
+            f"the model's {column} is zero throughout for {count} of {len(matrix)} images of {images.name}; check it"
+        )
 
 
 def stored_matrix(context: EvaluationContext[Any], split: str | None, images: ImageSet, feature: str) -> FeatureMatrix:

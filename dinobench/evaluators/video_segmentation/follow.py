@@ -71,6 +71,8 @@ class PatchNetwork:
         """
         with autocast(self.device, self.precision):
             layers = self._forward(frame[None].to(self.device))
+        if not all(bool(patches.float().square().sum(-1).isfinite().all()) for patches in layers):
+            raise InputError("the model's patch features are not finite, or too large to compare; check its weights")
         return [functional.normalize(patches[0].float(), dim=-1) for patches in reversed(layers)]
 
     def _patches(self, frames: Tensor) -> tuple[Tensor, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -109,15 +108,15 @@ class Describer:
             label = f"features of {images.name}"
             return described(self, load, indices, batch_size=batch_size, workers=workers, label=label)
 
-        about = {"name": self.context.model.name, "data": images.name}
+        model = self.context.model
+        about = {"name": model.name, "architecture": model.architecture, "weights": model.sha256, "data": images.name}
         return stored_descriptors(self._identity(images, preparation), about, len(images), compute)
 
     def _identity(self, images: ImageSet, preparation: Preparation) -> dict[str, Any]:
         model = self.context.model
         return {
-            "weights": model.sha256,
-            "architecture": model.architecture,
-            "preprocessing": {**dataclasses.asdict(model.preprocessing), "images": preparation.name},
+            "model": model.identity,
+            "preparation": preparation.name,
             "precision": self.context.precision,
             "manifest": manifest_of(images).sha256,
             "descriptor": {"pooling": self.pooling, "gem_power": self.gem_power, "scales": list(self.scales)},
