@@ -12,6 +12,7 @@ from PIL import Image
 
 from dinobench.cards import load_tasks
 from dinobench.evaluators.base import EvaluationContext
+from dinobench.models.loading.loaded import LoadedBackbone
 from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.settings import resolve
 
@@ -73,3 +74,10 @@ def context(
         output=output,
         device=torch.device("cpu"),
     )
+
+
+def overflow(model: LoadedBackbone) -> None:
+    """Give a vision transformer weights that are finite and whose products are not."""
+    weight = dict(model.backbone.named_parameters())["blocks.0.attn.qkv.weight"]
+    with torch.no_grad():
+        weight.fill_(1e30)

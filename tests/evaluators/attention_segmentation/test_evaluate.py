@@ -15,7 +15,7 @@ from dinobench.evaluators.attention_segmentation.maps import attention_maps, who
 from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.errors import InputError
 from tests.conftest import shared_data
-from tests.evaluators.toys import context
+from tests.evaluators.toys import context, overflow
 
 MODEL = "random:vit_mini/4"
 
@@ -79,3 +79,10 @@ def test_maps_are_the_class_tokens_row_over_patches() -> None:
 def test_an_image_smaller_than_a_patch_is_refused() -> None:
     with pytest.raises(InputError, match="smaller than one patch"):
         whole_patches(Image.new("RGB", (40, 7)), 0, 8)
+
+
+def test_a_network_that_overflows_gets_no_figure(twin: Path, tmp_path: Path) -> None:
+    given = context("voc-attention", "paper", twin, tmp_path, model=MODEL, image_size=48)
+    overflow(given.model)
+    with pytest.raises(InputError, match=r"attention over .* is not finite; check its weights"):
+        evaluate(given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from dinobench.evaluators.video_segmentation.follow import normalization
 from dinobench.evaluators.video_segmentation.tally import score_folder
 from dinobench.models.networks.backbone import Preprocessing
 from dinobench.runtime.errors import InputError
-from tests.evaluators.toys import context
+from tests.evaluators.toys import context, overflow
 from tests.evaluators.videos import write_davis, write_sequence
 
 
@@ -146,3 +147,11 @@ def test_the_released_slip_applies_to_imagenet_statistics_alone() -> None:
 def test_the_protocols_own_way_comes_first(tmp_path: Path) -> None:
     settings = context("davis", "paper", tmp_path, tmp_path, sweep_topk=[10, 5, 3]).settings
     assert [way.propagation.topk for way in ways_of(settings)] == [5, 10, 3]
+
+
+def test_a_network_that_overflows_gets_no_figure(tmp_path: Path) -> None:
+    given = context("davis", "paper", write_davis(tmp_path / "data", ["one"]), tmp_path / "out", "random:vit_mini/4")
+    given.settings = dataclasses.replace(given.settings, image_size=64, pictures=False)
+    overflow(given.model)
+    with pytest.raises(InputError, match=r"patch features are not finite.*check its weights"):
+        evaluate(given)
