@@ -11,10 +11,11 @@ from typing import Any
 
 from dinobench.cards import ModelCard, TaskCard, load_models, load_tasks
 from dinobench.pipeline.job_queue import run_on_devices
-from dinobench.pipeline.matrix import MatrixJob, TableCell, matrix_jobs, table_cells
+from dinobench.pipeline.matrix import MatrixJob, matrix_jobs
 from dinobench.pipeline.run import evaluate
 from dinobench.results.cell_verdicts import CellVerdict, judge, newest
 from dinobench.results.records import RecordStore, RunRecord
+from dinobench.results.tables.cells import TableCell, table_cells
 from dinobench.results.tables.specs import select_tables
 from dinobench.runtime.errors import InputError, RunFailedError
 
@@ -155,12 +156,8 @@ def _run_here(
 def _run_apart(
     plan: TablePlan, groups: Mapping[str, Sequence[MatrixJob]], devices: Sequence[str], report: Callable[[str], None]
 ) -> dict[str, str]:
-    commands: dict[str, Sequence[str]] = {
-        model: eval_command(plan.request, model, jobs) for model, jobs in groups.items()
-    }
-    return run_on_devices(
-        commands, devices, lambda command, device: [*command, "--set", f"device={device}"], report
-    ).failed
+    commands = {model: eval_command(plan.request, model, jobs) for model, jobs in groups.items()}
+    return run_on_devices(commands, devices, lambda command, device: [*command, "--set", f"device={device}"], report)
 
 
 def eval_command(request: TableRequest, model: str, jobs: Sequence[MatrixJob]) -> list[str]:

@@ -237,21 +237,24 @@ class RecordStore:
         for path in sorted(self.folder.glob("*.json")):
             yield read_record(path)
 
-    def runs(self) -> list[RunRecord]:
-        """Every run once: of the copies of a run the newest; says how many copies there are."""
-        kept: dict[str, RunRecord] = {}
+    def with_paths(self) -> list[tuple[Path, RunRecord]]:
+        """Every run once, with the file that it was read from."""
+        kept: dict[str, tuple[Path, RunRecord]] = {}
         copies = 0
-        for record in self:
+        for path in sorted(self.folder.glob("*.json")):
+            record = read_record(path)
             earlier = kept.get(record.run_key)
             copies += earlier is not None
-            if earlier is None or record.date > earlier.date:
-                kept[record.run_key] = record
+            if earlier is None or record.date > earlier[1].date:
+                kept[record.run_key] = path, record
         if copies:
-            notice(
-                f"{self.folder} holds {copies} further {'copies' if copies > 1 else 'copy'} of runs that are there; "
-                "each run counts once"
-            )
+            many = "copies" if copies > 1 else "copy"
+            notice(f"{self.folder} holds {copies} further {many} of runs that are there; each run counts once")
         return list(kept.values())
+
+    def runs(self) -> list[RunRecord]:
+        """Every run once: of the copies of a run the newest; says how many copies there are."""
+        return [record for _, record in self.with_paths()]
 
     def _forget_failures(self, record: RunRecord) -> None:
         """Remove the failed records of the run that `record` repeats with success."""

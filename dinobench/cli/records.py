@@ -1,0 +1,113 @@
+"""`dinobench records`: what was measured, listed, filtered and exported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dinobench.cli.options import MODELS_DIR, RESULTS, TABLES_DIR, TASKS_DIR
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TASK = click.option("--task", default="", help="Of this task alone.")
+MODEL = click.option("--model", default="", help="Of this model alone.")
+WHERE = click.option("--where", default="", help='Such as "top1 > 60" or "family == \'dino\' and value > 60".')
+FORMATS = ("csv", "parquet", "json")
+
+
+@click.group()
+def command() -> None:
+    """List, show and export run records."""
+
+
+@command.command("ls")
+@RESULTS
+@TASK
+@MODEL
+@WHERE
+@TASKS_DIR
+@MODELS_DIR
+@TABLES_DIR
+def list_records(results: Path, task: str, model: str, where: str, **folders: Any) -> None:
+    """List the main figure of every record."""
+    frame = _chosen(results, task, model, where, folders)
+    shown = frame[frame["main"] | (frame["error"] != "")] if not where else frame
+    for row in shown.itertuples():
+        figure = f"FAILED: {row.error}" if row.error else f"{row.metric} {row.value:.2f}"
+        if row.published == row.published and not row.error:  # not NaN
+            figure += f" (published {row.published:g})"
+        click.echo(f"{row.task}@{row.protocol}  {row.model} on {row.data}  {figure}")
+    click.echo(f"{len(shown)} of {frame['path'].nunique()} records in {results}")
+
+
+@command.command()
+@click.argument("record", type=click.Path(path_type=Path))
+def show(record: Path) -> None:
+    """Print everything that a RECORD file holds."""
+    from dinobench.results.records import read_record
+
+    found = read_record(record)
+    click.echo(f"{found.task}@{found.protocol.name}  {found.model.name} on {found.data.spec}  {found.date}")
+    for metric, value in found.metrics.items():
+        bounds = found.intervals.get(metric)
+        click.echo(f"  {metric:<24} {value}" + (f"  ({bounds[0]:.2f} to {bounds[1]:.2f})" if bounds else ""))
+    for title, facts in (("model", vars(found.model)), ("settings", found.settings), ("details", found.details)):
+        click.echo(title)
+        for key, value in facts.items():
+            click.echo(f"  {key} = {value}")
+    for line in (*found.warnings, *found.because):
+        click.echo(f"note: {line}")
+
+
+@command.command()
+@click.option("--metric", default="", help="By default each task's main one.")
+@RESULTS
+@TASK
+@WHERE
+@TASKS_DIR
+@MODELS_DIR
+@TABLES_DIR
+def best(metric: str, results: Path, task: str, where: str, **folders: Any) -> None:
+    """The best model of each task, protocol and data set."""
+    frame = _chosen(results, task, "", where, folders)
+    frame = frame[frame["metric"] == metric] if metric else frame[frame["main"]]
+    frame = frame.dropna(subset=["value"])
+    for keys, group in frame.groupby(["task", "protocol", "data", "data_digest", "metric"]):
+        row = group.loc[group["value"].idxmax()]
+        click.echo(f"{keys[0]}@{keys[1]} on {keys[2]}  {keys[4]} {row['value']:.2f}  {row['model']}  of {len(group)}")
+
+
+@command.command()
+@click.option("--format", "style", type=click.Choice(FORMATS), default="csv", show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="File to write.")
+@RESULTS
+@TASK
+@MODEL
+@WHERE
+@TASKS_DIR
+@MODELS_DIR
+@TABLES_DIR
+def export(style: str, output: Path, results: Path, task: str, model: str, where: str, **folders: Any) -> None:
+    """Write the records as a table, one row per record and metric."""
+    from dinobench.runtime.files import atomic_path
+
+    frame = _chosen(results, task, model, where, folders)
+    with atomic_path(output) as path:
+        if style == "csv":
+            frame.to_csv(path, index=False)
+        elif style == "json":
+            frame.to_json(path, orient="records", indent=2)
+        else:
+            frame.to_parquet(path, index=False)
+    click.echo(f"{len(frame)} rows in {output}")
+
+
+def _chosen(results: Path, task: str, model: str, where: str, folders: dict[str, Any]) -> pd.DataFrame:
+    from dinobench.results.frames import records
+
+    frame = records(results, where=where, **folders)
+    frame = frame[frame["task"] == task] if task else frame
+    return frame[frame["model"] == model] if model else frame

@@ -1,0 +1,211 @@
+"""Records and published figures as pandas frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dinobench.cards import load_models, load_tasks
+from dinobench.results.records import RECORDS, RecordStore, RunRecord, read_record
+from dinobench.results.tables.build import read_published
+from dinobench.results.tables.cells import table_cells
+from dinobench.results.tables.specs import load_tables, select_tables
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.suggest import unknown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = (
+    "task",
+    "protocol",
+    "protocol_hash",
+    "model",
+    "card",
+    "weights_sha256",
+    "architecture",
+    "family",
+    "epoch",
+    "data",
+    "data_digest",
+    "metric",
+    "main",
+    "value",
+    "low",
+    "high",
+    "published",
+    "difference",
+    "comparable",
+    "because",
+    "error",
+    "seconds",
+    "images_per_second",
+    "device",
+    "date",
+    "path",
+)
+
+
+def records(
+    folder: Path | str = RECORDS,
+    *,
+    where: str = "",
+    wide: bool = False,
+    tasks_dir: Path | None = None,
+    models_dir: Path | None = None,
+    tables_dir: Path | None = None,
+) -> pd.DataFrame:
+    """The records of a folder: one row per record and metric, with the published figure beside ours.
+
+    Args:
+        folder: of the records.
+        where: a condition on the columns in pandas' query language, such as "task == 'knn' and value > 60".
+        wide: one row per model instead, one column per (task, metric).
+        tasks_dir: folder with further task cards; likewise the two behind it.
+        models_dir: see above.
+        tables_dir: see above.
+
+    Raises:
+        InputError: a broken record, or a condition that names no column.
+    """
+    import pandas as pd
+
+    store = RecordStore(Path(folder))
+    published = _published_figures(tasks_dir, models_dir, tables_dir)
+    rows = [row for path, record in store.with_paths() for row in _rows(record, path, published)]
+    frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
+    frame = _where(frame, where) if where else frame
+    if wide:
+        good = frame[frame["metric"] != ""].sort_values("date")
+        return good.pivot_table(index="model", columns=["task", "metric"], values="value", aggfunc="last")
+    return frame
+
+
+def published(table: str = "all", *, tables_dir: Path | None = None) -> pd.DataFrame:
+    """Published figures: one row per row of a table, numbers as numbers; "all" puts a column `table` first.
+
+    Raises:
+        InputError: no such table.
+    """
+    import pandas as pd
+
+    frames = []
+    for spec in select_tables(table, tables_dir):
+        frame = pd.DataFrame.from_records(read_published(spec.path))
+        for figure in spec.figures:
+            frame[figure.name] = pd.to_numeric(frame[figure.name], errors="coerce")
+        if table == "all":
+            frame.insert(0, "table", spec.name)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def kept_values(record: Path | str, columns: Iterable[str], kind: str) -> pd.DataFrame:
+    """A CSV or Parquet file that a record kept, as a frame: the first that has `columns`.
+
+    Raises:
+        InputError: the record keeps no such file.
+    """
+    import pandas as pd
+
+    path = Path(record)
+    found = read_record(path)
+    for name in found.files:
+        file = path.parent / name
+        if file.suffix == ".csv" and file.is_file():
+            frame = pd.read_csv(file, keep_default_na=False, na_values=[""])
+        elif file.suffix == ".parquet" and file.is_file():
+            frame = pd.read_parquet(file)
+        else:
+            continue
+        if set(columns) <= set(frame.columns):
+            return frame
+    raise InputError(f"{path} keeps no {kind}; run the task again with --set predictions=true")
+
+
+def predictions(record: Path | str) -> pd.DataFrame:
+    """What a classifier said of every image of a record: columns image, label, predicted, value."""
+    return kept_values(record, ("image", "value"), "value of every image")
+
+
+def per_query(record: Path | str) -> pd.DataFrame:
+    """The average precision of every query of a record."""
+    return kept_values(record, ("image", "value"), "value of every query")
+
+
+def per_object(record: Path | str) -> pd.DataFrame:
+    """J and F of every object of a record."""
+    return kept_values(record, ("image", "value"), "value of every object")
+
+
+def _published_figures(
+    tasks_dir: Path | None, models_dir: Path | None, tables_dir: Path | None
+) -> Mapping[tuple[str, str, str], float]:
+    """Published figure by model card, task and metric; the paper's earlier table where several print it."""
+    cells = table_cells(load_tables(tables_dir).values(), load_tasks(tasks_dir), load_models(models_dir))
+    found: dict[tuple[str, str, str], float] = {}
+    for cell in cells:
+        if cell.model and cell.task and cell.published:
+            found.setdefault((cell.model, cell.task, cell.metric), float(cell.published))
+    return found
+
+
+def _rows(record: RunRecord, path: Path, published: Mapping[tuple[str, str, str], float]) -> Iterable[tuple[Any, ...]]:
+    for metric, value in record.metrics.items() or [("", None)]:
+        theirs = published.get((record.model.card, record.task, metric))
+        low, high = record.intervals.get(metric, (None, None))
+        yield (
+            record.task,
+            record.protocol.name,
+            record.protocol.hash,
+            record.model.name,
+            record.model.card,
+            record.model.sha256,
+            record.model.architecture,
+            record.model.family,
+            record.model.epoch,
+            record.data_name,
+            record.data_digest,
+            metric,
+            metric == record.main_metric,
+            value,
+            low,
+            high,
+            theirs,
+            None if theirs is None or value is None or not record.comparable else value - theirs,
+            record.comparable,
+            "; ".join(record.because),
+            record.error,
+            record.seconds.get("total"),
+            record.seconds.get("images_per_second"),
+            record.device,
+            record.date,
+            str(path),
+        )
+
+
+def _where(frame: pd.DataFrame, condition: str) -> pd.DataFrame:
+    """Rows that meet a condition; a metric's name stands for its value, as in "top1 > 60"."""
+    import pandas as pd
+
+    names = {name for name in frame["metric"].unique() if name and name in condition}
+    chosen = frame
+    try:
+        for name in sorted(names, key=len, reverse=True):
+            if name not in frame.columns and _names_it(condition, name):
+                chosen = chosen[chosen["metric"] == name].rename(columns={"value": name})
+        found: pd.DataFrame = chosen.query(condition, engine="python")
+    except pd.errors.UndefinedVariableError as error:
+        raise unknown("column", str(error).split("'")[1], {*frame.columns, *filter(None, frame["metric"])}) from error
+    except Exception as error:
+        raise InputError(
+            f"--where {condition!r} is no condition: {error}; such as task == 'knn' and value > 60"
+        ) from error
+    return found.rename(columns=dict.fromkeys(names, "value"))
+
+
+def _names_it(condition: str, name: str) -> bool:
+    import re
+
+    return re.search(rf"(?<![\w'\"]){re.escape(name)}(?![\w'\"])", condition) is not None

@@ -1,0 +1,91 @@
+"""Which figure of a published table which model and task fill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dinobench.cards import Cell, ModelCard, TaskCard
+from dinobench.results.tables.build import read_published
+from dinobench.results.tables.specs import TableSpec
+from dinobench.runtime.errors import InputError
+
+
+@dataclass(frozen=True)
+class TableCell:
+    """One published figure.
+
+    Attributes:
+        table: its name, such as "2".
+        row: number of the published row in its CSV.
+        column: of the CSV.
+        published: the figure as printed; "" where the paper has none.
+        model: card of the row; "" where no card claims it.
+        task, protocol, metric: what measures it; "" where no task fills the column.
+    """
+
+    table: str
+    row: int
+    column: str
+    published: str
+    model: str = ""
+    task: str = ""
+    protocol: str = ""
+    metric: str = ""
+
+    @property
+    def job(self) -> str:
+        """TASK@PROTOCOL."""
+        return f"{self.task}@{self.protocol}"
+
+
+def table_cells(
+    specs: Iterable[TableSpec], tasks: Mapping[str, TaskCard], models: Mapping[str, ModelCard]
+) -> list[TableCell]:
+    """Every figure of the tables that a task can measure, with the card and task that fill it.
+
+    Raises:
+        InputError: two cards claim one row.
+    """
+    found = []
+    for spec in specs:
+        rows = read_published(spec.path)
+        owners = _owners(spec, rows, models)
+        measured = {cell.column for card in tasks.values() for cell in card.cells if cell.table == spec.name}
+        for number, values in enumerate(rows):
+            for figure in spec.figures:
+                if figure.name in measured:
+                    found.append(_cell(spec, number, values, figure.name, owners.get(number, ""), tasks))
+    return found
+
+
+def _owners(spec: TableSpec, rows: Sequence[Mapping[str, str]], models: Mapping[str, ModelCard]) -> dict[int, str]:
+    owners: dict[int, str] = {}
+    for card in models.values():
+        for row in card.rows:
+            for number in (n for n, values in enumerate(rows) if row.key.items() <= values.items()):
+                if row.table != spec.name:
+                    continue
+                if number in owners and owners[number] != card.name:
+                    both = f"{owners[number]} and {card.name}"
+                    raise InputError(f"cards {both} both claim row {number + 1} of {spec.title}; mend one of them")
+                owners[number] = card.name
+    return owners
+
+
+def _cell(
+    spec: TableSpec, number: int, values: Mapping[str, str], column: str, model: str, tasks: Mapping[str, TaskCard]
+) -> TableCell:
+    """The cell with the task whose own row values fit best: most of them wins."""
+    fitting: list[tuple[int, TaskCard, Cell]] = [
+        (len(cell.row), card, cell)
+        for card in tasks.values()
+        for cell in card.cells
+        if (cell.table, cell.column) == (spec.name, column) and cell.row.items() <= values.items()
+    ]
+    published = values.get(column, "")
+    if not fitting:
+        return TableCell(spec.name, number, column, published, model)
+    _, card, cell = max(fitting, key=lambda each: each[0])
+    protocol = cell.protocol or card.default_protocol
+    return TableCell(spec.name, number, column, published, model, card.name, protocol, cell.metric)
