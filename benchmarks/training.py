@@ -68,7 +68,7 @@ def our_views(options: argparse.Namespace) -> Iterator[list[Tensor]]:
     recipe = our_recipe(options)
     images = batches.DecodedImages(open_dataset(str(options.data), "train"), memory=0)
     drawn = batches.ViewBatches(images, batches.multi_crop(recipe), seed=0)
-    plan = batches.Plan(len(images), options.batch, epochs=1000, seed=0)
+    plan = batches.BatchPlan(len(images), options.batch, epochs=1000, seed=0)
     normalize = batches.Normalize(recipe.mean, recipe.std, torch.device("cpu"))
     for groups in batches.load_views(drawn, plan.requests(), workers=0, pin_memory=False):
         yield [normalize(group) for group in groups]
@@ -127,13 +127,13 @@ def released_step(options: argparse.Namespace) -> Callable[[list[Tensor]], float
 def our_step(options: argparse.Namespace) -> Callable[[list[Tensor]], float]:
     """The same through dinobench, from the weights that the released side left."""
     from dinobench.training.build import build_learner
-    from dinobench.training.step import Settings
+    from dinobench.training.step import StepSettings
 
     learner = build_learner(our_recipe(options), torch.device(options.device))
     state = torch.load(options.weights, map_location="cpu", weights_only=True)
     for network in (learner.student, learner.teacher):
         network.load_state_dict(state)
-    settings = Settings(LR, DECAY, MOMENTUM, TEMPERATURE, frozen=True)
+    settings = StepSettings(LR, DECAY, MOMENTUM, TEMPERATURE, frozen=True)
 
     def step(views: list[Tensor]) -> float:
         groups = views if options.data else [torch.cat(group) for group in (views[:2], views[2:]) if group]

@@ -16,7 +16,7 @@ from dinobench.cli.options import SETTINGS, not_empty
 @click.option(
     "--data", callback=not_empty, help="Folder, data set name (below $DINOBENCH_DATA), hf:NAME, mini or digits."
 )
-@click.option("--output", type=click.Path(path_type=Path), help="Run directory; by default runs/RECIPE-TIME.")
+@click.option("--output", type=click.Path(path_type=Path), help="TrainingRun directory; by default runs/RECIPE-TIME.")
 @click.option("--resume/--no-resume", default=True, show_default=True, help="Continue the run that --output holds.")
 @click.option("--device", help="cpu, cuda, cuda:N or mps; by default the best there is.")
 @click.option("--launcher", type=click.Choice(("slurm", "local")), help="Submit a job of many processes instead.")

@@ -27,7 +27,7 @@ _SAMPLE = 16
 
 
 @dataclass(frozen=True)
-class Request:
+class BatchRequest:
     """One micro-batch: the images of these indices, as they look in this epoch; with their files where streamed."""
 
     epoch: int
@@ -36,7 +36,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BatchPlan:
     """Order of a whole run.
 
     Attributes:
@@ -81,7 +81,7 @@ class Plan:
         """Of the whole run."""
         return self.epochs * self.steps_per_epoch
 
-    def requests(self, first_step: int = 0) -> Iterator[Request]:
+    def requests(self, first_step: int = 0) -> Iterator[BatchRequest]:
         """Micro-batches of this process, from `first_step` to the end of the run."""
         order: NDArray[np.int64] = np.empty(0, np.int64)
         for step in range(first_step, self.steps):
@@ -90,7 +90,7 @@ class Plan:
                 order = generator_of(self.seed, epoch, self.images).permutation(self.images)
             batch = order[place * self.batch_size : (place + 1) * self.batch_size]
             for part in np.split(batch[self.rank :: self.processes], self.accumulation):
-                yield Request(epoch, tuple(part.tolist()))
+                yield BatchRequest(epoch, tuple(part.tolist()))
 
 
 def multi_crop(recipe: Recipe) -> MultiCrop:
@@ -147,12 +147,12 @@ class DecodedImages:
 
 
 class ViewBatches(Dataset[list[Tensor]]):
-    """Micro-batches of views by `Request`; without `images`, of the files that come with each request."""
+    """Micro-batches of views by `BatchRequest`; without `images`, of the files that come with each request."""
 
     def __init__(self, images: DecodedImages | None, crops: MultiCrop, seed: int, in_channels: int = 3) -> None:
         self.images, self.crops, self.seed, self.in_channels = images, crops, seed, in_channels
 
-    def __getitem__(self, request: Request) -> list[Tensor]:
+    def __getitem__(self, request: BatchRequest) -> list[Tensor]:
         """uint8 views, one tensor (views * B, size, size, C) per size, view by view."""
         pixels = zip(self._pixels(request), request.indices, strict=True)
         drawn = [self.crops(image, self._generator(request, index)) for image, index in pixels]
@@ -160,13 +160,13 @@ class ViewBatches(Dataset[list[Tensor]]):
         groups = [[view for views in part for view in views] for part in (by_view[:2], by_view[2:])]
         return [torch.from_numpy(self._channels(np.stack(group))) for group in groups if group]
 
-    def _pixels(self, request: Request) -> Iterator[NDArray[np.uint8]]:
+    def _pixels(self, request: BatchRequest) -> Iterator[NDArray[np.uint8]]:
         if self.images is not None:
             return (self.images[index] for index in request.indices)
         names = (f"{number} of epoch {request.epoch} of the stream" for number in request.indices)
         return (np.asarray(decode_rgb(*streamed)) for streamed in zip(request.encoded, names, strict=True))
 
-    def _generator(self, request: Request, index: int) -> np.random.Generator:
+    def _generator(self, request: BatchRequest, index: int) -> np.random.Generator:
         return generator_of(self.seed, request.epoch, index)
 
     def _channels(self, views: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -176,7 +176,7 @@ class ViewBatches(Dataset[list[Tensor]]):
 
 
 def load_views(
-    batches: ViewBatches, requests: Iterator[Request], *, workers: int, pin_memory: bool
+    batches: ViewBatches, requests: Iterator[BatchRequest], *, workers: int, pin_memory: bool
 ) -> Iterator[list[Tensor]]:
     """Views of all requests in turn, drawn by `workers` processes ahead of time, or here for 0."""
     cv2.setNumThreads(0)  # its threads cost more than they give on views of this size
@@ -206,7 +206,7 @@ class _Guarded(Dataset[Any]):
     def __init__(self, batches: ViewBatches) -> None:
         self.batches = batches
 
-    def __getitem__(self, request: Request) -> list[Tensor] | InputError:
+    def __getitem__(self, request: BatchRequest) -> list[Tensor] | InputError:
         try:
             return self.batches[request]
         except InputError as error:

@@ -14,12 +14,12 @@ from dinobench.runtime.processes import rank, world_size
 from dinobench.runtime.seeds import seed_everything
 from dinobench.training.compiled import compile_blocks
 from dinobench.training.head import DinoHead, mlp
-from dinobench.training.objective import CrossEntropy, InfoNce, MeanSquaredError, Objective
+from dinobench.training.objective import CrossEntropy, InfoNce, MeanSquaredError, TrainingObjective
 from dinobench.training.optimizers import build_optimizer
 from dinobench.training.recipe import Recipe
 from dinobench.training.schedules import FloatArray, cosine_schedule, temperature_schedule
-from dinobench.training.step import Learner, Settings, has_batch_norm
-from dinobench.training.student_teacher import Network, teacher_of
+from dinobench.training.step import Learner, StepSettings, has_batch_norm
+from dinobench.training.student_teacher import HeadedNetwork, teacher_of
 from dinobench.training.targets import Centered, Sinkhorn, Targets
 
 
@@ -28,7 +28,7 @@ def build_learner(recipe: Recipe, device: torch.device) -> Learner:
     seed_everything(recipe.seed)
     size = {"image_size": recipe.global_size, "in_channels": recipe.in_channels}
     backbone = build_backbone(recipe.architecture, drop_path=recipe.drop_path, **size)
-    student = Network(backbone, build_head(recipe, backbone.dim), build_predictor(recipe))
+    student = HeadedNetwork(backbone, build_head(recipe, backbone.dim), build_predictor(recipe))
     teacher = teacher_of(student, build_backbone(recipe.architecture, **size))
     if world_size() > 1 and has_batch_norm(student):
         if device.type == "cuda":  # torch has no synchronized batch norm elsewhere
@@ -52,8 +52,8 @@ def build_learner(recipe: Recipe, device: torch.device) -> Learner:
     )
 
 
-def _synchronized(network: Network) -> Network:
-    converted: Network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+def _synchronized(network: HeadedNetwork) -> HeadedNetwork:
+    converted: HeadedNetwork = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     return converted
 
 
@@ -76,7 +76,7 @@ def build_predictor(recipe: Recipe) -> nn.Module | None:
     return mlp(widths, batch_norm=recipe.head_batch_norm) if recipe.predictor else None
 
 
-def build_objective(recipe: Recipe, device: torch.device) -> Objective:
+def build_objective(recipe: Recipe, device: torch.device) -> TrainingObjective:
     """What the student minimizes.
 
     Raises:
@@ -118,7 +118,7 @@ def build_targets(recipe: Recipe) -> Targets:
     return Sinkhorn(iterations, per_view=recipe.sinkhorn_per_view)
 
 
-class Schedules:
+class RecipeSchedules:
     """What the recipe's schedules say, step by step."""
 
     def __init__(self, recipe: Recipe, steps_per_epoch: int) -> None:
@@ -131,10 +131,10 @@ class Schedules:
         self.momentum = cosine_schedule(recipe.momentum_teacher, 1.0, **length)
         self.temperature = _temperatures(recipe)
 
-    def at(self, step: int) -> Settings:
+    def at(self, step: int) -> StepSettings:
         """The settings of one step of the run."""
         epoch = step // self.steps_per_epoch
-        return Settings(
+        return StepSettings(
             lr=float(self.lr[step]),
             weight_decay=float(self.weight_decay[step]),
             momentum=float(self.momentum[step]),

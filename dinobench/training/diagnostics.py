@@ -31,7 +31,7 @@ class Diagnosis:
         return f"{self.name}: {self.explanation}"
 
 
-def diagnose(entropy: float, divergence: float, out_dim: int, *, past_warmup: bool) -> Diagnosis | None:
+def diagnose_collapse(entropy: float, divergence: float, out_dim: int, *, past_warmup: bool) -> Diagnosis | None:
     """Name the trouble that an epoch's means show, if any (Caron et al. 2021, section 5.3 and Figure 7).
 
     Args:
@@ -107,10 +107,10 @@ def check_finite(loss: float, step: int) -> None:
         RunFailedError: the loss is infinite or no number.
     """
     if not math.isfinite(loss):
-        raise diverged(f"the loss is {loss} at step {step}")
+        raise divergence_error(f"the loss is {loss} at step {step}")
 
 
-def diverged(finding: str) -> RunFailedError:
+def divergence_error(finding: str) -> RunFailedError:
     """The error of a run that cannot recover, with what to do."""
     return RunFailedError(
         f"{finding}; what was saved before is untouched: go on from there with --set reschedule=true and a lower "

@@ -16,7 +16,7 @@ from dinobench.runtime.files import write_text_atomically
 LOG = "log.jsonl"
 
 
-class Journal:
+class RunJournal:
     """Console and log of one run; silent in all processes but the first.
 
     Args:

@@ -13,7 +13,7 @@ from dinobench.runtime.processes import rank
 
 
 @contextmanager
-def hold(folder: Path) -> Iterator[None]:
+def hold_run_folder(folder: Path) -> Iterator[None]:
     """Within, a run directory is this training's alone; the lock of a process that dies is free.
 
     What killed trainings left half-written there is removed.

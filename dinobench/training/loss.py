@@ -12,7 +12,7 @@ GLOBAL_VIEWS = 2
 
 
 @dataclass(frozen=True)
-class Part:
+class ViewRange:
     """Student views that are learned from together; the loss is the sum over the parts.
 
     Attributes:
@@ -29,7 +29,7 @@ class Part:
         return GLOBAL_VIEWS * (self.total - 1)
 
 
-class _CrossEntropy(torch.autograd.Function):
+class _PairwiseCrossEntropy(torch.autograd.Function):
     """Mean over the pairs (teacher view i, student view v != i) of -P_i . log softmax(s_v / t).
 
     Summed over i, a student view meets all its targets at once: -T_v . log softmax(s_v / t), where T_v is the sum of
@@ -38,7 +38,7 @@ class _CrossEntropy(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, student: Tensor, targets: Tensor, temperature: float, part: Part) -> Tensor:
+    def forward(ctx: Any, student: Tensor, targets: Tensor, temperature: float, part: ViewRange) -> Tensor:
         teacher = targets.view(GLOBAL_VIEWS, -1, targets.shape[-1])
         views = student.view(-1, teacher.shape[1], student.shape[-1])
         gradient = torch.empty_like(views)
@@ -60,18 +60,18 @@ class _CrossEntropy(torch.autograd.Function):
         return of_student.mul_((gradient * ctx.scale).to(of_student.dtype)), None, None, None
 
 
-def others(view: int) -> list[int]:
+def other_teacher_views(view: int) -> list[int]:
     """The teacher views that a student view is held against: all but itself."""
     return [index for index in range(GLOBAL_VIEWS) if index != view]
 
 
 def _target(teacher: Tensor, view: int) -> tuple[Tensor, int]:
     """Sum and number of the teacher views that student view `view` is held against."""
-    against = others(view)
+    against = other_teacher_views(view)
     return (teacher[against[0]] if len(against) == 1 else teacher.sum(0)), len(against)
 
 
-def cross_entropy(student: Tensor, targets: Tensor, temperature: float, part: Part) -> Tensor:
+def cross_entropy(student: Tensor, targets: Tensor, temperature: float, part: ViewRange) -> Tensor:
     """What some views add to the mean cross-entropy over all pairs of different views; differentiable in `student`.
 
     Args:
@@ -80,11 +80,11 @@ def cross_entropy(student: Tensor, targets: Tensor, temperature: float, part: Pa
         temperature: of the student's softmax.
         part: which views these are.
     """
-    loss: Tensor = _CrossEntropy.apply(student, targets, temperature, part)
+    loss: Tensor = _PairwiseCrossEntropy.apply(student, targets, temperature, part)
     return loss
 
 
-def entropy(probabilities: Tensor) -> Tensor:
+def mean_entropy(probabilities: Tensor) -> Tensor:
     """Mean entropy in nats of (N, K) distributions; a probability of 0 counts 0."""
     mean: Tensor = torch.special.entr(probabilities).sum(-1).mean()
     return mean

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dinobench.runtime.processes import gather_from_processes
-from dinobench.training.loss import GLOBAL_VIEWS, Part, cross_entropy, entropy, others
+from dinobench.training.loss import GLOBAL_VIEWS, ViewRange, cross_entropy, mean_entropy, other_teacher_views
 from dinobench.training.targets import Centered, Targets
 
 
 @dataclass(frozen=True)
-class Terms:
+class LossTerms:
     """What one micro-batch gave.
 
     Attributes:
@@ -29,7 +29,7 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Aims:
+class TeacherTargets:
     """What the student's views of one micro-batch are held against.
 
     Attributes:
@@ -43,22 +43,22 @@ class Aims:
     used: Tensor
 
 
-class Objective(nn.Module):
+class TrainingObjective(nn.Module):
     """Compares student and teacher logits; its buffers are part of a checkpoint."""
 
-    def aims(self, teacher: Tensor, temperature: float) -> Aims:
+    def teacher_targets(self, teacher: Tensor, temperature: float) -> TeacherTargets:
         """From the teacher's logits (2 * B, K) of one micro-batch, view by view, and its temperature."""
         raise NotImplementedError
 
-    def loss(self, student: Tensor, aims: Tensor, part: Part) -> Tensor:
+    def loss(self, student: Tensor, teacher_targets: Tensor, part: ViewRange) -> Tensor:
         """What the student's logits (v * B, K) of some views add to the loss of the micro-batch."""
         raise NotImplementedError
 
-    def forward(self, student: Tensor, teacher: Tensor, temperature: float) -> Terms:
+    def forward(self, student: Tensor, teacher: Tensor, temperature: float) -> LossTerms:
         """All views of one micro-batch at once: student (V * B, K), teacher (2 * B, K), view by view."""
-        aims = self.aims(teacher, temperature)
+        teacher_targets = self.teacher_targets(teacher, temperature)
         views = GLOBAL_VIEWS * len(student) // len(teacher)
-        return Terms(self.loss(student, aims.values, Part(0, views)), aims.entropy)
+        return LossTerms(self.loss(student, teacher_targets.values, ViewRange(0, views)), teacher_targets.entropy)
 
     def after_step(self) -> None:
         """Called once per optimizer step, however many micro-batches it took."""
@@ -76,7 +76,7 @@ class Objective(nn.Module):
         self.load_state_dict(dict(state))
 
 
-class CrossEntropy(Objective):
+class CrossEntropy(TrainingObjective):
     """DINO: cross-entropy with centered and sharpened targets.
 
     Args:
@@ -89,14 +89,14 @@ class CrossEntropy(Objective):
         self.targets = targets
         self.student_temperature = student_temperature
 
-    def aims(self, teacher: Tensor, temperature: float) -> Aims:
+    def teacher_targets(self, teacher: Tensor, temperature: float) -> TeacherTargets:
         """Target probabilities."""
         targets = self.targets(teacher, temperature)
-        return _aims(targets, targets)
+        return _with_entropies(targets, targets)
 
-    def loss(self, student: Tensor, aims: Tensor, part: Part) -> Tensor:
-        """See `Objective`."""
-        return cross_entropy(student, aims, self.student_temperature, part)
+    def loss(self, student: Tensor, teacher_targets: Tensor, part: ViewRange) -> Tensor:
+        """See `TrainingObjective`."""
+        return cross_entropy(student, teacher_targets, self.student_temperature, part)
 
     def after_step(self) -> None:
         """Let the center follow."""
@@ -111,11 +111,11 @@ class CrossEntropy(Objective):
         return dict(self.targets.state_dict())
 
     def load_checkpoint_state(self, state: Mapping[str, Any]) -> None:
-        """See `Objective`."""
+        """See `TrainingObjective`."""
         self.targets.load_state_dict(dict(state))
 
 
-class MeanSquaredError(Objective):
+class MeanSquaredError(TrainingObjective):
     """BYOL's loss: squared distance between unit vectors, 2 - 2 cos, over all pairs of different views.
 
     Args:
@@ -126,13 +126,13 @@ class MeanSquaredError(Objective):
         super().__init__()
         self.centered = centered
 
-    def aims(self, teacher: Tensor, temperature: float) -> Aims:
+    def teacher_targets(self, teacher: Tensor, temperature: float) -> TeacherTargets:
         """Unit vectors; the temperature serves the reported entropy alone."""
-        return _unit_aims(teacher if self.centered is None else self.centered.centered(teacher), temperature)
+        return _unit_targets(teacher if self.centered is None else self.centered.centered(teacher), temperature)
 
-    def loss(self, student: Tensor, aims: Tensor, part: Part) -> Tensor:
-        """See `Objective`."""
-        cosines = _pairwise_cosines(*_by_view(student, aims), part)
+    def loss(self, student: Tensor, teacher_targets: Tensor, part: ViewRange) -> Tensor:
+        """See `TrainingObjective`."""
+        cosines = _pairwise_cosines(*_by_view(student, teacher_targets), part)
         return (2 - 2 * cosines).mean(1).sum() / part.pairs
 
     def after_step(self) -> None:
@@ -141,7 +141,7 @@ class MeanSquaredError(Objective):
             self.centered.after_step()
 
 
-class InfoNce(Objective):
+class InfoNce(TrainingObjective):
     """MoCo's loss: each student view must tell the teacher's other view of its image from a queue of earlier ones.
 
     Args:
@@ -160,18 +160,20 @@ class InfoNce(Objective):
         self.softmax_temperature = softmax_temperature
         self._seen: list[Tensor] = []
 
-    def aims(self, teacher: Tensor, temperature: float) -> Aims:
+    def teacher_targets(self, teacher: Tensor, temperature: float) -> TeacherTargets:
         """Unit vectors, remembered until `after_step`; `temperature` serves the reported entropy alone."""
-        aims = _unit_aims(teacher, temperature)
-        self._seen.append(aims.values)
-        return aims
+        teacher_targets = _unit_targets(teacher, temperature)
+        self._seen.append(teacher_targets.values)
+        return teacher_targets
 
-    def loss(self, student: Tensor, aims: Tensor, part: Part) -> Tensor:
-        """See `Objective`."""
-        views, keys = _by_view(student, aims)
+    def loss(self, student: Tensor, teacher_targets: Tensor, part: ViewRange) -> Tensor:
+        """See `TrainingObjective`."""
+        views, keys = _by_view(student, teacher_targets)
         against = (views @ self.queue.T / self.softmax_temperature).logsumexp(-1)
         positives = _pairwise_cosines(views, keys, part) / self.softmax_temperature
-        against = torch.stack([row for view, row in enumerate(against, start=part.first) for _ in others(view)])
+        against = torch.stack(
+            [row for view, row in enumerate(against, start=part.first) for _ in other_teacher_views(view)]
+        )
         return (torch.logaddexp(positives, against) - positives).mean(1).sum() / part.pairs
 
     @torch.no_grad()
@@ -184,21 +186,23 @@ class InfoNce(Objective):
         self.place.copy_((self.place + len(keys)) % len(self.queue))
 
 
-def _unit_aims(teacher: Tensor, temperature: float) -> Aims:
-    return _aims(F.normalize(teacher, dim=-1), (teacher / temperature).softmax(-1))
+def _unit_targets(teacher: Tensor, temperature: float) -> TeacherTargets:
+    return _with_entropies(F.normalize(teacher, dim=-1), (teacher / temperature).softmax(-1))
 
 
-def _aims(values: Tensor, probabilities: Tensor) -> Aims:
-    return Aims(values, entropy(probabilities), entropy(probabilities.mean(0)).exp())
+def _with_entropies(values: Tensor, probabilities: Tensor) -> TeacherTargets:
+    return TeacherTargets(values, mean_entropy(probabilities), mean_entropy(probabilities.mean(0)).exp())
 
 
-def _by_view(student: Tensor, aims: Tensor) -> tuple[Tensor, Tensor]:
+def _by_view(student: Tensor, teacher_targets: Tensor) -> tuple[Tensor, Tensor]:
     """Unit vectors (v, B, K) of the student and (2, B, K) of the teacher."""
-    keys = aims.reshape(GLOBAL_VIEWS, -1, aims.shape[-1])
+    keys = teacher_targets.reshape(GLOBAL_VIEWS, -1, teacher_targets.shape[-1])
     return F.normalize(student.to(keys.dtype), dim=-1).reshape(-1, *keys.shape[1:]), keys
 
 
-def _pairwise_cosines(views: Tensor, keys: Tensor, part: Part) -> Tensor:
+def _pairwise_cosines(views: Tensor, keys: Tensor, part: ViewRange) -> Tensor:
     """(pairs, B) cosines of each unit student view (v, B, K) with the other teacher views (2, B, K)."""
     numbered = enumerate(views, start=part.first)
-    return torch.stack([(view * keys[other]).sum(-1) for number, view in numbered for other in others(number)])
+    return torch.stack(
+        [(view * keys[other]).sum(-1) for number, view in numbered for other in other_teacher_views(number)]
+    )

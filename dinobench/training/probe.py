@@ -21,14 +21,14 @@ K = 20
 _BATCH = 128
 
 
-def spread(images: ImageSet, most: int) -> ImageSet:
+def spread_subset(images: ImageSet, most: int) -> ImageSet:
     """At most `most` images, evenly over the set, hence over its classes."""
     if len(images) <= most:
         return images
     return images.subset(np.linspace(0, len(images) - 1, most).astype(np.int64))
 
 
-class Probe:
+class KnnProbe:
     """Weighted 20-NN top-1 of a backbone, as in the paper's Table 2 but on at most `recipe.knn_images` images.
 
     Args:
@@ -39,7 +39,10 @@ class Probe:
     """
 
     def __init__(self, bank: ImageSet, queries: ImageSet, recipe: Recipe, device: torch.device) -> None:
-        self.bank, self.queries = spread(bank, recipe.knn_images), spread(queries, max(1, recipe.knn_images // 2))
+        self.bank, self.queries = (
+            spread_subset(bank, recipe.knn_images),
+            spread_subset(queries, max(1, recipe.knn_images // 2)),
+        )
         size = recipe.global_size
         self.transform = evaluation_transform(size, default_resize(size), "bicubic", recipe.mean, recipe.std)
         self.normalize = Normalize(recipe.mean, recipe.std, device)

@@ -30,10 +30,10 @@ from dinobench.runtime.processes import (
 from dinobench.runtime.signals import StoppedError, StopSignals
 from dinobench.training import checkpoints
 from dinobench.training.batches import Normalize, load_views, worker_count
-from dinobench.training.build import Schedules, build_learner
-from dinobench.training.diagnostics import diverged
-from dinobench.training.journal import Journal
-from dinobench.training.lock import hold
+from dinobench.training.build import RecipeSchedules, build_learner
+from dinobench.training.diagnostics import divergence_error
+from dinobench.training.journal import RunJournal
+from dinobench.training.lock import hold_run_folder
 from dinobench.training.recipe import Recipe
 from dinobench.training.recipe_files import load_recipe
 from dinobench.training.shared_state import read_by_first
@@ -81,7 +81,7 @@ def train(
         if not resume:
             refuse_held(folder)
         prepare_device(here)
-        Run(chosen, spec, folder, here).go()
+        TrainingRun(chosen, spec, folder, here).train_to_end()
     return folder
 
 
@@ -101,7 +101,7 @@ def refuse_held(folder: Path) -> None:
         raise InputError(f"{folder} already holds a run; give another --output, or --resume to continue it")
 
 
-class Run:
+class TrainingRun:
     """One run: its networks, its place in the schedule, its directory.
 
     Args:
@@ -116,21 +116,21 @@ class Run:
         self.plan, self.data = self.source.plan, self.source.data
         agree(self.data["manifest"], "the digest of the training data", "give all processes the same images")
         self.probes = from_first(lambda: self.source.probe is not None, "probe")
-        self.schedules = Schedules(recipe, self.plan.steps_per_epoch)
+        self.schedules = RecipeSchedules(recipe, self.plan.steps_per_epoch)
         self.learner: Learner = build_learner(recipe, device)
         self.step, self.best = 0, -1.0
         self.untrained: float | None = None
         self.pending, self.epoch_lines = PendingSteps(), list[StepMeans]()
 
-    def go(self) -> None:
+    def train_to_end(self) -> None:
         """Train to the end of the schedule.
 
         Raises:
             StoppedError: by a signal, after a checkpoint.
         """
-        with hold(self._made_folder()), StopSignals() as self.signals:
+        with hold_run_folder(self._made_folder()), StopSignals() as self.signals:
             self._continue()
-            self.journal = Journal(self.folder, self.plan.steps, self.step, speaking=rank() == 0)
+            self.journal = RunJournal(self.folder, self.plan.steps, self.step, speaking=rank() == 0)
             try:
                 self._announce()
                 if self.step == 0:
@@ -304,7 +304,7 @@ class Run:
             RunFailedError: some weights are not; the checkpoint before stays.
         """
         if any_process(not self.learner.is_finite(), "weights that are not finite"):
-            raise diverged(f"some weights are not finite after step {self.step}")
+            raise divergence_error(f"some weights are not finite after step {self.step}")
         if rank() != 0:
             return
         state = checkpoints.state_of(

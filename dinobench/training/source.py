@@ -16,13 +16,13 @@ from dinobench.data.stream import ImageStream, open_stream
 from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import rank, world_size
-from dinobench.training.batches import DecodedImages, Plan, Request, ViewBatches, multi_crop
-from dinobench.training.probe import Probe
+from dinobench.training.batches import BatchPlan, BatchRequest, DecodedImages, ViewBatches, multi_crop
+from dinobench.training.probe import KnnProbe
 from dinobench.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Source:
+class ImageSource:
     """Images of one run.
 
     Attributes:
@@ -33,10 +33,10 @@ class Source:
         stream: where the images come from if they are not stored.
     """
 
-    plan: Plan
+    plan: BatchPlan
     data: dict[str, Any]
     views: ViewBatches
-    probe: Probe | None
+    probe: KnnProbe | None
     stream: ImageStream | None = None
     buffer: int = 0
 
@@ -45,15 +45,15 @@ class Source:
         """Neighbors that vote in the probe."""
         return 0 if self.probe is None else self.probe.neighbors
 
-    def requests(self, first_step: int) -> Iterator[Request]:
+    def requests(self, first_step: int) -> Iterator[BatchRequest]:
         """Micro-batches of this process from `first_step` to the end of the run."""
         planned = self.plan.requests(first_step)
         if self.stream is None:
             return planned
-        return streamed(self.stream, self.plan, planned, first_step, self.buffer)
+        return stream_requests(self.stream, self.plan, planned, first_step, self.buffer)
 
 
-def open_source(recipe: Recipe, spec: str, device: torch.device) -> Source:
+def open_source(recipe: Recipe, spec: str, device: torch.device) -> ImageSource:
     """The data of a Data SPEC; a labeled "val" split feeds the probe.
 
     Raises:
@@ -68,10 +68,10 @@ def open_source(recipe: Recipe, spec: str, device: torch.device) -> Source:
     manifest = manifest_of(images)
     data = {"spec": spec, "images": len(images), "manifest": manifest.sha256}
     probe = _probe(recipe, images, manifest, spec, device)
-    return Source(plan, data, _views(recipe, DecodedImages(images, recipe.in_channels)), probe)
+    return ImageSource(plan, data, _views(recipe, DecodedImages(images, recipe.in_channels)), probe)
 
 
-def _streamed_source(recipe: Recipe, spec: str) -> Source:
+def _streamed_source(recipe: Recipe, spec: str) -> ImageSource:
     if not spec.startswith("hf:"):
         raise InputError(f"streaming reads hf:NAME, not {spec}; set streaming=false, or give --data hf:NAME")
     stream = open_stream(spec.removeprefix("hf:"), "train")
@@ -79,12 +79,12 @@ def _streamed_source(recipe: Recipe, spec: str) -> Source:
     if not length:
         raise InputError(f"{stream.name} does not tell how many images it has; say --set epoch_images=NUMBER")
     data = {"spec": spec, "images": length, "manifest": "streamed"}
-    return Source(_plan(recipe, length), data, _views(recipe, None), None, stream, recipe.shuffle_buffer)
+    return ImageSource(_plan(recipe, length), data, _views(recipe, None), None, stream, recipe.shuffle_buffer)
 
 
-def streamed(
-    stream: ImageStream, plan: Plan, planned: Iterator[Request], first_step: int, buffer: int
-) -> Iterator[Request]:
+def stream_requests(
+    stream: ImageStream, plan: BatchPlan, planned: Iterator[BatchRequest], first_step: int, buffer: int
+) -> Iterator[BatchRequest]:
     """The planned micro-batches with the stream's images in the order in which they arrive.
 
     An epoch that a resumed run enters midway is read from its start, undecoded, so that the same images follow. Where
@@ -103,7 +103,7 @@ def streamed(
         place = 0
 
 
-def _endless(stream: ImageStream, plan: Plan, epoch: int, buffer: int) -> Iterator[bytes]:
+def _endless(stream: ImageStream, plan: BatchPlan, epoch: int, buffer: int) -> Iterator[bytes]:
     while True:
         empty = True
         for image in stream.encoded(
@@ -115,15 +115,15 @@ def _endless(stream: ImageStream, plan: Plan, epoch: int, buffer: int) -> Iterat
             raise InputError(f"{stream.name} has no image for process {plan.rank}; use fewer processes")
 
 
-def _plan(recipe: Recipe, images: int) -> Plan:
-    return Plan(images, recipe.batch_size, recipe.epochs, recipe.seed, recipe.accumulation, rank(), world_size())
+def _plan(recipe: Recipe, images: int) -> BatchPlan:
+    return BatchPlan(images, recipe.batch_size, recipe.epochs, recipe.seed, recipe.accumulation, rank(), world_size())
 
 
 def _views(recipe: Recipe, images: DecodedImages | None) -> ViewBatches:
     return ViewBatches(images, multi_crop(recipe), recipe.seed, recipe.in_channels)
 
 
-def _probe(recipe: Recipe, images: ImageSet, manifest: Manifest, spec: str, device: torch.device) -> Probe | None:
+def _probe(recipe: Recipe, images: ImageSet, manifest: Manifest, spec: str, device: torch.device) -> KnnProbe | None:
     if recipe.knn_every == 0 or not images.labeled or rank() != 0:
         return None
     try:
@@ -133,4 +133,4 @@ def _probe(recipe: Recipe, images: ImageSet, manifest: Manifest, spec: str, devi
         return None
     if not queries.labeled or not set(queries.names).isdisjoint(images.names):  # trained on what would be asked
         return None
-    return Probe(images, queries, recipe, device)
+    return KnnProbe(images, queries, recipe, device)

@@ -15,17 +15,17 @@ from torch.optim import Optimizer
 
 from dinobench.runtime.precision import autocast
 from dinobench.runtime.processes import mean_over_processes, world_size
-from dinobench.training.loss import GLOBAL_VIEWS, Part
-from dinobench.training.objective import Objective
+from dinobench.training.loss import GLOBAL_VIEWS, ViewRange
+from dinobench.training.objective import TrainingObjective
 from dinobench.training.optimizers import clip_each, set_schedules
-from dinobench.training.student_teacher import Network, follow
+from dinobench.training.student_teacher import HeadedNetwork, follow_student
 
 Views = Sequence[Tensor]
 """Normalized views of one micro-batch, one tensor (views * B, C, H, W) per size; the two global views come first."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class StepSettings:
     """What the schedules say for one step.
 
     Attributes:
@@ -43,7 +43,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Measured:
+class StepMeasures:
     """Figures of one step, as tensors on the device, so that reading them can wait.
 
     Attributes:
@@ -74,9 +74,9 @@ class Learner:
 
     def __init__(
         self,
-        student: Network,
-        teacher: Network,
-        objective: Objective,
+        student: HeadedNetwork,
+        teacher: HeadedNetwork,
+        objective: TrainingObjective,
         optimizer: Optimizer,
         *,
         clip: float,
@@ -88,7 +88,7 @@ class Learner:
         self._parallel: nn.Module | None = None
         self._frozen: bool | None = None
 
-    def step(self, micro_batches: Sequence[Views], settings: Settings) -> Measured:
+    def step(self, micro_batches: Sequence[Views], settings: StepSettings) -> StepMeasures:
         """Learn from the mean over `micro_batches`; center and teacher follow once."""
         set_schedules(self.optimizer, lr=settings.lr, weight_decay=settings.weight_decay)
         self._freeze(settings.frozen)
@@ -99,12 +99,12 @@ class Learner:
             terms.append(self._learn(views, settings.temperature, share=1 / len(micro_batches), last=last))
         norms = clip_each(self.student.parameters(), self.clip)
         if self.teacher_from == "previous_iteration":
-            follow(self.teacher, self.student, 0.0)
+            follow_student(self.teacher, self.student, 0.0)
         self.optimizer.step()
         self.objective.after_step()
         self._follow(settings.momentum)
         loss, entropy, used = (torch.stack(figures).mean() for figures in zip(*terms, strict=True))
-        return Measured(loss, entropy, used, norms)
+        return StepMeasures(loss, entropy, used, norms)
 
     @torch.no_grad()
     def average_statistics(self) -> None:
@@ -126,7 +126,7 @@ class Learner:
     def end_epoch(self) -> None:
         """Called after the last step of each epoch."""
         if self.teacher_from == "previous_epoch":
-            follow(self.teacher, self.student, 0.0)
+            follow_student(self.teacher, self.student, 0.0)
 
     def _learn(self, views: Views, temperature: float, share: float, last: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Add `share` of this micro-batch's gradient; gives its loss, entropy and outputs in use.
@@ -137,21 +137,23 @@ class Learner:
         with torch.no_grad():
             with self._autocast(views):
                 targets = self.teacher(views[:1])
-            aims = self.objective.aims(targets.float() if self.precision == "bf16" else targets, temperature)
+            teacher_targets = self.objective.teacher_targets(
+                targets.float() if self.precision == "bf16" else targets, temperature
+            )
         batch = len(views[0]) // GLOBAL_VIEWS
         counts = [len(group) // batch for group in views]
-        loss, first = aims.entropy.new_zeros(()), 0
+        loss, first = teacher_targets.entropy.new_zeros(()), 0
         parts = self._parts(views, batch)
         with self.student.head.held(), self._autocast(views):  # whose cast weights serve all parts
             for groups in parts:
                 with self._without_exchange(not last or groups is not parts[-1]):
                     logits = (self._parallel or self.student)(groups)
                     with torch.autocast(logits.device.type, enabled=False):
-                        part = self.objective.loss(logits, aims.values, Part(first, sum(counts)))
+                        part = self.objective.loss(logits, teacher_targets.values, ViewRange(first, sum(counts)))
                         torch.autograd.backward(part * share)
                 loss += part.detach()
                 first += len(logits) // batch
-        return loss, aims.entropy, aims.used
+        return loss, teacher_targets.entropy, teacher_targets.used
 
     def _parts(self, views: Views, batch: int) -> list[Views]:
         """Views that are learned from together: as many as have the pixels of a global one.
@@ -171,9 +173,9 @@ class Learner:
 
     def _follow(self, momentum: float) -> None:
         if self.teacher_from == "momentum":
-            follow(self.teacher, self.student, momentum)
+            follow_student(self.teacher, self.student, momentum)
         elif self.teacher_from == "student":
-            follow(self.teacher, self.student, 0.0)
+            follow_student(self.teacher, self.student, 0.0)
 
     def _freeze(self, frozen: bool) -> None:
         """Freeze or free the last layer; the gradient exchange is set up anew when the trained parameters change."""

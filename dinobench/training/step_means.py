@@ -10,7 +10,7 @@ import torch
 
 from dinobench.runtime.processes import mean_over_processes
 from dinobench.training.diagnostics import check_finite
-from dinobench.training.step import Measured
+from dinobench.training.step import StepMeasures
 
 StepRow = list[float]
 """Loss, entropy, outputs in use and squared gradient norm of one step."""
@@ -50,9 +50,9 @@ class PendingSteps:
     """
 
     rows: list[StepRow] = field(default_factory=list)
-    _unread: list[Measured] = field(default_factory=list)
+    _unread: list[StepMeasures] = field(default_factory=list)
 
-    def add(self, measured: Measured) -> None:
+    def add(self, measured: StepMeasures) -> None:
         """One more step."""
         self._unread.append(measured)
 

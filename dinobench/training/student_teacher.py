@@ -12,7 +12,7 @@ from dinobench.models.networks.backbone import Backbone
 from dinobench.training.head import DinoHead
 
 
-class Network(nn.Module):
+class HeadedNetwork(nn.Module):
     """Backbone and head under the names of released checkpoints, with an optional predictor on the projection.
 
     Args:
@@ -38,7 +38,7 @@ class Network(nn.Module):
         return logits
 
 
-def teacher_of(student: Network, backbone: Backbone) -> Network:
+def teacher_of(student: HeadedNetwork, backbone: Backbone) -> HeadedNetwork:
     """A teacher equal to the student that asks for no gradients and has no predictor.
 
     Args:
@@ -46,11 +46,11 @@ def teacher_of(student: Network, backbone: Backbone) -> Network:
         backbone: one of the same architecture, built without stochastic depth.
     """
     backbone.load_state_dict(student.backbone.state_dict())
-    return Network(backbone, copy.deepcopy(student.head)).requires_grad_(False)
+    return HeadedNetwork(backbone, copy.deepcopy(student.head)).requires_grad_(False)
 
 
 @torch.no_grad()
-def follow(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
+def follow_student(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
     """Teacher <- momentum * teacher + (1 - momentum) * student, over the parameters that both have."""
     leaders = dict(student.named_parameters())
     pairs = [(parameter, leaders[name].detach()) for name, parameter in teacher.named_parameters()]

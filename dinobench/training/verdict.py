@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dinobench.training.diagnostics import Diagnosis, diagnose, diagnose_features, diagnose_use
+from dinobench.training.diagnostics import Diagnosis, diagnose_collapse, diagnose_features, diagnose_use
 from dinobench.training.loss import GLOBAL_VIEWS
 from dinobench.training.recipe import Recipe
 from dinobench.training.step_means import StepMeans
@@ -31,7 +31,7 @@ def judge_epoch(
     past_warmup = epoch > warmup
     found = None
     if recipe.objective == "cross_entropy":
-        found = diagnose(means.entropy, means.kl, recipe.out_dim, past_warmup=past_warmup)
+        found = diagnose_collapse(means.entropy, means.kl, recipe.out_dim, past_warmup=past_warmup)
         if found is None and past_warmup:
             found = diagnose_use(means.used, micro_batch * GLOBAL_VIEWS, recipe.out_dim)
     settled = epoch > 2 * warmup  # features often dip below the untrained ones while the rate is at its peak

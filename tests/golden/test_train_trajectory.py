@@ -13,8 +13,8 @@ from dinobench.training.head import DinoHead
 from dinobench.training.objective import CrossEntropy
 from dinobench.training.optimizers import build_optimizer
 from dinobench.training.schedules import cosine_schedule, temperature_schedule
-from dinobench.training.step import Learner, Settings
-from dinobench.training.student_teacher import Network, teacher_of
+from dinobench.training.step import Learner, StepSettings
+from dinobench.training.student_teacher import HeadedNetwork, teacher_of
 from dinobench.training.targets import Centered
 from tests.golden.conftest import Golden, load_golden
 
@@ -47,7 +47,7 @@ def learner_of(golden: Golden, run: dict[str, Any], dtype: torch.dtype) -> Learn
         learn_gain=not run["norm_last_layer"],
         batch_norm=model["use_bn"],
     )
-    student = Network(backbone(model), head)
+    student = HeadedNetwork(backbone(model), head)
     student.load_state_dict({key: torch.from_numpy(value) for key, value in golden.under("init/").items()})
     student.to(dtype)
     objective = CrossEntropy(Centered(model["out_dim"], run["center_momentum"]), run["student_temp"]).to(dtype)
@@ -70,7 +70,7 @@ def views_of(golden: Golden, step: int, run: dict[str, Any], dtype: torch.dtype)
     ]
 
 
-def settings_of(golden: Golden, run: dict[str, Any]) -> list[Settings]:
+def settings_of(golden: Golden, run: dict[str, Any]) -> list[StepSettings]:
     epochs, per_epoch = golden.settings["epochs"], golden.settings["iterations_per_epoch"]
     length = {"epochs": epochs, "steps_per_epoch": per_epoch}
     temperatures = temperature_schedule(
@@ -87,7 +87,7 @@ def settings_of(golden: Golden, run: dict[str, Any]) -> list[Settings]:
     )
     frozen = run["freeze_last_layer_epochs"]
     return [
-        Settings(lr, decay, momentum, temperatures[step // per_epoch], step // per_epoch < frozen)
+        StepSettings(lr, decay, momentum, temperatures[step // per_epoch], step // per_epoch < frozen)
         for step, (lr, decay, momentum) in enumerate(rows)
     ]
 

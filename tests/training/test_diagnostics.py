@@ -5,7 +5,7 @@ import math
 import pytest
 
 from dinobench.runtime.errors import RunFailedError
-from dinobench.training.diagnostics import check_finite, diagnose, diagnose_features, diagnose_use
+from dinobench.training.diagnostics import check_finite, diagnose_collapse, diagnose_features, diagnose_use
 
 LN = math.log(1024)
 
@@ -25,7 +25,7 @@ LN = math.log(1024)
     ],
 )
 def test_entropy_and_divergence_name_the_collapse(entropy, divergence, past_warmup, name):
-    found = diagnose(entropy, divergence, 1024, past_warmup=past_warmup)
+    found = diagnose_collapse(entropy, divergence, 1024, past_warmup=past_warmup)
     assert (found and found.name) == name
     if found:
         assert "\n" not in str(found)

@@ -18,9 +18,9 @@ from dinobench.runtime.signals import StoppedError
 from dinobench.training import run, source, verdict
 from dinobench.training.checkpoints import keep_last_good, load
 from dinobench.training.diagnostics import Diagnosis
-from dinobench.training.lock import hold
+from dinobench.training.lock import hold_run_folder
 from dinobench.training.recipe_files import load_recipe
-from dinobench.training.run import Run, train
+from dinobench.training.run import TrainingRun, train
 
 TINY = {
     "architecture": "vit_mini/8",
@@ -118,17 +118,17 @@ def test_resume_is_exact_wherever_it_stops(tmp_path, monkeypatch):
     for stop in (1, 2, 5):
         folder = tmp_path / f"stopped{stop}"
         settings = {**TINY, "drop_path": 0.2, "save_minutes": 1e-9}
-        original = Run._save
+        original = TrainingRun._save
 
-        def save_and_stop(self: Run, stop: int = stop, original=original) -> None:
+        def save_and_stop(self: TrainingRun, stop: int = stop, original=original) -> None:
             original(self)
             if self.step == stop:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(Run, "_save", save_and_stop)
+        monkeypatch.setattr(TrainingRun, "_save", save_and_stop)
         with pytest.raises(KeyboardInterrupt):
             train("mini", "few", folder, settings=settings, device="cpu")
-        monkeypatch.setattr(Run, "_save", original)
+        monkeypatch.setattr(TrainingRun, "_save", original)
         assert load(folder / "checkpoint.pth")["iteration"] == stop
         train("mini", "few", folder, settings=settings, device="cpu")
         assert_equal(folder, whole)
@@ -213,7 +213,7 @@ def test_collapse_stops_before_the_checkpoint_is_overwritten(tmp_path, monkeypat
         seen.append(len(seen))
         return Diagnosis("collapse to one dimension", "as tested", fatal=True) if len(seen) > 1 else None
 
-    monkeypatch.setattr(verdict, "diagnose", sick)
+    monkeypatch.setattr(verdict, "diagnose_collapse", sick)
     with pytest.raises(RunFailedError, match="collapse to one dimension"):
         trained(folder)
     assert load(folder / "checkpoint.pth")["epoch"] == 1
@@ -224,7 +224,7 @@ def test_collapse_stops_before_the_checkpoint_is_overwritten(tmp_path, monkeypat
 
 
 def test_features_no_better_than_untrained_ones_are_named(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(source.Probe, "__call__", lambda *_: 50.0)
+    monkeypatch.setattr(source.KnnProbe, "__call__", lambda *_: 50.0)
     folder = trained(tmp_path / "run", knn_every=1, objective="mse")
     epochs = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines() if '"epoch", ' in line]
     named = {line["epoch"]: line.get("diagnosis") for line in epochs if line["kind"] == "epoch"}
@@ -293,7 +293,7 @@ def test_a_signal_stops_after_a_checkpoint_and_the_run_goes_on_exactly(tmp_path,
 def test_a_folder_in_which_a_training_runs_is_refused(tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
-    with hold(folder), pytest.raises(InputError, match="another training is writing into"):
+    with hold_run_folder(folder), pytest.raises(InputError, match="another training is writing into"):
         trained(folder)
     assert (trained(folder) / "checkpoint.pth").exists()
 
@@ -342,15 +342,15 @@ def test_a_stopped_run_writes_the_log_of_the_undisturbed_one(tmp_path, monkeypat
 
 def test_a_run_killed_within_an_epoch_writes_the_log_of_the_undisturbed_one(tmp_path, monkeypatch):
     settings = {"batch_size": 4, "save_minutes": 1e-9}
-    whole, save = trained(tmp_path / "whole", **settings), Run._save
+    whole, save = trained(tmp_path / "whole", **settings), TrainingRun._save
 
-    def killed(self: Run) -> None:
+    def killed(self: TrainingRun) -> None:
         save(self)
         if self.step == 6:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(Run, "_save", killed)
+        patched.setattr(TrainingRun, "_save", killed)
         trained(tmp_path / "killed", **settings)
     assert log_of(trained(tmp_path / "killed", **settings)) == log_of(whole)
 
@@ -408,6 +408,6 @@ def test_what_a_killed_training_left_half_written_is_removed(tmp_path):
     (tmp_path / ".checkpoint.pth.ab12.tmp").write_bytes(b"half")
     (tmp_path / ".log.jsonl.cd34.tmp").write_bytes(b"half")
     (tmp_path / "notes.tmp").write_bytes(b"the user's")
-    with hold(tmp_path):
+    with hold_run_folder(tmp_path):
         pass
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "notes.tmp"]

@@ -11,10 +11,10 @@ from PIL import Image
 
 from dinobench.data.stream import open_stream
 from dinobench.runtime.errors import InputError
-from dinobench.training.batches import Plan
+from dinobench.training.batches import BatchPlan
 from dinobench.training.checkpoints import load
-from dinobench.training.run import Run, train
-from dinobench.training.source import streamed
+from dinobench.training.run import TrainingRun, train
+from dinobench.training.source import stream_requests
 
 datasets = pytest.importorskip("datasets")
 TINY = {"architecture": "vit_mini/8", "global_size": 16, "local_size": 8, "local_crops": 1, "out_dim": 32,
@@ -58,12 +58,12 @@ def test_an_epoch_holds_every_image_once_over_all_processes(shards, processes):
 
 def test_resuming_anywhere_gives_the_rest(shards):
     stream = open_stream(str(shards), "train")
-    plan = Plan(images=14, batch_size=4, epochs=2, seed=3, accumulation=2)
-    whole = list(streamed(stream, plan, plan.requests(), 0, 5))
+    plan = BatchPlan(images=14, batch_size=4, epochs=2, seed=3, accumulation=2)
+    whole = list(stream_requests(stream, plan, plan.requests(), 0, 5))
     assert len(whole) == 12
     assert all(len(request.encoded) == len(request.indices) == 2 for request in whole)
     for step in range(plan.steps + 1):
-        assert list(streamed(stream, plan, plan.requests(step), step, 5)) == whole[2 * step :]
+        assert list(stream_requests(stream, plan, plan.requests(step), step, 5)) == whole[2 * step :]
 
 
 def test_a_streamed_run_resumes_exactly(shards, tmp_path, monkeypatch):
@@ -71,17 +71,17 @@ def test_a_streamed_run_resumes_exactly(shards, tmp_path, monkeypatch):
         return load(folder / "checkpoint.pth")["student"]
 
     whole = weights(train("mini", f"hf:{shards}", tmp_path / "whole", settings=TINY, device="cpu"))
-    original = Run._save
+    original = TrainingRun._save
 
-    def save_and_stop(self: Run) -> None:
+    def save_and_stop(self: TrainingRun) -> None:
         original(self)
         if self.step == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Run, "_save", save_and_stop)
+    monkeypatch.setattr(TrainingRun, "_save", save_and_stop)
     with pytest.raises(KeyboardInterrupt):
         train("mini", f"hf:{shards}", tmp_path / "run", settings=TINY, device="cpu")
-    monkeypatch.setattr(Run, "_save", original)
+    monkeypatch.setattr(TrainingRun, "_save", original)
     resumed = weights(train("mini", f"hf:{shards}", tmp_path / "run", settings=TINY, device="cpu"))
     assert all(torch.equal(value, whole[key]) for key, value in resumed.items())
 

@@ -10,11 +10,11 @@ from dinobench.runtime.errors import InputError
 from dinobench.training.build import build_learner
 from dinobench.training.compiled import compile_blocks
 from dinobench.training.recipe import Recipe
-from dinobench.training.step import Learner, Settings
+from dinobench.training.step import Learner, StepSettings
 
 TINY = Recipe(architecture="vit_mini/8", drop_path=0.0, global_size=16, local_size=8, local_crops=3, out_dim=32,
               head_hidden=16, head_bottleneck=8, batch_size=4, queue=16)  # fmt: skip
-SETTINGS = Settings(lr=1e-3, weight_decay=0.04, momentum=0.99, temperature=0.04, frozen=False)
+SETTINGS = StepSettings(lr=1e-3, weight_decay=0.04, momentum=0.99, temperature=0.04, frozen=False)
 GENERATOR = torch.Generator().manual_seed(0)
 VIEWS = [torch.randn(count * 4, 3, size, size, generator=GENERATOR) for count, size in ((2, 16), (3, 8))]
 

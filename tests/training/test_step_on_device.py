@@ -13,7 +13,7 @@ import torch
 
 from dinobench.training.build import build_learner
 from dinobench.training.recipe_files import load_recipe
-from dinobench.training.step import Settings
+from dinobench.training.step import StepSettings
 
 SMALL = {"batch_size": 4, "min_lr": 1e-6, "out_dim": 64, "global_size": 32, "local_size": 16}
 RECIPES = ["mini", "resnet50", "xcit", "mini+channels", *(f"table7-row{row}" for row in range(1, 10))]
@@ -52,7 +52,7 @@ def test_a_step_never_waits_for_the_device(name):
             group.update(fused=False, foreach=True)
     groups = _groups(recipe, device)
     for frozen in (True, False):
-        measured = learner.step([groups, groups], Settings(1e-3, 0.04, 0.99, 0.04, frozen))
+        measured = learner.step([groups, groups], StepSettings(1e-3, 0.04, 0.99, 0.04, frozen))
     assert {tensor.device for tensor in (measured.loss, measured.entropy, *measured.norms)} == {device}
 
 
@@ -63,4 +63,4 @@ def test_a_step_that_reads_the_loss_is_found():
     loss_of = learner.objective.loss
     learner.objective.loss = lambda *arguments: loss_of(*arguments) * float(loss_of(*arguments).detach())
     with pytest.raises(RuntimeError, match="meta tensors"):
-        learner.step([_groups(recipe, "meta")], Settings(1e-3, 0.04, 0.99, 0.04, frozen=True))
+        learner.step([_groups(recipe, "meta")], StepSettings(1e-3, 0.04, 0.99, 0.04, frozen=True))
