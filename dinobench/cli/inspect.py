@@ -80,7 +80,8 @@ def _show(facts: dict[str, Any], limit: int | None) -> None:
     for name, value in lines.items():
         click.echo(f"{name:<22} {value}")
     for choice in facts["choices"]:
-        click.echo(f"{'choice':<22} {choice}")
+        source = f" ({choice['source']})" if choice["source"] else ""
+        click.echo(f"{'choice':<22} {choice['what']}: {choice['value']}{source}")
     _list("matched", {name: " + ".join(sources) for name, sources in facts["matched"].items()}, limit)
     _list("changed", facts["changed"], limit)
     _grouped("dropped", facts["dropped"], limit)

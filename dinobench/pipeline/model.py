@@ -76,6 +76,8 @@ def resolve_model(request: ModelRequest) -> ResolvedModel:
     cards = load_models(request.models_dir)
     refuse_missing_model(request, cards)
     resolved = _from_card(request, cards) if request.spec in cards else _from_spec(request, cards)
+    choices = tuple(str(choice) for choice in resolved.backbone.choices)
+    resolved = dataclasses.replace(resolved, notes=(*resolved.notes, *choices))
     if request.name:
         resolved = dataclasses.replace(resolved, backbone=dataclasses.replace(resolved.backbone, name=request.name))
     return resolved

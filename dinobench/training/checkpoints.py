@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from dinobench.models.loading.container import MAXIMUM_GROWTH
-from dinobench.models.loading.load_plan import default_resize
+from dinobench.models.loading.preprocessing import default_resize
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import atomic_path
 from dinobench.runtime.settings import former_names

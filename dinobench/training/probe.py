@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from dinobench.data.dataset import ImageSet
 from dinobench.data.transforms import evaluation_transform
 from dinobench.metrics.knn import knn_classify
-from dinobench.models.loading.load_plan import default_resize
+from dinobench.models.loading.preprocessing import default_resize
 from dinobench.models.networks.backbone import Backbone
 from dinobench.training.batches import Normalize
 from dinobench.training.recipe import Recipe

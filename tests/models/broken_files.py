@@ -260,7 +260,7 @@ def wrong_patch_embedding(folder: Path) -> Path:
     return saved(vit() | {"patch_embed.proj.weight": torch.ones(128, 192)}, folder / "x.pth")
 
 
-@broken("have no place in it: blocks.0.adapter.weight")
+@broken("feature: blocks.0.adapter.weight; merge the adapters")
 def extra_tensor_inside_a_block(folder: Path) -> Path:
     return saved(vit() | {"blocks.0.adapter.weight": torch.ones(2)}, folder / "x.pth")
 

@@ -21,7 +21,9 @@ def timm_family(name: str) -> Family:
     if not timm.is_model(name):
         raise InputError(f"timm has no model {name!r}; {suggestion(name)}")
     network = create_timm(name, pretrained=False, image_size=None)
-    return _family_of("timm", f"timm's {name}", name, adapt_timm(network), timm_preprocessing(network))
+    return _family_of(
+        "timm", f"timm's {name}", name, adapt_timm(network), timm_preprocessing(network), "from timm's config"
+    )
 
 
 def built_family(name: str) -> Family:
@@ -30,10 +32,12 @@ def built_family(name: str) -> Family:
     Raises:
         InputError: nobody knows the name.
     """
-    return _family_of("built", name, name, build_backbone(name), Preprocessing())
+    return _family_of("built", name, name, build_backbone(name), Preprocessing(), "")
 
 
-def _family_of(family: str, title: str, name: str, backbone: Backbone, preprocessing: Preprocessing) -> Family:
+def _family_of(
+    family: str, title: str, name: str, backbone: Backbone, preprocessing: Preprocessing, source: str
+) -> Family:
     def translate(rewriting: Rewriting) -> None:
         rewriting.drop(r"(head\.fc|head|fc|classifier|head_dist)\.(weight|bias)$", "head")
 
@@ -41,4 +45,4 @@ def _family_of(family: str, title: str, name: str, backbone: Backbone, preproces
         return Network(backbone, name, preprocessing.size)
 
     layout = Layout(f"{name}, its own names", (next(iter(backbone.state_dict())),), translate, build)
-    return Family(name=family, title=title, layouts=(layout,), preprocessing=preprocessing)
+    return Family(name=family, title=title, layouts=(layout,), preprocessing=preprocessing, preprocessing_source=source)

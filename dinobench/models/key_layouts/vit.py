@@ -86,6 +86,7 @@ def _shape(rewriting: Rewriting, facts: Facts) -> ViTShape:
         qkv_bias=bool(rewriting.matching(r"blocks\.\d+\.attn\.qkv\.bias")),
         norm_eps=facts.get("norm_eps", 1e-6),
         class_norm="cls_norm.weight" in tensors,
+        pooling=facts.get("pooling") or ("cls" if class_token else "mean"),
     )
 
 
@@ -118,7 +119,7 @@ def _depth(rewriting: Rewriting, facts: Facts, dim: int) -> int:
 
 def _heads(rewriting: Rewriting, facts: Facts, dim: int) -> int:
     if "heads" in rewriting.found:
-        facts.notes["heads"] = f"{rewriting.found['heads']} (from the shapes)"
+        facts.note("heads", rewriting.found["heads"], "from the shapes")
         return rewriting.found["heads"]
     known = facts.get("heads")
     if isinstance(known, dict):
@@ -129,7 +130,7 @@ def _heads(rewriting: Rewriting, facts: Facts, dim: int) -> int:
         raise InputError(
             f"the number of heads is not in the file and width {dim} is no multiple of 64; say --set heads=N"
         )
-    facts.notes["heads"] = f"{dim // 64} (width / 64, by convention)"
+    facts.note("heads", dim // 64, "width / 64, by convention")
     return dim // 64
 
 

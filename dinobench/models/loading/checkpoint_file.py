@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from dinobench.models.key_layouts.timm_any import built_family, timm_family
+from dinobench.models.loading.choices import Choice
+from dinobench.models.loading.configuration import configuration_of
 from dinobench.models.loading.container import Contents, open_container
 from dinobench.models.loading.family import Family, family_called, family_from_file
 from dinobench.models.loading.load_plan import LoadPlan, checkpoint_arguments, make_plan
@@ -23,8 +25,6 @@ from dinobench.models.networks.build import owners
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import user_path
 
-# Our names for the facts in a hub's config.json.
-CONFIGURATION = {"heads": "num_attention_heads", "norm_eps": "layer_norm_eps", "architecture": "architecture"}
 CHECKPOINTS = {"last": "checkpoint.pth", "best": "best.pth"}
 
 
@@ -64,25 +64,35 @@ def plan_file(path: Path, settings: ModelSettings | None = None) -> LoadPlan:
     """
     settings = settings or ModelSettings()
     contents = open_container(path)
-    beside = _configuration(path.parent / "config.json")
-    arguments = checkpoint_arguments(contents.content)
+    beside, remark = configuration_of(path.parent / "config.json", contents)
     try:
-        family = _family(settings, beside, arguments)
-        plan = _plan_or_reason(contents, settings, family, beside)
-        if family is None and (isinstance(plan, InputError) or plan.report.refusal) and _is_built(arguments):
-            plan = _plan_or_reason(contents, settings, built_family(str(arguments["architecture"])), beside)
+        plan = _plan_or_reason(contents, settings, beside)
+        if beside and (isinstance(plan, InputError) or plan.report.refusal):
+            alone = _plan_or_reason(contents, settings, {})
+            if not isinstance(alone, InputError) and not alone.report.refusal:
+                plan, remark = alone, Choice("config.json", "left out: with it the file would not load", "beside it")
         if isinstance(plan, InputError):
             raise plan
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    return plan
+    if remark is None:
+        return plan
+    return replace(plan, report=replace(plan.report, choices=(*plan.report.choices, remark)))
 
 
-def _plan_or_reason(
-    contents: Contents, settings: ModelSettings, family: Family | None, beside: Mapping[str, Any]
-) -> LoadPlan | InputError:
+def _plan_or_reason(contents: Contents, settings: ModelSettings, beside: Mapping[str, Any]) -> LoadPlan | InputError:
+    """The plan of a file, or why there is none; a network that its own arguments name is built by that name."""
+    arguments = checkpoint_arguments(contents.content)
     try:
-        return make_plan(contents, settings, family, beside)
+        family = _family(settings, beside, arguments)
+        plan = make_plan(contents, settings, family, beside)
+        if family is not None or not plan.report.refusal or not _is_built(arguments):
+            return plan
+    except InputError as error:
+        if settings.family or settings.family_file or not _is_built(arguments):
+            return error
+    try:
+        return make_plan(contents, settings, built_family(str(arguments["architecture"])), beside)
     except InputError as error:
         return error
 
@@ -102,18 +112,6 @@ def _family(settings: ModelSettings, beside: Mapping[str, Any], arguments: Mappi
     if not architecture and arguments.get("family") == "timm":
         architecture = arguments.get("architecture")
     return timm_family(str(architecture)) if architecture else None
-
-
-def _configuration(path: Path) -> dict[str, Any]:
-    """Facts from the config.json that the hub keeps beside weights: of `transformers`, or of timm."""
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(raw, dict):
-        return {}
-    facts = {ours: raw.get(theirs) for ours, theirs in CONFIGURATION.items()}
-    return {name: value for name, value in facts.items() if isinstance(value, (int, float, str))}
 
 
 def fill(plan: LoadPlan, source: str) -> Backbone:
@@ -154,6 +152,7 @@ def from_file(spec: str, path: Path, settings: ModelSettings) -> LoadedBackbone:
         preprocessing=plan.preprocessing,
         source=str(path),
         report=plan.report,
+        choices=plan.report.choices,
         identity_facts=plan.facts,
     )
 

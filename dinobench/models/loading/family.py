@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from dinobench.models.loading.choices import Choice
 from dinobench.models.loading.conversion import Rewriting
 from dinobench.models.networks.backbone import Backbone, Preprocessing
 from dinobench.runtime.errors import InputError
@@ -23,16 +24,34 @@ class Facts:
 
     def __init__(self, *sources: tuple[str, Mapping[str, Any]]) -> None:
         self._sources = sources
-        self.notes: dict[str, str] = {}
+        self._choices: dict[str, Choice] = {}
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """Every fact that was asked for and known, with where it is known from."""
+        return tuple(self._choices.values())
+
+    @property
+    def notes(self) -> dict[str, str]:
+        """The same as texts, by name."""
+        return {choice.what: f"{choice.value} ({choice.source})" for choice in self.choices}
+
+    def source(self, name: str) -> str:
+        """Where a fact that was asked for is known from."""
+        return self._choices[name].source
+
+    def note(self, name: str, value: object, source: str) -> None:
+        """Remember a fact that was found elsewhere."""
+        self._choices[name] = Choice(name, str(value), source)
 
     def get(self, name: str, default: Any = None, origin: str = "by convention") -> Any:
         """The value of `name` from the strongest source that has it, else `default`; both are noted."""
         for source, values in self._sources:
             if values.get(name) not in (None, "", 0):
-                self.notes[name] = f"{values[name]} ({source})"
+                self.note(name, values[name], source)
                 return values[name]
         if default is not None:
-            self.notes[name] = f"{default} ({origin})"
+            self.note(name, default, origin)
         return default
 
 
@@ -82,6 +101,7 @@ class Family:
         drops: (pattern, reason) for tensors beside the backbone, tried before the general rules.
         facts: what the tensors do not say: heads (a number, or a number by width), resize, norm_eps, ...
         preprocessing: what the weights expect.
+        preprocessing_source: who says so; by default "by convention of TITLE".
     """
 
     name: str
@@ -93,6 +113,7 @@ class Family:
     drops: tuple[tuple[str, str], ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    preprocessing_source: str = ""
 
     def evidence(self, names: Iterable[str]) -> list[str] | None:
         """One stored name per sign, or None where a sign is absent."""

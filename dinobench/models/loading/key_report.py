@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from dinobench.models.loading.choices import Choice
 from dinobench.models.loading.conversion import Rewriting
 from dinobench.models.loading.state_dict import first_names
+from dinobench.models.loading.unexplained import UNKNOWN, advice, has_adapters, tensor_parallel
 
 TEACHER = re.compile(r"teacher|target|momentum|(^|[._])ema([._]|$)|encoder_k|key_encoder|averaged")
 STUDENT = re.compile(r"student|online|encoder_q|query_encoder|base_encoder")
@@ -25,7 +27,26 @@ REASONS = (
 
 
 @dataclass(frozen=True)
-class LoadReport:
+class TensorAccount:
+    """What becomes of every tensor of a file beside what a backbone needs.
+
+    Attributes:
+        matched: stored names by the backbone's own name.
+        dropped: reason by stored name.
+        missing: names that the backbone needs and the file lacks.
+        mismatched: "has shape ..., needs ..." by the backbone's name.
+        unexpected: stored names that belong to the backbone's modules but have no place in them.
+    """
+
+    matched: Mapping[str, tuple[str, ...]]
+    dropped: Mapping[str, str]
+    missing: tuple[str, ...]
+    mismatched: Mapping[str, str]
+    unexpected: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LoadReport(TensorAccount):
     """How a checkpoint loads.
 
     Attributes:
@@ -34,11 +55,7 @@ class LoadReport:
         layout: how its tensors are named.
         architecture: the network's name.
         choices: what was picked where there was a choice, and on whose word.
-        matched: stored names by the backbone's own name.
-        dropped: reason by stored name.
-        missing: names that the backbone needs and the file lacks.
-        mismatched: "has shape ..., needs ..." by the backbone's name.
-        unexpected: stored names that belong to the backbone's modules but have no place in them.
+        deciding: stored names that were dropped though they may be part of how the network makes its feature.
         changed: what was done to values, by the backbone's name.
         ignored: pickled objects that were not built.
         parameters: of the backbone.
@@ -49,12 +66,8 @@ class LoadReport:
     why: str
     layout: str
     architecture: str
-    choices: tuple[str, ...]
-    matched: Mapping[str, tuple[str, ...]]
-    dropped: Mapping[str, str]
-    missing: tuple[str, ...]
-    mismatched: Mapping[str, str]
-    unexpected: tuple[str, ...]
+    choices: tuple[Choice, ...]
+    deciding: tuple[str, ...]
     changed: Mapping[str, str]
     ignored: tuple[str, ...]
     parameters: int
@@ -62,36 +75,34 @@ class LoadReport:
     @property
     def refusal(self) -> str:
         """Why the file must not be loaded, on one line; empty if it may."""
+        if has_adapters(self.deciding):
+            return self._decision
         if self.missing:
             return f"{len(self.missing)} tensors of the backbone are missing: {first_names(self.missing)}"
         if self.mismatched:
             name, how = next(iter(self.mismatched.items()))
-            return f"{len(self.mismatched)} tensors of the backbone do not fit: {name} {how}"
+            hint = tensor_parallel(self.mismatched)
+            return f"{len(self.mismatched)} tensors of the backbone do not fit: {name} {how}{hint}"
         if self.unexpected:
             names = first_names(self.unexpected)
             return f"{len(self.unexpected)} tensors inside the backbone have no place in it: {names}"
-        return ""
+        return self._decision if self.deciding else ""
+
+    @property
+    def _decision(self) -> str:
+        names = first_names(self.deciding)
+        count = len(self.deciding)
+        return f"{count} of its tensors may be part of how it makes its feature: {names}; {advice(self.deciding)}"
 
 
-@dataclass(frozen=True)
-class Account:
-    """Tensors against what a backbone needs; the fields are those of `LoadReport`."""
-
-    matched: Mapping[str, tuple[str, ...]]
-    missing: tuple[str, ...]
-    mismatched: Mapping[str, str]
-    dropped: Mapping[str, str]
-    unexpected: tuple[str, ...]
-
-
-def compare_tensors(rewriting: Rewriting, expected: Mapping[str, Tensor]) -> Account:
+def compare_tensors(rewriting: Rewriting, expected: Mapping[str, Tensor]) -> TensorAccount:
     """What becomes of every tensor beside the backbone's own table."""
     modules = {name.split(".")[0] for name in expected}
     extra = [name for name in rewriting.tensors if name not in expected]
     unexpected = [name for name in extra if name.split(".")[0] in modules]
     beside = {source: reason(name) for name in extra for source in rewriting.sources[name]}
-    misplaced = tuple(source for name in unexpected for source in rewriting.sources[name])
-    return Account(
+    misplaced = dict.fromkeys(source for name in unexpected for source in rewriting.sources[name])
+    return TensorAccount(
         matched={name: rewriting.sources[name] for name in expected if rewriting.sources.get(name)},
         missing=tuple(name for name in expected if name not in rewriting),
         mismatched={
@@ -99,14 +110,14 @@ def compare_tensors(rewriting: Rewriting, expected: Mapping[str, Tensor]) -> Acc
             for name, tensor in expected.items()
             if name in rewriting and rewriting.tensors[name].shape != tensor.shape
         },
-        dropped={**rewriting.dropped, **{name: why for name, why in beside.items() if name not in set(misplaced)}},
-        unexpected=misplaced,
+        dropped={**rewriting.dropped, **{name: why for name, why in beside.items() if name not in misplaced}},
+        unexpected=tuple(misplaced),
     )
 
 
 def reason(name: str) -> str:
     """Why a tensor beside the backbone is left out."""
-    return next((why for pattern, why in REASONS if re.search(pattern, name)), "not part of the backbone")
+    return next((why for pattern, why in REASONS if re.search(pattern, name)), UNKNOWN)
 
 
 def reasons_outside(names: Iterable[str], prefix: str, prefixes: Iterable[str]) -> dict[str, str]:

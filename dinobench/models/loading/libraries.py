@@ -15,7 +15,9 @@ from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 from dinobench.models.loading.checkpoint_file import from_file
+from dinobench.models.loading.choices import Choice
 from dinobench.models.loading.loaded import LoadedBackbone
+from dinobench.models.loading.preprocessing import choose_preprocessing
 from dinobench.models.loading.settings import ModelSettings
 from dinobench.models.networks.backbone import Backbone, Preprocessing
 from dinobench.models.networks.build import build_backbone, canonical_architecture, native_size, suggestion
@@ -41,16 +43,14 @@ def _timm(name: str, settings: ModelSettings) -> LoadedBackbone:
         UNTRAINED,
         remote=settings.pretrained,
     )
-    preprocessing = timm_preprocessing(network)
-    preprocessing = preprocessing.at(settings.image_size or preprocessing.size)
-    return _loaded(f"timm:{name}", adapt_timm(network), name, preprocessing, _origin("timm", settings))
+    chosen = choose_preprocessing(timm_preprocessing(network), "from timm's config", settings)
+    return _loaded(f"timm:{name}", adapt_timm(network), name, chosen, _origin("timm", settings))
 
 
 def _torchvision(name: str, settings: ModelSettings) -> LoadedBackbone:
     """`torchvision:NAME`, with its default weights unless `pretrained=false`."""
     if name not in torchvision.models.list_models(module=torchvision.models):
         raise InputError(f"torchvision has no classification model {name!r}; {suggestion(name)}")
-    size = settings.image_size or 224
     torch.manual_seed(settings.init_seed)
     weights = torchvision.models.get_model_weights(name).DEFAULT if settings.pretrained else None
     network = _downloaded(
@@ -59,19 +59,20 @@ def _torchvision(name: str, settings: ModelSettings) -> LoadedBackbone:
         UNTRAINED,
         remote=settings.pretrained,
     )
-    preprocessing = Preprocessing().at(size)
+    base, source = Preprocessing(), "by convention of ImageNet"
     if weights is not None:
         recipe = weights.transforms()
-        preprocessing = Preprocessing(
+        source = f"from torchvision's {weights.name}"
+        base = Preprocessing(
             mean=tuple(recipe.mean),
             std=tuple(recipe.std),
             size=recipe.crop_size[0],
             resize=recipe.resize_size[0],
             interpolation=recipe.interpolation.value,
         )
-        preprocessing = preprocessing.at(settings.image_size or preprocessing.size)
-    backbone = ConvNet(network, image_size=preprocessing.size)
-    return _loaded(f"torchvision:{name}", backbone, name, preprocessing, _origin("torchvision", settings))
+    chosen = choose_preprocessing(base, source, settings)
+    backbone = ConvNet(network, image_size=chosen[0].size)
+    return _loaded(f"torchvision:{name}", backbone, name, chosen, _origin("torchvision", settings))
 
 
 def _hub(name: str, settings: ModelSettings) -> LoadedBackbone:
@@ -107,13 +108,13 @@ def _random(name: str, settings: ModelSettings) -> LoadedBackbone:
     backbone = build_backbone(name, image_size=size)
     architecture = canonical_architecture(name)
     source = f"random, seed {settings.init_seed}"
-    return _loaded(f"random:{name}", backbone, architecture, Preprocessing().at(size), source)
+    return _loaded(f"random:{name}", backbone, architecture, _ordinary(settings, size), source)
 
 
 def _pixels(name: str, settings: ModelSettings) -> LoadedBackbone:
     """`pixels`: the image itself, at 32 px unless `image_size` says otherwise."""
     side = settings.image_size or 32
-    return _loaded("pixels", PixelBackbone(side), f"pixels/{side}", Preprocessing().at(side), "no weights")
+    return _loaded("pixels", PixelBackbone(side), f"pixels/{side}", _ordinary(settings, side), "no weights")
 
 
 SOURCES: Mapping[str, Callable[[str, ModelSettings], LoadedBackbone]] = {
@@ -125,8 +126,13 @@ SOURCES: Mapping[str, Callable[[str, ModelSettings], LoadedBackbone]] = {
 }
 
 
+def _ordinary(settings: ModelSettings, size: int) -> tuple[Preprocessing, tuple[Choice, ...]]:
+    """ImageNet's preprocessing, for what has no weights of its own."""
+    return choose_preprocessing(Preprocessing(), "by convention of ImageNet", settings, size=size)
+
+
 def _loaded(
-    spec: str, backbone: Backbone, architecture: str, preprocessing: Preprocessing, source: str
+    spec: str, backbone: Backbone, architecture: str, chosen: tuple[Preprocessing, tuple[Choice, ...]], source: str
 ) -> LoadedBackbone:
     return LoadedBackbone(
         backbone=backbone.eval(),
@@ -134,8 +140,9 @@ def _loaded(
         spec=spec,
         family=spec.split(":")[0],
         architecture=architecture,
-        preprocessing=preprocessing,
+        preprocessing=chosen[0],
         source=source,
+        choices=chosen[1],
     )
 
 

@@ -10,13 +10,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dinobench.models.loading.choices import Choice
 from dinobench.models.loading.container import Contents
 from dinobench.models.loading.conversion import Rewriting
-from dinobench.models.loading.family import Facts, Family, Layout, Network, all_families
-from dinobench.models.loading.key_report import LoadReport, compare_tensors, reasons_outside, role
+from dinobench.models.loading.family import Facts, Family, Network, all_families
+from dinobench.models.loading.key_report import LoadReport, TensorAccount, compare_tensors, reasons_outside
+from dinobench.models.loading.preprocessing import choose_preprocessing
+from dinobench.models.loading.selection import (
+    AVERAGED,
+    NetworkMatch,
+    averaged_lists,
+    choose_network,
+    match_family,
+    with_averages,
+)
 from dinobench.models.loading.settings import ModelSettings
-from dinobench.models.loading.state_dict import State, first_names, flatten, scopes, unchunk
-from dinobench.models.networks.backbone import Backbone, Preprocessing
+from dinobench.models.loading.state_dict import State, first_names, flatten, unchunk, without_wrappers
+from dinobench.models.loading.unexplained import deciding, refuse_shards
+from dinobench.models.networks.backbone import Backbone, Preprocessing, input_channels
 from dinobench.models.networks.build import VIT_NAME, VIT_SIZES, canonical_architecture
 from dinobench.models.networks.position import RESIZE_WAYS
 from dinobench.models.networks.vit import VisionTransformer
@@ -40,16 +51,6 @@ class LoadPlan:
     facts: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Match:
-    """A family that fits a table of tensors, and the prefixes under which its network stands there."""
-
-    family: Family
-    layout: Layout
-    prefixes: list[str]
-    evidence: list[str]
-
-
 def make_plan(
     contents: Contents,
     settings: ModelSettings,
@@ -68,11 +69,9 @@ def make_plan(
     Raises:
         InputError: no family fits, or the tensors of the one that does make no network.
     """
-    state = unchunk(flatten(contents.content))
-    if not state:
-        raise InputError("the file holds no tensors; save the model's state_dict()")
-    match = _match(state, (family,) if family else all_families())
-    prefix, choices = _choose(match, settings.weights)
+    state, choices = _tensors(contents.content, settings)
+    match = match_family(state, (family,) if family else all_families())
+    prefix, chosen = choose_network(match, state, settings.weights)
     inside = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     rewriting = Rewriting(inside, prefix)
     arguments = checkpoint_arguments(contents.content)
@@ -83,59 +82,68 @@ def make_plan(
         (f"as {match.family.title} has it", match.family.facts),
     )
     network = _translate(match, rewriting, facts)
+    _refuse_pooling(network, settings)
+    account = _account(rewriting, network, reasons_outside(state, prefix, match.prefixes))
+    preprocessing, kept = _preprocessing(match.family, network, facts, arguments, settings)
+    report = LoadReport(
+        **vars(account),
+        family=match.family.name,
+        title=match.family.title,
+        why=f"found {first_names(match.evidence)}" if match.evidence else f"tensors named as in a {match.layout.name}",
+        layout=match.layout.name,
+        architecture=network.architecture,
+        choices=(*chosen, *choices, *(each for each in facts.choices if each.what != "input_size"), *kept),
+        deciding=deciding(
+            {**account.dropped, **dict.fromkeys(account.unexpected, "")},
+            {prefix + name: tensor for name, tensor in inside.items()},
+            network.backbone.dim,
+            pooled_by_user=bool(settings.pooling),
+        ),
+        changed={name: how for name, how in rewriting.changed.items() if name in rewriting},
+        ignored=contents.ignored,
+        parameters=sum(parameter.numel() for parameter in network.backbone.parameters()),
+    )
+    return LoadPlan(report, network, rewriting.tensors, preprocessing, facts.notes)
+
+
+def _tensors(content: Mapping[Any, Any], settings: ModelSettings) -> tuple[State, list[Choice]]:
+    """The tensors of a file as their own code would name them, less what the user leaves out."""
+    choices = []
+    state = flatten(content)
+    for place, averages in averaged_lists(content):
+        if settings.weights == AVERAGED:
+            state = with_averages(content, place, averages)
+        value = "taken" if settings.weights == AVERAGED else "not taken"
+        choices.append(Choice("averaged weights", f"{place}, {value}", f"weights={AVERAGED} takes them"))
+    state = unchunk(without_wrappers(state))
+    beginnings = tuple(part.strip() for part in settings.leave_out.split(",") if part.strip())
+    left = {name: tensor for name, tensor in state.items() if not name.startswith(beginnings)}
+    if len(left) < len(state):
+        gone = first_names(name for name in state if name not in left)
+        choices.append(Choice("leave_out", f"{len(state) - len(left)} tensors, {gone}", "set by you"))
+    if not left:
+        raise InputError("the file holds no tensors; save the model's state_dict()")
+    refuse_shards(left)
+    return left, choices
+
+
+def _account(rewriting: Rewriting, network: Network, outside: Mapping[str, str]) -> TensorAccount:
+    """What becomes of every tensor; afterwards `rewriting` holds the backbone's alone, in fp32."""
     expected = network.backbone.state_dict()
     _reset_counters(rewriting, expected)
     account = compare_tensors(rewriting, expected)
     rewriting.keep(expected)
     if not account.mismatched:
         _as_float32(rewriting)
-    report = LoadReport(
-        family=match.family.name,
-        title=match.family.title,
-        why=f"found {first_names(match.evidence)}" if match.evidence else f"tensors named as in a {match.layout.name}",
-        layout=match.layout.name,
-        architecture=network.architecture,
-        choices=(*choices, *(f"{name}: {note}" for name, note in facts.notes.items())),
-        changed={name: how for name, how in rewriting.changed.items() if name in rewriting},
-        ignored=contents.ignored,
-        parameters=sum(parameter.numel() for parameter in network.backbone.parameters()),
-        **vars(replace(account, dropped={**account.dropped, **reasons_outside(state, prefix, match.prefixes)})),
-    )
-    preprocessing = _preprocessing(match.family, network, facts, arguments, settings)
-    return LoadPlan(report, network, rewriting.tensors, preprocessing, facts.notes)
+    return replace(account, dropped={**account.dropped, **outside})
 
 
-def _match(state: State, families: tuple[Family, ...]) -> Match:
-    """The first family whose signs and layout the tensors show."""
-    for family in families:
-        evidence = family.evidence(state)
-        for layout in family.layouts if evidence is not None else ():
-            prefixes = scopes(state, layout.anchors)
-            if prefixes:
-                return Match(family, layout, prefixes, evidence or [])
-    tried = f"the {families[0].title} family does not fit" if len(families) == 1 else "no known checkpoint family fits"
-    raise InputError(
-        f"{tried}: {len(state)} tensors such as {first_names(state)}; name another with --set family=NAME, a timm "
-        f"model with --set architecture=NAME, or describe yours with --set family_file=FILE.py"
-    )
+def _refuse_pooling(network: Network, settings: ModelSettings) -> None:
+    if settings.pooling and not isinstance(network.backbone, VisionTransformer):
+        raise InputError(f"pooling acts on vision transformers, and this is {network.architecture}; leave it out")
 
 
-def _choose(match: Match, wanted: str) -> tuple[str, list[str]]:
-    """One prefix of several, and how that was decided."""
-    roles = {prefix: role(prefix) for prefix in match.prefixes}
-    fitting = [prefix for prefix in match.prefixes if roles[prefix] == (wanted or match.family.branch)]
-    plain = [prefix for prefix in match.prefixes if not roles[prefix]]
-    if wanted and not fitting and not plain:
-        raise InputError(
-            f"the file holds no {wanted} weights, only those under {first_names(map(repr, match.prefixes))}"
-        )
-    chosen = (fitting or plain or match.prefixes)[0]
-    others = [repr(prefix) for prefix in match.prefixes if prefix != chosen]
-    beside = f", not {first_names(others)}; weights=teacher|student changes it" if others else ""
-    return chosen, [f"weights: {roles[chosen] or 'network'} under {chosen!r}{beside}"] if chosen or others else []
-
-
-def _translate(match: Match, rewriting: Rewriting, facts: Facts) -> Network:
+def _translate(match: NetworkMatch, rewriting: Rewriting, facts: Facts) -> Network:
     """Our names, and the empty network that the tensors under them fill."""
     try:
         for pattern, why in match.family.drops:
@@ -200,22 +208,20 @@ def _whole(value: object) -> int | None:
     return value if type(value) is int and value > 0 else None
 
 
-def _triple(value: object) -> tuple[float, ...] | None:
-    return tuple(map(float, value)) if isinstance(value, (list, tuple)) else None
-
-
 def _preprocessing(
     family: Family, network: Network, facts: Facts, arguments: Mapping[str, Any], settings: ModelSettings
-) -> Preprocessing:
+) -> tuple[Preprocessing, tuple[Choice, ...]]:
     """The family's preprocessing, or the checkpoint's own, at the size that the weights are meant for."""
-    base, wanted = family.preprocessing, settings.image_size
-    size = wanted or int(facts.get("input_size", network.size, "the network's own"))
-    mean, std = _triple(arguments.get("mean")) or base.mean, _triple(arguments.get("std")) or base.std
-    result = replace(base, mean=mean, std=std).at(size)
-    if size != _whole(arguments.get("input_size")):
-        return result
-    interpolation = "bilinear" if arguments.get("interpolation") == "bilinear" else "bicubic"
-    return replace(result, resize=_whole(arguments.get("resize")) or result.resize, interpolation=interpolation)
+    size = settings.image_size or int(facts.get("input_size", network.size, "the network's own"))
+    source = family.preprocessing_source or f"by convention of {family.title}"
+    channels = input_channels(network.backbone)
+    preprocessing, choices = choose_preprocessing(
+        family.preprocessing, source, settings, size=size, channels=channels, arguments=arguments
+    )
+    own = "" if settings.image_size else facts.source("input_size")
+    return preprocessing, tuple(
+        replace(each, source=own or each.source) if each.what == "image_size" else each for each in choices
+    )
 
 
 def describe(architecture: str, family: str, backbone: Backbone, preprocessing: Preprocessing) -> dict[str, Any]:
@@ -241,8 +247,3 @@ def describe(architecture: str, family: str, backbone: Backbone, preprocessing: 
         arguments |= {"image_size": shape.image_size, "num_heads": shape.heads, "depth": shape.depth}
         arguments |= {"norm_eps": shape.norm_eps, "position_resize": shape.resize}
     return arguments
-
-
-def default_resize(size: int) -> int:
-    """Shorter side before the center crop where nobody says: 256 for 224; small images are taken whole."""
-    return Preprocessing().at(size).resize

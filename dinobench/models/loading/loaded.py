@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
+from dinobench.models.loading.choices import Choice
 from dinobench.models.loading.key_report import LoadReport
 from dinobench.models.loading.state_dict import digest
 from dinobench.models.networks.backbone import Backbone, Preprocessing
@@ -25,6 +26,7 @@ class LoadedBackbone:
         preprocessing: what the weights expect.
         source: the file or the remote name.
         report: what became of every tensor, for checkpoint files.
+        choices: what was chosen among several, assumed or left out, and on whose word.
     """
 
     backbone: Backbone
@@ -35,6 +37,7 @@ class LoadedBackbone:
     preprocessing: Preprocessing
     source: str
     report: LoadReport | None = None
+    choices: tuple[Choice, ...] = ()
     identity_facts: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property

@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from dinobench.runtime.settings import CountOrZero, NotNegative, PixelsOrZero, setting
+from dinobench.runtime.settings import CountOrZero, NotNegative, PixelsOrZero, Positive, setting
 
 FILES = ("file", "run", "hf")
 LIBRARIES = ("timm", "torchvision", "random")
+LOADED = (*FILES, *LIBRARIES, "pixels")
 SeedOfWeights = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
@@ -18,7 +19,9 @@ SeedOfWeights = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 class ModelSettings:
     """How a model is read or drawn. `acts_on` names the kinds of model that a field acts on."""
 
-    weights: Literal["", "teacher", "student"] = setting("", "which network of a training's checkpoint", acts_on=FILES)
+    weights: str = setting(
+        "", "which network of a file: teacher, student, ema, or the beginning of its tensors' names", acts_on=FILES
+    )
     which: Literal["last", "best"] = setting(
         "last", "which checkpoint of a run directory", departs=False, acts_on=("run",)
     )
@@ -38,3 +41,17 @@ class ModelSettings:
         "", "how the position table is resized to another input size", acts_on=FILES
     )
     norm_eps: NotNegative = setting(0.0, "epsilon of the LayerNorms", acts_on=FILES)
+    pooling: Literal["", "cls", "mean"] = setting(
+        "", "the feature of a vision transformer: its class token or the mean of its patches", later=True, acts_on=FILES
+    )
+    leave_out: str = setting(
+        "", "beginnings of the names of tensors to leave out, with commas between", later=True, acts_on=FILES
+    )
+    mean: tuple[float, ...] = setting((), "of the pixels in [0, 1], per channel", later=True, acts_on=LOADED)
+    std: tuple[Positive, ...] = setting((), "of the pixels in [0, 1], per channel", later=True, acts_on=LOADED)
+    interpolation: Literal["", "bicubic", "bilinear"] = setting(
+        "", "how images are resized", later=True, acts_on=LOADED
+    )
+    resize_size: PixelsOrZero = setting(
+        0, "shorter side before the center crop", unit="pixels", later=True, acts_on=LOADED
+    )

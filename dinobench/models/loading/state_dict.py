@@ -18,6 +18,10 @@ State = dict[str, Tensor]
 CHUNKED = re.compile(r"^((?:.*\.)?blocks)\.\d+\.(\d+)\.")
 
 
+# What torch puts into names when it wraps a module.
+WRAPPERS = re.compile(r"(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+PARAMETRIZED = re.compile(r"\.parametrizations\.(\w+)\.original$")
+
 # Deeper and wider than any trainer nests its mappings.
 DEEPEST = 64
 MOST_ENTRIES = 2_000_000
@@ -65,6 +69,12 @@ def scopes(keys: Iterable[str], anchors: tuple[str, ...]) -> list[str]:
     found = {key.removesuffix(first) for key in known if key.endswith(first)}
     complete = [p for p in found if (not p or p[-1] in "./") and all(p + anchor in known for anchor in anchors)]
     return sorted(complete, key=lambda prefix: (len(prefix), prefix))
+
+
+def without_wrappers(state: Mapping[str, Tensor]) -> State:
+    """Names as they were before compiling, sharding, checkpointing or parametrizing wrapped modules of the network."""
+    plain = {PARAMETRIZED.sub(r".\1", WRAPPERS.sub("", key)): tensor for key, tensor in state.items()}
+    return plain if len(plain) == len(state) else dict(state)
 
 
 def unchunk(state: Mapping[str, Tensor]) -> State:

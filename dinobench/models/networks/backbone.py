@@ -90,3 +90,10 @@ class Backbone(nn.Module, ABC):
     def class_attention(self, images: Tensor) -> Tensor:
         """Row of the class token in `attention`, (B, heads, tokens): entry 0 is the class token itself."""
         return self.attention(images)[:, :, 0]
+
+
+def input_channels(backbone: nn.Module) -> int:
+    """Image channels that a network takes: those of its first convolution, 3 where it has none."""
+    convolutions = (module for module in backbone.modules() if isinstance(module, (nn.Conv2d, nn.Conv3d)))
+    first = next(convolutions, None)
+    return 3 if first is None else first.in_channels

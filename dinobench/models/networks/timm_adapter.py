@@ -83,14 +83,23 @@ class TimmTransformer(Adapter):
             attn.fused_attn = fused
         return caught[-1]
 
+    def _reads_class_token(self) -> bool:
+        """Whether the classifier reads the class token as the final norm left it, or there is no pooling at all."""
+        after = getattr(self.network, "fc_norm", None)
+        pools = getattr(self.network, "global_pool", "token") not in ("token", "")
+        return self.has_class_token and not pools and (after is None or isinstance(after, nn.Identity))
+
     def _features(self, patches: Tensor, prefix: Tensor | None = None) -> Features:
+        """What the classifier of this model reads, and its tokens."""
         grid = patches.permute(0, 2, 3, 1)
-        if self.has_class_token and prefix is not None:
-            registers = prefix[:, 1:] if prefix.shape[1] > 1 else None
+        registers = prefix[:, int(self.has_class_token) :] if prefix is not None else None
+        if registers is not None and registers.shape[1] == 0:
+            registers = None
+        if prefix is not None and self._reads_class_token():
             return Features(prefix[:, 0], grid, registers)
         tokens = grid.flatten(1, 2) if prefix is None else torch.cat([prefix, grid.flatten(1, 2)], dim=1)
         pooled = self.network.forward_head(tokens, pre_logits=True)  # type: ignore[operator]
-        return Features(pooled, grid, prefix)
+        return Features(pooled, grid, registers)
 
 
 class TimmConvNet(Adapter):

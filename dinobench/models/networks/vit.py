@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +35,8 @@ class ViTShape:
         qkv_bias: bias of the joint query, key, value projection.
         norm_eps: LayerNorm epsilon; 1e-6 in DINO.
         class_norm: whether class and register tokens have a final norm of their own (`cls_norm`).
+        pooling: what `Features.cls` is: "cls" for the class token, "mean" for the mean of the patch tokens, which it
+            is as well where there is no class token.
     """
 
     patch_size: int
@@ -53,6 +56,12 @@ class ViTShape:
     qkv_bias: bool = True
     norm_eps: float = 1e-6
     class_norm: bool = False
+    pooling: Literal["cls", "mean"] = "cls"
+
+    @property
+    def feature_is_class_token(self) -> bool:
+        """Whether `Features.cls` is the class token."""
+        return self.class_token and self.pooling == "cls"
 
     def __post_init__(self) -> None:
         for name in ("patch_size", "dim", "depth", "heads", "image_size", "in_channels"):
@@ -200,7 +209,7 @@ class VisionTransformer(Backbone):
 
     def class_token(self, images: Tensor) -> Tensor:
         """See `Backbone`; the last block computes the class token alone."""
-        if not self.shape.class_token:
+        if not self.shape.feature_is_class_token:
             return super().class_token(images)
         tokens, rotation = self._before_last_block(images)
         leading: Tensor = self.blocks[-1](tokens, rotation, queries=1)
@@ -268,7 +277,7 @@ class VisionTransformer(Backbone):
         """Split one block's tokens, each part after its final norm."""
         leading = self._leading_norm(tokens[:, : self._leading])
         patches = self.norm(tokens[:, self._leading :])
-        cls = leading[:, 0] if self.shape.class_token else patches.mean(dim=1)
+        cls = leading[:, 0] if self.shape.feature_is_class_token else patches.mean(dim=1)
         registers = leading[:, int(self.shape.class_token) :] if self.shape.registers else None
         return Features(cls, patches.unflatten(1, grid), registers)
 

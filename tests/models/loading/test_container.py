@@ -76,9 +76,9 @@ def test_half_precision_is_cast_and_said(tmp_path: Path) -> None:
 
 
 def test_tensors_beside_the_backbone_are_dropped_and_named(tmp_path: Path) -> None:
-    path = saved(vit() | {"my_adapter.weight": torch.ones(2), "head.weight": torch.ones(2, 128)}, tmp_path / "x.pth")
+    path = saved(vit() | {"my_counter.weight": torch.ones(2), "head.weight": torch.ones(2, 128)}, tmp_path / "x.pth")
     report = load_backbone(str(path)).report
-    assert report.dropped == {"my_adapter.weight": "not part of the backbone", "head.weight": "head"}
+    assert report.dropped == {"my_counter.weight": "not part of the backbone", "head.weight": "head"}
 
 
 def test_a_missing_role_is_refused(tmp_path: Path) -> None:

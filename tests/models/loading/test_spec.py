@@ -61,7 +61,7 @@ def test_the_student_on_request(tmp_path: Path) -> None:
     teacher = save_run(tmp_path / "run")
     loaded = load_backbone(str(tmp_path / "run"), settings={"weights": "student"})
     assert not equal(loaded.backbone, teacher)
-    assert any("student" in choice for choice in loaded.report.choices)
+    assert any("student" in choice.value for choice in loaded.report.choices)
 
 
 def test_best_and_last(tmp_path: Path) -> None:

@@ -1,0 +1,59 @@
+"""The config.json that a hub keeps beside weights: of `transformers`, or of timm."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from dinobench.models.loading.choices import Choice
+from dinobench.models.loading.container import Contents
+from dinobench.models.loading.state_dict import flatten
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import read_json
+
+# Our names for its facts, and what must agree with the tensors before they count.
+FACTS = {"heads": "num_attention_heads", "norm_eps": "layer_norm_eps", "architecture": "architecture"}
+SHAPE = {"width": "hidden_size", "depth": "num_hidden_layers", "patch": "patch_size"}
+_BLOCK = re.compile(r"(?:blocks|layers?|encoder_layer|encoderblock)[._](\d+)[./]")
+
+
+def configuration_of(path: Path, contents: Contents) -> tuple[dict[str, Any], Choice | None]:
+    """Facts from a configuration beside a file, none where it is of another model; then a choice says so."""
+    if not path.is_file():
+        return {}, None
+    try:
+        raw = read_json(path)
+    except InputError:
+        raw = None
+    if not isinstance(raw, Mapping):
+        return {}, Choice("config.json", "left out: it cannot be read", "beside the file")
+    facts = {ours: raw.get(theirs) for ours, theirs in FACTS.items()}
+    facts = {name: value for name, value in facts.items() if isinstance(value, (int, float, str))}
+    if not facts:
+        return {}, None
+    if wrong := "" if "architecture" in facts else _misfit(raw, flatten(contents.content)):
+        return {}, Choice("config.json", f"left out: {wrong}", "beside the file, of another model")
+    return facts, None
+
+
+def _misfit(raw: Mapping[str, Any], state: Mapping[str, Tensor]) -> str:
+    """Where a configuration and the tensors disagree, "" where width, depth and patch agree."""
+    tensors = _shape_of(state)
+    for name, theirs in SHAPE.items():
+        if raw.get(theirs) != tensors.get(name):
+            return f"its {name} is {raw.get(theirs)}, the file's {tensors.get(name)}"
+    return ""
+
+
+def _shape_of(state: Mapping[str, Tensor]) -> dict[str, int]:
+    """Width, depth and patch of a vision transformer, from the first patch embedding and the blocks' numbers."""
+    embeddings = (tensor for name, tensor in state.items() if tensor.ndim == 4 and "patch" in name)
+    first = next(embeddings, None)
+    if first is None:
+        return {}
+    blocks = {int(found[1]) for name in state if (found := _BLOCK.search(name)) and len(found[1]) < 10}
+    return {"width": first.shape[0], "depth": max(blocks, default=-1) + 1, "patch": first.shape[-1]}
