@@ -97,5 +97,17 @@ def _show_odd_names() -> None:
 
 @click.group(cls=FolderGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(package_name="dinobench")
-def main() -> None:
+@click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE.py",
+    help="Your own evaluator, layout, twin or checkpoint family; the file is run.",
+)
+def main(plugins: tuple[Path, ...]) -> None:
     """Score vision backbones the way the DINO paper does, with the published figure beside each of ours."""
+    from dinobench.runtime.plugins import use_plugin_file
+
+    for path in plugins:
+        use_plugin_file(path)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Protocol, cast
 
-from dinobench.data import layouts, twins
 from dinobench.data.dataset import ImageSet
-from dinobench.runtime.suggest import unknown
+from dinobench.runtime.plugins import plugin, plugin_names
 
 
 @dataclass(frozen=True)
@@ -62,17 +59,17 @@ class Twin(Protocol):
 
 def layout_names() -> tuple[str, ...]:
     """Names of all layouts, sorted."""
-    return _modules(layouts.__path__)
+    return plugin_names("data/layouts")
 
 
 def twin_names() -> tuple[str, ...]:
     """Names of all datasets that can be written as a drawn twin, sorted."""
-    return _modules(twins.__path__)
+    return plugin_names("data/twins")
 
 
 def get_layout(name: str) -> Layout:
     """The layout of that name; InputError suggests the nearest."""
-    return cast(Layout, _load("layout", name, layouts.__name__, layout_names()))
+    return cast(Layout, plugin("data/layouts", name))
 
 
 def split_opener(layout: str, dataset: str = "") -> Callable[[Path, str], ImageSet]:
@@ -86,7 +83,7 @@ def split_opener(layout: str, dataset: str = "") -> Callable[[Path, str], ImageS
 
 def get_twin(name: str) -> Twin:
     """The twin of that dataset; InputError suggests the nearest."""
-    return cast(Twin, _load("twin", name, twins.__name__, twin_names()))
+    return cast(Twin, plugin("data/twins", name))
 
 
 def dataset_layouts() -> dict[str, str]:
@@ -116,13 +113,3 @@ def is_labeled(layout: str) -> bool:
 
 def _signs(layout: str) -> tuple[str, ...]:
     return getattr(get_layout(layout), "SIGNS", ())
-
-
-def _modules(path: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(path) if not module.name.startswith("_")))
-
-
-def _load(kind: str, name: str, package: str, known: tuple[str, ...]) -> object:
-    if name not in known:
-        raise unknown(kind, name, known)
-    return importlib.import_module(f"{package}.{name}")

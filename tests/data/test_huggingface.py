@@ -98,5 +98,5 @@ def test_labels_of_other_splits_are_numbered_by_training(kind: str, tmp_path: Pa
     train, val = (open_dataset(f"hf:{tmp_path / 'set'}", split) for split in ("train", "val"))
     assert train.classes == val.classes == tuple(map(str, names))
     assert val.labels.tolist() == [2] and val.notes == ("validation has images of 1 of the 3 classes",)
-    with pytest.raises(InputError, match="only in val/: (99|fox)"):
+    with pytest.raises(InputError, match=r"only in val/: (99|fox)"):
         open_dataset(f"hf:{tmp_path / 'set'}", "test")

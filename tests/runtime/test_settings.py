@@ -131,7 +131,7 @@ def test_names_may_belong_to_any_of_several_types() -> None:
         refuse_unknown(["rate"], [Toy])
 
 
-@pytest.mark.parametrize("evaluator", plugin_names("evaluators", "settings"))
+@pytest.mark.parametrize("evaluator", plugin_names("evaluators"))
 def test_every_setting_has_help_and_a_default_that_fits(evaluator: str) -> None:
     kind = settings_of(evaluator)
     assert resolve(kind, plain(kind()), evaluator) == kind()

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import pkgutil
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ from dinobench.models.loading.choices import Choice
 from dinobench.models.loading.conversion import Rewriting
 from dinobench.models.networks.backbone import Backbone, Preprocessing
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.plugins import plugin, plugin_names, run_file
 from dinobench.runtime.suggest import unknown
 
 
@@ -122,12 +120,10 @@ class Family:
         return None if None in found else [name for name in found if name is not None]
 
 
-@lru_cache
+@cache
 def all_families() -> tuple[Family, ...]:
-    """Every FAMILY of dinobench.models.families, in the order in which they are asked."""
-    folder = str(Path(__file__).parents[1] / "families")
-    names = [module.name for module in pkgutil.iter_modules([folder])]
-    found = [importlib.import_module(f"dinobench.models.families.{name}").FAMILY for name in names]
+    """Every FAMILY of dinobench.models.families, of installed packages and of plug-ins, in the order of asking."""
+    found = [plugin("models/families", name).FAMILY for name in plugin_names("models/families")]
     return tuple(sorted(found, key=lambda family: (family.order, family.name)))
 
 
@@ -145,14 +141,7 @@ def family_from_file(path: Path) -> Family:
     Raises:
         InputError: the file does not run, or defines no Family.
     """
-    spec = importlib.util.spec_from_file_location("user_family", path)
-    if not path.is_file() or spec is None or spec.loader is None:
-        raise InputError(f"no Python file at {path}; family_file takes a .py file that defines FAMILY")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise InputError(f"family file {path} failed: {type(error).__name__}: {error}") from error
+    module = run_file(path)
     family = getattr(module, "FAMILY", None)
     if not isinstance(family, Family):
         raise InputError(f"family file {path} defines no FAMILY of type dinobench.models.loading.family.Family")
