@@ -4,10 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from dinobench.cli.options import SETTINGS, not_empty
+
+_MOST_PIXELS = 16384
+
+
+class SizeOption(click.ParamType[int | tuple[int, int]]):
+    """`480x320` as (width, height), `480` as a number."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | tuple[int, int]:
+        """The size; a usage error for anything but one or two numbers."""
+        sides = str(value).lower().split("x")
+        if len(sides) > 2 or not all(side.isdecimal() and int(side) <= _MOST_PIXELS for side in sides):
+            self.fail(f"{value!r} is no size; give WIDTHxHEIGHT such as 480x480, or the shorter side such as 480")
+        if len(sides) == 1:
+            return int(sides[0])
+        return int(sides[0]), int(sides[1])
 
 
 @click.command()
@@ -16,7 +34,14 @@ from dinobench.cli.options import SETTINGS, not_empty
     "--model", callback=not_empty, required=True, help="File, run directory, timm:NAME, hf:NAME or random:ARCH."
 )
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder for one folder per image.")
-@click.option("--size", default=480, show_default=True, help="Shorter side in pixels; 0 keeps the image's own.")
+@click.option(
+    "--size",
+    type=SizeOption(),
+    default="480x480",
+    show_default=True,
+    help="WIDTHxHEIGHT whatever the aspect, as the released visualize_attention does; one number is the shorter side, "
+    "aspect kept; 0 keeps the image's own size. Resized by Pillow, bilinear.",
+)
 @click.option("--share", default=0.6, show_default=True, help="Share of the attention's mass that masks keep.")
 @click.option("--video", is_flag=True, help="Images are frames of one size: also write them as attention.gif.")
 @SETTINGS
@@ -24,7 +49,7 @@ def command(
     images: tuple[Path, ...],
     model: str,
     output: Path,
-    size: int,
+    size: int | tuple[int, int],
     share: float,
     video: bool,
     settings: tuple[str, ...],
@@ -61,7 +86,7 @@ def command(
     strip = []
     names = [path.stem for path in images]
     for index, path in enumerate(progress(images, "attention", len(images))):
-        maps = attention_maps(loaded, read_rgb(path), size, device, run.precision, str(path))
+        maps = attention_maps(loaded, read_rgb(path), size, device, run.precision, str(path), "bilinear")
         folder = output / (path.stem if names.count(path.stem) == 1 else f"{index:05d}_{path.stem}")
         masks = enlarge(maps.masks(share), loaded.backbone.patch_size)
         paths = draw_attention(folder, maps.pixels, maps.weights, masks)

@@ -34,6 +34,15 @@ def test_maps_masks_grid_and_overlay_are_written(photos: list[Path], tmp_path: P
     assert Image.open(tmp_path / "out" / "photo" / "head_0.png").size == (40, 32)
 
 
+@pytest.mark.parametrize(
+    ("size", "drawn"), [((), (480, 480)), (("--size", "33x64"), (32, 64)), (("--size", 80), (100, 80))]
+)
+def test_sizes_are_those_of_the_released_script(size: tuple, drawn: tuple, photos: list[Path], tmp_path: Path) -> None:
+    done = run(photos[0], "--model", "random:vit_mini/4", *size, "--output", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert Image.open(tmp_path / "out" / "photo" / "head_0.png").size == drawn
+
+
 def test_images_of_one_name_and_a_video(photos: list[Path], tmp_path: Path) -> None:
     done = run(*photos, "--model", "random:vit_mini/4", "--size", 0, "--video", "--output", tmp_path / "out")
     assert done.exit_code == 0, done.output
@@ -44,6 +53,8 @@ def test_images_of_one_name_and_a_video(photos: list[Path], tmp_path: Path) -> N
     "arguments, words",
     [
         (("--share", "60"), "between 0 and 1"),
+        (("--size", "480x"), "WIDTHxHEIGHT"),
+        (("--size", "3x480"), "smaller than one patch"),
         (("--model", "random:resnet18"), "no self-attention"),
         (("--set", "device=tpu"), "device"),
     ],

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from dinobench.data.transforms import resize_shorter_side
+from dinobench.data.transforms import resampling, resize_shorter_side
 from dinobench.metrics.attention_mask import attention_masks
 from dinobench.metrics.boundary import BoolArray
 from dinobench.models.loading.loaded import LoadedBackbone
@@ -17,6 +17,9 @@ from dinobench.runtime.errors import InputError
 from dinobench.runtime.precision import autocast
 
 NOT_COMPILED = "compile=true changes nothing here: every image has a shape of its own"
+
+Size = int | tuple[int, int]
+"""In pixels: of the shorter side, or width and height; 0 for the image's own."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +45,25 @@ def check_share(share: float, setting: str) -> None:
         raise InputError(f"{setting} {share} is no share of the mass; give one between 0 and 1, such as 0.6")
 
 
-def whole_patches(image: Image.Image, size: int, patch: int, name: str = "image") -> Image.Image:
-    """Shorter side resized to `size` (0: left as it is), then cut at the right and below to whole patches.
+def whole_patches(
+    image: Image.Image, size: Size, patch: int, name: str = "image", interpolation: str = "bicubic"
+) -> Image.Image:
+    """Resized by Pillow, then cut at the right and below to whole patches.
+
+    Args:
+        image: RGB.
+        size: of the shorter side, aspect kept; (width, height) whatever the aspect; 0 for the image as it is.
+        patch: side of a patch in pixels.
+        name: of the image, for messages.
+        interpolation: "bicubic" or another of Pillow's filters.
 
     Raises:
         InputError: less than one patch is left; names the image.
     """
-    if size and size < patch:
-        raise InputError(f"size {size} makes {name} smaller than one patch of {patch} pixels; give {patch} or more")
-    resized = resize_shorter_side(image, size) if size else image
+    if size and min(_sides(size)) < patch:
+        shown = "x".join(map(str, _sides(size)))
+        raise InputError(f"size {shown} makes {name} smaller than one patch of {patch} pixels; give {patch} or more")
+    resized = _resized(image, size, interpolation) if size else image
     width, height = (side // patch * patch for side in resized.size)
     if min(width, height) == 0:
         raise InputError(
@@ -59,30 +72,42 @@ def whole_patches(image: Image.Image, size: int, patch: int, name: str = "image"
     return resized.crop((0, 0, width, height))
 
 
+def _sides(size: Size) -> tuple[int, ...]:
+    return size if isinstance(size, tuple) else (size,)
+
+
+def _resized(image: Image.Image, size: Size, interpolation: str) -> Image.Image:
+    if isinstance(size, int):
+        return resize_shorter_side(image, size, interpolation)
+    return image.resize(size, resampling(interpolation))
+
+
 @torch.inference_mode()
 def attention_maps(
     model: LoadedBackbone,
     image: Image.Image,
-    size: int,
+    size: Size,
     device: torch.device,
     precision: str = "fp32",
     name: str = "image",
+    interpolation: str = "bicubic",
 ) -> AttentionMaps:
     """Attention of the last block's class token over the patches of one image.
 
     Args:
         model: a vision transformer, already on `device`.
         image: RGB of any size.
-        size: of the shorter side in pixels, 0 for the image's own.
+        size: as in `whole_patches`.
         device: where the model is.
         precision: "fp32" or "bf16".
         name: of the image, for messages.
+        interpolation: of the resize.
 
     Raises:
         InputError: the model has no class token's self-attention, or the image is smaller than a patch.
     """
     patch = model.backbone.patch_size
-    pixels = np.asarray(whole_patches(image, size, patch, name))
+    pixels = np.asarray(whole_patches(image, size, patch, name, interpolation))
     mean, std = (torch.tensor(values) for values in (model.preprocessing.mean, model.preprocessing.std))
     frame = ((torch.from_numpy(pixels.copy()).float() / 255 - mean) / std).permute(2, 0, 1)[None].to(device)
     with autocast(device, precision):

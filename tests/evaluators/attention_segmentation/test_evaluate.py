@@ -86,3 +86,11 @@ def test_a_network_that_overflows_gets_no_figure(twin: Path, tmp_path: Path) -> 
     overflow(given.model)
     with pytest.raises(InputError, match=r"attention over .* is not finite; check its weights"):
         evaluate(given)
+
+
+def test_a_pair_of_sides_is_resized_by_pillow_whatever_the_aspect():
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 77, 3), dtype=np.uint8))
+    resized = whole_patches(image, (33, 64), 8, interpolation="bilinear")
+    assert resized.size == (32, 64)
+    expected = image.resize((33, 64), Image.Resampling.BILINEAR).crop((0, 0, 32, 64))
+    assert np.array_equal(np.asarray(resized), np.asarray(expected))
