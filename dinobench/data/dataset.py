@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dinobench.data.channels import ARRAY_SUFFIX, read_channels
+from dinobench.data.content import Digest, digest_of, remembered_digests, stamp_of
 from dinobench.data.decode import read_rgb
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import read_bytes
 
 UNLabeled = -1
 _Scalar = TypeVar("_Scalar", bound=np.generic)
@@ -27,6 +29,9 @@ class ImageSource(Protocol):
 
     def byte_sizes(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """Stored size of each image in bytes, for the manifest."""
+
+    def digests(self, indices: NDArray[np.int64], *, full: bool = False) -> list[Digest]:
+        """Digest of each image's stored bytes; `full` reads those that are remembered too."""
 
     def arrays(self, indices: NDArray[np.int64]) -> NDArray[np.uint8] | None:
         """(n, S, S, 3) pixels if they already lie in memory at one size, else None."""
@@ -58,6 +63,14 @@ class FileSource:
             ) from error
         return np.array(sizes, dtype=np.int64)
 
+    def digests(self, indices: NDArray[np.int64], *, full: bool = False) -> list[Digest]:
+        """Of the files' bytes; InputError where a file has gone."""
+        root = self.root.absolute()
+        paths = [root / self.names[index] for index in indices]
+        places = [str(path) for path in paths]
+        stamps = [stamp_of(path) for path in paths]
+        return remembered_digests(places, stamps, lambda number: read_bytes(paths[number]), full=full)
+
     def arrays(self, indices: NDArray[np.int64]) -> None:
         """Files are not in memory."""
 
@@ -75,6 +88,10 @@ class ArraySource:
     def byte_sizes(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """Size of the raw pixels, the same for all."""
         return np.full(len(indices), self.pixels[0].nbytes if len(self.pixels) else 0, dtype=np.int64)
+
+    def digests(self, indices: NDArray[np.int64], *, full: bool = False) -> list[Digest]:
+        """Of the pixels, which lie in memory."""
+        return [digest_of(np.ascontiguousarray(self.pixels[index]).data) for index in indices]
 
     def arrays(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The pixels themselves (no copy when every image is asked for in order)."""
@@ -141,6 +158,10 @@ class ImageSet:
     def byte_sizes(self) -> NDArray[np.int64]:
         """(N,) stored size of each image in bytes."""
         return self.source.byte_sizes(self._positions)
+
+    def digests(self, *, full: bool = False) -> list[Digest]:
+        """Digest of each image's stored bytes, remembered for files that have not changed; `full` reads all again."""
+        return self.source.digests(self._positions, full=full)
 
     def arrays(self) -> NDArray[np.uint8] | None:
         """(N, S, S, 3) uint8 where all images already lie in memory at one size, else None."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dinobench.data.content import Digest, digest_of, remembered_digests, stamp_of
 from dinobench.data.dataset import ImageSet, UNLabeled
 from dinobench.data.decode import decode_rgb, read_rgb
 from dinobench.data.layouts._class_folders import fewer_classes, in_order
 from dinobench.data.layouts._listed import LABEL_COLUMNS
 from dinobench.data.layouts.imagefolder import refuse_unknown_classes
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import read_bytes
 from dinobench.runtime.hub import hub_or_cache
 
 # What hub datasets call the splits that we call train, val and test, in order of preference.
@@ -49,13 +52,47 @@ class TableSource:
         """Encoded size of each image, read from the column's offsets."""
         import pyarrow.compute as pc
 
-        cells = self.table.select_columns(self.column).with_format("arrow")[:][self.column].take(indices)
+        cells = self._cells(indices)
         sizes = pc.binary_length(pc.struct_field(cells, "bytes")).to_pylist()
         paths = pc.struct_field(cells, "path").to_pylist()
         measured = (
             Path(path).stat().st_size if size is None else size for size, path in zip(sizes, paths, strict=True)
         )
         return np.fromiter(measured, dtype=np.int64, count=len(sizes))
+
+    def digests(self, indices: NDArray[np.int64], *, full: bool = False) -> list[Digest]:
+        """Of the cells' bytes; remembered while the table's files, or the files that it names, do not change."""
+        table = f"hf:{self.table._fingerprint}\0{self.column}"
+        whole = self._stamp()
+        outside = self._files(indices)
+        places = [path or f"{table}\0{index}" for path, index in zip(outside, indices, strict=True)]
+        stamps = [stamp_of(Path(path)) if path else whole for path in outside]
+        read = self._encoded
+        return remembered_digests(places, stamps, lambda number: read(int(indices[number])), full=full)
+
+    def _stamp(self) -> tuple[bytes, int]:
+        """Of the table's Arrow files together; of a table in memory, one that is never remembered."""
+        stamps = [stamp_of(Path(file["filename"])) for file in self.table.cache_files]
+        changed = max((changed for _, changed in stamps), default=time.time_ns())
+        return digest_of(b"".join(stamp for stamp, _ in stamps)), changed
+
+    def _files(self, indices: NDArray[np.int64]) -> list[str | None]:
+        """The file that each cell names in place of bytes."""
+        import pyarrow.compute as pc
+
+        cells = self._cells(indices)
+        paths: list[str | None] = pc.if_else(
+            pc.is_null(pc.struct_field(cells, "bytes")), pc.struct_field(cells, "path"), None
+        ).to_pylist()
+        return paths
+
+    def _cells(self, indices: NDArray[np.int64]) -> Any:
+        return self.table.select_columns(self.column).with_format("arrow")[:][self.column].take(indices)
+
+    def _encoded(self, index: int) -> bytes:
+        cell = self.table[index][self.column]
+        data: bytes = read_bytes(Path(cell["path"])) if cell["bytes"] is None else cell["bytes"]
+        return data
 
     def arrays(self, indices: NDArray[np.int64]) -> None:
         """Tables are read row by row."""

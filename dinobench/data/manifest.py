@@ -1,8 +1,9 @@
-"""What exactly was scored: a digest of a set's names, sizes and labels."""
+"""What exactly was scored: a digest of a set's names, labels and content."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dinobench.data.dataset import ImageSet
@@ -13,7 +14,7 @@ class Manifest:
     """Identity of an image set.
 
     Attributes:
-        sha256: hex digest over every image's name, byte size and label, in order, and the class names.
+        sha256: hex digest over every image's name, content and label, in order, and the class names.
         images: number of images.
         classes: number of classes.
     """
@@ -23,19 +24,36 @@ class Manifest:
     classes: int
 
 
-def manifest_of(images: ImageSet) -> Manifest:
-    """Digest of names, byte sizes and labels: a renamed, replaced, relabeled or reordered image changes it.
+def manifest_of(images: ImageSet, *, full: bool = False) -> Manifest:
+    """Digest of names, content and labels: a renamed, edited, relabeled or reordered image changes it.
 
-    Pixels are not read: an edit that keeps a file's size goes unseen.
+    Files are read the first time, and again when they changed (see `dinobench.data.content`).
+
+    Args:
+        images: N images.
+        full: read every file, whatever is remembered.
 
     Raises:
         InputError: a file has gone since the set was opened.
     """
+    return _manifest(images, (digest.hex() for digest in images.digests(full=full)))
+
+
+def listing_of(images: ImageSet) -> Manifest:
+    """Digest of names, byte sizes and labels, for which no file is read: an edit that keeps the size goes unseen.
+
+    Raises:
+        InputError: a file has gone since the set was opened.
+    """
+    return _manifest(images, images.byte_sizes().tolist())
+
+
+def _manifest(images: ImageSet, facts: Iterable[object]) -> Manifest:
     digest = hashlib.sha256()
     # Fields end in NUL, which no path holds, so no two different sets spell the same bytes.
     for name in images.classes:
         digest.update(f"{name}\0".encode("utf-8", "surrogateescape"))
-    rows = zip(images.names, images.byte_sizes().tolist(), images.labels.tolist(), strict=True)
-    for name, size, label in rows:
-        digest.update(f"{name}\0{size}\0{label}\0".encode("utf-8", "surrogateescape"))
+    rows = zip(images.names, facts, images.labels.tolist(), strict=True)
+    for name, fact, label in rows:
+        digest.update(f"{name}\0{fact}\0{label}\0".encode("utf-8", "surrogateescape"))
     return Manifest(digest.hexdigest(), len(images), len(images.classes))

@@ -40,6 +40,7 @@ class EvaluationContext(Generic[SettingsT]):
         dataset_name: the data set that the card names, where several may lie in one folder.
         splits: what the data call "train" and "val", where the user says so.
         notes: one line for each thing that was assumed or left out when the data were opened.
+        verify: "full" where the images' files are all read to tell what they hold, not those alone that changed.
     """
 
     task: str
@@ -54,6 +55,7 @@ class EvaluationContext(Generic[SettingsT]):
     precision: str = "fp32"
     compiled: bool = False
     seed: int = 0
+    verify: str = "changed"
     clock: Clock = field(default_factory=Clock)
     manifests: dict[str, Manifest] = field(default_factory=dict)
     dataset_name: str = ""
@@ -68,7 +70,7 @@ class EvaluationContext(Generic[SettingsT]):
         """
         images = open_dataset(self.data, self.splits.get(split) or split, self.layout, self.dataset_name)
         self.notes += [note for note in images.notes if note not in self.notes]
-        manifest = manifest_of(images)
+        manifest = manifest_of(images, full=self.verify == "full")
         self._refuse_training_images(split, manifest)
         self.manifests[split] = manifest
         return images

@@ -14,7 +14,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -150,6 +150,12 @@ class Entry:
             self._write_commit(shard, Commit(kept, commit.unreadable, commit.zero))
             self.path(shard, column).unlink(missing_ok=True)
         return [self.path(shard, column) for shard, column in damaged]
+
+    def forget_unreadable(self, readable: Callable[[int], bool]) -> None:
+        """Have shards extracted again where an image can be read now: a limit was raised, a permission was given."""
+        for shard in self.shards:
+            if any(readable(index) for index in self.commit_of(shard).unreadable):
+                self._write_commit(shard, _NOTHING)
 
     def matrix(self, columns: tuple[Column, ...]) -> FeatureMatrix:
         """The features of all shards, which must all be there.

@@ -81,6 +81,7 @@ class FeatureStore:
         check_precision(settings.precision)
         columns = parse_feature(feature)
         entry = self._entry(model, images, settings.precision, manifest or manifest_of(images).sha256)
+        entry.forget_unreadable(lambda index: _readable(images, index))
         for path in entry.discard_damaged(map(str, columns)):
             notice(f"{path} is damaged (its checksum differs from the one written); extracting it again")
         self._fill(entry, model, images, columns, settings)
@@ -124,6 +125,14 @@ class FeatureStore:
                 waited = True
             if waited:
                 time.sleep(_WAIT_SECONDS)
+
+
+def _readable(images: ImageSet, index: int) -> bool:
+    try:
+        images.read(index)
+    except InputError:
+        return False
+    return True
 
 
 def _in_rank_order(shards: list[int]) -> list[int]:

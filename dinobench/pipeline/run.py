@@ -117,6 +117,7 @@ def _context(job: Job, model: LoadedBackbone, output: Path, device: torch.device
         seed=run.seed,
         dataset_name=job.card.dataset,
         splits={"train": run.train_split, "val": run.val_split},
+        verify=run.verify,
     )
 
 

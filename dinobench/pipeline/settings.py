@@ -21,6 +21,9 @@ class RunSettings:
     workers: CountOrZero = setting(0, "threads that decode images; 0 for one per core", moves_figure=False)
     precision: Literal["fp32", "bf16", "fp16"] = setting("fp32", "numbers that the network computes in; fp16 trains")
     compile: bool = setting(False, "pass a frozen network's batches through torch.compile", moves_figure=False)
+    verify: Literal["changed", "full"] = setting(
+        "changed", "images that are read to tell the data: those whose files changed, or all", moves_figure=False
+    )
     seed: Seed = setting(0, "of every random choice", departs=False)
     train_split: str = setting("", "what the data call their training images; by default train and its like")
     val_split: str = setting("", "what the data call the images to test on; by default val and its like")

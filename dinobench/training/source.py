@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from dinobench.data.dataset import ImageSet
-from dinobench.data.manifest import Manifest, manifest_of
+from dinobench.data.manifest import listing_of
 from dinobench.data.open import open_dataset, open_training
 from dinobench.data.stream import ImageStream, open_stream
 from dinobench.runtime.console import notice
@@ -65,9 +65,8 @@ def open_source(recipe: Recipe, spec: str, device: torch.device) -> ImageSource:
     for note in images.notes:
         notice(note)
     plan = _plan(recipe, len(images))
-    manifest = manifest_of(images)
-    data = {"spec": spec, "images": len(images), "manifest": manifest.sha256}
-    probe = _probe(recipe, images, manifest, spec, device)
+    data = {"spec": spec, "images": len(images), "manifest": listing_of(images).sha256}
+    probe = _probe(recipe, images, spec, device)
     return ImageSource(plan, data, _views(recipe, DecodedImages(images, recipe.in_channels)), probe)
 
 
@@ -123,7 +122,7 @@ def _views(recipe: Recipe, images: DecodedImages | None) -> ViewBatches:
     return ViewBatches(images, multi_crop(recipe), recipe.seed, recipe.in_channels)
 
 
-def _probe(recipe: Recipe, images: ImageSet, manifest: Manifest, spec: str, device: torch.device) -> KnnProbe | None:
+def _probe(recipe: Recipe, images: ImageSet, spec: str, device: torch.device) -> KnnProbe | None:
     if recipe.knn_every == 0 or not images.labeled or rank() != 0:
         return None
     try:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dinobench.data.content import Digest, digest_of
 from dinobench.data.dataset import FileSource, ImageSet, from_files
 from dinobench.data.layouts import imagefolder
 from dinobench.data.layouts._files import (
@@ -68,6 +69,11 @@ class BoxSource(FileSource):
                 f"Use the split without '{_CROPPED}'"
             )
         return image.crop((left - 1, top - 1, right, bottom))
+
+    def digests(self, indices: NDArray[np.int64], *, full: bool = False) -> list[Digest]:
+        """Of the files' bytes and the boxes."""
+        whole = super().digests(indices, full=full)
+        return [digest_of(digest + self.boxes[index].tobytes()) for digest, index in zip(whole, indices, strict=True)]
 
 
 def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common verb)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dinobench.data.check import check_splits
+from dinobench.data.content import Digest, remembered_digests, stamp_of
 from dinobench.data.dataset import ImageSet, UNLabeled
 from dinobench.data.decode import decode_rgb, is_image_name
 from dinobench.data.layouts._class_folders import fewer_classes
@@ -58,17 +59,28 @@ class ShardSource:
     def read(self, index: int) -> Image.Image:
         """Decode one image, read from its place in the shard."""
         member = self.members[index]
+        return decode_rgb(self._encoded(member), f"{self.root / member.shard}:{member.name}")
+
+    def _encoded(self, member: _Member) -> bytes:
         try:
             with (self.root / member.shard).open("rb") as stream:
                 stream.seek(member.offset)
-                data = stream.read(member.size)
+                return stream.read(member.size)
         except OSError as error:
             raise InputError(f"cannot read {self.root / member.shard}: {error.strerror}; was it moved?") from error
-        return decode_rgb(data, f"{self.root / member.shard}:{member.name}")
 
     def byte_sizes(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """Encoded sizes, from the shards' headers."""
         return np.array([self.members[index].size for index in indices], dtype=np.int64)
+
+    def digests(self, indices: NDArray[np.int64], *, full: bool = False) -> list[Digest]:
+        """Of the members' bytes; remembered while their shard does not change."""
+        members = [self.members[index] for index in indices]
+        root = self.root.absolute()
+        shards = {member.shard: stamp_of(root / member.shard) for member in members}
+        places = [f"{root / member.shard}\0{member.offset}\0{member.size}" for member in members]
+        stamps = [shards[member.shard] for member in members]
+        return remembered_digests(places, stamps, lambda number: self._encoded(members[number]), full=full)
 
     def arrays(self, indices: NDArray[np.int64]) -> None:
         """Shards are not in memory."""

@@ -94,12 +94,17 @@ def require_same_classes(train: LabeledFeatures, test: LabeledFeatures) -> None:
         raise InputError(f"train has {len(train.classes)} classes and val {len(test.classes)}, and they differ, {what}")
 
 
+def _reason(name: str, line: str) -> str:
+    """What follows the image's name in the line that says why it cannot be read."""
+    return line.partition(name)[2].lstrip(": ") or line
+
+
 def skipped_line(images: ImageSet, unreadable: Mapping[int, str]) -> str:
     """How many of the images could not be read, by index, and the names of the first; empty if none."""
     if not unreadable:
         return ""
     first = list(unreadable)[:_NAMED]
-    names = ", ".join(images.names[index] for index in first)
+    names = ", ".join(f"{images.names[index]} ({_reason(images.names[index], unreadable[index])})" for index in first)
     more = len(unreadable) - len(first)
     return f"{len(unreadable)} of {len(images)} images of {images.name} cannot be read: {names}" + (
         f" and {more} more" if more else ""
