@@ -62,14 +62,12 @@ def main() -> None:
         print(f"{len(images)} images, {int(images.byte_sizes().sum()) / 1e6:.1f} MB, {options.model} on {device}")
         print(f"first digest {first:.3f} s, again {second:.3f} s, extraction {extraction:.2f} s")
         print(f"share of extraction: {100 * first / extraction:.2f}%, then {100 * second / extraction:.2f}%")
-        )
         if options.copies:
             folder = Path(scratch) / "copies"
             folder.mkdir()
             many = copied(images, folder, options.copies)
             once, again = (seconds(lambda: manifest_of(many)) for _ in range(2))
             print(f"{len(many)} files: {once:.2f} s, again {again:.2f} s")
-            )
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def test_an_image_that_can_be_read_now_is_tried_again(tmp_path: Path, monkeypatc
     whole = (data / "train/dark/0.bmp").read_bytes()
     (data / "train/dark/0.bmp").write_bytes(whole[:-9].ljust(len(whole), b"\0")[:-1])
     refused = run("eval", *arguments, "--output", tmp_path / "records")
-    assert refused.exit_code == 2 and "train/dark/0.bmp (image file is truncated" in refused.output
+    assert refused.exit_code == 2 and "train/dark/0.bmp: image file is truncated" in refused.output
     (data / "train/dark/0.bmp").write_bytes(whole)
     assert run("eval", *arguments, "--output", tmp_path / "records").exit_code == 0
 

@@ -61,8 +61,10 @@ def labeled_features(
         matrix = stored_matrix(context, split, images, feature)
     _note_zeros(context, images, matrix)
     skipped = skipped_line(images, matrix.unreadable)
+    reasons = reasons_line(images, matrix.unreadable)
     if skipped and context.settings.unreadable != "skip":
-        raise InputError(f"{skipped}; repair or remove them, or leave them out with --set unreadable=skip")
+        raise InputError(f"{skipped}; repair or remove them, or leave them out with --set unreadable=skip ({reasons})")
+    skipped = skipped and f"{skipped} ({reasons})"
     names = tuple(images.names[row] for row in matrix.rows.tolist())
     return LabeledFeatures(matrix, torch.from_numpy(images.labels[matrix.rows]), names, images.classes, skipped)
 
@@ -94,9 +96,13 @@ def require_same_classes(train: LabeledFeatures, test: LabeledFeatures) -> None:
         raise InputError(f"train has {len(train.classes)} classes and val {len(test.classes)}, and they differ, {what}")
 
 
-def _reason(name: str, line: str) -> str:
-    """What follows the image's name in the line that says why it cannot be read."""
-    return line.partition(name)[2].lstrip(": ") or line
+def reasons_line(images: ImageSet, unreadable: Mapping[int, str]) -> str:
+    """Why images cannot be read and what to do, each reason once with the first image that it holds for."""
+    reasons: dict[str, str] = {}
+    for index, line in unreadable.items():
+        name = images.names[index]
+        reasons.setdefault(line.partition(name)[2].lstrip(": ") or line, name)
+    return "; ".join(f"{name}: {reason}" for reason, name in list(reasons.items())[:_NAMED])
 
 
 def skipped_line(images: ImageSet, unreadable: Mapping[int, str]) -> str:
@@ -104,7 +110,7 @@ def skipped_line(images: ImageSet, unreadable: Mapping[int, str]) -> str:
     if not unreadable:
         return ""
     first = list(unreadable)[:_NAMED]
-    names = ", ".join(f"{images.names[index]} ({_reason(images.names[index], unreadable[index])})" for index in first)
+    names = ", ".join(images.names[index] for index in first)
     more = len(unreadable) - len(first)
     return f"{len(unreadable)} of {len(images)} images of {images.name} cannot be read: {names}" + (
         f" and {more} more" if more else ""
