@@ -81,7 +81,8 @@ class FeatureStore:
         check_precision(settings.precision)
         columns = parse_feature(feature)
         entry = self._entry(model, images, settings.precision, manifest or manifest_of(images).sha256)
-        entry.forget_unreadable(lambda index: _readable(images, index))
+        channels = len(model.preprocessing.mean)
+        entry.forget_unreadable(lambda index: _readable(images, index, channels))
         for path in entry.discard_damaged(map(str, columns)):
             notice(f"{path} is damaged (its checksum differs from the one written); extracting it again")
         self._fill(entry, model, images, columns, settings)
@@ -127,9 +128,9 @@ class FeatureStore:
                 time.sleep(_WAIT_SECONDS)
 
 
-def _readable(images: ImageSet, index: int) -> bool:
+def _readable(images: ImageSet, index: int, channels: int) -> bool:
     try:
-        images.read(index)
+        images.pixels(index, channels)
     except InputError:
         return False
     return True
