@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from dinobench.data.layouts._walk import Walk, subfolders
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.text import first_few
 
+_IMAGENET, _WNID = 1000, re.compile(r"n\d{8}")
 DATASETS = ("imagenet", "imagenette", "imagenet100", "tiny-imagenet")
 FOLDERS = {"tiny-imagenet-200": "tiny-imagenet"}
 EXPECTED_TREE = """ROOT/
@@ -45,6 +47,7 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
         if split != "train" or split_folder(base, "val") is not None:
             raise _flat(root, base, folder)
         return _unlabeled(root, base, folder)
+    found = _with_wnids(found, _training_classes(root, base))
     classes = _common_classes(root, base, folder, found)
     notes = [*_place_notes(root, base, folder, split), *found.notes]
     return _image_set(root, base, split, found, classes, notes)
@@ -118,16 +121,38 @@ def _common_classes(root: Path, base: Path, folder: str, found: LabeledFiles) ->
     Raises:
         InputError: validation has a class that training lacks.
     """
-    places = _list_places(root, base)
-    names = {split: split_folder(base, split) for split in ("train", "val")}
-    own = class_names(base, folder, places)
-    train = class_names(base, names["train"], places) if names["train"] else ()
+    places, train = _list_places(root, base), _training_classes(root, base)
     if not train:
-        return own
-    tested = names["val"] if folder == names["train"] else folder
-    others = class_names(base, tested, places) if tested else ()
-    refuse_unknown_classes(root, train, others, names["train"] or "train", tested or "val")
+        return class_names(base, folder, places)
+    training_folder = split_folder(base, "train") or "train"
+    if folder != training_folder:
+        refuse_unknown_classes(root, train, sorted(set(found.kinds)), training_folder, folder)
+    elif tested := split_folder(base, "val"):
+        others = class_names(base, tested, places)
+        others = others if _are_places(others, train) is None else ()
+        refuse_unknown_classes(root, train, others, training_folder, tested)
     return train
+
+
+def _training_classes(root: Path, base: Path) -> tuple[str, ...]:
+    folder = split_folder(base, "train")
+    return class_names(base, folder, _list_places(root, base)) if folder else ()
+
+
+def _are_places(kinds: Sequence[str], train: Sequence[str]) -> dict[str, str] | None:
+    """ImageNet-V2's folders 0 to 999: the class of each number, by its place in the sorted list of the thousand."""
+    whole = len(train) == _IMAGENET and all(_WNID.fullmatch(name) for name in train)
+    if not whole or not kinds or not all(kind.isdecimal() and int(kind) < _IMAGENET for kind in kinds):
+        return None
+    return {kind: sorted(train)[int(kind)] for kind in set(kinds)}
+
+
+def _with_wnids(found: LabeledFiles, train: Sequence[str]) -> LabeledFiles:
+    classes = _are_places(found.kinds, train)
+    if classes is None:
+        return found
+    note = "class folders are numbers, taken for places in the sorted list of ImageNet's classes (0 is the first)"
+    return LabeledFiles(found.names, tuple(classes[kind] for kind in found.kinds), (note, *found.notes))
 
 
 def refuse_unknown_classes(
