@@ -19,7 +19,7 @@ from dinobench.runtime.signals import StoppedError
 if TYPE_CHECKING:
     import torch
 
-    from dinobench.evaluators.base import EvaluationContext, Scores
+    from dinobench.evaluators.base import EvaluationContext
     from dinobench.models.loading.spec import LoadedBackbone
 
 
@@ -132,26 +132,13 @@ def _data_place(spec: str) -> str:
 
 def _run(plan: Plan, job: Job, context: EvaluationContext[Any], model: ResolvedModel) -> RunRecord:
     from dinobench.evaluators.base import find_evaluator
-    from dinobench.runtime.processes import rank
     from dinobench.runtime.seeds import seed_everything
 
     seed_everything(context.seed)
     context.data = _materialize(job)
     with context.clock.phase("total"):
         scores = find_evaluator(job.card.evaluator)(context)
-    if rank() == 0:
-        _draw_galleries(scores)
     return make_record(plan, job, context, model, scores)
-
-
-def _draw_galleries(scores: Scores) -> None:
-    """A picture beside every rankings.json: what the best and the worst queries found."""
-    from dinobench.results.figures.gallery import draw_gallery
-
-    for rankings in [Path(file) for file in scores.files if Path(file).name == "rankings.json"]:
-        picture = rankings.with_name("gallery.png")
-        draw_gallery(rankings, picture)
-        scores.files.append(str(picture))
 
 
 def _materialize(job: Job) -> str:
