@@ -30,8 +30,9 @@ SHOWN, SHOWN_WIDTH = 12, 240
 def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """For each object the head whose mask fits best; mean over objects, then over images, in percent.
 
-    A mask that covers the whole image is scored beside it as a floor. Processes share the images. Images without objects are left out. Writes
-    predictions.csv (one value per image) and attention.png (truth above the best heads' masks).
+    A mask that covers the whole image is scored beside it as a floor. Images without objects are left out. Processes
+    share the images. Writes predictions.csv (one value per image) and attention.png (truth above the best heads'
+    masks).
 
     Raises:
         InputError: no class token's attention, no object in any image, or masks that cannot be read.
