@@ -32,7 +32,7 @@ from dinobench.runtime.clock import peak_memory_bytes, resident_bytes
 DATABASE, IMAGES, QUERIES, DIM = 4_993, 1_005_000, 70, 384
 SHAPES = ((1024, 768), (768, 1024), (1024, 683), (1024, 768))
 SIZE = 512
-NormalizATION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+NORMALIZATION = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def main() -> None:
@@ -172,7 +172,7 @@ def extract_ours(folder: Path) -> None:
     backbone = build_backbone("vit_small/16").eval()
     backbone.load_state_dict(weights())
     files = sorted(folder.glob("*.jpg"))
-    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in NormalizATION)
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in NORMALIZATION)
 
     def prepare(index: int) -> Image.Image:
         image = read_rgb(files[index])
@@ -200,7 +200,7 @@ def extract_released(folder: Path, route: str = "extract released") -> None:
 
     model = vision_transformer.vit_small(patch_size=16, num_classes=0).eval()
     model.load_state_dict(weights())
-    to_input = transforms.Compose([transforms.ToTensor(), transforms.Normalize(*NormalizATION)])
+    to_input = transforms.Compose([transforms.ToTensor(), transforms.Normalize(*NORMALIZATION)])
 
     @torch.no_grad()
     def work() -> np.ndarray:

@@ -78,10 +78,10 @@ def build_optimizer(name: str, network: nn.Module) -> Optimizer:
         return torch.optim.SGD(groups, lr=0.0, momentum=MOMENTUM)
     if name == "lars":
         return Lars(groups)
-    raise unknown("optimizer", name, OptimizERS)
+    raise unknown("optimizer", name, OPTIMIZERS)
 
 
-OptimizERS = ("adamw", "sgd", "lars")
+OPTIMIZERS = ("adamw", "sgd", "lars")
 
 
 def set_schedules(optimizer: Optimizer, *, lr: float, weight_decay: float) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from dinobench.data.overlays import overlay, save_picture, sheet, shrink
 
 Picture = NDArray[np.uint8]
-ColorMAP = "viridis"
+COLOR_MAP = "viridis"
 GRID_WIDTH = 320
 
 
@@ -22,7 +22,7 @@ def heat(weights: NDArray[np.floating], shape: tuple[int, int]) -> Picture:
 
     low, high = float(weights.min()), float(weights.max())
     scaled = (weights - low) / (high - low) if high > low else np.zeros_like(weights)
-    colors = (255 * matplotlib.colormaps[ColorMAP](scaled)[..., :3]).round().astype(np.uint8)
+    colors = (255 * matplotlib.colormaps[COLOR_MAP](scaled)[..., :3]).round().astype(np.uint8)
     return np.asarray(Image.fromarray(colors).resize((shape[1], shape[0]), Image.Resampling.NEAREST))
 
 
