@@ -1,13 +1,19 @@
 """The packaged model cards, held against the published tables."""
 
 import re
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dinobench.cards import ModelCard, load_models, packaged
 from dinobench.models.loading.family import all_families
+from dinobench.models.loading.settings import ModelSettings
 from dinobench.results.tables.build import read_published
 from dinobench.results.tables.specs import load_tables
+from dinobench.runtime.files import read_toml
+from dinobench.runtime.settings import resolve
 
 SPECS = load_tables()
 
@@ -89,3 +95,22 @@ def test_every_released_checkpoint_of_the_paper_has_its_card(line: dict[str, str
 )
 def test_the_later_methods_are_there_with_every_released_backbone(prefix: str, count: int) -> None:
     assert sum(name.startswith(prefix) for name in MODELS) >= count
+
+
+FACTS = read_toml(Path(__file__).with_name("reference_model_facts.toml"))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_card_sets_what_its_source_says_and_nothing_else(name: str) -> None:
+    expected: dict[str, object] = {}
+    for fact in FACTS["facts"]:
+        if fnmatch(name, fact["cards"]):
+            expected |= fact["settings"]
+    assert MODELS[name].settings == expected
+    resolve(ModelSettings, MODELS[name].settings, name)
+
+
+@pytest.mark.parametrize("fact", FACTS["figures"], ids=lambda fact: fact["key"])
+def test_figures_are_those_of_the_source(fact: dict[str, Any]) -> None:
+    found = {name: MODELS[name].figures[fact["key"]]["value"] for name in fact["values"]}
+    assert found == fact["values"]

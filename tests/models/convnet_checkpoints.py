@@ -207,4 +207,5 @@ def dinov3_convnext() -> Case:
     x = images(64)
     with torch.no_grad():
         cls = model(x)
-    return Case(state | {"norms.3.weight": state["norm.weight"]}, "convnext", x, cls)
+        patches = model.head.norm(model.forward_features(x)).flatten(2).mT
+    return Case(state | {"norms.3.weight": state["norm.weight"]}, "convnext", x, cls, patches)

@@ -11,5 +11,5 @@ FAMILY = Family(
     layouts=(vit.LAYOUT,),
     signs=(r"(^|\.)decoder_blocks\.0\.", r"(^|\.)decoder_pos_embed$"),
     order=30,
-    facts={"heads": {768: 12, 1024: 16, 1280: 16}},
+    facts={"heads": {768: 12, 1024: 16, 1280: 16}, "resize": "size"},
 )

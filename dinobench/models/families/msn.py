@@ -11,4 +11,5 @@ FAMILY = Family(
     layouts=(vit.LAYOUT,),
     signs=(r"^target_encoder\.",),
     order=30,
+    facts={"resize": "size"},
 )

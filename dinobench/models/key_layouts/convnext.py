@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dinobench.models.loading.conversion import Rewriting
 from dinobench.models.loading.family import Facts, Layout, Network
-from dinobench.models.networks.timm_adapter import adapt_timm, create_timm
+from dinobench.models.networks.timm_adapter import TimmConvNet, create_timm
 from dinobench.runtime.errors import InputError
 
 SIZES = {(96, 9): "tiny", (96, 27): "small", (128, 27): "base", (192, 27): "large", (256, 27): "xlarge"}
@@ -27,14 +27,14 @@ def translate(rewriting: Rewriting) -> None:
 
 
 def build(rewriting: Rewriting, facts: Facts) -> Network:
-    """The network of timm of the same width and depth."""
+    """The network of timm of the same width and depth; DINOv3 normalizes the last map as it does the pooled output."""
     width = rewriting.tensors["stem.0.weight"].shape[0]
     blocks = len(rewriting.matching(r"stages\.2\.blocks\.\d+\.norm\.weight"))
     if (width, blocks) not in SIZES:
         raise InputError(f"no ConvNeXt has width {width} and {blocks} blocks in its third stage; is a block missing?")
     name = f"convnext_{SIZES[width, blocks]}"
     network = create_timm(name, pretrained=False, image_size=None)
-    return Network(adapt_timm(network), name, facts.get("image_size", 224))
+    return Network(TimmConvNet(network, map_norm="head.norm"), name, facts.get("image_size", 224))
 
 
 LAYOUT = Layout(

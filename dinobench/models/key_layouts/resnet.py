@@ -105,6 +105,7 @@ def _shape(rewriting: Rewriting, facts: Facts) -> ResNetShape:
         small=size == 3,
         padding=facts.get("stem_padding", 1) if size == 3 else 3,
         in_channels=channels,
+        same=facts.get("padding") or "torch",
     )
 
 

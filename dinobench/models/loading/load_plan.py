@@ -30,6 +30,7 @@ from dinobench.models.loading.unexplained import deciding, refuse_shards
 from dinobench.models.networks.backbone import Backbone, Preprocessing, input_channels
 from dinobench.models.networks.build import VIT_NAME, VIT_SIZES, canonical_architecture
 from dinobench.models.networks.position import RESIZE_WAYS
+from dinobench.models.networks.resnet import ResNet
 from dinobench.models.networks.vit import VisionTransformer
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.settings import plain
@@ -82,7 +83,7 @@ def make_plan(
         (f"as {match.family.title} has it", match.family.facts),
     )
     network = _translate(match, rewriting, facts)
-    _refuse_pooling(network, settings)
+    _refuse_idle(network, settings)
     account = _account(rewriting, network, reasons_outside(state, prefix, match.prefixes))
     preprocessing, kept = _preprocessing(match.family, network, facts, arguments, settings)
     report = LoadReport(
@@ -138,7 +139,10 @@ def _account(rewriting: Rewriting, network: Network, outside: Mapping[str, str])
     return replace(account, dropped={**account.dropped, **outside})
 
 
-def _refuse_pooling(network: Network, settings: ModelSettings) -> None:
+def _refuse_idle(network: Network, settings: ModelSettings) -> None:
+    """Refuse a setting that has no place in this kind of network."""
+    if settings.padding and not isinstance(network.backbone, ResNet):
+        raise InputError(f"padding acts on ResNets, and this is {network.architecture}; leave it out")
     if settings.pooling and not isinstance(network.backbone, VisionTransformer):
         raise InputError(f"pooling acts on vision transformers, and this is {network.architecture}; leave it out")
 

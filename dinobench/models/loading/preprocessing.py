@@ -102,6 +102,11 @@ def _rounded_mean(values: tuple[float, ...]) -> float:
 
 
 def _refuse_misfits(chosen: Preprocessing, channels: int) -> None:
+    if chosen.resize < chosen.size:
+        raise InputError(
+            f"resize_size={chosen.resize} is smaller than image_size={chosen.size}, which would add a black border; "
+            f"say --set resize_size={default_resize(chosen.size)}"
+        )
     if not len(chosen.mean) == len(chosen.std) == channels:
         zeros = ",".join(["0"] * channels)
         raise InputError(

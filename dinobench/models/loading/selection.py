@@ -37,8 +37,10 @@ def match_family(state: State, families: tuple[Family, ...]) -> NetworkMatch:
     Raises:
         InputError: none fits.
     """
+    named = len(families) == 1  # by the user, whose word stands for the signs
     for family in families:
         evidence = family.evidence(state)
+        evidence = [] if evidence is None and named else evidence
         for layout in family.layouts if evidence is not None else ():
             prefixes = scopes(state, layout.anchors)
             if prefixes:

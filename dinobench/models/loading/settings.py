@@ -44,6 +44,9 @@ class ModelSettings:
     pooling: Literal["", "cls", "mean"] = setting(
         "", "the feature of a vision transformer: its class token or the mean of its patches", later=True, acts_on=FILES
     )
+    padding: Literal["", "torch", "same-pool", "same"] = setting(
+        "", "of a ResNet: torch's, or TensorFlow's SAME in the stem's pooling or everywhere", later=True, acts_on=FILES
+    )
     leave_out: str = setting(
         "", "beginnings of the names of tensors to leave out, with commas between", later=True, acts_on=FILES
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.resnet import BasicBlock, Bottleneck
@@ -45,6 +47,8 @@ class ResNetShape:
         base_width, groups: of the bottleneck's middle convolution, as torchvision defines them.
         small: 3x3 stem without stride or pooling, for small images.
         padding: of the first convolution.
+        same: where strides pad as TensorFlow's SAME does, more after than before: "torch" for nowhere, "same-pool" for
+            the stem's pooling (SimCLR), "same" for the convolutions as well (BYOL).
     """
 
     blocks: tuple[int, ...]
@@ -56,6 +60,36 @@ class ResNetShape:
     small: bool = False
     padding: int = 3
     in_channels: int = 3
+    same: Literal["torch", "same-pool", "same"] = "torch"
+
+
+def same_padding(images: Tensor, size: int, stride: int, value: float = 0.0) -> Tensor:
+    """Images (B, C, H, W) padded as TensorFlow's SAME for a window of `size` and `stride`, the odd pixel after."""
+    sides: list[int] = []
+    for length in (images.shape[-1], images.shape[-2]):
+        total = max((-(-length // stride) - 1) * stride + size - length, 0)
+        sides += [total // 2, total - total // 2]
+    return F.pad(images, sides, value=value)
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution that pads as TensorFlow's SAME."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, D, ceil(H / stride), ceil(W / stride))."""
+        padded = same_padding(images, self.kernel_size[0], self.stride[0])
+        return F.conv2d(padded, self.weight, self.bias, self.stride, groups=self.groups)
+
+
+def pad_strides_same(network: nn.Module) -> None:
+    """Let every convolution with a stride pad as SAME; at stride 1 both ways are one."""
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.Conv2d) and child.stride[0] > 1 and not isinstance(child, SameConv2d):
+                size, stride = child.kernel_size[0], child.stride[0]
+                options = {"groups": child.groups, "bias": child.bias is not None, "device": child.weight.device}
+                same = SameConv2d(child.in_channels, child.out_channels, size, stride, **options)  # type: ignore[arg-type]
+                setattr(module, name, same)
 
 
 class ResNet(PooledBackbone):
@@ -76,12 +110,19 @@ class ResNet(PooledBackbone):
             planes = shape.planes * 2**number
             setattr(self, name, _stage(shape, channels, planes, shape.blocks[number], stride=1 if number == 0 else 2))
             channels = planes * expansion
+        if shape.same == "same":
+            pad_strides_same(self)
+
+    def _pool(self, stem: Tensor) -> Tensor:
+        if self.shape.same == "torch":
+            return F.max_pool2d(stem, kernel_size=3, stride=2, padding=1)
+        return F.max_pool2d(same_padding(stem, 3, 2, value=-torch.inf), kernel_size=3, stride=2)
 
     def last_map(self, images: Tensor) -> Tensor:
         """See `PooledBackbone`."""
         out = F.relu(self.bn1(self.conv1(images)))
         if not self.shape.small:
-            out = F.max_pool2d(out, kernel_size=3, stride=2, padding=1)
+            out = self._pool(out)
         for name in self.stages:
             out = self.get_submodule(name)(out)
         return out

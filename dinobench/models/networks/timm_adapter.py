@@ -103,10 +103,16 @@ class TimmTransformer(Adapter):
 
 
 class TimmConvNet(Adapter):
-    """Any other timm model: the input of its classifier, and its last map."""
+    """Any other timm model: the input of its classifier, and its last map.
 
-    def __init__(self, network: nn.Module) -> None:
+    Args:
+        network: of timm.
+        map_norm: name of the norm inside it that the last map passes, "" for none.
+    """
+
+    def __init__(self, network: nn.Module, map_norm: str = "") -> None:
         super().__init__(network)
+        self.map_norm = map_norm
         self.dim = int(getattr(network, "head_hidden_size", None) or network.num_features)  # type: ignore[arg-type]
         self.patch_size = int(network.feature_info[-1]["reduction"])  # type: ignore[index]
         self.depth = 1
@@ -115,6 +121,8 @@ class TimmConvNet(Adapter):
         """See `Adapter`."""
         last: Tensor = self.network.forward_features(images)  # type: ignore[operator]
         pooled: Tensor = self.network.forward_head(last, pre_logits=True)  # type: ignore[operator]
+        if self.map_norm:
+            last = self.network.get_submodule(self.map_norm)(last)
         return Features(pooled.flatten(1), self._grid(last, images))
 
     def _grid(self, last: Tensor, images: Tensor) -> Tensor:
