@@ -142,6 +142,14 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """A published figure outside the paper's tables, in percent, and where it stands."""
+
+    value: float
+    source: str
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """One published model.
 
@@ -150,7 +158,7 @@ class ModelCard:
         because: why the weights are not to be had, where they are not.
         sha256: digest of the published file or its first digits (as torch.hub names carry), empty where none is known.
         recipe: of `dinobench train`, which trains such a network where no weights are released.
-        figures: published figures outside the paper's tables, each {"value": ..., "source": ...}.
+        figures: published figures outside the paper's tables, by name.
         file: the card's own file.
         note: one line where this card replaces a built-in one of its name.
     """
@@ -167,7 +175,7 @@ class ModelCard:
     sha256: str = ""
     recipe: str = ""
     rows: tuple[Row, ...] = ()
-    figures: Mapping[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, Figure] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     file: str = ""
     note: str = ""

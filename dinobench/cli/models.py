@@ -59,7 +59,7 @@ def show(cards: Mapping[str, ModelCard], name: str) -> None:
     for setting, value in card.settings.items():
         click.echo(f"setting  {setting} = {value}")
     for name_of_figure, figure in card.figures.items():
-        click.echo(f"figure   {name_of_figure} = {figure['value']} ({figure['source']})")
+        click.echo(f"figure   {name_of_figure} = {figure.value} ({figure.source})")
 
 
 @command.command()

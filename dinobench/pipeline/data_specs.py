@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dinobench.cards import TaskCard
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import user_path
 from dinobench.runtime.suggest import unknown
 
 _PAIR = re.compile(r"^([\w.-]+)=(.+)$")
@@ -29,7 +30,7 @@ def data_by_task(spec: str | None, cards: Iterable[TaskCard]) -> Mapping[str, st
         return {}
     if pairs := _pairs(spec):
         return _from_pairs(pairs, chosen)
-    root = Path(spec).expanduser()
+    root = user_path(spec)
     if len({card.dataset for card in chosen}) > 1 and root.is_dir():
         from dinobench.data.open import data_folder
 

@@ -89,8 +89,7 @@ def refuse_missing_model(request: ModelRequest, cards: Mapping[str, ModelCard]) 
     Raises:
         InputError: what is missing, which name was probably meant, or how to get the weights.
     """
-    from dinobench.models.loading.checkpoint_file import checkpoint_path
-    from dinobench.models.loading.spec import is_path
+    from dinobench.models.loading.model_paths import checkpoint_path, is_path
 
     if request.card not in ("", NO_CARD, *cards):
         raise unknown("card", request.card, {*cards, NO_CARD})

@@ -13,6 +13,7 @@ from dinobench.models.loading.settings import ModelSettings
 from dinobench.pipeline.data_specs import data_by_task
 from dinobench.pipeline.settings import RunSettings
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import user_path
 from dinobench.runtime.settings import differing, fields_of, known_changes, refuse_unknown, resolve
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def _default_data(card: TaskCard, model: str) -> str:
 
 
 def _training_data(model: str) -> str | None:
-    if not Path(model).expanduser().exists():
+    if not user_path(model).exists():
         return None  # spares the import of torch
     from dinobench.models.loading.spec import training_data
 

@@ -86,6 +86,7 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+_LONGEST_NAME = 255  # bytes, on every file system in use
 LARGEST_TEXT = 1 << 30
 """Bytes of a JSON, TOML or text file: a list of all ImageNet's files has a tenth of it."""
 
@@ -108,7 +109,11 @@ def read_bytes(path: Path, largest: int | None = None) -> bytes:
 
 
 def user_path(text: str) -> Path:
-    """The path that a user wrote, `~` and `~name` as home folders; InputError where there is no such home."""
+    """The path that a user wrote, `~` and `~name` as home folders; InputError where no path can be so."""
+    if "\0" in text or any(len(os.fsencode(part)) > _LONGEST_NAME for part in text.split("/")):
+        raise InputError(
+            f"{text[:40]!r}... is no path: a name in it is longer than {_LONGEST_NAME} bytes or holds a zero"
+        )
     try:
         return Path(text).expanduser()
     except RuntimeError as error:

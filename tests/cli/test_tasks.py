@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 from click.testing import CliRunner
 
 from dinobench.cards import load_tasks
@@ -22,3 +25,36 @@ def test_show_prints_every_setting_of_every_protocol() -> None:
 def test_an_unknown_task_gets_a_suggestion() -> None:
     done = CliRunner().invoke(main, ["tasks", "show", "kn"])
     assert (done.exit_code, "did you mean knn" in done.output) == (2, True)
+
+
+def test_settings_are_printed_with_type_range_default_and_help() -> None:
+    shown = CliRunner().invoke(main, ["tasks", "show", "knn"]).output
+    line = next(line for line in shown.splitlines() if line.startswith("  temperatures = "))
+    assert "of the votes" in line and "(list of numbers, above 0; default [0.07])" in line
+    helped = CliRunner().invoke(main, ["eval", "--task", "davis", "--help-settings"]).output
+    assert "settings of davis@paper" in helped and "settings of the run" in helped and "settings of the model" in helped
+    assert "default true; does not move the figure)" in helped
+
+
+TORCH_FREE = (
+    ["--help"],
+    ["tasks"],
+    ["tasks", "show", "knn"],
+    ["eval", "--task", "knn", "--set", "unknwn=1"],
+    ["eval", "--task", "all", "--help-settings"],
+    ["eval", "--task", "davis", "--model", "dino_vits16", "--data", "mini", "--dry-run"],
+    ["eval", "--task", "knn", "--model", "absent.pth", "--data", "absent/folder", "--dry-run"],
+)
+
+
+def test_what_computes_nothing_imports_no_torch() -> None:
+    code = f"""
+import sys
+from click.testing import CliRunner
+from dinobench.cli.main import main
+for arguments in {TORCH_FREE!r}:
+    CliRunner().invoke(main, arguments)
+    assert "torch" not in sys.modules, arguments
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -18,33 +18,13 @@ from dinobench.models.loading.container import Contents, open_container
 from dinobench.models.loading.family import Family, family_called, family_from_file
 from dinobench.models.loading.load_plan import LoadPlan, checkpoint_arguments, make_plan
 from dinobench.models.loading.loaded import LoadedBackbone
+from dinobench.models.loading.model_paths import CHECKPOINTS, checkpoint_path
 from dinobench.models.loading.settings import ModelSettings
 from dinobench.models.loading.state_dict import first_names
 from dinobench.models.networks.backbone import Backbone
 from dinobench.models.networks.build import owners
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import user_path
-
-CHECKPOINTS = {"last": "checkpoint.pth", "best": "best.pth"}
-
-
-def checkpoint_path(spec: str, which: str = "last") -> Path:
-    """The file behind a path: itself, or the last or best checkpoint of a run directory.
-
-    Raises:
-        InputError: there is none.
-    """
-    path = user_path(spec)
-    if path.is_file():
-        return path
-    if which not in CHECKPOINTS:
-        raise InputError(f"which={which} is neither last nor best")
-    if not path.is_dir():
-        raise InputError(f"no model {spec!r}: no such file, run directory, card or timm:/torchvision:/hf:/random: name")
-    inside = path / CHECKPOINTS[which]
-    if not inside.is_file():
-        raise InputError(f"{path} holds no {inside.name}; is it a run directory?")
-    return inside
 
 
 def training_data(spec: str) -> str | None:

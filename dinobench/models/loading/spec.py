@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dinobench.models.loading.checkpoint_file import checkpoint_path, from_file, training_data
+from dinobench.models.loading.checkpoint_file import from_file, training_data
 from dinobench.models.loading.libraries import SOURCES
 from dinobench.models.loading.loaded import LoadedBackbone
+from dinobench.models.loading.model_paths import checkpoint_path, is_path
 from dinobench.models.loading.settings import ModelSettings
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.settings import fields_of, known_changes, resolve
@@ -34,12 +35,6 @@ def load_backbone(spec: str, *, settings: Mapping[str, Any] | None = None) -> Lo
     if is_path(spec):
         return from_file(spec, checkpoint_path(spec, chosen.which), chosen)
     return SOURCES[scheme](name, chosen)
-
-
-def is_path(spec: str) -> bool:
-    """Whether a model SPEC is the path of a file or run directory, and not a library's name or a baseline."""
-    scheme, _, name = spec.partition(":")
-    return not (scheme in SOURCES and (name or spec == "pixels"))
 
 
 def _kind(spec: str) -> str:

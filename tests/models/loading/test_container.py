@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from dinobench.models.loading.checkpoint_file import checkpoint_path
 from dinobench.models.loading.container import open_container
+from dinobench.models.loading.model_paths import checkpoint_path
 from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.errors import InputError
 from tests.models.broken_files import BROKEN, saved, vit
