@@ -19,8 +19,9 @@ from typing import Any, TypeVar
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import read_toml
 from dinobench.runtime.plugins import settings_of
-from dinobench.runtime.settings import convert, hashed_form, refuse_unknown, resolve
+from dinobench.runtime.settings import hashed_form, refuse_unknown, resolve
 from dinobench.runtime.suggest import unknown
+from dinobench.runtime.value_types import convert
 
 Card = TypeVar("Card")
 CODE_SETTING = "family_file"

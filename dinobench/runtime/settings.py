@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import tomllib
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
-import msgspec
 from msgspec import Meta
 
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.suggest import did_you_mean, unknown
+from dinobench.runtime.suggest import unknown
+from dinobench.runtime.value_types import convert, describe_type, misfit, without_limits
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -36,8 +35,7 @@ NotNegative = Annotated[float, Meta(ge=0)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
 Share = Annotated[float, Meta(ge=0, lt=1)]
 
-_UNBOUNDED = 2**31 - 1  # bounds from here on are those of the machine, not of the matter
-_SHOWN = 60  # characters of a value that a message quotes
+_SHOWN = 60  # characters of a text that a message quotes
 
 
 @dataclass(frozen=True)
@@ -202,91 +200,14 @@ def toml_text(value: Any) -> str:
     return json.dumps(_plain(value), ensure_ascii=False).replace("\x7f", "\\u007f")  # the one that JSON lets through
 
 
-def describe_type(kind: Any) -> str:
-    """What values of a type are, in words: "whole number, at least 1"."""
-    base, limits = _without_limits(kind)
-    origin, arguments = typing.get_origin(base), typing.get_args(base)
-    if origin is Literal:
-        return " or ".join(str(choice) or '""' for choice in arguments)
-    if origin is tuple and arguments[-1] is Ellipsis:
-        return f"list of {_plural(describe_type(arguments[0]))}"
-    if origin is not None and issubclass(origin, Mapping):
-        return "table"
-    if origin is tuple:
-        return f"list of {len(arguments)} {_plural(describe_type(arguments[0]))}"
-    words = {bool: "true or false", int: "whole number", float: "number", str: "text"}
-    return words.get(base, getattr(base, "__name__", str(base))) + _range_text(limits)
-
-
-def _plural(words: str) -> str:
-    for one, many in (("whole number", "whole numbers"), ("number", "numbers"), ("text", "texts")):
-        if words.startswith(one):
-            return many + words.removeprefix(one)
-    return words
-
-
-def _without_limits(kind: Any) -> tuple[Any, Meta | None]:
-    if typing.get_origin(kind) is not Annotated:
-        return kind, None
-    base, *rest = typing.get_args(kind)
-    return base, next((each for each in rest if isinstance(each, Meta)), None)
-
-
-def _range_text(limits: Meta | None) -> str:
-    if limits is None:
-        return ""
-    if limits.description:
-        return f", {limits.description}"
-    bounds = (("above", limits.gt), ("at least", limits.ge), ("below", limits.lt), ("at most", limits.le))
-    stated = [f"{words} {bound:g}" for words, bound in bounds if bound is not None and abs(bound) < _UNBOUNDED]
-    return f", {' and '.join(stated)}" if stated else ""
-
-
-def convert(value: Any, kind: Any, name: str, where: str) -> Any:
-    """`value` as the type `kind` has it.
-
-    Raises:
-        InputError: another type, or out of range; says what `kind` takes.
-    """
-    try:
-        converted = msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        raise _misfit(value, kind, name, where) from error
-    items = converted if isinstance(converted, tuple) else (converted,)
-    if any(isinstance(item, float) and not math.isfinite(item) for item in items):
-        raise _misfit(value, kind, name, where)
-    return converted
-
-
 def _converted(field: Field, value: Any, where: str) -> Any:
-    is_list = typing.get_origin(_without_limits(field.type)[0]) is tuple
+    is_list = typing.get_origin(without_limits(field.type)[0]) is tuple
     if not is_list or isinstance(value, (list, tuple)):
         return convert(value, field.type, field.name, where)
     try:
         return convert([value], field.type, field.name, where)
     except InputError as error:
-        raise _misfit(value, field.type, field.name, where) from error
-
-
-def _misfit(value: Any, kind: Any, name: str, where: str) -> InputError:
-    base, _ = _without_limits(kind)
-    hint = ""
-    if typing.get_origin(base) is Literal and isinstance(value, str):
-        suggestion = did_you_mean(value, [str(choice) for choice in typing.get_args(base)])
-        hint = f"; {suggestion}" if suggestion else ""
-    return InputError(f"{name} of {where} is {_quoted(value)}; give {_with_article(describe_type(kind))}{hint}")
-
-
-def _with_article(words: str) -> str:
-    return f"a {words}" if words.startswith(("whole number", "number", "list", "table")) else words
-
-
-def _quoted(value: Any) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # Python writes no number of more than 4300 digits
-        return "a number of thousands of digits"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+        raise misfit(value, field.type, field.name, where) from error
 
 
 def _plain(value: Any) -> Any:
