@@ -14,7 +14,7 @@ from dinobench.pipeline.data_specs import data_by_task
 from dinobench.pipeline.settings import RunSettings
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import user_path
-from dinobench.runtime.settings import differing, fields_of, known_changes, refuse_unknown, resolve
+from dinobench.runtime.settings import differing, fields_of, known_changes, refuse_former, refuse_unknown, resolve
 
 if TYPE_CHECKING:
     from torch import nn
@@ -76,7 +76,9 @@ def make_plan(
     """
     chosen = select_tasks(tasks, load_tasks(tasks_dir), protocol)
     changes = dict(settings or {})
-    refuse_unknown(changes, [*(card.settings_type for card, _ in chosen), RunSettings, ModelSettings])
+    kinds = [card.settings_type for card, _ in chosen]
+    refuse_former(changes, kinds)  # first: a task's former word may be one of the model's now
+    refuse_unknown(changes, [*kinds, RunSettings, ModelSettings])
     shared = _left_to_others(changes, [card for card, _ in chosen])
     run = resolve(RunSettings, known_changes(RunSettings, shared), "the run")
     of_model = resolve(ModelSettings, known_changes(ModelSettings, shared), "the model")

@@ -149,13 +149,25 @@ def refuse_unknown(keys: Iterable[str], kinds: Sequence[type], what: str = "sett
     Raises:
         InputError: names the first of them.
     """
+    keys = list(keys)
+    refuse_former(keys, kinds, what)
+    known = {name for kind in kinds for name in fields_of(kind)}
+    for key in keys:
+        if key not in known:
+            raise unknown(what, key, known)
+
+
+def refuse_former(keys: Iterable[str], kinds: Sequence[type], what: str = "setting") -> None:
+    """Refuse a name that one of `kinds` had and none of them has; says the present one.
+
+    Raises:
+        InputError: names the first of them.
+    """
     known = {name for kind in kinds for name in fields_of(kind)}
     former = {old: new for kind in kinds for old, new in former_names(kind).items()}
     for key in keys:
         if key in former and key not in known:
             raise InputError(f"{what} {key!r} is now called {former[key]}; use that name")
-        if key not in known:
-            raise unknown(what, key, known)
 
 
 def known_changes(kind: type, changes: Mapping[str, Any]) -> dict[str, Any]:

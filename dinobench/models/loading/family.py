@@ -141,7 +141,10 @@ def family_from_file(path: Path) -> Family:
     Raises:
         InputError: the file does not run, or defines no Family.
     """
-    module = run_file(path)
+    try:
+        module = run_file(path)
+    except InputError as error:
+        raise InputError(f"family file {error}") from error
     family = getattr(module, "FAMILY", None)
     if not isinstance(family, Family):
         raise InputError(f"family file {path} defines no FAMILY of type dinobench.models.loading.family.Family")
