@@ -75,7 +75,7 @@ class Entry:
         try:
             description = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
             return cls(folder, description) if description["schema"] == SCHEMA else None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
             return None
 
     @property
@@ -99,7 +99,7 @@ class Entry:
             if raw.get("version") != _COMMIT and len(raw["sha256"]) > 1:
                 return _NOTHING
             return Commit(dict(raw["sha256"]), unreadable, dict(raw.get("zero", {})))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return _NOTHING
 
     def has(self, shard: int, columns: Iterable[Column]) -> bool:
@@ -189,8 +189,8 @@ class Entry:
         return dict(sorted(counts.items()))
 
     def bytes(self) -> int:
-        """Size on disk."""
-        return sum(path.stat().st_size for path in self.folder.glob("*.npy"))
+        """Size on disk of all that lies in the folder, leftovers of killed processes too."""
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
     def remove(self) -> None:
         """Delete the folder.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -30,6 +29,12 @@ def peak_memory_bytes() -> int:
     """Largest resident size of this process so far, in bytes."""
     if (peak := resident_bytes("VmHWM")) is not None:
         return peak
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # may count the process that started this one
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -7,18 +7,20 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.leftovers import sweep, temporary_name
 
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that replaces it on success and vanishes on failure.
+
+    What killed processes left in the folder is removed.
 
     The file is flushed to disk before the rename, so a killed process or a full disk leaves either the old
     file or the new one, never half of one.
@@ -28,23 +30,23 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        os.close(handle)
+        sweep(path.parent)
+        temporary = temporary_name(path)
+        temporary.touch(mode=0o666, exist_ok=False)  # as the user's umask has it
     except OSError as error:
         raise InputError(f"cannot write {path}: {_reason(error)}; choose another --output or free the disk") from error
-    temporary = Path(name)
     try:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o644)
         temporary.replace(path)
     except (OSError, RuntimeError) as error:
         if not isinstance(error, OSError) and not _cut_short(error):
             raise
         raise InputError(f"cannot write {path}: {_reason(error)}; the previous file, if any, is untouched") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:

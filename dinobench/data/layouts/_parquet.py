@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ from numpy.typing import NDArray
 
 from dinobench.data.decode import decode_rgb
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import json_value
+from dinobench.runtime.names import inside
 
 _IMAGE_COLUMNS = ("img", "image")
 _LABEL_COLUMNS = ("fine_label", "label")
@@ -62,13 +63,21 @@ def _rows(table: Any, shard: Path) -> Iterator[_Row]:
     images = table.column(_column(table, _IMAGE_COLUMNS, shard)).to_pylist()
     labels = table.column(_column(table, _LABEL_COLUMNS, shard)).to_pylist()
     for position, (image, label) in enumerate(zip(images, labels, strict=True)):
-        name = f"{shard.stem}/{image.get('path') or f'{position:05d}.png'}"
-        yield name, np.asarray(decode_rgb(image["bytes"], f"{shard} row {position}")), int(label)
+        where = f"{shard} row {position}"
+        if not isinstance(image, dict) or not isinstance(image.get("bytes"), bytes) or type(label) is not int:
+            raise InputError(f"{where} holds no image with bytes and a whole number as label; fetch it again")
+        name = str(image.get("path") or f"{position:05d}.png")
+        inside(Path(shard.stem), name, where)
+        yield f"{shard.stem}/{name}", np.asarray(decode_rgb(image["bytes"], where)), label
 
 
 def _classes(table: Any, shard: Path) -> list[str]:
     """The class names that Hugging Face keeps in the schema, else plain numbers."""
     column = _column(table, _LABEL_COLUMNS, shard)
-    metadata = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
-    feature = metadata.get("info", {}).get("features", {}).get(column, {})
-    return list(feature.get("names") or (str(number) for number in range(100 if column == "fine_label" else 10)))
+    metadata: Any = json_value((table.schema.metadata or {}).get(b"huggingface", b"{}"), f"the schema of {shard}")
+    for part in ("info", "features", column):
+        metadata = metadata.get(part) if isinstance(metadata, dict) else None
+    names = metadata.get("names") if isinstance(metadata, dict) else None
+    if isinstance(names, list) and all(isinstance(name, str) for name in names) and names:
+        return names
+    return [str(number) for number in range(100 if column == "fine_label" else 10)]

@@ -30,13 +30,14 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise InputError(f"cannot read the log {path}: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise InputError(f"cannot read the log {path}: {reason}") from error
     entries = []
     for number, line in enumerate(lines, start=1):
         try:
             entries.append(json.loads(line))
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             if number < len(lines):
                 raise InputError(f"{path}, line {number}, is not JSON; was the log edited?") from error
     return entries

@@ -198,7 +198,7 @@ def _read_array(path: Path) -> Ids:
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(_read_text(path))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not valid JSON: {error}") from error
 
 
