@@ -75,7 +75,7 @@ def fit_logistic(
     classes: int,
     *,
     penalty: float = 0.1,
-    tolerance: float = 1e-3,
+    tolerance: float = 1e-5,
     max_iterations: int = 1000,
 ) -> LogisticFit:
     """Minimize mean cross-entropy + penalty / (2 n) |W|^2 by L-BFGS (scipy), scores computed by torch in blocks.
@@ -85,7 +85,9 @@ def fit_logistic(
         labels: (n,) classes below `classes`, on the same device.
         classes: C.
         penalty: times 1 / n is the weight of the l2 term; 0.1 in the paper (dino#121), scikit-learn's C = 10.
-        tolerance: stop when the objective is provably this near its minimum.
+        tolerance: stop when the objective is at most this far above its minimum. The objective is strongly convex, so
+            that the squared norm of its gradient bounds the distance. At 1e-5 accuracies were those of the minimum
+            wherever they were compared; at 1e-3 up to five images in a thousand differed.
         max_iterations: stop anyway.
     """
     objective = _Objective(features, labels, classes, penalty / len(labels))

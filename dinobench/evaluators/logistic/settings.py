@@ -14,5 +14,7 @@ class Settings(LabeledImagesSettings, TrainingRowsSettings):
 
     feature: str = setting("cls", "cls, mean (patch tokens), cls.2 (block before the last), or a sum such as cls+mean")
     penalty: Positive = setting(0.1, "l2 weight times the number of training images; 0.1 is scikit-learn's C = 10")
-    tolerance: NotNegative = setting(0.001, "stop at this distance of the objective from its minimum")
+    tolerance: NotNegative = setting(
+        1e-5, "stop where the objective is this near its minimum, by the norm of its gradient"
+    )
     max_iterations: Count = setting(1000, "of L-BFGS at most")

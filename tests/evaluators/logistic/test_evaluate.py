@@ -8,6 +8,7 @@ from torch.nn.functional import normalize
 
 from dinobench.evaluators.logistic.evaluate import evaluate, fit_logistic
 from dinobench.evaluators.logistic.settings import Settings
+from dinobench.metrics.classification import hits, top_classes
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.settings import resolve
 
@@ -48,6 +49,23 @@ def test_the_gap_bounds_the_distance_from_the_optimum():
     exact = fit_logistic(features.double(), labels, 4, tolerance=1e-10)
     assert 0 <= rough.objective - exact.objective <= rough.gap
     assert rough.iterations < exact.iterations
+
+
+def test_the_default_classifies_as_the_minimum_does():
+    generator = torch.Generator().manual_seed(0)
+    centers = torch.randn(10, 192, generator=generator)
+    labels, asked = torch.arange(400) % 10, torch.arange(2000) % 10
+    features, test = (
+        normalize(centers[some] + 3 * torch.randn(len(some), 192, generator=generator)) for some in (labels, asked)
+    )
+    right = [
+        [
+            hits(top_classes(test @ fit_logistic(features, labels, 10, **how).weight.T), asked, top).sum()
+            for top in (1, 5)
+        ]
+        for how in ({}, {"tolerance": 1e-7}, {"tolerance": 1e-3})
+    ]
+    assert right[0] == right[1] != right[2]
 
 
 def test_says_when_it_did_not_converge():
