@@ -19,7 +19,7 @@ from dinobench.training.optimizers import build_optimizer
 from dinobench.training.recipe import Recipe
 from dinobench.training.schedules import FloatArray, cosine_schedule, temperature_schedule
 from dinobench.training.step import Learner, StepSettings, has_batch_norm
-from dinobench.training.student_teacher import HeadedNetwork, teacher_of
+from dinobench.training.student_teacher import HeadedNetwork, freeze_unused, teacher_of
 from dinobench.training.targets import Centered, Sinkhorn, Targets
 
 
@@ -38,6 +38,10 @@ def build_learner(recipe: Recipe, device: torch.device) -> Learner:
                 f"warning: on {device.type} batch norms see the share of one process: {world_size()} processes "
                 "train another network than one does; use one process, or GPUs"
             )
+    optimizer = build_optimizer(recipe.optimizer, student)
+    if world_size() > 1:
+        side = recipe.local_size if recipe.local_crops else recipe.global_size
+        freeze_unused(student, torch.zeros(1, recipe.in_channels, side, side))
     if recipe.compile:
         compile_blocks(student, device)
         compile_blocks(teacher, device)
@@ -45,7 +49,7 @@ def build_learner(recipe: Recipe, device: torch.device) -> Learner:
         student.to(device),
         teacher.to(device),
         build_objective(recipe, device).to(device),
-        build_optimizer(recipe.optimizer, student),
+        optimizer,
         clip=recipe.clip_grad,
         teacher_from=recipe.teacher,
         precision=recipe.precision,

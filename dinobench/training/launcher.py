@@ -10,7 +10,6 @@ from typing import Any
 from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.training.recipe_files import load_recipe
 
-LAUNCHERS = ("slurm", "local")
 MINUTES = 24 * 60
 
 

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from dinobench.runtime.suggest import unknown
 
 MOMENTUM = 0.9
+OPTIMIZERS = ("adamw", "sgd", "lars")
 
 
 class Lars(Optimizer):
@@ -79,9 +80,6 @@ def build_optimizer(name: str, network: nn.Module) -> Optimizer:
     if name == "lars":
         return Lars(groups)
     raise unknown("optimizer", name, OPTIMIZERS)
-
-
-OPTIMIZERS = ("adamw", "sgd", "lars")
 
 
 def set_schedules(optimizer: Optimizer, *, lr: float, weight_decay: float) -> None:

@@ -49,6 +49,22 @@ def teacher_of(student: HeadedNetwork, backbone: Backbone) -> HeadedNetwork:
     return HeadedNetwork(backbone, copy.deepcopy(student.head)).requires_grad_(False)
 
 
+def freeze_unused(network: HeadedNetwork, images: Tensor) -> None:
+    """Ask for no gradients of parameters that the output does not depend on: processes would wait for them for ever.
+
+    Args:
+        network: on the CPU.
+        images: (B, C, H, W) that it takes.
+    """
+    training = network.training
+    network.eval()  # draws nothing and leaves batch-norm statistics alone
+    network([images]).sum().backward()
+    for parameter in network.parameters():
+        parameter.requires_grad_(parameter.requires_grad and parameter.grad is not None)
+        parameter.grad = None
+    network.train(training)
+
+
 @torch.no_grad()
 def follow_student(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
     """Teacher <- momentum * teacher + (1 - momentum) * student, over the parameters that both have."""

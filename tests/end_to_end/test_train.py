@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -85,6 +86,13 @@ def test_killed_at_any_moment_the_weights_are_those_of_the_uninterrupted_run(tmp
     killed, whole = weights(tmp_path / "killed"), weights(tmp_path / "whole")
     assert killed.keys() == whole.keys()
     assert all(torch.equal(value, whole[key]) for key, value in killed.items())
+    assert log_of(tmp_path / "killed") == log_of(tmp_path / "whole")
+
+
+def log_of(folder: Path) -> list[dict[str, object]]:
+    """The lines of the log without what the clock gives."""
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key not in ("time", "images_per_second")} for line in lines]
 
 
 @pytest.mark.parametrize("processes", [2, 4])

@@ -8,7 +8,7 @@ import torch
 
 from dinobench.data.dataset import ImageSet, from_arrays
 from dinobench.runtime.errors import InputError, RunFailedError
-from dinobench.training import run, source
+from dinobench.training import build, run, source
 from dinobench.training.checkpoints import load
 from dinobench.training.run import train
 from tests.group import in_processes
@@ -125,3 +125,20 @@ def averaged(rank: int) -> float:
 
 def test_batch_norm_statistics_are_the_mean_over_processes():
     assert in_processes(averaged, 2) == [0.5, 0.5]
+
+
+def with_unused_parameters(rank: int, folder: Path) -> Path:
+    plain = build.build_backbone
+
+    def with_another_layer(*arguments, **options):
+        backbone = plain(*arguments, **options)
+        backbone.unused = torch.nn.Linear(3, 3)
+        return backbone
+
+    build.build_backbone = with_another_layer
+    return trained(rank, folder)
+
+
+def test_a_backbone_with_parameters_that_nothing_reads_trains(tmp_path):
+    assert in_processes(with_unused_parameters, 2, tmp_path / "run") == [tmp_path / "run"] * 2
+    assert load(tmp_path / "run/checkpoint.pth")["iteration"] == 6
