@@ -52,7 +52,7 @@ PALETTES = {
     "violet": ((0.80, 0.50, 0.65), (0.13, 0.75, 0.90)),
     "gray": ((0.60, 0.08, 0.35), (0.10, 0.10, 0.80)),
 }
-CONTEXT_ColorS = {
+CONTEXT_COLORS = {
     "sky": ((0.58, 0.45, 0.55), (0.55, 0.15, 0.85)),
     "water": ((0.56, 0.50, 0.50), (0.53, 0.20, 0.85)),
     "sand": ((0.08, 0.45, 0.50), (0.11, 0.22, 0.85)),
@@ -155,7 +155,7 @@ def random_pose(rng: np.random.Generator, smallest: float, largest: float, reach
 
 def draw_backdrop(context: str, rng: np.random.Generator, size: int) -> Plane:
     """A background without objects, (size, size, 3) about 0..1."""
-    first, second = _shades(CONTEXT_ColorS[context], rng)
+    first, second = _shades(CONTEXT_COLORS[context], rng)
     return first + CONTEXTS[context](size, rng)[..., None] * (second - first)
 
 

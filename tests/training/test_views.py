@@ -13,9 +13,9 @@ from torchvision.transforms import InterpolationMode, RandomResizedCrop
 from dinobench.training.views import Colors, MultiCrop, ViewKind, generator_of, random_box
 from tests.conftest import shared_data
 
-ColorS = Colors(0.5, 0.8, 0.4, 0.4, 0.2, 0.1, 0.2, (0.1, 2.0))
+COLORS = Colors(0.5, 0.8, 0.4, 0.4, 0.2, 0.1, 0.2, (0.1, 2.0))
 CROPS = MultiCrop(
-    (ViewKind(32, (0.4, 1.0), 1.0), ViewKind(32, (0.4, 1.0), 0.1, 0.2), ViewKind(16, (0.05, 0.4), 0.5)), ColorS
+    (ViewKind(32, (0.4, 1.0), 1.0), ViewKind(32, (0.4, 1.0), 0.1, 0.2), ViewKind(16, (0.05, 0.4), 0.5)), COLORS
 )
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 53, 3), dtype=np.uint8)
 
@@ -86,7 +86,7 @@ def test_views_have_the_histograms_of_torchvisions():
     torch.manual_seed(0)
     random.seed(0)
     theirs = histograms([np.asarray(reference(photo)) for photo in photos for _ in range(32)])
-    crops = MultiCrop((ViewKind(64, (0.25, 1.0), 0.5, 0.2),) * 32, ColorS)
+    crops = MultiCrop((ViewKind(64, (0.25, 1.0), 0.5, 0.2),) * 32, COLORS)
     ours = histograms(
         [v for index, photo in enumerate(photos) for v in crops(np.asarray(photo), generator_of(0, 0, index))]
     )

@@ -22,6 +22,7 @@ from dinobench.metrics.bootstrap import interval
 from dinobench.metrics.segmentation import FloatArray
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.processes import gather_objects, rank, world_size
 
 SHOWN, SHOWN_WIDTH = 12, 240
 
@@ -29,8 +30,9 @@ SHOWN, SHOWN_WIDTH = 12, 240
 def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """For each object the head whose mask fits best; mean over objects, then over images, in percent.
 
-    A mask that covers the whole image is scored beside it as a floor. Images without objects are left out. Writes
-    predictions.csv (one value per image) and attention.png (truth above the best heads' masks).
+    A mask that covers the whole image is scored beside it as a floor. Images without objects are left out. Processes
+    share the images. Writes predictions.csv (one value per image) and attention.png (truth above the best heads'
+    masks).
 
     Raises:
         InputError: no class token's attention, no object in any image, or masks that cannot be read.
@@ -41,7 +43,8 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     values: dict[str, list[float]] = {name: [] for name in [*map(_metric, settings.shares), "whole_jaccard"]}
     names: list[str] = []
     pictures: list[tuple[AttentionMaps, Labels]] = []
-    for index in progress(range(len(images)), "attention", len(images)):
+    first, last = (len(images) * edge // world_size() for edge in (rank(), rank() + 1))
+    for index in progress(range(first, last), "attention", last - first):
         with context.clock.phase("attention"):
             image, name = images.read(index), images.names[index]
             maps = attention_maps(context.model, image, settings.image_size, context.device, context.precision, name)
@@ -54,7 +57,15 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
                 values[metric].append(value)
         if len(pictures) < SHOWN:
             pictures.append((maps, truth))
+    names, values = _gathered(names, values)
     return _scores(context, images, names, values, pictures)
+
+
+def _gathered(names: list[str], values: dict[str, list[float]]) -> tuple[list[str], dict[str, list[float]]]:
+    """The images of all processes in their order, each of which took consecutive ones, and their values."""
+    shares = gather_objects((names, values), "attention of each process's images")
+    everyone = [name for share, _ in shares for name in share]
+    return everyone, {metric: [value for _, share in shares for value in share[metric]] for metric in values}
 
 
 def _metric(share: float) -> str:
@@ -111,7 +122,8 @@ def _scores(
     main = values[_metric(context.settings.shares[0])]
     save_per_query(scores, context.output / "predictions.csv", names, main)
     picture = context.output / "attention.png"
-    _draw(picture, pictures, context.settings)
+    if rank() == 0:
+        _draw(picture, pictures, context.settings)
     scores.files.append(str(picture))
     return scores
 

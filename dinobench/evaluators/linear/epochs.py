@@ -15,11 +15,13 @@ from torch import Tensor
 from dinobench.data.crops import crop_box
 from dinobench.data.dataset import ImageSet
 from dinobench.data.transforms import resampling
-from dinobench.features.extract import Extractor, feature_batches
+from dinobench.evaluators.linear.sharing import SharedSteps, taken
+from dinobench.features.extract import Extractor, FeatureBatch, feature_batches
 from dinobench.features.loading import ahead, in_chunks
 from dinobench.features.matrix import FeatureMatrix
 from dinobench.features.names import Column, parse_feature
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.processes import gather_objects
 
 _SCALE, _RATIO, _FLIP = (0.08, 1.0), (3 / 4, 4 / 3), 0.5  # torchvision's RandomResizedCrop, which the paper uses
 WINDOW_BYTES = 2**28  # of stored features; three windows are in memory at a time
@@ -109,6 +111,8 @@ def augmented_epochs(
 ) -> Epoch:
     """Epochs over random crops and flips of the images, through the network: one pass for all features and heads.
 
+    Under a process group each process forwards a share of every step's images; all get the same batches.
+
     Args:
         network: extracts every column of `features`.
         images: labeled.
@@ -121,27 +125,23 @@ def augmented_epochs(
         left_out: takes a line for each of them, by index.
     """
     labels = torch.tensor(images.labels)
+    shared = SharedSteps(network.columns, forward_batch, network.device)
 
     def batches(epoch: int) -> Batches:
         def crop(image: Image.Image, index: int) -> Image.Image:
             return training_crop(image, network.transform.size, random.Random(f"{seed}/{epoch}/{index}"))
 
-        chunks = _stepwise(_order(len(images), seed, epoch), batch, forward_batch)
-        parts: list[dict[str, Tensor]] = []
-        indices: list[NDArray[np.int64]] = []
-        seen = 0
-        for found in feature_batches(network, images, chunks, workers, crop):
-            if found.unreadable and not skip_unreadable:
-                raise InputError(next(iter(found.unreadable.values())))
-            left_out.update(found.unreadable)
-            seen += len(found.indices) + len(found.unreadable)
-            if len(found.indices):
-                parts.append({name: _joined(found.columns, name) for name in features})
-                indices.append(found.indices)
-            if parts and (seen % batch == 0 or seen == len(images)):
-                whole = {name: torch.cat([part[name] for part in parts]) for name in features}
-                yield whole, labels[torch.from_numpy(np.concatenate(indices))]
-                parts, indices = [], []
+        steps = in_chunks(_order(len(images), seed, epoch), batch)
+        own = [chunk for step in steps for chunk in shared.own_chunks(step)]
+        found = feature_batches(network, images, own, workers, crop)
+        for step in steps:
+            parts = taken(found, len(shared.own_chunks(step)))
+            _note_unreadable(parts, skip_unreadable, left_out)
+            columns, indices = shared.gather(step, parts)
+            if len(indices):
+                yield {name: _joined(columns, name) for name in features}, labels[torch.from_numpy(indices)]
+        for others in gather_objects(left_out, f"images left out of epoch {epoch}"):
+            left_out.update(others)
 
     return batches
 
@@ -160,6 +160,8 @@ def _order(images: int, seed: int, epoch: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, epoch]).permutation(images)
 
 
-def _stepwise(order: NDArray[np.int64], batch: int, forward_batch: int) -> list[NDArray[np.int64]]:
-    """Chunks for the network such that none reaches over the end of a step's batch."""
-    return [chunk for step in in_chunks(order, batch) for chunk in in_chunks(step, forward_batch)]
+def _note_unreadable(parts: Sequence[FeatureBatch], skip: bool, left_out: dict[int, str]) -> None:
+    for part in parts:
+        if part.unreadable and not skip:
+            raise InputError(next(iter(part.unreadable.values())))
+        left_out.update(part.unreadable)

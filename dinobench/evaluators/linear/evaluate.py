@@ -34,6 +34,7 @@ from dinobench.features.names import parse_feature
 from dinobench.metrics.bootstrap import accuracy_interval
 from dinobench.metrics.classification import top_classes
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.processes import barrier, rank
 from dinobench.runtime.settings import hashed_form
 from dinobench.runtime.text import first_few
 
@@ -62,10 +63,11 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
         context.seed,
     )
     state = context.output / "probe.pth"
-    if not settings.resume:
+    if not settings.resume and rank() == 0:
         state.unlink(missing_ok=True)
+    barrier()
     with context.clock.phase("training"):
-        probe.train(sets.epochs, sets.val, sets.held_out, state, _identity(context, settings))
+        probe.train(sets.epochs, sets.val, sets.held_out, state, _identity(context, settings), sets.left_out)
     return _report(context, settings, probe, sets, val)
 
 
@@ -77,6 +79,7 @@ class _Sets:
     images: dict[str, int]
     warnings: list[str]
     skipped: Callable[[], str] = lambda: ""
+    left_out: dict[int, str] = dataclasses.field(default_factory=dict)
 
 
 def _features(context: EvaluationContext[Settings]) -> tuple[str, ...]:
@@ -141,9 +144,10 @@ def _augmented_sets(context: EvaluationContext[Settings], settings: Settings, va
             **{int(kept[row]): why for row, why in left_out.items()},
             **{int(held[row]): why for row, why in unread.items()},
         }
-        return skipped_line(images, rows)
+        return skipped_line(images, dict(sorted(rows.items())))
 
-    return _Sets(epochs, _labeled(val, names), held_rows, counts, [val.skipped] if val.skipped else [], skipped)
+    warnings = [val.skipped] if val.skipped else []
+    return _Sets(epochs, _labeled(val, names), held_rows, counts, warnings, skipped, left_out)
 
 
 def _split(labels: NDArray[np.int64], share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -14,6 +14,7 @@ from dinobench.evaluators.common import checkpoint
 from dinobench.evaluators.linear.epochs import Epoch
 from dinobench.evaluators.linear.heads import LinearHeads
 from dinobench.runtime.console import progress
+from dinobench.runtime.processes import agree, rank
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Probe:
         held_out: LabeledRows | None,
         path: Path,
         identity: Mapping[str, object],
+        left_out: dict[int, str] | None = None,
     ) -> None:
         """Train to the last epoch, from where the file at `path` left off.
 
@@ -90,8 +92,11 @@ class Probe:
             held_out: to choose by, if any.
             path: state, written after every epoch.
             identity: of the run; a file of another one is refused.
+            left_out: lines on images that the epochs could not read, by index; kept in the state and filled from it.
         """
-        self._resume(path, identity)
+        left_out = {} if left_out is None else left_out
+        self._resume(path, identity, left_out)
+        agree(self.progress.epochs, "epochs of the probe's state", "keep --output on a disk that all processes see")
         val, held_out = val.to(self.device), held_out and held_out.to(self.device)
         for epoch in progress(range(self.progress.epochs, self.epochs), "linear probe"):
             factor = (1 + math.cos(math.pi * epoch / self.epochs)) / 2
@@ -99,7 +104,8 @@ class Probe:
                 for name, heads in self.heads.items():
                     heads.step(features[name].to(self.device), labels.to(self.device), factor)
             self._score(val, held_out)
-            checkpoint.save(path, identity, self._state())
+            if rank() == 0:
+                checkpoint.save(path, identity, {**self._state(), "left_out": dict(left_out)})
 
     def named(self, number: int) -> tuple[str, int]:
         """Feature and place among its rates of a head counted over all."""
@@ -122,12 +128,13 @@ class Probe:
         heads = {name: heads.state() for name, heads in self.heads.items()}
         return {"heads": heads, **vars(self.progress)}
 
-    def _resume(self, path: Path, identity: Mapping[str, object]) -> None:
+    def _resume(self, path: Path, identity: Mapping[str, object], left_out: dict[int, str]) -> None:
         state = checkpoint.load(path, identity)
         if state is None:
             return
         for name, heads in self.heads.items():
             heads.restore(state["heads"][name])
+        left_out.update(state.get("left_out", {}))
         self.progress = Progress(state["val"], state["held_out"], state["best"])
 
 

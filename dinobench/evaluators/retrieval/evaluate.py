@@ -17,6 +17,7 @@ from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.ranking.database import Database, Matrix, expanded, finished
 from dinobench.evaluators.common.ranking.descriptors import Describer, Preparation, further_images, thumbnail
 from dinobench.evaluators.common.ranking.per_query import save_per_query
+from dinobench.evaluators.retrieval.gallery import draw_gallery
 from dinobench.evaluators.retrieval.queries import queries_in_database, query_boxes
 from dinobench.evaluators.retrieval.settings import Settings
 from dinobench.metrics.bootstrap import interval
@@ -172,7 +173,8 @@ def _export(
     ]
     content = {"root": str((images.queries.root or dataset_root(context.data)).resolve()), "queries": rows}
     write_text_atomically(context.output / "rankings.json", json.dumps(content, indent=1) + "\n")
-    scores.files += [str(context.output / name) for name in ("ranks.npy", "rankings.json")]
+    draw_gallery(context.output / "rankings.json", context.output / "gallery.png")
+    scores.files += [str(context.output / name) for name in ("ranks.npy", "rankings.json", "gallery.png")]
     medium = scores.details["average_precision"]["medium"]
     save_per_query(scores, context.output / "predictions.csv", truth.queries, medium)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ from PIL import Image
 
 from dinobench.data.registry import get_twin
 from dinobench.evaluators.attention_segmentation.evaluate import evaluate
-from dinobench.evaluators.attention_segmentation.maps import attention_maps, whole_patches
+from dinobench.evaluators.attention_segmentation.maps import AttentionMaps, attention_maps, whole_patches
+from dinobench.evaluators.base import Scores
 from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.errors import InputError
 from tests.conftest import shared_data
 from tests.evaluators.toys import context, overflow
+from tests.group import in_processes
 
 MODEL = "random:vit_mini/4"
 
@@ -79,6 +82,26 @@ def test_maps_are_the_class_tokens_row_over_patches() -> None:
 def test_an_image_smaller_than_a_patch_is_refused() -> None:
     with pytest.raises(InputError, match="smaller than one patch"):
         whole_patches(Image.new("RGB", (40, 7)), 0, 8)
+
+
+def test_processes_share_the_images_and_score_as_one(twin: Path, tmp_path: Path) -> None:
+    alone = evaluate(context("voc-attention", "paper", twin, tmp_path, model=MODEL, image_size=48))
+    for scores, calls in in_processes(_counted, 2, twin, tmp_path):
+        assert (scores.metrics, scores.intervals, scores.images) == (alone.metrics, alone.intervals, alone.images)
+        assert calls == 6
+
+
+def _counted(number: int, data: Path, output: Path) -> tuple[Scores, int]:
+    """Scores, and how many images this process looked at."""
+    names: list[str] = []
+
+    def counting(*arguments: Any) -> AttentionMaps:
+        names.append(arguments[-1])
+        return attention_maps(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dinobench.evaluators.attention_segmentation.evaluate.attention_maps", counting)
+        return evaluate(context("voc-attention", "paper", data, output, model=MODEL, image_size=48)), len(names)
 
 
 def test_a_network_that_overflows_gets_no_figure(twin: Path, tmp_path: Path) -> None:

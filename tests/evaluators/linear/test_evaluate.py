@@ -11,6 +11,7 @@ from dinobench.evaluators.linear.settings import Settings
 from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.settings import resolve
+from tests.group import in_processes
 
 SETTINGS = {
     "features": ["auto"],
@@ -114,10 +115,27 @@ def test_skipped_training_images_are_counted_and_named(folder_context):
     for cached in (True, False):
         scores = _evaluate(folder_context, cached=cached, epochs=1, unreadable="skip", resume=False)
         assert any(line.startswith("1 of 24 images") and "dark_00.png" in line for line in scores.not_comparable)
+    again = _evaluate(folder_context, cached=False, epochs=1, unreadable="skip")  # from the state, no epoch is left
+    assert again.not_comparable == scores.not_comparable
 
 
-def test_the_order_of_numbered_classes_is_said():
-    numbers = [str(number) for number in range(12)]
-    assert linear._order_of_numbers(numbers) == linear._order_of_numbers(["cat", "dog"]) == []
-    (line,) = linear._order_of_numbers(sorted(numbers))
-    assert "0, 1, 10 and 9 more" in line
+def test_processes_share_the_forward_passes_and_score_as_one(folder_context):
+    (Path(folder_context.data) / "train" / "dark" / "dark_00.png").write_text("no image")
+    changes = {"cached": False, "epochs": 2, "unreadable": "skip", "batch_size": 10, "forward_batch": 2}
+    folder_context.batch_size = 2
+    _evaluate(folder_context, **{**changes, "epochs": 1})  # leaves the features of val and held-out images in the store
+    alone, whole = _counted(0, folder_context, {**changes, "resume": False})
+    (folder_context.output / "probe.pth").unlink()
+    for scores, images in in_processes(_counted, 2, folder_context, changes):
+        assert (scores.metrics, scores.not_comparable) == (alone.metrics, alone.not_comparable)
+        assert scores.details == alone.details
+        assert images < 0.7 * whole
+
+
+def _counted(number, context, changes):
+    """Scores, and how many crops of training images went through this process's network."""
+    counts = []
+    forward = linear.Extractor.__call__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(linear.Extractor, "__call__", lambda self, x: (counts.append(len(x)), forward(self, x))[1])
+        return _evaluate(context, **changes), sum(counts)

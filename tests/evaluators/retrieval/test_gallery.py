@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageColor
 
-from dinobench.results.figures.gallery import ColorS, draw_gallery
+from dinobench.evaluators.retrieval.gallery import COLORS, draw_gallery
 from dinobench.runtime.errors import InputError
 
 
@@ -33,7 +33,7 @@ def test_frames_say_what_was_found(tmp_path: Path) -> None:
     draw_gallery(write(tmp_path), tmp_path / "gallery.png", rows=1, results=2)
     with Image.open(tmp_path / "gallery.png") as opened:
         colors = {color for _, color in opened.convert("RGB").getcolors(10**6)}
-    assert {ImageColor.getrgb(ColorS[name]) for name in ("query", "easy", "miss")} <= colors
+    assert {ImageColor.getrgb(COLORS[name]) for name in ("query", "easy", "miss")} <= colors
 
 
 def test_more_rows_make_a_taller_picture(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ TILE = 120
 FRAME = 5
 _FORMATS = ("JPEG", "PNG", "PPM", "BMP", "GIF", "TIFF", "WEBP")  # those that Pillow decodes by itself
 LINE = 16
-ColorS = {"query": "#1f4e9e", "easy": "#1a7f37", "hard": "#7fbf3f", "junk": "#9a9a9a", "miss": "#c62828"}
+COLORS = {"query": "#1f4e9e", "easy": "#1a7f37", "hard": "#7fbf3f", "junk": "#9a9a9a", "miss": "#c62828"}
 """Frames: a hit is green (light where it counts as hard), a miss red, what no setup counts gray."""
 
 
@@ -71,7 +71,7 @@ def _draw(root: Path, groups: Mapping[str, Sequence[Mapping[str, Any]]], setup: 
 
 def _legend(draw: ImageDraw.ImageDraw, font: Any) -> int:
     left = FRAME
-    for name, color in ColorS.items():
+    for name, color in COLORS.items():
         draw.rectangle((left, FRAME, left + 10, FRAME + 10), fill=color)
         draw.text((left + 14, FRAME - 2), name, "black", font)
         left += 30 + 7 * len(name)
@@ -93,7 +93,7 @@ def _row(
     step = TILE + 3 * FRAME
     for place, (name, verdict, box) in enumerate(tiles):
         left = FRAME + place * step + (FRAME if place else 0)
-        canvas.paste(_tile(root, name, ColorS[verdict], box), (left, top))
+        canvas.paste(_tile(root, name, COLORS[verdict], box), (left, top))
     name = Path(query["query"]).stem
     draw.text((FRAME, top + TILE + 2 * FRAME), f"{name}  AP {query['average_precision'][setup]:.1f}", "black", font)
 
