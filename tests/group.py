@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import socket
+import tempfile
 from collections.abc import Callable
-from multiprocessing.queues import Queue
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,37 +23,34 @@ def in_processes(work: Callable[..., Any], count: int, *arguments: Any) -> list[
 
     A process that dies without a word gives None.
     """
-    context = multiprocessing.get_context("fork")
-    answers: Queue[tuple[int, Any]] = context.Queue()
-    port = _free_port()
-    started = [
-        context.Process(target=_one, args=(work, rank, count, port, answers, arguments)) for rank in range(count)
-    ]
-    for process in started:
-        process.start()
-    for process in started:
-        process.join(SECONDS)
-    hung = [rank for rank, process in enumerate(started) if process.is_alive()]
-    for process in started:
-        process.kill()
-    assert not hung, f"processes {hung} hang"
-    found: list[Any] = [None] * count
-    while not answers.empty():
-        rank, answer = answers.get()
-        found[rank] = answer
-    return found
+    context, port = multiprocessing.get_context("fork"), _free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        answers = [Path(folder) / str(rank) for rank in range(count)]
+        started = [
+            context.Process(target=_one, args=(work, rank, count, port, answer, arguments))
+            for rank, answer in enumerate(answers)
+        ]
+        for process in started:
+            process.start()
+        for process in started:
+            process.join(SECONDS)
+        hung = [rank for rank, process in enumerate(started) if process.is_alive()]
+        for process in started:
+            process.kill()
+        assert not hung, f"processes {hung} hang"
+        return [pickle.loads(answer.read_bytes()) if answer.exists() else None for answer in answers]
 
 
-def _one(work: Callable[..., Any], rank: int, count: int, port: int, answers: Any, arguments: tuple[Any, ...]) -> None:
+def _one(work: Callable[..., Any], rank: int, count: int, port: int, answer: Path, arguments: tuple[Any, ...]) -> None:
     torch.set_num_threads(1)
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(count), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    found: Any
     try:
         with process_group(torch.device("cpu")):
-            answer = work(rank, *arguments)
+            found = work(rank, *arguments)
     except Exception as error:
-        error.failure = None  # type: ignore[attr-defined]
-        answer = error
-    answers.put((rank, answer))
+        found = error
+    answer.write_bytes(pickle.dumps(found))
 
 
 def _free_port() -> int:

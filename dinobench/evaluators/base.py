@@ -16,6 +16,7 @@ from dinobench.models.loading.spec import LoadedBackbone
 from dinobench.runtime.clock import Clock
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.plugins import plugin
+from dinobench.runtime.processes import agree
 
 SettingsT = TypeVar("SettingsT", covariant=True)
 
@@ -71,6 +72,7 @@ class EvaluationContext(Generic[SettingsT]):
         images = open_dataset(self.data, self.splits.get(split) or split, self.layout, self.dataset_name)
         self.notes += [note for note in images.notes if note not in self.notes]
         manifest = manifest_of(images, full=self.verify == "full")
+        agree(manifest.sha256, f"the content of {images.name}", "give every process the same data")
         self._refuse_training_images(split, manifest)
         self.manifests[split] = manifest
         return images
@@ -96,6 +98,8 @@ class Scores:
         warnings: lines for the user and the record.
         not_comparable: reasons why the figure must not stand beside the published one.
         files: what was written under the context's output folder.
+        deviations: settings that turned out to move the figure with this model, with their values.
+        temporary: files that nobody needs once the record is stored; they are deleted then.
     """
 
     metrics: dict[str, float]
@@ -105,6 +109,8 @@ class Scores:
     warnings: list[str] = field(default_factory=list)
     not_comparable: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
+    deviations: dict[str, Any] = field(default_factory=dict)
+    temporary: list[Path] = field(default_factory=list)
 
 
 class Evaluator(Protocol):

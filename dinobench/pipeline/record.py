@@ -30,6 +30,7 @@ def make_record(
     from dinobench.evaluators.base import Scores
     from dinobench.runtime.clock import peak_memory_bytes
     from dinobench.runtime.device import device_name
+    from dinobench.runtime.processes import world_size
     from dinobench.runtime.stamp import environment, now
 
     scores = scores or Scores({})
@@ -58,7 +59,8 @@ def make_record(
         comparable=not (because or error),
         because=because,
         error=error,
-        deviations=dict(job.deviations),
+        deviations={**job.deviations, **scores.deviations},
+        processes=world_size(),
     )
 
 

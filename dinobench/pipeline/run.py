@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from dinobench.evaluators.base import EvaluationContext
     from dinobench.models.loading.spec import LoadedBackbone
 
+Report = Callable[[RunRecord], None]
+
 
 def evaluate(
     tasks: str,
@@ -35,7 +38,7 @@ def evaluate(
     models_dir: Path | None = None,
     card: str = "",
     name: str = "",
-    report: Callable[[RunRecord], None] = lambda record: None,
+    report: Report = lambda record: None,
 ) -> list[RunRecord]:
     """Run every task on one model and write a record of each.
 
@@ -58,42 +61,94 @@ def evaluate(
     Raises:
         InputError: bad input. With several tasks, one that fails is recorded and the others still run.
     """
-    plan = make_plan(tasks, model, data, protocol, settings, tasks_dir=tasks_dir)
-    from dinobench.runtime.device import pick_device, prepare_device  # after bad settings: torch takes seconds
-    from dinobench.runtime.processes import process_group, rank
+    with _told_to_others():
+        plan = make_plan(tasks, model, data, protocol, settings, tasks_dir=tasks_dir)
+        from dinobench.runtime.device import pick_device, prepare_device  # after bad settings: torch takes seconds
+        from dinobench.runtime.processes import from_first, process_group
 
-    prepare_device(pick_device(plan.run.device))
-    model_request = ModelRequest(plan.model, asked_settings(plan), card, name, models_dir)
-    resolved = resolve_model(model_request)
-    records = []
+        prepare_device(pick_device(plan.run.device))
     with process_group(pick_device(plan.run.device)) as device:
-        for job in [job_of_network(job, resolved.backbone.backbone) for job in plan.jobs]:
-            record = _attempt(plan, job, _context(job, resolved.backbone, output, device), resolved, output)
-            if rank() == 0:
-                RecordStore(output).add(record)
-                report(record)
-                records.append(record)
-    return records
+        plan = from_first(lambda: plan, "the plan")
+        resolved = _resolved(ModelRequest(plan.model, asked_settings(plan), card, name, models_dir))
+        done = [
+            _stored(
+                *_attempt(plan, job, _context(job, resolved.backbone, output, device), resolved, output), output, report
+            )
+            for job in [job_of_network(job, resolved.backbone.backbone) for job in plan.jobs]
+        ]
+    return [record for record in done if record is not None]
 
 
-def _attempt(plan: Plan, job: Job, context: EvaluationContext[Any], model: ResolvedModel, output: Path) -> RunRecord:
-    """The job's record; a job on its own that fails raises, one among others is recorded as failed."""
-    alone = len(plan.jobs) == 1
+@contextlib.contextmanager
+def _told_to_others() -> Iterator[None]:
+    """An error before the group of processes exists reaches those that wait for this one."""
     try:
-        return _run(plan, job, context, model)
+        yield
+    except Exception as error:
+        if os.environ.get("WORLD_SIZE", "1") != "1":  # spares the import of torch
+            from dinobench.runtime.processes import stay_away
+
+            stay_away(error)
+        raise
+
+
+def _resolved(request: ModelRequest) -> ResolvedModel:
+    """The model, which must be one and the same in every process."""
+    from dinobench.runtime.processes import agree, together
+
+    with together("loading the model"):
+        resolved = resolve_model(request)
+        agree(resolved.backbone.identity, f"the model {request.spec}", "give every process the same file")
+    return resolved
+
+
+def _stored(record: RunRecord, temporary: list[Path], output: Path, report: Report) -> RunRecord | None:
+    """The record, written and reported by the first process; the others have none."""
+    from dinobench.runtime.processes import rank, together
+
+    with together(f"the record of {record.task}"):
+        if rank() != 0:
+            return None
+        RecordStore(output).add(record)
+        for path in temporary:
+            path.unlink(missing_ok=True)
+        report(record)
+    return record
+
+
+def _attempt(
+    plan: Plan, job: Job, context: EvaluationContext[Any], model: ResolvedModel, output: Path
+) -> tuple[RunRecord, list[Path]]:
+    """The job's record, and files that it makes needless.
+
+    A job on its own that fails raises, one among others is recorded as failed; it fails in all processes or in none.
+    """
+    from dinobench.runtime.processes import begin_anew, together
+
+    try:
+        with together(job.card.name):
+            return _run(plan, job, context, model)
     except StoppedError:
         raise
-    except InputError as error:
-        if alone:
-            raise
-        return make_record(plan, job, context, model, error=str(error))
     except Exception as error:
-        reason = str(error) if isinstance(error, RunFailedError) else f"{type(error).__name__}: {error}"
-        record = make_record(plan, job, context, model, error=reason)
-        if alone:
+        record = make_record(plan, job, context, model, error=_reason(error))
+        if len(plan.jobs) > 1:
+            begin_anew()
+            return record, []
+        if not isinstance(error, InputError) and _is_first():
             RecordStore(output).add(record)
-            raise
-        return record
+        raise
+
+
+def _is_first() -> bool:
+    from dinobench.runtime.processes import rank
+
+    return rank() == 0
+
+
+def _reason(error: Exception) -> str:
+    told = isinstance(error, InputError | RunFailedError)
+    return str(error) if told else f"{type(error).__name__}: {error}"
 
 
 def _context(job: Job, model: LoadedBackbone, output: Path, device: torch.device) -> EvaluationContext[Any]:
@@ -130,7 +185,7 @@ def _data_place(spec: str) -> str:
     return f"{folder.name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:8]}"
 
 
-def _run(plan: Plan, job: Job, context: EvaluationContext[Any], model: ResolvedModel) -> RunRecord:
+def _run(plan: Plan, job: Job, context: EvaluationContext[Any], model: ResolvedModel) -> tuple[RunRecord, list[Path]]:
     from dinobench.evaluators.base import find_evaluator
     from dinobench.runtime.seeds import seed_everything
 
@@ -138,7 +193,7 @@ def _run(plan: Plan, job: Job, context: EvaluationContext[Any], model: ResolvedM
     context.data = _materialize(job)
     with context.clock.phase("total"):
         scores = find_evaluator(job.card.evaluator)(context)
-    return make_record(plan, job, context, model, scores)
+    return make_record(plan, job, context, model, scores), scores.temporary
 
 
 def _materialize(job: Job) -> str:

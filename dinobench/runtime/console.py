@@ -14,11 +14,16 @@ _SECONDS = 60.0  # between two lines of a log
 
 
 def progress(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
-    """Iterate over `items` behind a progress bar on stderr, or with a line a minute where stderr is no terminal."""
-    if sys.stderr.isatty():
-        yield from tqdm(items, desc=label, total=total, file=sys.stderr, leave=False)
-    else:
-        yield from _told(items, label, total)
+    """Iterate over `items` behind a progress bar on stderr, or with a line a minute where stderr is no terminal.
+
+    An error of another process that shares the work ends the loop.
+    """
+    from dinobench.runtime.processes import look_for_failures
+
+    bar = tqdm(items, desc=label, total=total, file=sys.stderr, leave=False) if sys.stderr.isatty() else None
+    for item in _told(items, label, total) if bar is None else bar:
+        look_for_failures()
+        yield item
 
 
 def _told(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:

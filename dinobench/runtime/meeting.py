@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import pickle
 import threading
 import time
@@ -46,10 +47,11 @@ class Failure:
 
     def raised(self) -> Exception:
         """The exception that the other processes raise, of the same exit code."""
+        line = f"process {self.rank}: {self.message}"
         if self.kind == "input":
-            error: Exception = InputError(f"process {self.rank}: {self.message}")
+            error: Exception = InputError(line)
         elif self.kind == "run":
-            error = RunFailedError(f"process {self.rank}: {self.message}")
+            error = RunFailedError(line)
         elif self.kind == "stopped":
             error = StoppedError(self.signal, self.step)
         else:
@@ -69,6 +71,8 @@ def failure_of(rank: int, error: BaseException) -> Failure:
         return Failure(rank, "run", str(error))
     if isinstance(error, StoppedError):
         return Failure(rank, "stopped", str(error), error.number, error.step)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Failure(rank, "input", f"the disk is full ({error.filename}); free space and run again")
     return Failure(rank, "other", f"{type(error).__name__}: {error}".rstrip(": "))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.launch import launch_number, launched
-from dinobench.runtime.meeting import Meeting, ProcessError
+from dinobench.runtime.meeting import Meeting, ProcessError, failure_of
 
 T = TypeVar("T")
 _LIMIT = timedelta(days=30)  # honest work takes as long as it takes
@@ -68,8 +69,16 @@ def any_process(flag: bool, what: str) -> bool:
 def from_first(make: Callable[[], T], what: str) -> T:
     """What the first process makes, in all of them; an error of it is raised in all."""
     with together(what):
-        made: T = gather_objects(make() if rank() == 0 else None, what)[0]  # type: ignore[assignment]
-        return made
+        made = make() if rank() == 0 else None
+        if world_size() == 1:
+            return made  # type: ignore[return-value]
+        content = pickle.dumps(made)
+        size = gather_objects(len(content), f"size of {what}")[0]
+        here = "cuda" if dist.get_backend() == "nccl" else "cpu"
+        carried = torch.frombuffer(bytearray(content.ljust(size)), dtype=torch.uint8)[:size].to(here)
+        copy_from_first(carried)
+        result: T = pickle.loads(carried.cpu().numpy().tobytes())
+        return result
 
 
 @contextlib.contextmanager
@@ -192,14 +201,10 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
     """
     global _meeting
     _refuse_bare_srun()
-    if launched()[1] == 1 or dist.is_initialized():
+    if not launched_with_others() or dist.is_initialized():
         yield device
         return
-    try:
-        _meeting = Meeting(*next(rendezvous("env://")))
-    except ValueError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"WORLD_SIZE is set but no launcher's group is described ({reason}); use torchrun") from error
+    _meeting = _met()
     try:
         with _meeting.task("run"):
             own = _own_device(device, _meeting)
@@ -210,6 +215,28 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
         _meeting = None
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def launched_with_others() -> bool:
+    """Whether a launcher started this process as one of several."""
+    return launched()[1] > 1
+
+
+def stay_away(error: Exception) -> None:
+    """Tell the processes that wait for this one in `process_group` why it does not come; the caller raises `error`."""
+    if not launched_with_others() or dist.is_initialized():
+        return
+    meeting = _met()
+    meeting.tell(failure_of(meeting.rank, error))
+    meeting.leave()
+
+
+def _met() -> Meeting:
+    try:
+        return Meeting(*next(rendezvous("env://")))
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"WORLD_SIZE is set but no launcher's group is described ({reason}); use torchrun") from error
 
 
 def _refuse_bare_srun() -> None:
@@ -225,6 +252,7 @@ def _refuse_bare_srun() -> None:
 def _own_device(device: torch.device, meeting: Meeting) -> torch.device:
     """This process's CUDA device: by its number on this machine, or the only one that its launcher lets it see."""
     if device.type != "cuda":
+        meeting.exchange("device")
         return device
     local, visible = launch_number("LOCAL_RANK", 0), torch.cuda.device_count()
     index = local if local < visible else 0

@@ -15,6 +15,7 @@ from dinobench.evaluators.common.setting_groups import LabeledImagesSettings
 from dinobench.features.matrix import FeatureMatrix
 from dinobench.features.store import ExtractionSettings, FeatureStore
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.processes import agree
 
 _NAMED = 5  # unreadable images that a message names
 
@@ -81,7 +82,9 @@ def stored_matrix(context: EvaluationContext[Any], split: str | None, images: Im
     """The store's features of `images`, which are a whole split of the context or, with None, a part of one."""
     how = ExtractionSettings(context.device, context.batch_size, context.workers, context.precision, context.compiled)
     manifest = context.manifests[split].sha256 if split else None
-    return FeatureStore().features(context.model, images, feature, how, manifest)
+    matrix = FeatureStore().features(context.model, images, feature, how, manifest)
+    agree(sorted(matrix.unreadable), f"which images of {images.name} cannot be read", "give all the same cache folder")
+    return matrix
 
 
 def require_same_classes(train: LabeledFeatures, test: LabeledFeatures) -> None:

@@ -21,6 +21,7 @@ from dinobench.evaluators.finetune.classifier import build_classifier
 from dinobench.evaluators.finetune.loop import PRECISIONS, FineTuning, Machine, Progress, Sets
 from dinobench.evaluators.finetune.randaugment import parse_rand_augment
 from dinobench.evaluators.finetune.settings import Settings
+from dinobench.evaluators.finetune.shared import is_synchronized
 from dinobench.models.loading.load_plan import describe
 from dinobench.models.networks.backbone import Preprocessing
 from dinobench.models.networks.batch_norm import has_batch_norm
@@ -63,7 +64,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
         if rank() == 0:
             if recipe.save_weights:
                 scores.files.append(str(_save_weights(context, preprocessing, run.scored_model())))
-            path.unlink(missing_ok=True)
+            scores.temporary.append(path)
         return scores
 
 
@@ -159,8 +160,8 @@ def _identity(context: EvaluationContext[Settings], recipe: Settings, sets: Sets
         "seed": context.seed,
         "precision": context.precision,
         "processes": world_size(),
+        "forward_batch": context.batch_size,
         **hashed_form(recipe),
-        **({"forward_batch": recipe.forward_batch} if has_batch_norm(context.model.backbone) else {}),
         **{f"data of {split}": manifest.sha256 for split, manifest in context.manifests.items()},
     }
 
@@ -189,10 +190,24 @@ def _scores(context: EvaluationContext[Settings], recipe: Settings, run: FineTun
             f"batch norm saw at most {recipe.forward_batch} images (forward_batch) of each step's {run.order.batch}; "
             "another forward_batch gives another figure"
         )
+    if has_batch_norm(run.model):
+        _note_batch_norm(run, scores)
     if rank() == 0:
         path = context.output / "predictions.csv"
         save_predictions(scores, path, test.names, labels, done.predictions, test.classes)
     return scores
+
+
+def _note_batch_norm(run: FineTuning, scores: Scores) -> None:
+    """How many processes share the images of a step moves the figure of a network with batch norm."""
+    if world_size() == 1:
+        return
+    scores.deviations["processes"] = world_size()
+    if not is_synchronized(run.model):
+        scores.warnings.append(
+            f"each of {world_size()} processes has batch norm over its own images, because torch synchronizes it "
+            "on CUDA alone; the figure is another one than by one process"
+        )
 
 
 def _train_images(sets: Sets) -> int:

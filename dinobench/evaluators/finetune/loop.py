@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 import time
@@ -18,7 +17,6 @@ from timm.data.random_erasing import RandomErasing
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.parallel import DistributedDataParallel
 
 from dinobench.data.dataset import ImageSet
 from dinobench.data.transforms import EvaluationTransform
@@ -29,11 +27,12 @@ from dinobench.evaluators.finetune.classifier import Classifier
 from dinobench.evaluators.finetune.optimization import Schedule, build_optimizer
 from dinobench.evaluators.finetune.scoring import Crops, predict
 from dinobench.evaluators.finetune.settings import Settings
+from dinobench.evaluators.finetune.shared import average_gradients, has_batch_norm, share_buffers, synchronized
 from dinobench.metrics.classification import accuracy
 from dinobench.runtime.console import notice, progress
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.precision import INFERENCE, autocast
-from dinobench.runtime.processes import barrier, rank, sum_over_processes, world_size
+from dinobench.runtime.processes import from_first, gather_objects, rank, sum_over_processes, world_size
 from dinobench.runtime.seeds import seed_everything
 from dinobench.runtime.signals import StoppedError, StopSignals
 
@@ -102,7 +101,7 @@ class FineTuning:
         machine: Machine,
     ) -> None:
         self.recipe, self.sets, self.order, self.machine = recipe, sets, order, machine
-        self.model = model.to(machine.device)
+        self.model = synchronized(model.to(machine.device))
         self.progress = Progress()
         self._augmentation, self._normalize = augmentation, normalize
         self._crops = {
@@ -110,7 +109,6 @@ class FineTuning:
             for use, images in (("test", sets.test), ("held_out", sets.held_out))
             if images is not None
         }
-        self._network = self._distributed()
         self._optimizer = build_optimizer(self.model, recipe)
         self._schedule = Schedule(self._optimizer, recipe, order.steps_per_epoch)
         self._scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "fp16")
@@ -125,21 +123,25 @@ class FineTuning:
             StoppedError: by a signal, after a checkpoint.
             InputError: the checkpoint belongs to another run, an image is unreadable, or the loss is not finite.
         """
-        if resume and (state := checkpoint.load(path, identity)) is not None:
+        state = from_first(lambda: checkpoint.load(path, identity), "the checkpoint") if resume else None
+        if state is not None:
             self._restore(state)
-        with StopSignals() if world_size() == 1 else contextlib.nullcontext() as signals:
+        with StopSignals() as signals:
             self._train(path, identity, signals)
         return self.progress
 
-    def _train(self, path: Path, identity: dict[str, Any], signals: StopSignals | None) -> None:
-        """A signal stops the run after the step it came in; several processes die of it, and resume."""
+    def _train(self, path: Path, identity: dict[str, Any], signals: StopSignals) -> None:
+        """A signal to any process stops the run after a step; all processes save when one of them finds it is time."""
         saved = time.monotonic()
         for batch in self._batches():
-            self._update(batch)
-            number = 0 if signals is None else signals.number
+            self._accumulate(batch)
+            late = time.monotonic() - saved > SAVE_SECONDS
+            wishes = gather_objects((late, signals.number), f"step {batch.step}")  # all have their gradients now
+            self._step()
+            number = max(number for _, number in wishes)
             if self.progress.step % self.order.steps_per_epoch == 0:
                 self._finish_epoch()
-            elif not number and time.monotonic() - saved < SAVE_SECONDS:
+            elif not number and not any(late for late, _ in wishes):
                 continue
             self._save(path, identity)
             saved = time.monotonic()
@@ -164,22 +166,28 @@ class FineTuning:
         )
         return progress(batches, f"fine-tuning, {self.recipe.epochs} epochs", total=len(steps))
 
-    def _update(self, batch: Batch) -> None:
-        """One optimizer step over the whole batch, in pieces that fit `batch_size`."""
+    def _accumulate(self, batch: Batch) -> None:
+        """Gradients of this process's share of a step, in pieces of at most `batch_size` images."""
         seed_everything(_step_seed(self.order.seed, batch.step))
         self.model.train()
         rate = self._schedule.set(batch.step)
         images, targets = self._targets(batch)
-        pieces = math.ceil(len(images) / self.machine.batch_size)
         loss = torch.zeros((), device=self.machine.device)
-        for index, (some, wanted) in enumerate(zip(images.chunk(pieces), targets.chunk(pieces), strict=True)):
-            with self._synchronized(index == pieces - 1), self._autocast():
-                part = self._loss(self._network(some), wanted) * (len(some) / len(images))
+        pieces = self._pieces(len(images))
+        for some, wanted in zip(images.tensor_split(pieces), targets.tensor_split(pieces), strict=True):
+            with self._autocast():
+                part = self._loss(self.model(some), wanted) * (len(some) / len(images))
             self._scaler.scale(part).backward()  # type: ignore[no-untyped-call]
             loss += part.detach()
-        self._step(self._checked(float(loss), batch.step, rate))
+        self.progress.loss_sum += self._checked(float(loss), batch.step, rate)
 
-    def _step(self, loss: float) -> None:
+    def _pieces(self, images: int) -> int:
+        """Forward passes of a step; batch norm wants two images in each."""
+        pieces = math.ceil(images / self.machine.batch_size)
+        return max(1, min(pieces, images // 2)) if has_batch_norm(self.model) else pieces
+
+    def _step(self) -> None:
+        average_gradients(self.model)
         if self.recipe.clip_norm:
             self._scaler.unscale_(self._optimizer)
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
@@ -189,7 +197,6 @@ class FineTuning:
         if self._ema is not None:
             self._ema.update(self.model)
         self.progress.step += 1
-        self.progress.loss_sum += loss
         self.progress.loss_steps += 1
 
     def _targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -213,6 +220,7 @@ class FineTuning:
 
     def _finish_epoch(self) -> None:
         done = self.progress
+        share_buffers(self.model, *([] if self._ema is None else [self._ema.module]))
         epoch = len(done.history) + 1
         loss = float(sum_over_processes(torch.tensor(done.loss_sum, device=self.machine.device))) / world_size()
         entry = {"epoch": epoch, "loss": loss / done.loss_steps, "lr": self._schedule.set(done.step - 1)}
@@ -241,7 +249,6 @@ class FineTuning:
                 "progress": {item.name: getattr(self.progress, item.name) for item in dataclasses.fields(Progress)},
             }
             checkpoint.save(path, identity, state)
-        barrier()
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
@@ -250,18 +257,6 @@ class FineTuning:
         if self._ema is not None:
             self._ema.load_state_dict(state["ema"])
         self.progress = Progress(**state["progress"])
-
-    def _distributed(self) -> nn.Module:
-        if world_size() == 1:
-            return self.model
-        devices = [self.machine.device.index] if self.machine.device.type == "cuda" else None
-        return DistributedDataParallel(self.model, device_ids=devices)
-
-    def _synchronized(self, last: bool) -> contextlib.AbstractContextManager[None]:
-        """Gradients are averaged over processes with the last piece only."""
-        if isinstance(self._network, DistributedDataParallel) and not last:
-            return self._network.no_sync()
-        return contextlib.nullcontext()
 
     def _autocast(self) -> torch.autocast:
         return autocast(self.machine.device, self.machine.precision, PRECISIONS)

@@ -15,7 +15,7 @@ from dinobench.evaluators.finetune.batches import Normalizer
 from dinobench.features.loading import PixelBatch, in_chunks, pixel_batches
 from dinobench.metrics.classification import top_classes
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.processes import rank, sum_over_processes, world_size
+from dinobench.runtime.processes import barrier, rank, sum_over_processes, world_size
 
 KEEP_BYTES = 2**30  # crops of a process that are kept in memory between epochs
 
@@ -61,5 +61,6 @@ def predict(model: nn.Module, crops: Crops, normalize: Normalizer, classes: int,
     found = torch.zeros(len(crops.images), min(5, classes), dtype=torch.int64)
     for batch in crops:
         scores = model(normalize(torch.from_numpy(batch.pixels)))
-        found[torch.from_numpy(batch.indices)] = top_classes(scores).cpu()
+        found[torch.from_numpy(batch.indices)] = top_classes(scores.float()).cpu()
+    barrier()  # a process that cannot read an image says so here
     return sum_over_processes(found.to(device)).cpu()

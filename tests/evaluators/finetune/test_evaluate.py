@@ -78,13 +78,13 @@ def test_the_loaded_model_is_left_as_it_was(tmp_path: Path) -> None:
     assert not context.model.backbone.training
 
 
-def test_predictions_are_written_and_a_finished_run_leaves_no_checkpoint(tmp_path: Path) -> None:
+def test_predictions_are_written_and_the_checkpoint_is_named_for_deletion(tmp_path: Path) -> None:
     context = _context(tmp_path)
     scores = evaluate(context)
     lines = (context.output / "predictions.csv").read_text().splitlines()
     assert len(lines) == 61
     assert np.mean([int(line.rsplit(",", 1)[1]) for line in lines[1:]]) * 100 == pytest.approx(scores.metrics["top1"])
-    assert not (context.output / "checkpoint.pth").exists()
+    assert scores.temporary == [context.output / "checkpoint.pth"]
 
 
 def test_weights_are_kept_on_demand_and_load_again(tmp_path: Path) -> None:
@@ -188,3 +188,9 @@ def test_forward_batch_counts_where_there_is_batch_norm(tmp_path: Path) -> None:
     assert "batch norm saw at most 32 images (forward_batch) of each step's 64" in evaluate(context).warnings[-1]
     with pytest.raises(InputError, match="forward_batch = 7 leaves one image of a step's 64 alone"):
         evaluate(_context(tmp_path, model="random:resnet18", epochs=1, forward_batch=7))
+
+
+def test_a_run_of_another_piece_size_is_not_resumed(tmp_path: Path) -> None:
+    evaluate(_context(tmp_path))
+    with pytest.raises(InputError, match="forward_batch was 64 and is 32"):
+        evaluate(_context(tmp_path, forward_batch=32))

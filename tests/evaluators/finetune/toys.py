@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from dinobench.evaluators.finetune.batches import Normalizer, make_order
 from dinobench.evaluators.finetune.classifier import build_classifier
 from dinobench.evaluators.finetune.loop import FineTuning, Machine, Sets
 from dinobench.evaluators.finetune.settings import Settings
-from dinobench.models.networks.backbone import Preprocessing
+from dinobench.models.networks.backbone import Backbone, Preprocessing
 from dinobench.models.networks.vit import VisionTransformer, ViTShape
+from dinobench.runtime.processes import world_size
 
 SIDE = 16
 CPU = torch.device("cpu")
@@ -42,19 +44,28 @@ def colored(count: int, seed: int, classes: int = 3) -> ImageSet:
     )
 
 
+def transformer() -> VisionTransformer:
+    return VisionTransformer(ViTShape(4, 24, 2, 3, image_size=SIDE))
+
+
 def run(
-    how: Settings, *, batch_size: int = 64, seed: int = 0, held_out: bool = False, precision: str = "fp32"
+    how: Settings,
+    *,
+    batch_size: int = 64,
+    seed: int = 0,
+    held_out: bool = False,
+    precision: str = "fp32",
+    build: Callable[[], Backbone] = transformer,
 ) -> FineTuning:
     """A run of a tiny transformer on colored noise; 24 training images, 9 test images."""
     sets = Sets(colored(24, 0), colored(9, 1), colored(6, 2) if held_out else None)
     torch.manual_seed(seed)
-    backbone = VisionTransformer(ViTShape(4, 24, 2, 3, image_size=SIDE))
     preprocessing = Preprocessing(size=SIDE, resize=SIDE)
     return FineTuning(
-        build_classifier(backbone, 3, how),
+        build_classifier(build(), 3, how),
         how,
         sets,
-        make_order(24, how.batch_size, how.repeats, seed, even=how.mixes, processes=1),
+        make_order(24, how.batch_size, how.repeats, seed, even=how.mixes, processes=world_size()),
         TrainAugmentation(SIDE, how.crop_scale, how.flip, None),
         evaluation_transform(SIDE, SIDE, "bicubic", preprocessing.mean, preprocessing.std),
         Normalizer(preprocessing, CPU, channels_last=how.channels_last),

@@ -1,0 +1,93 @@
+"""Two processes evaluate: what differs between them is refused, what fails in one fails in both."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dinobench.pipeline import run
+from dinobench.pipeline.run import evaluate
+from dinobench.results.records import RecordStore
+from dinobench.runtime.errors import InputError
+from tests.group import in_processes
+
+SMALL: dict[str, Any] = {"model": "random:vit_mini/4", "data": "mini"}
+
+
+def _evaluated(rank: int, output: Path, tasks: str, fault: str) -> Any:
+    request = dict(SMALL)
+    if fault == "model" and rank == 1:
+        resolve = run.resolve_model
+        run.resolve_model = lambda asked: resolve(  # type: ignore[assignment]
+            run.ModelRequest("random:vit_mini/8", {}, "", "", None)
+        )
+    if fault == "memory" and rank == 1:
+        attempt = run._run
+
+        def fail_once(plan: Any, job: Any, *rest: Any) -> Any:
+            if job.card.name == "knn":
+                raise MemoryError("8 GiB")
+            return attempt(plan, job, *rest)
+
+        run._run = fail_once
+    if fault == "disk" and rank == 0:
+        RecordStore.add = _full  # type: ignore[method-assign]
+    if fault == "task" and rank == 1:
+        tasks = "no-such-task"
+    evaluate(tasks, **request, output=output)
+    return "done"
+
+
+def _full(store: RecordStore, record: Any) -> Path:
+    raise OSError(28, "No space left on device", "results")
+
+
+def _figures(output: Path) -> dict[str, Any]:
+    records = [json.loads(path.read_text()) for path in output.glob("*.json")]
+    return {record["task"]: (record["metrics"], record["error"], record["processes"]) for record in records}
+
+
+def test_two_processes_write_the_record_of_one(tmp_path: Path) -> None:
+    assert in_processes(_evaluated, 2, tmp_path / "two", "knn-flowers", "") == ["done", "done"]
+    evaluate("knn-flowers", **SMALL, output=tmp_path / "one")
+    (alone, *_), (shared, *rest) = (_figures(tmp_path / name)["knn-flowers"] for name in ("one", "two"))
+    assert shared == alone
+    assert rest == ["", 2]
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("model", "the model random:vit_mini/4 differs between processes"),
+        ("disk", "disk is full"),
+        ("task", "no-such-task"),
+    ],
+)
+def test_a_fault_of_one_process_is_told_by_both(fault: str, words: str, tmp_path: Path) -> None:
+    for error in in_processes(_evaluated, 2, tmp_path, "knn", fault):
+        assert isinstance(error, InputError | OSError)
+        assert words in str(error) or "No space left" in str(error)
+    assert not list(tmp_path.glob("*.json"))
+
+
+def test_a_task_fails_in_both_and_the_next_one_starts_clean(tmp_path: Path) -> None:
+    assert in_processes(_evaluated, 2, tmp_path, "knn,throughput", "memory") == ["done", "done"]
+    figures = _figures(tmp_path)
+    assert figures["knn"][1] == "ProcessError: process 1 failed: MemoryError: 8 GiB"
+    assert not figures["throughput"][1]
+    assert figures["throughput"][0]
+
+
+def test_a_checkpoint_goes_when_the_record_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = {"epochs": 1, "warmup_epochs": 0, "batch_size": 48}
+    request = {**SMALL, "protocol": "quick", "settings": short, "output": tmp_path}
+    with monkeypatch.context() as patched:
+        patched.setattr(RecordStore, "add", _full)
+        with pytest.raises(OSError, match="No space"):
+            evaluate("finetune-flowers", **request)
+    assert list(tmp_path.rglob("checkpoint.pth"))
+    evaluate("finetune-flowers", **request)
+    assert not list(tmp_path.rglob("checkpoint.pth"))
