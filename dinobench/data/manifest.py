@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from dinobench.data.content import Digest
 from dinobench.data.dataset import ImageSet
 
 
@@ -36,7 +37,30 @@ def manifest_of(images: ImageSet, *, full: bool = False) -> Manifest:
     Raises:
         InputError: a file has gone since the set was opened.
     """
-    return _manifest(images, (digest.hex() for digest in images.digests(full=full)))
+    return manifest_from(images, images.digests(full=full))
+
+
+def manifest_from(images: ImageSet, digests: Sequence[Digest]) -> Manifest:
+    """The manifest of images whose (N,) digests are known."""
+    return _manifest(images, (digest.hex() for digest in digests))
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What the images of a split are, to find those that another split holds too.
+
+    Attributes:
+        names: identity of each image.
+        digests: of each image's bytes.
+    """
+
+    names: tuple[str, ...]
+    digests: tuple[Digest, ...]
+
+    def held_by(self, other: Contents) -> int:
+        """How many of these images the other split holds too, under whatever name."""
+        known = set(other.digests)
+        return sum(digest in known for digest in self.digests)
 
 
 def listing_of(images: ImageSet) -> Manifest:

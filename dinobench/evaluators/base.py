@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 
 from dinobench.data.dataset import ImageSet
-from dinobench.data.manifest import Manifest, manifest_of
+from dinobench.data.manifest import Contents, Manifest, manifest_from
 from dinobench.data.open import open_dataset
 from dinobench.models.loading.spec import LoadedBackbone
 from dinobench.runtime.clock import Clock
@@ -40,6 +40,7 @@ class EvaluationContext(Generic[SettingsT]):
         seed: of every random choice.
         dataset_name: the data set that the card names, where several may lie in one folder.
         splits: what the data call "train" and "val", where the user says so.
+        contents: which images each opened split holds.
         notes: one line for each thing that was assumed or left out when the data were opened.
         verify: "full" where the images' files are all read to tell what they hold, not those alone that changed.
     """
@@ -61,6 +62,7 @@ class EvaluationContext(Generic[SettingsT]):
     manifests: dict[str, Manifest] = field(default_factory=dict)
     dataset_name: str = ""
     splits: Mapping[str, str] = field(default_factory=dict)
+    contents: dict[str, Contents] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def dataset(self, split: str) -> ImageSet:
@@ -71,19 +73,26 @@ class EvaluationContext(Generic[SettingsT]):
         """
         images = open_dataset(self.data, self.splits.get(split) or split, self.layout, self.dataset_name)
         self.notes += [note for note in images.notes if note not in self.notes]
-        manifest = manifest_of(images, full=self.verify == "full")
+        contents = Contents(images.names, tuple(images.digests(full=self.verify == "full")))
+        manifest = manifest_from(images, contents.digests)
         agree(manifest.sha256, f"the content of {images.name}", "give every process the same data")
-        self._refuse_training_images(split, manifest)
-        self.manifests[split] = manifest
+        self._compare_with_training(split, contents)
+        self.manifests[split], self.contents[split] = manifest, contents
         return images
 
-    def _refuse_training_images(self, split: str, manifest: Manifest) -> None:
-        for other, known in self.manifests.items():
-            if other != split and known == manifest and "train" in (split, other):
+    def _compare_with_training(self, split: str, contents: Contents) -> None:
+        """Refuse to test on the training images; say how many of the images to test on are among them."""
+        for other, known in self.contents.items():
+            if other == split or "train" not in (split, other):
+                continue
+            test, train, tested = (contents, known, split) if other == "train" else (known, contents, other)
+            if test == train:
                 raise InputError(
                     f"{other} and {split} of {self.data} are the same images, so that the figure would say nothing; "
                     "give data with a split of their own for testing"
                 )
+            if count := test.held_by(train):
+                self.notes.append(f"{count} of {len(test.names)} {tested} images are training images too, by content")
 
 
 @dataclass

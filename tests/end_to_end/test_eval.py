@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
@@ -270,3 +272,20 @@ def test_a_setting_of_task_and_model_is_one_reason(tmp_path: Path) -> None:
                "--set", "warmup_epochs=0")  # fmt: skip
     assert done.exit_code == 0, done.output
     assert done.output.count("image_size = 16") == 1
+
+
+def test_training_images_among_those_to_test_on_are_counted(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for split, kind, number in itertools.product(("train", "val"), "ab", range(4)):
+        place = tmp_path / "data" / split / kind
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(place / f"{number}.png")
+    asked = ("eval", "--task", "knn", "--model", "pixels", "--set", "ks=[1]", "--set", "main_k=1")
+    asked += ("--data", tmp_path / "data", "--output", tmp_path / "records")
+    assert "training images too" not in run(*asked).output
+    for kind in "ab":
+        shutil.copy(tmp_path / "data/train" / kind / "0.png", tmp_path / "data/val" / kind / "copy.png")
+    assert "warning: 2 of 10 val images are training images too, by content" in run(*asked).output
+    shutil.rmtree(tmp_path / "data/val")
+    shutil.copytree(tmp_path / "data/train", tmp_path / "data/val")
+    assert "8 of 8 val images are training images too" in run(*asked).output
