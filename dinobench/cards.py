@@ -10,20 +10,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from dinobench.runtime.card_tables import build, table_in, tables_in
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import read_toml
 from dinobench.runtime.plugins import settings_of
 from dinobench.runtime.settings import hashed_form, refuse_unknown, resolve
 from dinobench.runtime.suggest import unknown
-from dinobench.runtime.value_types import convert
 
-Card = TypeVar("Card")
 CODE_SETTING = "family_file"
 """Names a Python file: the one setting that a card may not state."""
 
@@ -211,54 +209,6 @@ def load_models(extra: Path | None = None) -> dict[str, ModelCard]:
     }
 
 
-def select_tasks(
-    names: str, tasks: Mapping[str, TaskCard], protocol: str | None = None
-) -> list[tuple[TaskCard, Protocol]]:
-    """The cards behind NAME[@PROTOCOL][,...], a group's name, or "all"; each once, in the order given.
-
-    A table's group runs each task by the protocol of the published figure.
-
-    Args:
-        names: as above.
-        tasks: to choose from.
-        protocol: of the tasks named without one: a name, which in a group holds for the tasks that have it, or
-            TASK=NAME[,TASK=NAME...]; by default each card's own choice.
-
-    Raises:
-        InputError: a name that is neither a task nor a group, or a protocol that no chosen task has.
-    """
-    chosen: dict[tuple[str, str], tuple[TaskCard, Protocol]] = {}
-    wanted = _protocols_by_task(protocol or "", tasks)
-    for part in names.split(","):
-        name, _, own = part.strip().partition("@")
-        members = [card for card in tasks.values() if name in (card.name, "all") or name in card.groups]
-        if not members:
-            groups = {group for card in tasks.values() for group in card.groups}
-            raise unknown("task", name, {*tasks, *groups, "all"})
-        for_all = own or wanted.get("", "")
-        if len(members) > 1 and for_all and not any(for_all in card.protocols for card in members):
-            known = {key for card in members for key in card.protocols}
-            raise unknown(f"protocol of the tasks of {name}", for_all, known)
-        for card in members:
-            asked = wanted.get(card.name, for_all)
-            if len(members) > 1 and asked not in card.protocols:
-                asked = ""
-            used = card.protocol(asked or card.published_protocol(name))
-            chosen[card.name, used.name] = card, used
-    return list(chosen.values())
-
-
-def _protocols_by_task(text: str, tasks: Mapping[str, TaskCard]) -> dict[str, str]:
-    """{"knn": "paper"} from "knn=paper"; {"": "paper"} from "paper"."""
-    if "=" not in text:
-        return {"": text}
-    pairs = dict(part.strip().split("=", 1) for part in text.split(",") if "=" in part)
-    for name in pairs:
-        if name not in tasks:
-            raise unknown("task", name, tasks)
-    return pairs
-
-
 def packaged(folder: str) -> Path:
     """A folder of cards or published figures: inside an installed package, or at the root of a checkout."""
     installed = Path(__file__).parent / "_cards" / Path(folder).name
@@ -295,10 +245,10 @@ def _task(name: str, raw: dict[str, Any], path: Path) -> TaskCard:
         raise InputError(f"card {path} has [options]; they are settings: state them in [protocols.NAME.settings]")
     values = {"name": name, "file": str(path), "note": _replaced("tasks", name, str(path)), **raw}
     kind = _settings_type(values.get("evaluator"), path)
-    tables = _table(raw, "protocols", path)
-    values["protocols"] = {key: _protocol(key, _table(tables, key, path), kind, path) for key in tables}
-    values["cells"] = tuple(_build(Cell, cell, path) for cell in _tables(raw, "cells", path))
-    card = _build(TaskCard, values, path)
+    tables = table_in(raw, "protocols", path)
+    values["protocols"] = {key: _protocol(key, table_in(tables, key, path), kind, path) for key in tables}
+    values["cells"] = tuple(build(Cell, cell, path) for cell in tables_in(raw, "cells", path))
+    card = build(TaskCard, values, path)
     if card.default_protocol not in card.protocols:
         raise InputError(f"card {path}: {unknown('default protocol', card.default_protocol, card.protocols)}")
     return card
@@ -318,50 +268,19 @@ def _protocol(name: str, raw: dict[str, Any], kind: type | None, path: Path) -> 
     settings: Any = None
     if kind is not None:
         where = f"protocol {name} of card {path}"
-        settings = resolve(kind, _table(raw, "settings", path), where)
-        refuse_unknown(_table(raw, "sources", path), [kind], f"source of {where} for a setting")
-    return _build(Protocol, {"name": name, **raw, "settings": settings or {}}, path)
-
-
-def _table(raw: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:
-    found = raw.get(key, {})
-    if not isinstance(found, dict):
-        raise InputError(f"card {path}: {key} is {found!r:.60}; give a table")
-    return found
-
-
-def _tables(raw: Mapping[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
-    found = raw.get(key, [])
-    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-        raise InputError(f"card {path}: {key} is {found!r:.60}; give tables, each under [[{key}]]")
-    return found
+        settings = resolve(kind, table_in(raw, "settings", path), where)
+        refuse_unknown(table_in(raw, "sources", path), [kind], f"source of {where} for a setting")
+    return build(Protocol, {"name": name, **raw, "settings": settings or {}}, path)
 
 
 def _model(name: str, raw: dict[str, Any], path: Path) -> ModelCard:
-    raw["rows"] = tuple(_row(row, path) for row in _tables(raw, "rows", path))
-    if CODE_SETTING in _table(raw, "settings", path):
+    raw["rows"] = tuple(_row(row, path) for row in tables_in(raw, "rows", path))
+    if CODE_SETTING in table_in(raw, "settings", path):
         raise InputError(
             f"card {path} names {CODE_SETTING}; a card is data: give the file by --set {CODE_SETTING}=FILE"
         )
-    return dataclasses.replace(_build(ModelCard, {"name": name, **raw}, path), file=str(path))
+    return dataclasses.replace(build(ModelCard, {"name": name, **raw}, path), file=str(path))
 
 
 def _row(raw: dict[str, Any], path: Path) -> Row:
-    return _build(Row, {"table": raw.pop("table", None), "key": raw}, path)
-
-
-def _build(kind: type[Card], values: dict[str, Any], path: Path) -> Card:
-    fields = {item.name: item for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    for key in values:
-        if key not in fields:
-            raise InputError(f"card {path}: {unknown(f'field of a {kind.__name__}', key, fields)}")
-    missing = [key for key in _required(fields.values()) if values.get(key) is None]
-    if missing:
-        raise InputError(f"card {path}: a {kind.__name__} needs {', '.join(missing)}")
-    hints = typing.get_type_hints(kind)
-    return kind(**{key: convert(value, hints[key], key, f"card {path}") for key, value in values.items()})
-
-
-def _required(fields: Iterable[dataclasses.Field[Any]]) -> list[str]:
-    absent = dataclasses.MISSING
-    return [item.name for item in fields if item.default is absent and item.default_factory is absent]
+    return build(Row, {"table": raw.pop("table", None), "key": raw}, path)

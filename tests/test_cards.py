@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from dinobench.cards import load_tasks, select_tasks
+from dinobench.cards import load_tasks
 from dinobench.evaluators.base import find_evaluator
 from dinobench.evaluators.knn.settings import Settings
+from dinobench.pipeline.selection import select_tasks
 from dinobench.results.tables.build import read_published
 from dinobench.results.tables.specs import load_tables
 from dinobench.runtime.errors import InputError

@@ -109,9 +109,10 @@ def command(
 
 
 def _show_settings(tasks: str, protocol: str | None, tasks_dir: Path | None) -> None:
-    from dinobench.cards import load_tasks, select_tasks
+    from dinobench.cards import load_tasks
     from dinobench.cli.settings_help import setting_lines
     from dinobench.models.loading.settings import ModelSettings
+    from dinobench.pipeline.selection import select_tasks
     from dinobench.pipeline.settings import RunSettings
 
     groups = {

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dinobench.cards import Protocol, TaskCard, load_tasks, select_tasks
+from dinobench.cards import Protocol, TaskCard, load_tasks
 from dinobench.models.loading.settings import ModelSettings
 from dinobench.pipeline.data_specs import data_by_task
+from dinobench.pipeline.selection import select_tasks
 from dinobench.pipeline.settings import RunSettings
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import user_path
