@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from dinobench.evaluators.common.setting_groups import TrainingRowsSettings
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import read_text
+from dinobench.runtime.text import first_few
 
 
 def per_class(labels: NDArray[np.int64], shots: int, seed: int) -> NDArray[np.int64]:
@@ -30,19 +32,40 @@ def percentage(labels: NDArray[np.int64], percent: float, seed: int) -> NDArray[
 
 
 def listed(names: Sequence[str], list_file: Path) -> NDArray[np.int64]:
-    """Rows of the images whose file name (its last part) stands in a text file, one per line.
+    """Rows of the images that a text file names, one a line; blanks inside names are part of them.
+
+    A line is an image's path below the data folder or the end of it: `train/cat/1.jpg`, `cat/1.jpg`, or `1.jpg` where
+    only one image is called so.
 
     Raises:
-        InputError: the file cannot be read, or names an image that is not there.
+        InputError: the file cannot be read, names an image that is not there, or a name that several images have.
     """
     try:
-        wanted = set(list_file.read_text(encoding="utf-8").split())
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the list of training images {list_file}: {error}") from error
-    by_name = {PurePosixPath(name).name: row for row, name in enumerate(names)}
-    if absent := sorted(wanted - by_name.keys()):
+        lines = [line.strip() for line in read_text(list_file).split("\n")]
+    except InputError as error:
+        raise InputError(str(error).replace("cannot read ", "cannot read the list of training images ", 1)) from error
+    chosen = _rows_of({line.replace("\\", "/").removeprefix("./"): [] for line in lines if line}, names)
+    if not chosen:
+        raise InputError(f"{list_file} names no image; give one a line")
+    if absent := sorted(line for line, found in chosen.items() if not found):
         raise InputError(f"{len(absent)} images of {list_file} are not in the training set, first {absent[0]}")
-    return np.array(sorted(by_name[name] for name in wanted), dtype=np.int64)
+    if unclear := [line for line, found in chosen.items() if len(found) > 1]:
+        first, others = unclear[0], [names[row] for row in chosen[unclear[0]]]
+        raise InputError(
+            f"{len(unclear)} names in {list_file} stand for several images, first {first}: {first_few(others)}; "
+            "give CLASS/NAME"
+        )
+    return np.array(sorted({row for found in chosen.values() for row in found}), dtype=np.int64)
+
+
+def _rows_of(wanted: dict[str, list[int]], names: Sequence[str]) -> dict[str, list[int]]:
+    """`wanted`, with the rows of the images whose path is, or ends in, each of its keys."""
+    for row, name in enumerate(names):
+        parts = PurePosixPath(name).parts
+        for start in range(len(parts)):
+            if (ending := "/".join(parts[start:])) in wanted:
+                wanted[ending].append(row)
+    return wanted
 
 
 def chosen_rows(

@@ -58,3 +58,34 @@ def test_chosen_rows():
 def test_refusals(changes):
     with pytest.raises(InputError):
         _choose(**changes)
+
+
+NAMES = ("train/cat/1.png", "train/cat/my photo 2.png", "train/dog/1.png", "train/dog/3.png")
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        (b"cat/1.png\ndog/1.png\n", [0, 2]),
+        (b"train/dog/3.png\n./cat/1.png\n", [0, 3]),
+        (b"\xef\xbb\xbfmy photo 2.png\r\n3.png\r\n\r\n", [1, 3]),
+        (b"dog\\1.png\n3.png\n3.png\n", [2, 3]),
+    ],
+)
+def test_lists_as_people_write_them(tmp_path, content, rows):
+    (tmp_path / "list.txt").write_bytes(content)
+    assert listed(NAMES, tmp_path / "list.txt").tolist() == rows
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"1.png\n", r"first 1\.png: train/cat/1\.png, train/dog/1\.png; give CLASS/NAME"),
+        (b"bird/1.png\n", r"1 images of .* not in the training set, first bird/1\.png"),
+        (b"\n", "names no image"),
+    ],
+)
+def test_lists_that_do_not_tell_are_refused(tmp_path, content, says):
+    (tmp_path / "list.txt").write_bytes(content)
+    with pytest.raises(InputError, match=says):
+        listed(NAMES, tmp_path / "list.txt")
