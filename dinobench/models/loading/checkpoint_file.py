@@ -14,12 +14,13 @@ from torch import Tensor
 from dinobench.models.key_layouts.timm_any import built_family, timm_family
 from dinobench.models.loading.choices import Choice
 from dinobench.models.loading.configuration import configuration_of
-from dinobench.models.loading.container import Contents, open_container
+from dinobench.models.loading.container import Contents
 from dinobench.models.loading.family import Family, family_called, family_from_file
 from dinobench.models.loading.load_plan import LoadPlan, checkpoint_arguments, make_plan
 from dinobench.models.loading.loaded import LoadedBackbone
 from dinobench.models.loading.model_paths import CHECKPOINTS, checkpoint_path
 from dinobench.models.loading.settings import ModelSettings
+from dinobench.models.loading.shards import open_checkpoint
 from dinobench.models.loading.state_dict import first_names
 from dinobench.models.networks.backbone import Backbone
 from dinobench.models.networks.build import owners
@@ -32,7 +33,7 @@ def training_data(spec: str) -> str | None:
     path = user_path(spec)
     if not path.exists():
         return None
-    data = checkpoint_arguments(open_container(checkpoint_path(spec)).content).get("data")
+    data = checkpoint_arguments(open_checkpoint(checkpoint_path(spec)).content).get("data")
     return str(data) if data else None
 
 
@@ -43,7 +44,7 @@ def plan_file(path: Path, settings: ModelSettings | None = None) -> LoadPlan:
         InputError: the file cannot be opened, or no family fits; the message begins with the path.
     """
     settings = settings or ModelSettings()
-    contents = open_container(path)
+    contents = open_checkpoint(path)
     beside, remark = configuration_of(path.parent / "config.json", contents)
     try:
         plan = _plan_or_reason(contents, settings, beside)
@@ -125,7 +126,7 @@ def from_file(spec: str, path: Path, settings: ModelSettings) -> LoadedBackbone:
     plan = plan_file(path, settings)
     return LoadedBackbone(
         backbone=fill(plan, str(path)),
-        name=_short_name(path),
+        name=_short_name(path, of_folder=user_path(spec).is_dir()),
         spec=spec,
         family=plan.report.family,
         architecture=plan.report.architecture,
@@ -137,8 +138,9 @@ def from_file(spec: str, path: Path, settings: ModelSettings) -> LoadedBackbone:
     )
 
 
-def _short_name(path: Path) -> str:
-    stem = path.parent.resolve().name if path.name in CHECKPOINTS.values() else path.name.split(".")[0]
+def _short_name(path: Path, *, of_folder: bool) -> str:
+    of_folder = of_folder or path.name in CHECKPOINTS.values()
+    stem = path.parent.resolve().name if of_folder else path.name.split(".")[0]
     return re.sub(r"[^\w.+-]+", "_", stem) or "model"
 
 

@@ -8,6 +8,9 @@ from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import user_path
 
 CHECKPOINTS = {"last": "checkpoint.pth", "best": "best.pth"}
+INDEX = ".index.json"
+# What hubs call the weights of a model, the safest container first.
+HUB_FILES = ("model.safetensors", f"model.safetensors{INDEX}", "pytorch_model.bin", f"pytorch_model.bin{INDEX}")
 SCHEMES = ("timm", "torchvision", "hf", "random", "pixels")
 """Words before the colon of a SPEC that is no path; each has a loader in `libraries.SOURCES`."""
 
@@ -19,7 +22,7 @@ def is_path(spec: str) -> bool:
 
 
 def checkpoint_path(spec: str, which: str = "last") -> Path:
-    """The file behind a path: itself, or the last or best checkpoint of a run directory.
+    """The file behind a path: itself, or the weights in a run directory or a hub's folder.
 
     Raises:
         InputError: there is none.
@@ -31,7 +34,29 @@ def checkpoint_path(spec: str, which: str = "last") -> Path:
         raise InputError(f"which={which} is neither last nor best")
     if not path.is_dir():
         raise InputError(f"no model {spec!r}: no such file, run directory, card or timm:/torchvision:/hf:/random: name")
-    inside = path / CHECKPOINTS[which]
-    if not inside.is_file():
-        raise InputError(f"{path} holds no {inside.name}; is it a run directory?")
-    return inside
+    return _file_in_folder(path, which)
+
+
+def _file_in_folder(folder: Path, which: str = "last") -> Path:
+    """The weights in a folder: a run's last or best checkpoint, or a hub's file or index of shards.
+
+    Raises:
+        InputError: there are none, or a tool must join them first; the line names it.
+    """
+    run = folder / CHECKPOINTS[which]
+    if run.is_file():
+        return run
+    for name in HUB_FILES:
+        if (folder / name).is_file():
+            return folder / name
+    if (folder / ".metadata").is_file() or any(folder.glob("*.distcp")):
+        raise InputError(
+            f"{folder} is a folder of torch.distributed.checkpoint; join it with `python -m "
+            f"torch.distributed.checkpoint.format_utils dcp_to_torch {folder} OUT.pth` and give OUT.pth"
+        )
+    if (folder / "zero_to_fp32.py").is_file() or any(folder.rglob("mp_rank_*_model_states.pt")):
+        raise InputError(
+            f"{folder} is a folder of DeepSpeed; join it with `python zero_to_fp32.py {folder} OUT` (DeepSpeed puts "
+            "the script there; Lightning has convert_zero_checkpoint_to_fp32_state_dict) and give OUT"
+        )
+    raise InputError(f"{folder} holds no {run.name}, and no {' or '.join(HUB_FILES[::2])}; is it a run directory?")
