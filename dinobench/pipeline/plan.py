@@ -111,7 +111,8 @@ def asked_settings(plan: Plan) -> dict[str, Any]:
 
 def _left_to_others(changes: Mapping[str, Any], cards: Sequence[TaskCard]) -> dict[str, Any]:
     """Those of `changes` that not every task takes for itself."""
-    owned = set.intersection(*(set(fields_of(card.settings_type)) for card in cards))
+    fields = (fields_of(card.settings_type).values() for card in cards)
+    owned = set.intersection(*({field.name for field in each if not field.about.shared} for each in fields))
     return {key: value for key, value in changes.items() if key not in owned}
 
 

@@ -73,7 +73,7 @@ def _reasons(plan: Plan, job: Job, scores: Scores) -> tuple[str, ...]:
     reasons += [
         f"{key} = {value!r} in place of the model's own"
         for key, value in differing(plan.model_settings, ModelSettings()).items()
-        if about_model[key].about.departs
+        if about_model[key].about.departs and key not in job.overridden  # a task's own is among those already
     ]
     if job.run.precision != "fp32":
         reasons.append(f"computed in {job.run.precision}")

@@ -52,6 +52,7 @@ class About:
         later: whether the field came after its protocols were published, so that its default stays out of their hash.
         acts_on: the kinds of thing that the field acts on; empty for all.
         moves_batch_norm: whether the field moves the figure of networks with batch norm, and of no others.
+        shared: whether the run's or the model's setting of the same name takes the value too.
         then: from a present value to the one that the field took under its former name, for protocol hashes.
     """
 
@@ -63,6 +64,7 @@ class About:
     later: bool = False
     acts_on: tuple[str, ...] = ()
     moves_batch_norm: bool = False
+    shared: bool = False
     then: Callable[[Any], Any] | None = None
 
 
@@ -77,10 +79,11 @@ def setting(
     later: bool = False,
     acts_on: tuple[str, ...] = (),
     moves_batch_norm: bool = False,
+    shared: bool = False,
     then: Callable[[Any], Any] | None = None,
 ) -> T:
     """A field of a settings type with its default and what `About` holds."""
-    about = About(help, unit, moves_figure, departs, was, later, acts_on, moves_batch_norm, then)
+    about = About(help, unit, moves_figure, departs, was, later, acts_on, moves_batch_norm, shared, then)
     field: T = dataclasses.field(default=default, metadata={"about": about})
     return field
 

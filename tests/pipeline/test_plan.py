@@ -34,9 +34,10 @@ def test_where_data_lie_is_noted_but_departs_from_nothing() -> None:
 
 def test_a_word_of_the_task_is_not_the_runs_or_the_models() -> None:
     plan = make_plan("finetune-cifar10@quick", "pixels", "mini", settings={"batch_size": 32, "image_size": 64})
-    assert (plan.run.batch_size, plan.model_settings.image_size) == (64, 0)
+    assert (plan.run.batch_size, plan.model_settings.image_size) == (64, 64)  # the network is built for its images
     (job,) = plan.jobs
     assert (job.settings.batch_size, job.settings.image_size, job.forward_batch) == (32, 64, 64)
+    assert make_plan("davis", "pixels", "mini", settings={"image_size": 64}).model_settings.image_size == 0
     mixed = make_plan("knn,davis", "pixels", "mini", settings={"image_size": 64})
     assert mixed.model_settings.image_size == mixed.jobs[1].settings.image_size == 64
 

@@ -19,7 +19,12 @@ PartOfArea = Annotated[float, Meta(gt=0, le=1)]
 class Settings:
     """Everything that fixes a fine-tuning run but the data, the model and the seed."""
 
-    image_size: PixelsOrZero = setting(224, "side of the square input; 0 for the model's own", unit="pixels")
+    image_size: PixelsOrZero = setting(
+        224,
+        "side of the square input; 0 for the model's own; networks without weights are built for it",
+        unit="pixels",
+        shared=True,
+    )
     epochs: Count = setting(1000, "passes over the training images")
     batch_size: BatchSize = setting(
         768, "images per optimizer step, over all processes", unit="images", was="train_batch_size"
