@@ -7,26 +7,28 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dinobench.cli.options import RESULTS
+from dinobench.cli.options import RESULTS, TASKS_DIR
 
 if TYPE_CHECKING:
     from dinobench.results.compare import Comparison
 
 
 @click.command()
-@click.argument("a")
-@click.argument("b")
+@click.argument("names", nargs=-1, required=True, metavar="A B [C ...]")
 @RESULTS
+@TASKS_DIR
 @click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")
-def command(a: str, b: str, results: Path, seed: int) -> None:
-    """Compare A with B image by image: records (.json files), or models by name.
+def command(names: tuple[str, ...], results: Path, seed: int, tasks_dir: Path | None) -> None:
+    """Compare models image by image, every two of them: records (.json files), or models by name.
 
-    Both must keep a value of every image: classifiers do with --set predictions=true, the other tasks always.
+    Every record keeps a value of each image, unless it was made with --set predictions=false.
     Records of a model that differ in nothing but seeds are runs of one figure: their mean is compared.
     """
-    from dinobench.results.compare import compare
+    from dinobench.results.compare import compare_all
 
-    for comparison in compare(a, b, results, seed):
+    if len(names) < 2:
+        raise click.UsageError("give two or more models or records")
+    for comparison in compare_all(names, results, seed, tasks_dir=tasks_dir):
         _show(comparison)
 
 

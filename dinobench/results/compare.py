@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,15 @@ def compare(a: str, b: str, folder: Path, seed: int = 0, *, tasks_dir: Path | No
     Raises:
         InputError: nothing to compare, no per-image values, or different images.
     """
-    found = [_compare(one, other, seed) for one, other in _pairs(a, b, folder)]
+    return compare_all([a, b], folder, seed, tasks_dir=tasks_dir)
+
+
+def compare_all(
+    names: Sequence[str], folder: Path, seed: int = 0, *, tasks_dir: Path | None = None
+) -> list[Comparison]:
+    """`compare` of every two of several models or records; p-values are corrected for all of them together."""
+    pairs = [pair for a, b in itertools.combinations(names, 2) for pair in _pairs(a, b, folder)]
+    found = [_compare(one, other, seed) for one, other in pairs]
     tasks = load_tasks(tasks_dir)
     corrected = holm([each.difference.p_value for each in found])
     return [_judged(each, p_value, tasks) for each, p_value in zip(found, corrected, strict=True)]

@@ -30,3 +30,13 @@ def test_one_line_for_an_unknown_model(tmp_path):
     assert done.exit_code == 2
     assert done.output.startswith("Error: no record of model 'x'")
     assert "Traceback" not in done.output
+
+
+def test_more_than_two_models_are_compared_two_by_two_and_corrected(tmp_path):
+    for name, right in {"good": range(90), "fair": range(80), "poor": range(50)}.items():
+        _add(tmp_path, name, right)
+    done = CliRunner().invoke(main, ["compare", "good", "fair", "poor", "--results", str(tmp_path)])
+    assert done.output.count("A - B =") == 3
+    assert "by Holm's correction" in done.output
+    alone = CliRunner().invoke(main, ["compare", "good", "--results", str(tmp_path)])
+    assert (alone.exit_code, "two or more" in alone.output) == (2, True)

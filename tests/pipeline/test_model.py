@@ -73,7 +73,7 @@ def test_a_released_file_by_path_is_known_by_its_digest(weights: Path, tmp_path:
     found = resolve_model(ModelRequest(str(path), models_dir=folder))
     assert (found.card and found.card.name, found.backbone.name) == ("dino_mini", "dino_mini")
     assert found.unverified == ""
-    assert found.notes == ("taken for dino_mini by its sha256; --card none undoes it",)
+    assert found.notes[0] == "taken for dino_mini by its sha256; --card none undoes it"
     alone = resolve_model(ModelRequest(str(path), card="none", name="mine", models_dir=folder))
     assert (alone.card, alone.backbone.name) == (None, "mine")
 
@@ -81,7 +81,7 @@ def test_a_released_file_by_path_is_known_by_its_digest(weights: Path, tmp_path:
 def test_a_released_name_needs_the_architecture_as_well(weights: Path, tmp_path: Path) -> None:
     folder = cards(tmp_path / "cards", weights="https://nowhere.invalid/dino_mini_pretrain.pth")
     found = resolve_model(ModelRequest(str(weights), models_dir=folder))
-    assert found.notes == ("taken for dino_mini by its name; --card none undoes it",)
+    assert found.notes[0] == "taken for dino_mini by its name; --card none undoes it"
     assert found.unverified == "weights of dino_mini are not verified"
     torch.save(load_plain("random:vit_tiny/8").backbone.state_dict(), weights)
     assert resolve_model(ModelRequest(str(weights), models_dir=folder)).card is None
@@ -122,5 +122,5 @@ def test_a_card_never_names_code(tmp_path: Path) -> None:
 def test_a_card_that_replaces_a_built_in_one_says_so(tmp_path: Path) -> None:
     folder = cards(tmp_path / "cards", name="dino_vits16", weights="random:vit_tiny/16")
     found = resolve_model(ModelRequest("dino_vits16", models_dir=folder))
-    assert found.notes == (f"card {folder / 'dino_vits16.toml'} replaces the built-in card dino_vits16",)
+    assert found.notes[0] == f"card {folder / 'dino_vits16.toml'} replaces the built-in card dino_vits16"
     assert found.unverified == found.notes[0]

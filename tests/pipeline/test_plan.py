@@ -55,7 +55,6 @@ def test_batch_norm_makes_more_settings_count() -> None:
     [
         ("davis", "short_side", "image_size"),
         ("davis", "layer", "feature"),
-        ("copydays", "pooling", "feature"),
         ("linear", "rates", "lrs"),
         ("linear", "batch", "batch_size"),
         ("finetune-cars", "train_batch_size", "batch_size"),

@@ -23,7 +23,7 @@ class LabeledImagesSettings:
         moves_figure=False,
     )
     predictions: bool = setting(
-        False, "write the prediction of every image, for `dinobench compare`", moves_figure=False
+        True, "write the prediction of every image, for `dinobench compare`", moves_figure=False
     )
 
 
