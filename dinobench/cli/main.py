@@ -28,7 +28,7 @@ class Refusal(click.ClickException):
         return " ".join(self.message.split())
 
 
-class Failure(Refusal):
+class FailedRun(Refusal):
     """A run that failed by itself, shown as one line; exit code 1."""
 
     exit_code = 1
@@ -77,7 +77,7 @@ class FolderGroup(click.Group):
         except InputError as error:
             raise Refusal(str(error)) from error
         except RunFailedError as error:
-            raise Failure(str(error)) from error
+            raise FailedRun(str(error)) from error
         except StoppedError as stop:
             click.echo(str(stop), err=True)
             ctx.exit(128 + stop.number)

@@ -68,7 +68,7 @@ def _submit(
     settings: dict[str, Any],
 ) -> None:
     from dinobench.training.launcher import Training, outcome, submit
-    from dinobench.training.run import default_folder, refuse_held
+    from dinobench.training.run_folder import default_folder, refuse_held
 
     folder = (output or default_folder(recipe)).absolute()
     if not resume:

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from dinobench.data.dataset import ImageSet
 from dinobench.data.decode import decode_rgb
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.processes import world_size
+from dinobench.runtime.processes import rank, world_size
 from dinobench.training.recipe import Recipe
 from dinobench.training.views import Colors, MultiCrop, ViewKind, generator_of
 
@@ -191,6 +191,11 @@ def load_views(
         worker_init_fn=_one_thread,
     )
     return _raised(loader)
+
+
+def step_seed(seed: int, step: int) -> int:
+    """Seed of the dropped paths of one step, a different one for every process."""
+    return (seed << 40) + (step << 12) + rank()
 
 
 def worker_count(wanted: int, device: torch.device) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -144,3 +146,7 @@ class Recipe(RecipeSettings):
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as a checkpoint and a record keep them."""
         return plain(self)
+
+    def digest(self) -> str:
+        """The first digits of the SHA-256 of all values."""
+        return hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:12]

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
-import hashlib
-import json
 import signal
 import time
 from collections.abc import Mapping
@@ -29,13 +26,13 @@ from dinobench.runtime.processes import (
 )
 from dinobench.runtime.signals import StoppedError, StopSignals
 from dinobench.training import checkpoints
-from dinobench.training.batches import Normalize, load_views, worker_count
+from dinobench.training.batches import Normalize, load_views, step_seed, worker_count
 from dinobench.training.build import RecipeSchedules, build_learner
 from dinobench.training.diagnostics import divergence_error
 from dinobench.training.journal import RunJournal
-from dinobench.training.lock import hold_run_folder
 from dinobench.training.recipe import Recipe
 from dinobench.training.recipe_files import load_recipe
+from dinobench.training.run_folder import default_folder, hold_run_folder, made_folder, refuse_held
 from dinobench.training.shared_state import read_by_first
 from dinobench.training.source import open_source
 from dinobench.training.step import Learner
@@ -73,7 +70,7 @@ def train(
     """
     with process_group(pick_device(device)) as here:
         chosen = load_recipe(recipe, settings)
-        agree(digest_of(chosen.as_dict()), "the recipe with its settings")
+        agree(chosen.digest(), "the recipe with its settings")
         spec = data or chosen.data
         if not spec:
             raise InputError(f"recipe {chosen.name} names no data; say --data FOLDER, a data set's name or mini")
@@ -83,22 +80,6 @@ def train(
         prepare_device(here)
         TrainingRun(chosen, spec, folder, here).train_to_end()
     return folder
-
-
-def digest_of(values: Mapping[str, Any]) -> str:
-    """The first digits of the SHA-256 of plain values."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def default_folder(recipe: str) -> Path:
-    """runs/RECIPE-TIME."""
-    return Path("runs") / f"{recipe}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
-
-
-def refuse_held(folder: Path) -> None:
-    """InputError where a run would be overwritten."""
-    if (folder / checkpoints.LAST).exists():
-        raise InputError(f"{folder} already holds a run; give another --output, or --resume to continue it")
 
 
 class TrainingRun:
@@ -128,7 +109,7 @@ class TrainingRun:
         Raises:
             StoppedError: by a signal, after a checkpoint.
         """
-        with hold_run_folder(self._made_folder()), StopSignals() as self.signals:
+        with hold_run_folder(made_folder(self.folder)), StopSignals() as self.signals:
             self._continue()
             self.journal = RunJournal(self.folder, self.plan.steps, self.step, speaking=rank() == 0)
             try:
@@ -138,13 +119,6 @@ class TrainingRun:
                 self._train()
             finally:
                 self.journal.close()
-
-    def _made_folder(self) -> Path:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot make {self.folder}: {error.strerror}; give another --output") from error
-        return self.folder
 
     def _continue(self) -> None:
         """Go on from the first process's checkpoint, if there is one."""
@@ -319,8 +293,3 @@ class TrainingRun:
             log={"pending": self.pending.rows, "epoch": [dataclasses.asdict(line) for line in self.epoch_lines]},
         )
         checkpoints.save(state, self.folder / name)
-
-
-def step_seed(seed: int, step: int) -> int:
-    """Seed of the dropped paths of one step, a different one for every process."""
-    return (seed << 40) + (step << 12) + rank()

@@ -22,7 +22,7 @@ from dinobench.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class ImageSource:
+class TrainingImages:
     """Images of one run.
 
     Attributes:
@@ -53,7 +53,7 @@ class ImageSource:
         return stream_requests(self.stream, self.plan, planned, first_step, self.buffer)
 
 
-def open_source(recipe: Recipe, spec: str, device: torch.device) -> ImageSource:
+def open_source(recipe: Recipe, spec: str, device: torch.device) -> TrainingImages:
     """The data of a Data SPEC; a labeled "val" split feeds the probe.
 
     Raises:
@@ -67,10 +67,10 @@ def open_source(recipe: Recipe, spec: str, device: torch.device) -> ImageSource:
     plan = _plan(recipe, len(images))
     data = {"spec": spec, "images": len(images), "manifest": listing_of(images).sha256}
     probe = _probe(recipe, images, spec, device)
-    return ImageSource(plan, data, _views(recipe, DecodedImages(images, recipe.in_channels)), probe)
+    return TrainingImages(plan, data, _views(recipe, DecodedImages(images, recipe.in_channels)), probe)
 
 
-def _streamed_source(recipe: Recipe, spec: str) -> ImageSource:
+def _streamed_source(recipe: Recipe, spec: str) -> TrainingImages:
     if not spec.startswith("hf:"):
         raise InputError(f"streaming reads hf:NAME, not {spec}; set streaming=false, or give --data hf:NAME")
     stream = open_stream(spec.removeprefix("hf:"), "train")
@@ -78,7 +78,7 @@ def _streamed_source(recipe: Recipe, spec: str) -> ImageSource:
     if not length:
         raise InputError(f"{stream.name} does not tell how many images it has; say --set epoch_images=NUMBER")
     data = {"spec": spec, "images": length, "manifest": "streamed"}
-    return ImageSource(_plan(recipe, length), data, _views(recipe, None), None, stream, recipe.shuffle_buffer)
+    return TrainingImages(_plan(recipe, length), data, _views(recipe, None), None, stream, recipe.shuffle_buffer)
 
 
 def stream_requests(

@@ -18,9 +18,9 @@ from dinobench.runtime.signals import StoppedError
 from dinobench.training import run, source, verdict
 from dinobench.training.checkpoints import keep_last_good, load
 from dinobench.training.diagnostics import Diagnosis
-from dinobench.training.lock import hold_run_folder
 from dinobench.training.recipe_files import load_recipe
 from dinobench.training.run import TrainingRun, train
+from dinobench.training.run_folder import hold_run_folder
 
 TINY = {
     "architecture": "vit_mini/8",
