@@ -122,7 +122,8 @@ def test_hashes_of_protocols_are_those_of_earlier_releases() -> None:
     known = {
         "copydays@paper": "fb0e5c60d4009573",
         "davis@paper": "9ca5e59212ebf781",
-        "finetune-cars@paper": "15bc1d7d712eb6b4",
+        "finetune-cars@paper": "84b09f1c4411f9fa",  # version 2: AdamW
+        "finetune-cars@deit": "be6df42836b955d6",
         "finetune-cifar10@quick": "4524ca4e52ed195c",
         "knn@paper": "4164b470b177122e",
         "knn-1pct@random": "ae90af8e4ce230b6",

@@ -200,12 +200,19 @@ class FineTuning:
         self.progress.loss_steps += 1
 
     def _targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Normalized, mixed and erased images, and their labels: classes, or shares of classes where mixed."""
+        """Normalized, erased and mixed images, and their labels: classes, or shares of classes where mixed."""
         images = self._normalize(batch.pixels)
         targets = batch.labels.to(self.machine.device)
-        if self._mixup is not None:
-            images, targets = self._mixup(images, targets)
-        return (images if self._erasing is None else self._erasing(images)), targets
+        if self._erasing is not None:
+            images = self._erasing(images)
+        return (images, targets) if self._mixup is None else self._mixed(self._mixup, images, targets)
+
+    def _mixed(self, mixup: Mixup, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Each group by a draw of its own, so that the number of processes does not change what is drawn from."""
+        size = self.recipe.mix_group or len(images)
+        groups = zip(images.split(size), targets.split(size), strict=True)
+        mixed, shares = zip(*(mixup(some, wanted) for some, wanted in groups), strict=True)
+        return torch.cat(mixed), torch.cat(shares)
 
     def _loss(self, scores: Tensor, targets: Tensor) -> Tensor:
         smoothing = 0.0 if self._mixup is not None else self.recipe.smoothing  # mixing smooths by itself

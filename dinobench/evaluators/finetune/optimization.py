@@ -37,13 +37,16 @@ class Schedule:
         self._cosine: Any = CosineLRScheduler(
             optimizer,
             t_initial=recipe.epochs * unit,
-            lr_min=min(recipe.min_lr, recipe.lr),
+            lr_min=recipe.min_lr,  # which may lie above the highest rate: then the rate rises to it
             warmup_t=recipe.warmup_epochs * unit,
             warmup_lr_init=min(recipe.warmup_lr, recipe.lr),
             t_in_epochs=True,
         )
 
     def set(self, step: int) -> float:
-        """Set the rates for an update counted from 0; returns the largest."""
-        self._cosine.step(step // self._steps_per_epoch if self._per_epoch else step)
+        """Set the rates for an update counted from 0; returns the largest.
+
+        By epoch, the rate of an epoch is that of the number of the one before, as DeiT sets it once an epoch is over.
+        """
+        self._cosine.step(max(step // self._steps_per_epoch - 1, 0) if self._per_epoch else step)
         return max(float(group["lr"]) for group in self._optimizer.param_groups)

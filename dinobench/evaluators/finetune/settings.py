@@ -45,6 +45,12 @@ class Settings:
     flip: Probability = setting(0.5, "probability of a horizontal flip")
     mixup: NotNegative = setting(0.8, "beta parameter of mixup; 0 for none")
     cutmix: NotNegative = setting(1.0, "beta parameter of cutmix; 0 for none")
+    mix_group: CountOrZero = setting(
+        96,
+        "images that share one draw of mixup or cutmix, as those of one GPU did; 0 for all of a process",
+        unit="images",
+        later=True,
+    )
     smoothing: Share = setting(0.1, "of the labels")
     erasing: Probability = setting(0.0, "probability of erasing a random rectangle with noise")
     repeats: Count = setting(3, "copies of an image in a batch (repeated augmentation); 1 for none")

@@ -156,3 +156,20 @@ def test_the_best_epoch_is_chosen_on_the_held_out_images(tmp_path: Path) -> None
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"loss became .* use a lower --set lr="):
         train(recipe(optimizer="sgd", lr=1e20), tmp_path)
+
+
+def test_images_are_erased_before_groups_of_them_are_mixed() -> None:
+    tuned, calls = run(recipe(mixup=0.8, erasing=0.5, mix_group=4)), []
+
+    def erase(images: torch.Tensor) -> torch.Tensor:
+        calls.append(("erase", len(images)))
+        return images
+
+    def mix(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        calls.append(("mix", len(images)))
+        return images, torch.nn.functional.one_hot(labels, 3).float()
+
+    tuned._erasing, tuned._mixup = erase, mix  # type: ignore[assignment]
+    images, labels = tuned._targets(next(tuned._batches()))
+    assert calls == [("erase", 8), ("mix", 4), ("mix", 4)]
+    assert (len(images), labels.shape) == (8, (8, 3))

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from timm.scheduler import CosineLRScheduler
 
 from dinobench.cards import load_tasks
 from dinobench.evaluators.finetune.classifier import Classifier, build_classifier
@@ -75,9 +76,23 @@ def test_the_rate_warms_up_linearly_and_falls_on_a_cosine(schedule: str) -> None
     recipe = _recipe(schedule=schedule, epochs=10, warmup_epochs=2, lr=1.0, min_lr=0.1, warmup_lr=0.2, layer_decay=1.0)
     rates = Schedule(build_optimizer(_model(), recipe), recipe, 5)
     for step in range(50):
-        passed = float(step // 5) if schedule == "epoch" else step / 5
+        passed = float(max(step // 5 - 1, 0)) if schedule == "epoch" else step / 5
         expected = 0.2 + 0.8 * passed / 2 if passed < 2 else 0.1 + 0.45 * (1 + math.cos(math.pi * passed / 10))
         assert rates.set(step) == pytest.approx(expected)
+
+
+def test_the_rate_of_each_epoch_is_deits() -> None:
+    """DeiT makes timm's scheduler and calls step(epoch) after each epoch; CIFAR's last rate lies above its highest."""
+    recipe = load_tasks()["finetune-cifar10"].protocol("paper").settings
+    assert recipe.min_lr > recipe.lr
+    theirs = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], recipe.lr)
+    scheduler = CosineLRScheduler(
+        theirs, t_initial=1000, lr_min=1e-5, warmup_lr_init=1e-6, warmup_t=5, cycle_limit=1, t_in_epochs=True
+    )
+    ours = Schedule(build_optimizer(_model(), recipe), recipe, 3)
+    for epoch in range(1000):
+        assert ours.set(3 * epoch) == pytest.approx(theirs.param_groups[0]["lr"], rel=0, abs=1e-12)
+        scheduler.step(epoch)
 
 
 def test_the_rate_depends_on_the_step_alone() -> None:
