@@ -48,7 +48,8 @@ def _read(shard: Path, function: str = "read_table") -> Any:
     try:
         return getattr(pyarrow.parquet, function)(shard)
     except Exception as error:  # pyarrow's exceptions share no useful base
-        raise InputError(f"cannot read {shard} as parquet ({error}); fetch it again") from error
+        reason = " ".join(str(error).split())
+        raise InputError(f"cannot read {shard} as parquet ({reason:.200}); fetch it again") from error
 
 
 def _column(table: Any, candidates: Sequence[str], shard: Path) -> str:

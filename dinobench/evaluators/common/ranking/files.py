@@ -187,12 +187,16 @@ def _read_blocks(path: Path, names: Mapping[str, Sequence[str]]) -> dict[str, li
 
 def _read_array(path: Path) -> Ids:
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path}: {error}; expected an .npy of ids") from error
+        # Mapped, an array that claims more than the file holds is refused before memory is taken.
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # a damaged header raises what tokenize and zipfile raise
+        reason = " ".join(str(error).split())
+        raise InputError(f"cannot read {path}: {reason:.200}; expected an .npy of ids") from error
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path} holds several arrays; expected an .npy of ids")
     if array.ndim != 2 or array.dtype.kind not in "iu":
         raise InputError(f"{path} holds {array.dtype} of shape {array.shape}; expected a table of ids")
-    return np.asarray(array, dtype=np.int64)
+    return np.array(array, dtype=np.int64)
 
 
 def _read_json(path: Path) -> Any:
