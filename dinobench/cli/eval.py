@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     help="File, run directory, card, timm:NAME, torchvision:NAME, hf:NAME, random:ARCH or pixels.",
 )
 @click.option(
-    "--data", callback=not_empty, help="Folder, data set name (below $DINOBENCH_DATA), hf:NAME[/SPLIT], mini or digits."
+    "--data",
+    callback=not_empty,
+    help="Folder, list (.csv, .json), data set name (below $DINOBENCH_DATA), hf:NAME[/SPLIT], mini or digits.",
 )
 @click.option("--protocol", help="Protocol of tasks named without one; by default the card's own.")
 @click.option(

@@ -84,6 +84,11 @@ def labeled_files(base: Path, folder: str, roots: Sequence[Path]) -> LabeledFile
     return _from_folders(base, folder, folders) if folders else None
 
 
+def is_listed(root: Path) -> bool:
+    """Whether a list beside the images of a folder without classes gives their labels."""
+    return _listed(root, ".", ()) is not None
+
+
 def _listed(base: Path, folder: str, roots: Sequence[Path]) -> tuple[dict[str, str], Path] | None:
     """The list of a flat folder, whose images lie in it or in one folder called images; class folders need none."""
     if set(subfolders(base / folder)) - {"images"}:

@@ -10,7 +10,14 @@ import numpy as np
 
 from dinobench.data.dataset import ImageSet, UNLabeled, from_files
 from dinobench.data.decode import is_image_name
-from dinobench.data.layouts._class_folders import LabeledFiles, class_names, fewer_classes, held_out_rows, labeled_files
+from dinobench.data.layouts._class_folders import (
+    LabeledFiles,
+    class_names,
+    fewer_classes,
+    held_out_rows,
+    is_listed,
+    labeled_files,
+)
 from dinobench.data.layouts._places import archives_in, contents, has_splits, split_base, split_folder
 from dinobench.data.layouts._walk import Walk, subfolders
 from dinobench.runtime.errors import InputError
@@ -189,7 +196,7 @@ def _without_split(root: Path, base: Path, split: str) -> ImageSet:
     own = {split_folder(base, "train"), split_folder(base, "val")} - {None}
     if has_splits(root.parent) and split_folder(root.parent, "train") == root.name:
         raise _bad(root, f"it is the training part of a data set; give {root.parent}")
-    if not own and _is_classes(root):
+    if not own and (is_listed(root) or _is_classes(root)):
         return _drawn_split(root, split)
     if split == "train" and not own:
         return _unlabeled(root, base, ".")

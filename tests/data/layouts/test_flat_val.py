@@ -93,3 +93,14 @@ def test_metadata_as_hugging_face_writes_it(kind: str, tmp_path: Path) -> None:
     (root / "val" / f"metadata.{kind}").write_text("file_name,text\n0.png,a cat\n" if kind == "csv" else '{"text": 1}')
     with pytest.raises(InputError, match=r"but none of (labels|files)"):
         imagefolder.open(root, "val")
+
+
+@pytest.mark.parametrize("inner", ["", "images/"])
+def test_metadata_of_one_folder_without_splits(inner: str, tmp_path: Path) -> None:
+    root = folder(tmp_path, *(f"{inner}{n}.png" for n in range(10)))
+    rows = [f"{inner}{n}.png,{'cat' if n < 5 else 'dog'}" for n in range(10)]
+    (root / "metadata.csv").write_text("\n".join(["file_name,label", *rows]))
+    train, val = (open_dataset(str(root), split) for split in ("train", "val"))
+    assert (len(train), val.classes, val.labels.tolist()) == (8, ("cat", "dog"), [0, 1])
+    assert any("2 of 10 images, a fifth of each class" in note for note in val.notes)
+    assert len(open_training(str(root))) == 10
