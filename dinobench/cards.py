@@ -226,9 +226,9 @@ def _read_all(folder: str, extra: Path | None) -> dict[str, tuple[dict[str, Any]
 
 
 def _replaced(folder: str, name: str, file: str) -> str:
-    """A line where a card stands in the place of a built-in one; empty where it does not."""
+    """A line where a card stands in the place of a built-in one that says something else; empty where it does not."""
     built_in = packaged(folder) / f"{name}.toml"
-    if not built_in.is_file() or Path(file).resolve() == built_in.resolve():
+    if not built_in.is_file() or Path(file).read_bytes() == built_in.read_bytes():
         return ""
     return f"card {file} replaces the built-in card {name}"
 

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from dinobench.cards import load_tasks
+from dinobench.cards import load_tasks, packaged
 from dinobench.evaluators.base import find_evaluator
 from dinobench.evaluators.knn.settings import Settings
+from dinobench.pipeline import evaluate
 from dinobench.pipeline.selection import select_tasks
 from dinobench.results.tables.build import read_published
 from dinobench.results.tables.specs import load_tables
@@ -140,3 +141,15 @@ def test_a_card_in_the_place_of_a_built_in_one_says_so(tmp_path: Path) -> None:
     (tmp_path / "knn.toml").write_text(CARD)
     assert "replaces the built-in card knn" in load_tasks(tmp_path)["knn"].note
     assert not load_tasks()["knn"].note
+    (tmp_path / "davis.toml").write_bytes((packaged("tasks") / "davis.toml").read_bytes())
+    assert not load_tasks(tmp_path)["davis"].note
+
+
+def test_a_figure_of_a_replaced_card_is_not_the_papers(tmp_path: Path) -> None:
+    (tmp_path / "tasks").mkdir()
+    changed = (
+        packaged("tasks") / "throughput.toml"
+    ).read_text() + "[protocols.paper.settings]\nrepeats = 1\nbatch_size = 1\n"
+    (tmp_path / "tasks" / "throughput.toml").write_text(changed)
+    (record,) = evaluate("throughput", "pixels", "mini", output=tmp_path / "out", tasks_dir=tmp_path / "tasks")
+    assert "throughput.toml replaces the built-in card throughput" in record.because[0]
