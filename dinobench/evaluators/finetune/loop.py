@@ -210,7 +210,7 @@ class FineTuning:
     def _mixed(self, mixup: Mixup, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Each group by a draw of its own, so that the number of processes does not change what is drawn from."""
         size = self.recipe.mix_group or len(images)
-        groups = zip(images.split(size), targets.split(size), strict=True)
+        groups = zip(torch.split(images, size), torch.split(targets, size), strict=True)
         mixed, shares = zip(*(mixup(some, wanted) for some, wanted in groups), strict=True)
         return torch.cat(mixed), torch.cat(shares)
 
