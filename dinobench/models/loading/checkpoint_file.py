@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dinobench.models.key_layouts.timm_any import built_family, timm_family
+from dinobench.models.loading.adapters import lora_scale
 from dinobench.models.loading.choices import Choice
 from dinobench.models.loading.configuration import configuration_of
 from dinobench.models.loading.container import Contents
@@ -46,10 +47,12 @@ def plan_file(path: Path, settings: ModelSettings | None = None) -> LoadPlan:
     settings = settings or ModelSettings()
     contents = open_checkpoint(path)
     beside, remark = configuration_of(path.parent / "config.json", contents)
+    if scale := lora_scale(path.parent / "adapter_config.json"):
+        beside |= {"lora_scale": scale}
     try:
         plan = _plan_or_reason(contents, settings, beside)
         if beside and (isinstance(plan, InputError) or plan.report.refusal):
-            alone = _plan_or_reason(contents, settings, {})
+            alone = _plan_or_reason(contents, settings, {"lora_scale": scale})
             if not isinstance(alone, InputError) and not alone.report.refusal:
                 plan, remark = alone, Choice("config.json", "left out: with it the file would not load", "beside it")
         if isinstance(plan, InputError):

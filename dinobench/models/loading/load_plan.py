@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dinobench.models.loading.adapters import merged
 from dinobench.models.loading.choices import Choice
 from dinobench.models.loading.container import Contents
 from dinobench.models.loading.conversion import Rewriting
@@ -70,7 +71,7 @@ def make_plan(
     Raises:
         InputError: no family fits, or the tensors of the one that does make no network.
     """
-    state, choices = _tensors(contents.content, settings)
+    state, choices = _tensors(contents.content, settings, float((beside or {}).get("lora_scale", 0.0)))
     match = match_family(state, (family,) if family else all_families())
     prefix, chosen = choose_network(match, state, settings.weights)
     inside = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
@@ -107,8 +108,8 @@ def make_plan(
     return LoadPlan(report, network, rewriting.tensors, preprocessing, facts.notes)
 
 
-def _tensors(content: Mapping[Any, Any], settings: ModelSettings) -> tuple[State, list[Choice]]:
-    """The tensors of a file as their own code would name them, less what the user leaves out."""
+def _tensors(content: Mapping[Any, Any], settings: ModelSettings, lora_scale: float) -> tuple[State, list[Choice]]:
+    """The tensors of a file as their own code would name them, adapters merged, less what the user leaves out."""
     choices = []
     state = flatten(content)
     for place, averages in averaged_lists(content):
@@ -117,15 +118,25 @@ def _tensors(content: Mapping[Any, Any], settings: ModelSettings) -> tuple[State
         value = "taken" if settings.weights == AVERAGED else "not taken"
         choices.append(Choice("averaged weights", f"{place}, {value}", f"weights={AVERAGED} takes them"))
     state = unchunk(without_wrappers(state))
-    beginnings = tuple(part.strip() for part in settings.leave_out.split(",") if part.strip())
-    left = {name: tensor for name, tensor in state.items() if not name.startswith(beginnings)}
-    if len(left) < len(state):
-        gone = first_names(name for name in state if name not in left)
-        choices.append(Choice("leave_out", f"{len(state) - len(left)} tensors, {gone}", "set by you"))
+    if lora_scale:
+        state, count = merged(state, lora_scale)
+        value = f"{count} merged into their weights, times {lora_scale:g}"
+        choices.append(Choice("adapters", value, "adapter_config.json beside the file"))
+    gone = set[str]()
+    for part in filter(None, map(str.strip, settings.leave_out.split(","))):
+        gone.update(_beginning_with(part, state))
+    left = {name: tensor for name, tensor in state.items() if name not in gone}
+    if gone:
+        choices.append(Choice("leave_out", f"{len(gone)} tensors, {first_names(sorted(gone))}", "set by you"))
     if not left:
         raise InputError("the file holds no tensors; save the model's state_dict()")
     refuse_shards(left)
     return left, choices
+
+
+def _beginning_with(part: str, state: State) -> list[str]:
+    """Names that begin with `part`; where none does, those in which a part between dots begins so."""
+    return [name for name in state if name.startswith(part)] or [name for name in state if f".{part}" in name]
 
 
 def _account(rewriting: Rewriting, network: Network, outside: Mapping[str, str]) -> TensorAccount:

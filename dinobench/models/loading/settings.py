@@ -48,7 +48,10 @@ class ModelSettings:
         "", "of a ResNet: torch's, or TensorFlow's SAME in the stem's pooling or everywhere", later=True, acts_on=FILES
     )
     leave_out: str = setting(
-        "", "beginnings of the names of tensors to leave out, with commas between", later=True, acts_on=FILES
+        "",
+        "tensors to leave out, by the beginnings of their names, with commas between",
+        later=True,
+        acts_on=FILES,
     )
     mean: tuple[float, ...] = setting((), "of the pixels in [0, 1], per channel", later=True, acts_on=LOADED)
     std: tuple[Positive, ...] = setting((), "of the pixels in [0, 1], per channel", later=True, acts_on=LOADED)

@@ -94,6 +94,11 @@ def test_tensors_that_may_make_the_feature_are_refused_by_name(name: str, tmp_pa
     assert choices(left)["leave_out"] == (f"1 tensors, {stored}", "set by you")
 
 
+def test_parts_of_names_are_left_out_where_no_name_begins_so(tmp_path: Path) -> None:
+    path = str(saved(vit() | ADAPTED["lora inside"], tmp_path / "x.pth"))
+    assert load_backbone(path, settings={"leave_out": "lora_A, lora_B"}).family == "vit"
+
+
 def test_a_siglip_tower_has_timms_own_feature_or_one_that_was_asked_for(tmp_path: Path) -> None:
     options = {"img_size": 32, "embed_dim": 128, "depth": 2, "num_heads": 2, "class_token": False, "global_pool": "map"}
     model = timm.models.VisionTransformer(patch_size=8, num_classes=0, **options).eval()
@@ -172,3 +177,22 @@ def test_timms_pooled_feature_is_what_its_classifier_reads(name: str) -> None:
     with torch.no_grad():
         expected = model.network.forward_head(model.network.forward_features(x), pre_logits=True)
         torch.testing.assert_close(model(x).cls, expected)
+
+
+def test_lora_is_merged_where_a_peft_configuration_says_how(tmp_path: Path) -> None:
+    down, up = torch.randn(4, 128), torch.randn(384, 4)
+    adapted = {name.replace("qkv.", "qkv.base_layer."): tensor for name, tensor in vit().items()}
+    adapted |= {"blocks.0.attn.qkv.lora_A.default.weight": down, "blocks.0.attn.qkv.lora_B.default.weight": up}
+    path = str(saved(prefixed(adapted, "base_model.model."), tmp_path / "x.pth"))
+    with pytest.raises(InputError, match="merge the adapters"):
+        load_backbone(path)
+    config = {"peft_type": "LORA", "r": 4, "lora_alpha": 8}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+    loaded = load_backbone(path)
+    expected = vit()["blocks.0.attn.qkv.weight"] + 2 * up @ down
+    torch.testing.assert_close(loaded.backbone.blocks[0].attn.qkv.weight.detach(), expected)
+    assert choices(loaded)["adapters"][0] == "1 merged into their weights, times 2"
+    for wrong in ({"peft_type": "IA3"}, config | {"use_dora": True}, config | {"r": 0}):
+        (tmp_path / "adapter_config.json").write_text(json.dumps(wrong))
+        with pytest.raises(InputError, match=r"adapter_config\.json"):
+            load_backbone(path)
