@@ -6,6 +6,7 @@ import torch
 from torch.nn.functional import normalize
 
 from dinobench.metrics.knn import knn_classify
+from dinobench.metrics.search.nearest import ENGINES
 
 
 def _toy(train=60, test=7, classes=3):
@@ -74,3 +75,15 @@ def test_refuses_labels_beyond_the_classes():
     train, labels, test, _ = _toy()
     with pytest.raises(ValueError, match="expects 2 classes, but a training label is 2"):
         knn_classify(train, labels, test, ks=(1,), num_classes=2)
+
+
+@pytest.mark.parametrize("engine", ["auto", *ENGINES])
+def test_engines_predict_the_same_where_images_are_repeated_under_other_labels(engine):
+    if engine == "faiss":
+        pytest.importorskip("faiss")
+    generator = torch.Generator().manual_seed(3)
+    bank, test = (normalize(torch.randn(count, 64, generator=generator)) for count in (3000, 300))
+    bank[1500:1700] = bank[:200]
+    labels, ks = torch.arange(3000) % 37, (1, 20, 200)
+    found, expected = (knn_classify(bank, labels, test, ks=ks, engine=name) for name in (engine, "exact"))
+    assert all(torch.equal(found.top[k], expected.top[k]) for k in ks)
