@@ -57,16 +57,21 @@ def center_crop(image: Image.Image, size: int) -> Image.Image:
 
 def normalize(image: Image.Image | np.ndarray, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """(3, H, W) float32 of an 8-bit RGB image: scaled to [0, 1], less `mean`, over `std`, per channel."""
-    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous().float().div_(255)
-    if len(mean) != len(pixels):
+    return normalize_pixels(torch.from_numpy(np.array(image))[None], mean, std)[0]
+
+
+def normalize_pixels(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """(B, C, H, W) float32 of 8-bit pixels (B, H, W, C), on their device; see `normalize`.
+
+    Raises:
+        InputError: other channels than `mean` has.
+    """
+    if len(mean) != pixels.shape[3]:
         raise InputError(
-            f"the model takes {len(mean)} channels, this task's images have {len(pixels)}; score it by knn"
+            f"the model takes {len(mean)} channels, this task's images have {pixels.shape[3]}; score it by knn"
         )
-    return pixels.sub_(_per_channel(mean)).div_(_per_channel(std))
-
-
-def _per_channel(values: Sequence[float]) -> Tensor:
-    return torch.tensor(tuple(values), dtype=torch.float32).view(-1, 1, 1)
+    shift, scale = (torch.tensor(tuple(values), device=pixels.device).view(-1, 1, 1) for values in (mean, std))
+    return pixels.permute(0, 3, 1, 2).contiguous().float().div_(255).sub_(shift).div_(scale)
 
 
 @dataclass(frozen=True)

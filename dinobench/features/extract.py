@@ -16,10 +16,10 @@ from dinobench.data.transforms import EvaluationTransform, evaluation_transform
 from dinobench.features.compiled import Compiled
 from dinobench.features.loading import Crop, in_chunks, pixel_batches
 from dinobench.features.names import Column, depth_of, parse_feature
+from dinobench.features.network import FrozenNetwork
 from dinobench.models.networks.backbone import Backbone, Preprocessing
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.precision import autocast, check_precision
 
 
 @dataclass(frozen=True)
@@ -115,35 +115,22 @@ class Extractor:
         precision: str = "fp32",
         compiled: bool = False,
     ) -> None:
-        check_precision(precision)
         depth = depth_of(columns)
         if depth > backbone.depth:
             raise InputError(f"a feature asks for the {depth} last blocks, but the model has {backbone.depth}")
-        self.backbone = backbone.to(device).eval()
+        self.network = FrozenNetwork(backbone, preprocessing, device, precision)
         self.columns = columns
         self.device = device
-        self.precision = precision
         self.transform = _transform_of(preprocessing)
-        self._forward = (_compiled_columns if compiled else _columns_of)(self.backbone, columns)
+        self._forward = (_compiled_columns if compiled else _columns_of)(self.network.backbone, columns)
 
-    @torch.inference_mode()
     def __call__(self, pixels: Tensor) -> dict[Column, Tensor]:
         """Columns (B, D) float32 on the device, of crops (B, S, S, 3) uint8."""
-        return self.of_images(self.normalized(pixels))
+        return self.of_images(self.network.input(pixels))
 
     def of_images(self, images: Tensor) -> dict[Column, Tensor]:
         """Columns (B, D) float32 of normalized images (B, 3, H, W) on the device."""
-        with autocast(self.device, self.precision):
-            return dict(zip(self.columns, self._forward(images), strict=True))
-
-    def normalized(self, pixels: Tensor) -> Tensor:
-        """(B, 3, S, S) float32 on the device, equal to the transform's own to the last bit."""
-        mean, std = (
-            torch.tensor(values, device=self.device).view(-1, 1, 1)
-            for values in (self.transform.mean, self.transform.std)
-        )
-        images = pixels.to(self.device).permute(0, 3, 1, 2).contiguous().float()
-        return images.div_(255).sub_(mean).div_(std)
+        return dict(zip(self.columns, self.network.apply(self._forward, images), strict=True))
 
 
 def _columns_of(backbone: Backbone, columns: tuple[Column, ...]) -> Callable[[Tensor], tuple[Tensor, ...]]:

@@ -62,6 +62,15 @@ def test_equals_torchvision_at_any_geometry(
     assert torch.equal(transform(image), _reference(size, resize, interpolation)(image))
 
 
+def test_equals_torchvision_at_all_small_sizes_and_at_random_large_ones() -> None:
+    rng = np.random.default_rng(0)
+    shapes = [(side, side) for side in range(1, 65)] + [(side, 65 - side) for side in range(1, 65)]
+    for height, width in [*shapes, *rng.integers(65, 260, (200, 2)).tolist()]:
+        image = Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+        transform = evaluation_transform(28, 32, "bicubic", MEAN, STD)
+        assert torch.equal(transform(image), _reference(28, 32, "bicubic")(image)), (height, width)
+
+
 @given(st.integers(1, 4000), st.integers(1, 4000), st.integers(1, 600))
 def test_the_shorter_side_is_met_and_the_aspect_kept(width: int, height: int, shorter: int) -> None:
     new_width, new_height = shorter_side_size(width, height, shorter)

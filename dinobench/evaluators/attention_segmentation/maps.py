@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dinobench.data.transforms import resampling, resize_shorter_side
+from dinobench.features.network import FrozenNetwork
 from dinobench.metrics.attention_mask import attention_masks
 from dinobench.metrics.boundary import BoolArray
 from dinobench.models.loading.loaded import LoadedBackbone
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.precision import autocast
 
 NOT_COMPILED = "compile=true changes nothing here: every image has a shape of its own"
 
@@ -108,10 +108,9 @@ def attention_maps(
     """
     patch = model.backbone.patch_size
     pixels = np.asarray(whole_patches(image, size, patch, name, interpolation))
-    mean, std = (torch.tensor(values) for values in (model.preprocessing.mean, model.preprocessing.std))
-    frame = ((torch.from_numpy(pixels.copy()).float() / 255 - mean) / std).permute(2, 0, 1)[None].to(device)
-    with autocast(device, precision):
-        row = model.backbone.class_attention(frame)[0].float().cpu().numpy()
+    network = FrozenNetwork(model.backbone, model.preprocessing, device, precision)
+    frame = network.input(torch.from_numpy(pixels.copy())[None])
+    row = network.apply(model.backbone.class_attention, frame)[0].float().cpu().numpy()
     if not np.isfinite(row).all():
         raise InputError(f"the model's attention over {name} is not finite; check its weights")
     height, width = pixels.shape[0] // patch, pixels.shape[1] // patch

@@ -27,9 +27,9 @@ from dinobench.evaluators.video_segmentation.propagation import LabelPropagator,
 from dinobench.evaluators.video_segmentation.settings import Settings
 from dinobench.features.compiled import compiled_if
 from dinobench.features.loading import ahead
+from dinobench.features.network import FrozenNetwork
 from dinobench.models.networks.backbone import Preprocessing
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.precision import autocast, check_precision
 
 IMAGENET_RED_STD, RELEASED_RED_STD = 0.229, 0.228
 _NAMED = 5  # objects that one warning names
@@ -51,8 +51,9 @@ class PatchNetwork:
     """A frozen backbone as a function from a frame to the l2-normalized patch features of its last blocks."""
 
     def __init__(self, context: EvaluationContext[Any], layers: int) -> None:
-        check_precision(context.precision)
-        self.backbone = context.model.backbone.to(context.device).eval()
+        model = context.model
+        self._network = FrozenNetwork(model.backbone, model.preprocessing, context.device, context.precision)
+        self.backbone = self._network.backbone
         if not 1 <= layers <= self.backbone.depth:
             raise InputError(
                 f"patches.{layers} is not in a model of {self.backbone.depth} blocks; "
@@ -60,7 +61,6 @@ class PatchNetwork:
             )
         self.layers = layers
         self.device = context.device
-        self.precision = context.precision
         self._forward = compiled_if(context.compiled, self._patches)
 
     @torch.inference_mode()
@@ -69,8 +69,7 @@ class PatchNetwork:
 
         Whatever computed them, features are compared in float32: rounding them further changes neighbors.
         """
-        with autocast(self.device, self.precision):
-            layers = self._forward(frame[None].to(self.device))
+        layers = self._network.apply(self._forward, frame[None])
         if not all(bool(patches.float().square().sum(-1).isfinite().all()) for patches in layers):
             raise InputError("the model's patch features are not finite, or too large to compare; check its weights")
         return [functional.normalize(patches[0].float(), dim=-1) for patches in reversed(layers)]

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dinobench.data.masks import Labels
+from dinobench.data.transforms import normalize
 
 MULTIPLE = 64
 
@@ -36,8 +37,7 @@ def read_frame_tensor(
 
     OpenCV's bilinear resize of 8-bit pixels, without antialias, as in the released code.
     """
-    resized = torch.from_numpy(cv2.resize(pixels, size[::-1])).permute(2, 0, 1) / 255
-    return (resized - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+    return normalize(cv2.resize(pixels, size[::-1]), mean, std)
 
 
 def covered(grid: tuple[int, int], patch: int, size: tuple[int, int]) -> tuple[float, float]:

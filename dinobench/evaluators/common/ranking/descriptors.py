@@ -20,12 +20,10 @@ from dinobench.evaluators.common.ranking.pooling import find_pooling
 from dinobench.features.buckets import described
 from dinobench.features.compiled import compiled_if
 from dinobench.features.descriptors import stored_descriptors
-from dinobench.features.extract import Extractor
 from dinobench.features.matrix import FeatureMatrix
-from dinobench.features.names import parse_feature
+from dinobench.features.network import FrozenNetwork
 from dinobench.models.networks.multi_scale import multi_scale
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.precision import autocast
 
 
 @dataclass(frozen=True)
@@ -81,15 +79,11 @@ class Describer:
         self._backbone = context.model.backbone
         self._pool = find_pooling(pooling, gem_power)
         self._forward = compiled_if(context.compiled, self._described)
-        self._extractor = Extractor(
-            self._backbone, context.model.preprocessing, parse_feature("cls"), context.device, context.precision
-        )
+        self._network = FrozenNetwork(self._backbone, context.model.preprocessing, context.device, context.precision)
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """(b, D) of images (b, H, W, 3) uint8."""
-        images = self._extractor.normalized(pixels)
-        with autocast(images.device, self.context.precision):
-            return self._forward(images)
+        return self._network.apply(self._forward, self._network.input(pixels))
 
     def describe(self, images: ImageSet, preparation: Preparation) -> FeatureMatrix:
         """(N, D) of every image after its preparation, kept in the feature store.
