@@ -14,7 +14,8 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from dinobench.runtime.files import atomic_path, sha256_file, write_text_atomica
 from dinobench.runtime.locks import try_lock
 
 SCHEMA = 1
+_WAIT_SECONDS = 0.1
 _COMMIT = 2
 """Version of commits. Those before it may name the unreadable images of one of their columns only."""
 
@@ -143,13 +145,31 @@ class Entry:
 
     def discard_damaged(self, columns: Iterable[str] | None = None) -> list[Path]:
         """Take damaged columns out of their commits, so that they are extracted again; returns their files."""
-        damaged = self._damaged(columns)
-        for shard, column in damaged:
-            commit = self.commit_of(shard)
-            kept = {name: digest for name, digest in commit.digests.items() if name != column}
-            self._write_commit(shard, Commit(kept, commit.unreadable, commit.zero))
-            self.path(shard, column).unlink(missing_ok=True)
-        return [self.path(shard, column) for shard, column in damaged]
+        discarded = []
+        for shard, column in self._damaged(columns):
+            with self._alone(shard):
+                if not self._is_damaged(shard, column):
+                    continue  # written again by another process since it was read
+                commit = self.commit_of(shard)
+                kept = {name: digest for name, digest in commit.digests.items() if name != column}
+                self._write_commit(shard, Commit(kept, commit.unreadable, commit.zero))
+                self.path(shard, column).unlink(missing_ok=True)
+            discarded.append(self.path(shard, column))
+        return discarded
+
+    @contextlib.contextmanager
+    def _alone(self, shard: int) -> Iterator[None]:
+        """Wait for the shard's lock and hold it."""
+        while (lock := self.lock(shard)) is None:
+            time.sleep(_WAIT_SECONDS)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _is_damaged(self, shard: int, column: str) -> bool:
+        digest = self.commit_of(shard).digests.get(column)
+        return digest is not None and _digest(self.path(shard, column)) != digest
 
     def forget_unreadable(self, readable: Callable[[int], bool]) -> None:
         """Have shards extracted again where an image can be read now: a limit was raised, a permission was given."""

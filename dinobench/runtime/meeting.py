@@ -18,8 +18,8 @@ from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.runtime.signals import StoppedError
 
 BEAT_SECONDS = 1.0
-SILENT_BEATS = 45  # without a sign of life: the process is gone
-FAREWELL_SECONDS = 10.0
+SILENT_BEATS = 35  # without a sign of life: the process is gone
+FAREWELL_SECONDS = 5.0
 _SHORTEST, _LONGEST = 0.0005, 0.05  # seconds between two looks
 
 

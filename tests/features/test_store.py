@@ -14,7 +14,9 @@ from PIL import Image
 
 from dinobench.data.dataset import from_files
 from dinobench.features import store as store_module
+from dinobench.features.entry import Entry
 from dinobench.features.extract import extract_features
+from dinobench.features.names import Column
 from dinobench.features.store import ExtractionSettings, FeatureStore
 from dinobench.runtime.errors import InputError
 from tests.features.conftest import PREPROCESSING
@@ -271,3 +273,24 @@ def _files(folder):
     for path in paths:
         Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(path)
     return paths
+
+
+def test_a_shard_that_another_process_writes_again_is_not_discarded(tmp_path) -> None:
+    """The other one holds the shard's lock, and mends the file before it lets go."""
+    entry = Entry.create(tmp_path / "entry", {"images": 3, "shard_rows": 3})
+    entry.write(0, {Column("cls", 1): np.ones((3, 2), np.float32)}, {})
+    file = entry.path(0, "cls.1")
+    whole = file.read_bytes()
+    file.write_bytes(b"damaged")
+    lock = entry.lock(0)
+    assert lock is not None
+    found = []
+    waiting = threading.Thread(target=lambda: found.append(entry.discard_damaged()))
+    waiting.start()
+    waiting.join(0.3)
+    assert waiting.is_alive()
+    file.write_bytes(whole)
+    lock.release()
+    waiting.join(10)
+    assert found == [[]]
+    assert file.read_bytes() == whole
