@@ -40,7 +40,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
-    except (OSError, RuntimeError) as error:
+    except Exception as error:  # safetensors and torch have exceptions of their own for a full disk
         if not isinstance(error, OSError) and not _cut_short(error):
             raise
         raise InputError(f"cannot write {path}: {_reason(error)}; the previous file, if any, is untouched") from error
@@ -64,16 +64,18 @@ def refuse_unwritable(path: Path) -> None:
         raise InputError(f"cannot write {path}: {folder} is no folder that you may write to; choose another place")
 
 
-def _reason(error: OSError | RuntimeError) -> str:
+def _reason(error: Exception) -> str:
     """The system's words where there are any."""
     if _cut_short(error):
         return "only a part could be written, the disk is probably full"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _cut_short(error: OSError | RuntimeError) -> bool:
-    """Whether torch or numpy could not write all they had to; neither passes on the system's reason."""
-    return any(words in str(error) for words in ("inline_container", "PytorchStreamWriter", "requested and"))
+def _cut_short(error: Exception) -> bool:
+    """Whether torch, numpy or safetensors could not write all they had to; none raises the system's own error."""
+    return any(
+        words in str(error) for words in ("inline_container", "PytorchStreamWriter", "requested and", "os error 28")
+    )
 
 
 def write_text_atomically(path: Path, text: str) -> None:

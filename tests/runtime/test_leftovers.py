@@ -88,3 +88,13 @@ def test_no_module_needs_unix_when_imported() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert importlib.util.find_spec("dinobench.runtime.clock") is not None
     assert done.returncode == 0, done.stderr
+
+
+def test_a_disk_that_is_full_for_safetensors_is_one_line(tmp_path: Path) -> None:
+    from safetensors import SafetensorError
+
+    path = tmp_path / "head.safetensors"
+    path.write_text("before")
+    with pytest.raises(InputError, match="the disk is probably full"), atomic_path(path):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["before"]
