@@ -100,6 +100,7 @@ def _describe_model(resolved: ResolvedModel) -> ModelInfo:
         parameters=model.parameters,
         preprocessing=dataclasses.asdict(model.preprocessing),
         choices=resolved.notes,
+        epoch=model.epoch,
     )
 
 

@@ -38,6 +38,9 @@ def training_data(spec: str) -> str | None:
     return str(data) if data else None
 
 
+_ENDINGS = re.compile(r"(\.(pth|pt|th|pkl|bin|ckpt|safetensors|npz|tar|gz|zip|onnx))+$", re.IGNORECASE)
+
+
 def plan_file(path: Path, settings: ModelSettings | None = None) -> LoadPlan:
     """How a checkpoint file would load; nothing is refused but what is no network at all.
 
@@ -59,9 +62,16 @@ def plan_file(path: Path, settings: ModelSettings | None = None) -> LoadPlan:
             raise plan
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+    plan = replace(plan, epoch=_epoch_of(contents.content))
     if remark is None:
         return plan
     return replace(plan, report=replace(plan.report, choices=(*plan.report.choices, remark)))
+
+
+def _epoch_of(content: object) -> int | None:
+    """The epoch that a training wrote beside the weights."""
+    epoch = content.get("epoch") if isinstance(content, Mapping) else None
+    return epoch if isinstance(epoch, int) and not isinstance(epoch, bool) else None
 
 
 def _plan_or_reason(contents: Contents, settings: ModelSettings, beside: Mapping[str, Any]) -> LoadPlan | InputError:
@@ -137,13 +147,14 @@ def from_file(spec: str, path: Path, settings: ModelSettings) -> LoadedBackbone:
         source=str(path),
         report=plan.report,
         choices=plan.report.choices,
+        epoch=plan.epoch,
         identity_facts=plan.facts,
     )
 
 
 def _short_name(path: Path, *, of_folder: bool) -> str:
     of_folder = of_folder or path.name in CHECKPOINTS.values()
-    stem = path.parent.resolve().name if of_folder else path.name.split(".")[0]
+    stem = path.parent.resolve().name if of_folder else _ENDINGS.sub("", path.name)
     return re.sub(r"[^\w.+-]+", "_", stem) or "model"
 
 

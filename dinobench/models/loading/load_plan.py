@@ -44,6 +44,7 @@ class LoadPlan:
     Attributes:
         tensors: by the backbone's names, in fp32.
         facts: what the tensors do not say and features depend on, with where it is known from.
+        epoch: of the training that wrote the file, where it says so.
     """
 
     report: LoadReport
@@ -51,6 +52,7 @@ class LoadPlan:
     tensors: State
     preprocessing: Preprocessing
     facts: Mapping[str, str]
+    epoch: int | None = None
 
 
 def make_plan(

@@ -27,6 +27,7 @@ class LoadedBackbone:
         source: the file or the remote name.
         report: what became of every tensor, for checkpoint files.
         choices: what was chosen among several, assumed or left out, and on whose word.
+        epoch: of the training that wrote the file, where it says so.
     """
 
     backbone: Backbone
@@ -38,6 +39,7 @@ class LoadedBackbone:
     source: str
     report: LoadReport | None = None
     choices: tuple[Choice, ...] = ()
+    epoch: int | None = None
     identity_facts: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
