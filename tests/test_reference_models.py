@@ -65,9 +65,8 @@ def test_a_card_says_where_the_weights_are_or_why_not(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_every_figure_is_a_number_with_its_source(name: str) -> None:
     for figure in MODELS[name].figures.values():
-        assert set(figure) == {"value", "source"}
-        assert isinstance(figure["value"], int | float)
-        assert figure["source"]
+        assert isinstance(figure.value, int | float)
+        assert figure.source
 
 
 def test_no_two_cards_are_the_same_file() -> None:

@@ -28,6 +28,7 @@ from dinobench.runtime.meeting import Meeting, ProcessError, failure_of
 T = TypeVar("T")
 _LIMIT = timedelta(days=30)  # honest work takes as long as it takes
 _meeting: Meeting | None = None
+_foreign: tuple[Any, Meeting] | None = None  # the group that somebody else made, and where it meets
 
 
 def rank() -> int:
@@ -176,12 +177,13 @@ def _joined() -> Meeting | None:
 
 
 def _meeting_of_foreign_group() -> Meeting:
-    """For a group that the caller of the library made; it lives as long as that group's store."""
-    store: Any = dist.distributed_c10d._get_default_store()
-    if not hasattr(store, "dinobench_meeting"):
-        store.dinobench_meeting = Meeting(PrefixStore("dinobench", store), rank(), world_size(), beats=False)
-    meeting: Meeting = store.dinobench_meeting
-    return meeting
+    """For a group that the caller of the library made; it lives as long as that group."""
+    global _foreign
+    group = dist.distributed_c10d._get_default_group()
+    if _foreign is None or _foreign[0] is not group:
+        store = PrefixStore("dinobench", dist.distributed_c10d._get_default_store())
+        _foreign = group, Meeting(store, rank(), world_size(), beats=False)
+    return _foreign[1]
 
 
 def _connect(meeting: Meeting, backend: str) -> None:
