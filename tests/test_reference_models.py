@@ -86,7 +86,7 @@ def test_every_released_checkpoint_of_the_paper_has_its_card(line: dict[str, str
     assert card.weights == f"https://dl.fbaipublicfiles.com/dino/{line['url_path']}"
     for column, figure in (("knn_top1", "imagenet_knn_top1"), ("linear_top1", "imagenet_linear_top1")):
         if figure in card.figures:
-            assert card.figures[figure]["value"] == float(line[column])
+            assert card.figures[figure].value == float(line[column])
 
 
 @pytest.mark.parametrize(
@@ -111,5 +111,5 @@ def test_a_card_sets_what_its_source_says_and_nothing_else(name: str) -> None:
 
 @pytest.mark.parametrize("fact", FACTS["figures"], ids=lambda fact: fact["key"])
 def test_figures_are_those_of_the_source(fact: dict[str, Any]) -> None:
-    found = {name: MODELS[name].figures[fact["key"]]["value"] for name in fact["values"]}
+    found = {name: MODELS[name].figures[fact["key"]].value for name in fact["values"]}
     assert found == fact["values"]

@@ -29,7 +29,7 @@ def make_record(
     """The record of one job; of a failed one where `error` says what happened."""
     from dinobench.evaluators.base import Scores
     from dinobench.runtime.clock import peak_memory_bytes
-    from dinobench.runtime.device import device_name
+    from dinobench.runtime.device import device_name, peak_device_memory
     from dinobench.runtime.processes import world_size
     from dinobench.runtime.stamp import environment, now
 
@@ -53,7 +53,7 @@ def make_record(
         details=scores.details,
         images=scores.images,
         seconds=dict(context.clock.seconds),
-        peak_memory_bytes=peak_memory_bytes(),
+        peak_memory_bytes=peak_device_memory(context.device) or peak_memory_bytes(),
         warnings=(*context.notes, *scores.warnings),
         files=tuple(os.path.relpath(file, context.output.parents[1]) for file in scores.files),
         comparable=not (because or error),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import torch
 
@@ -62,3 +63,24 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
     return f"{device.type} ({torch.get_num_threads()} threads)"
+
+
+def peak_device_memory(device: torch.device) -> int:
+    """The most memory that this process took on a CUDA device, in bytes; 0 for devices that do not count it."""
+    return int(torch.cuda.max_memory_allocated(device)) if device.type == "cuda" else 0
+
+
+def accelerator_versions() -> dict[str, str]:
+    """The instructions that torch uses on this CPU; CUDA's version and the driver's, where there is a GPU."""
+    found = {"cpu_instructions": torch.backends.cpu.get_cpu_capability()}
+    if torch.version.cuda and torch.cuda.is_available():
+        found |= {"cuda": torch.version.cuda, "cuda_driver": _driver_version()}
+    return found
+
+
+def _driver_version() -> str:
+    """The driver of NVIDIA's GPUs; "" where the system does not tell it."""
+    try:
+        return Path("/sys/module/nvidia/version").read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -9,7 +9,21 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-_PACKAGES = ("dinobench", "torch", "torchvision", "timm", "numpy", "scikit-learn", "faiss-cpu", "faiss-gpu", "pillow")
+_PACKAGES = (
+    "dinobench",
+    "torch",
+    "torchvision",
+    "timm",
+    "transformers",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "faiss-cpu",
+    "faiss-gpu",
+    "pillow",
+    "opencv-python-headless",
+    "datasets",
+)
 
 
 def package_versions() -> dict[str, str]:
@@ -42,11 +56,25 @@ def _git(folder: Path, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+@functools.cache
+def cpu_model() -> str:
+    """The CPU's name, such as "AMD EPYC 9554"; the machine's kind where the system does not tell it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
 def environment() -> dict[str, object]:
-    """Python, platform, package versions and git commit."""
+    """Python, platform, processor, package versions and git commit."""
+    from dinobench.runtime.device import accelerator_versions  # which loads torch
+
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "processor": {"cpu": cpu_model(), **accelerator_versions()},
         "packages": package_versions(),
         "git_commit": git_commit(),
     }

@@ -9,6 +9,7 @@ from dinobench.runtime.stamp import environment, now, package_versions
 def test_the_stamp_names_what_can_move_a_figure() -> None:
     assert package_versions()["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert {"python", "platform", "packages", "git_commit"} <= environment().keys()
+    assert {"cpu", "cpu_instructions"} <= environment()["processor"].keys()
 
 
 def test_now_is_utc() -> None:
