@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 
-.PHONY: demo test check lint types floors clean
+.PHONY: demo test check lint types floors docs clean
 
 demo: $(VENV)/installed
 	$(BIN)/dinobench train --output $(DEMO)
@@ -22,7 +22,7 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2  # one thread per worker: two of each would fight for two cores
 
-check: lint types floors test
+check: lint types floors docs test
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -33,6 +33,9 @@ types: $(VENV)/installed-dev
 
 floors: $(VENV)/installed-dev
 	$(BIN)/lint-imports
+
+docs: $(VENV)/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir build/site
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
