@@ -99,7 +99,7 @@ class _Scored:
     def keeps_values(self) -> bool:
         """Whether the value of every image of every run can still be read."""
         return all(
-            any(_read_values(_find(Path(name), self.folder)) is not None for name in run.files) for run in self.runs
+            any(read_values(_find(Path(name), self.folder)) is not None for name in run.files) for run in self.runs
         )
 
 
@@ -169,7 +169,7 @@ def per_image_values(record: RunRecord, folder: Path) -> dict[str, float]:
         InputError: the record keeps none, or its file has gone.
     """
     for name in record.files:
-        if (values := _read_values(_find(Path(name), folder))) is not None:
+        if (values := read_values(_find(Path(name), folder))) is not None:
             return values
     raise InputError(
         f"{record.name} holds no per-image values; run `dinobench eval --task {record.task} --model "
@@ -183,7 +183,7 @@ def _find(path: Path, folder: Path) -> Path:
     return moved if moved.exists() else path
 
 
-def _read_values(path: Path) -> dict[str, float] | None:
+def read_values(path: Path) -> dict[str, float] | None:
     """The columns `image` and `value` of a CSV; None where the file has no such columns."""
     if path.suffix != ".csv":
         return None

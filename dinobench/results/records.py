@@ -17,7 +17,7 @@ import msgspec
 
 from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.files import write_text_atomically
+from dinobench.runtime.files import sha256_file, write_text_atomically
 from dinobench.runtime.names import printable
 
 SCHEMA = 1
@@ -103,6 +103,8 @@ class RunRecord:
         error: one line where the task failed; then there are no metrics.
         deviations: the settings among them that may move the figure and are not the defaults.
         processes: how many shared the work.
+        digests: sha256 of each kept file, as it was when the record was written.
+        seal: digest of all the rest of the record, by which a later change is found.
     """
 
     task: str
@@ -127,6 +129,8 @@ class RunRecord:
     error: str = ""
     deviations: dict[str, Any] = field(default_factory=dict)
     processes: int = 1
+    digests: dict[str, str] = field(default_factory=dict)
+    seal: str = ""
     schema: int = SCHEMA
 
     @property
@@ -168,6 +172,12 @@ class RunRecord:
         raw = dataclasses.asdict(self)
         raw["intervals"] = {name: bounds for name, bounds in self.intervals.items() if all(map(math.isfinite, bounds))}
         return json.dumps(_finite(raw), indent=2, allow_nan=False) + "\n"
+
+
+def content_digest(text: str) -> str:
+    """Digest of everything in a record's JSON but its seal and white space."""
+    raw = {key: value for key, value in json.loads(text).items() if key != "seal"}
+    return hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()
 
 
 def run_name(
@@ -228,7 +238,7 @@ class RecordStore:
     def add(self, record: RunRecord) -> Path:
         """Write `record` and return its path; a good record removes the failed ones of the same run."""
         path = self.folder / f"{record.name}{FAILED if record.failed else '.json'}"
-        write_text_atomically(path, record.to_json())
+        write_text_atomically(path, self._sealed(record).to_json())
         if not record.failed:
             self._forget_failures(record)
         return path
@@ -255,6 +265,13 @@ class RecordStore:
     def runs(self) -> list[RunRecord]:
         """Every run once: of the copies of a run the newest; says how many copies there are."""
         return [record for _, record in self.with_paths()]
+
+    def _sealed(self, record: RunRecord) -> RunRecord:
+        """The record with the digests of its files and its own."""
+        files = {name: self.folder / name for name in record.files}
+        digests = {name: sha256_file(path) for name, path in files.items() if path.is_file()}
+        record = dataclasses.replace(record, digests=digests)
+        return dataclasses.replace(record, seal=content_digest(record.to_json()))
 
     def _forget_failures(self, record: RunRecord) -> None:
         """Remove the failed records of the run that `record` repeats with success."""
