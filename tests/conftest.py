@@ -20,3 +20,9 @@ def shared_data(*parts: str) -> Path:
     if not path.exists():
         pytest.skip(f"no real data at {path}")
     return path
+
+
+@pytest.fixture(autouse=True)
+def no_index_of_timm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Making the index of all of timm takes minutes: tests of it make one of a few networks."""
+    monkeypatch.setattr("dinobench.models.loading.timm_index.networks", dict)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import timm
 
 from dinobench.models.loading.conversion import Rewriting
 from dinobench.models.loading.family import Facts, Family, Layout, Network
 from dinobench.models.networks.backbone import Backbone, Preprocessing
 from dinobench.models.networks.build import build_backbone, suggestion
-from dinobench.models.networks.timm_adapter import adapt_timm, create_timm, timm_preprocessing
+from dinobench.models.networks.timm_adapter import adapt_timm, classifier_parts, create_timm, timm_preprocessing
 from dinobench.runtime.errors import InputError
 
 
@@ -38,11 +40,18 @@ def built_family(name: str) -> Family:
 def _family_of(
     family: str, title: str, name: str, backbone: Backbone, preprocessing: Preprocessing, source: str
 ) -> Family:
+    expected = backbone.state_dict()
+    config = getattr(getattr(backbone, "network", None), "pretrained_cfg", None) or {}
+    heads = {re.escape(part.split(".")[0]) for part in classifier_parts(config.get("classifier"))}
+    beginnings = "|".join(sorted(heads | {"head", "fc", "classifier", "head_dist"}))
+
     def translate(rewriting: Rewriting) -> None:
-        rewriting.drop(r"(head\.fc|head|fc|classifier|head_dist)\.(weight|bias)$", "head")
+        for stored in rewriting.matching(rf"({beginnings})\."):
+            if stored not in expected:
+                rewriting.drop(rf"{re.escape(stored)}$", "head")
 
     def build(rewriting: Rewriting, facts: Facts) -> Network:
         return Network(backbone, name, preprocessing.size)
 
-    layout = Layout(f"{name}, its own names", (next(iter(backbone.state_dict())),), translate, build)
+    layout = Layout(f"{name}, its own names", (next(iter(expected)),), translate, build)
     return Family(name=family, title=title, layouts=(layout,), preprocessing=preprocessing, preprocessing_source=source)

@@ -17,6 +17,7 @@ from dinobench.models.loading.choices import Choice
 from dinobench.models.loading.configuration import configuration_of
 from dinobench.models.loading.container import Contents
 from dinobench.models.loading.family import Family, family_called, family_from_file
+from dinobench.models.loading.identification import timm_plan
 from dinobench.models.loading.load_plan import LoadPlan, checkpoint_arguments, make_plan
 from dinobench.models.loading.loaded import LoadedBackbone
 from dinobench.models.loading.model_paths import CHECKPOINTS, checkpoint_path
@@ -54,6 +55,8 @@ def plan_file(path: Path, settings: ModelSettings | None = None) -> LoadPlan:
         beside |= {"lora_scale": scale}
     try:
         plan = _plan_or_reason(contents, settings, beside)
+        if not _named_by_user(settings) and (isinstance(plan, InputError) or plan.report.of_another_network):
+            plan = timm_plan(contents, settings) or plan
         if beside and (isinstance(plan, InputError) or plan.report.refusal):
             alone = _plan_or_reason(contents, settings, {"lora_scale": scale})
             if not isinstance(alone, InputError) and not alone.report.refusal:
@@ -89,6 +92,10 @@ def _plan_or_reason(contents: Contents, settings: ModelSettings, beside: Mapping
         return make_plan(contents, settings, built_family(str(arguments["architecture"])), beside)
     except InputError as error:
         return error
+
+
+def _named_by_user(settings: ModelSettings) -> bool:
+    return bool(settings.family or settings.family_file or settings.architecture)
 
 
 def _is_built(arguments: Mapping[str, Any]) -> bool:

@@ -89,6 +89,11 @@ class LoadReport(TensorAccount):
         return self._decision if self.deciding else ""
 
     @property
+    def of_another_network(self) -> bool:
+        """Whether tensors decide, lack a place or are missing: the file may be of a network that no family knows."""
+        return bool(self.refusal) and not has_adapters(self.deciding)
+
+    @property
     def _decision(self) -> str:
         names = first_names(self.deciding)
         count = len(self.deciding)

@@ -41,11 +41,12 @@ class LoadedBackbone:
     choices: tuple[Choice, ...] = ()
     epoch: int | None = None
     identity_facts: Mapping[str, str] = field(default_factory=dict)
+    file_sha256: str = ""
 
     @cached_property
     def sha256(self) -> str:
-        """Of the tensors: names, shapes and bytes, whatever container they came in."""
-        return digest(self.backbone.state_dict())
+        """Of the tensors: names, shapes and bytes, whatever container they came in; of a program, of its file."""
+        return self.file_sha256 or digest(self.backbone.state_dict())
 
     @cached_property
     def identity(self) -> str:

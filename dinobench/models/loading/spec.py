@@ -10,6 +10,7 @@ from dinobench.models.loading.checkpoint_file import from_file, training_data
 from dinobench.models.loading.libraries import SOURCES
 from dinobench.models.loading.loaded import LoadedBackbone
 from dinobench.models.loading.model_paths import checkpoint_path, is_path
+from dinobench.models.loading.onnx_file import from_onnx, is_onnx
 from dinobench.models.loading.settings import ModelSettings
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.settings import fields_of, known_changes, resolve
@@ -21,7 +22,7 @@ def load_backbone(spec: str, *, settings: Mapping[str, Any] | None = None) -> Lo
     """Load what a model SPEC names.
 
     Args:
-        spec: a checkpoint file, a run directory, `timm:NAME`, `torchvision:NAME`, `hf:NAME`, `random:ARCH` or
+        spec: a checkpoint or ONNX file, a run directory, `timm:NAME`, `torchvision:NAME`, `hf:NAME`, `random:ARCH` or
             `pixels`.
         settings: changes to `ModelSettings`; other keys are ignored.
 
@@ -33,7 +34,8 @@ def load_backbone(spec: str, *, settings: Mapping[str, Any] | None = None) -> Lo
     scheme, _, name = spec.partition(":")
     _refuse_idle(spec, chosen)
     if is_path(spec):
-        return from_file(spec, checkpoint_path(spec, chosen.which), chosen)
+        path = checkpoint_path(spec, chosen.which)
+        return from_onnx(spec, path, chosen) if is_onnx(path) else from_file(spec, path, chosen)
     return SOURCES[scheme](name, chosen)
 
 

@@ -129,8 +129,10 @@ class TimmConvNet(Adapter):
         """The last map as (B, h, w, D), from channels first, channels last or a row of tokens."""
         if last.ndim == 3:
             last = last[:, getattr(self.network, "num_prefix_tokens", 0) :]
-            height = images.shape[2] // self.patch_size
-            return last.reshape(len(last), height, last.shape[1] // height, -1)
+            height, count = images.shape[2] // self.patch_size, last.shape[1]
+            if height * (images.shape[3] // self.patch_size) != count:  # of strides that round up
+                height = math.isqrt(count)
+            return last.reshape(len(last), height, count // height, -1)
         channels_last = getattr(self.network, "output_fmt", "NCHW") == "NHWC"
         return last if channels_last else last.permute(0, 2, 3, 1)
 
@@ -156,6 +158,16 @@ def timm_preprocessing(network: nn.Module) -> Preprocessing:
         resize=math.floor(size / config["crop_pct"]),
         interpolation="bilinear" if config["interpolation"] == "bilinear" else "bicubic",
     )
+
+
+def classifier_parts(named: object) -> tuple[str, ...]:
+    """Beginnings of the names of a classifier's tensors, from what timm's configuration calls it.
+
+    Args:
+        named: one name, several (of a distilled network), or none.
+    """
+    names = (named,) if isinstance(named, str) else tuple(named) if isinstance(named, (list, tuple)) else ()
+    return tuple(f"{name}." for name in names)
 
 
 def _whole_patches(images: Tensor, patch: int) -> Tensor:
