@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable
 
 import torch
-from timm.layers import DropPath
 from torch import Tensor, nn
 
 from dinobench.evaluators.finetune.settings import Settings
 from dinobench.models.networks.backbone import Backbone
+from dinobench.models.networks.vit import DropPath
 from dinobench.runtime.errors import InputError
 
 _HEAD_STD = 0.02

@@ -17,6 +17,7 @@ from dinobench.data.overlays import overlay, save_moving, save_picture, sheet, s
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.ranking.per_query import save_per_query
 from dinobench.evaluators.video_segmentation.follow import PatchNetwork, Way, follow
+from dinobench.evaluators.video_segmentation.kept import KeptMasks
 from dinobench.evaluators.video_segmentation.propagation import Propagation
 from dinobench.evaluators.video_segmentation.scores import VideoScores, overall, score_masks, write_csv
 from dinobench.evaluators.video_segmentation.settings import Settings, layer_of
@@ -24,6 +25,7 @@ from dinobench.evaluators.video_segmentation.tally import Tally, gathered, my_sh
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_text_atomically
+from dinobench.runtime.processes import look_for_failures
 
 SHEET_FRAMES, SHEET_WIDTH = 6, 320
 STRIP_FRAMES, STRIP_SECONDS = 20, 0.15
@@ -34,7 +36,8 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
 
     Writes masks/SEQUENCE/*.png (indexed, palette), scores/SEQUENCE.csv, sheets/SEQUENCE.png (truth above result),
     strips/SEQUENCE.gif and overlays/SEQUENCE/*.jpg under the context's output. Under a process group each process
-    takes its share of the sequences.
+    takes its share of the sequences. A run that is started again after it was killed follows only the sequences that
+    it had not followed.
 
     Raises:
         InputError: no sequence can be scored; one that cannot is named in a warning and the others go on.
@@ -47,12 +50,16 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     ways = ways_of(context.settings)
     tally = Tally([[] for _ in ways])
     network = PatchNetwork(context, max(way.layer for way in ways))
+    kept = KeptMasks(context, ways)
     for name in progress(my_share(names), "sequences"):
+        look_for_failures()
         try:
-            _run(context, read_video(root, name, merged=merged), network, ways, tally)
+            _run(context, read_video(root, name, merged=merged), network, ways, tally, kept)
         except InputError as error:
             tally.failures[name] = str(error)
-    return _scores(context, ways, gathered(tally))
+    scores = _scores(context, ways, gathered(tally))
+    scores.temporary += [kept.path(name) for name in names]
+    return scores
 
 
 def ways_of(settings: Settings) -> list[Way]:
@@ -74,17 +81,30 @@ def _way(n_last_frames: int, radius: int, topk: int, temperature: float, feature
 
 
 def _run(
-    context: EvaluationContext[Settings], video: Video, network: PatchNetwork, ways: Sequence[Way], tally: Tally
+    context: EvaluationContext[Settings],
+    video: Video,
+    network: PatchNetwork,
+    ways: Sequence[Way],
+    tally: Tally,
+    kept: KeptMasks,
 ) -> None:
     """Follow and score one sequence, and write its files."""
     with context.clock.phase("propagation"):
-        masks, warnings = follow(video, network, ways, context.settings, context.model.preprocessing, context.workers)
+        masks, warnings = kept.load(video.name) or _followed(context, video, network, ways, kept)
     with context.clock.phase("scoring"):
         scores = [score_masks(video, each) for each in masks]
         tally.add(video, scores)
     with context.clock.phase("files"):
         tally.files += _write(context, video, masks[0], scores[0])
     tally.warnings += warnings
+
+
+def _followed(
+    context: EvaluationContext[Settings], video: Video, network: PatchNetwork, ways: Sequence[Way], kept: KeptMasks
+) -> tuple[list[Labels], list[str]]:
+    masks, warnings = follow(video, network, ways, context.settings, context.model.preprocessing, context.workers)
+    kept.save(video.name, masks, warnings)
+    return masks, warnings
 
 
 def _write(context: EvaluationContext[Settings], video: Video, masks: Labels, scores: VideoScores) -> list[str]:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import torch.distributed as dist
 
 from dinobench.data.layouts.davis import Video, read_video, sequence_names
 from dinobench.evaluators.base import Scores
@@ -15,7 +12,7 @@ from dinobench.evaluators.video_segmentation.scores import VideoScores, floors, 
 from dinobench.metrics.bootstrap import interval
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.processes import rank, world_size
+from dinobench.runtime.processes import gather_objects, rank, world_size
 
 FLOOR_METRICS = ("jf_mean", "j_mean", "f_mean")
 
@@ -105,10 +102,8 @@ def gathered(mine: Tally) -> Tally:
     """The sequences of all processes together."""
     if world_size() == 1:
         return mine
-    parts: list[Any] = [None] * world_size()
-    dist.all_gather_object(parts, mine)
     whole = Tally([[] for _ in mine.by_way])
-    for part in parts:
+    for part in gather_objects(mine, "the scores of the sequences"):
         whole.merge(part)
     return whole
 

@@ -81,12 +81,12 @@ class DropPath(nn.Module):
         self.rate = rate
 
     def forward(self, branch: Tensor) -> Tensor:
-        """`branch` (B, n, D), some samples zeroed."""
+        """`branch` (B, ...), some samples zeroed."""
         if not self.training or self.rate == 0:
             return branch
         keep = 1 - self.rate
         wide = torch.promote_types(branch.dtype, torch.float32)  # bf16 would round 1 / keep for all alike
-        mask = branch.new_empty(branch.shape[0], 1, 1, dtype=wide).bernoulli_(keep).div_(keep)
+        mask = branch.new_empty(branch.shape[0], *[1] * (branch.ndim - 1), dtype=wide).bernoulli_(keep).div_(keep)
         return branch * mask
 
 

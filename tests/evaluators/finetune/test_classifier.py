@@ -4,12 +4,12 @@ import dataclasses
 
 import pytest
 import torch
-from timm.layers import DropPath
 
 from dinobench.cards import load_tasks
 from dinobench.evaluators.finetune.classifier import Classifier, build_classifier, set_drop_path
 from dinobench.evaluators.finetune.settings import Settings
 from dinobench.models.networks.build import build_backbone
+from dinobench.models.networks.vit import DropPath
 from dinobench.runtime.errors import InputError
 
 
@@ -39,7 +39,7 @@ def test_every_parameter_is_trained_whatever_the_loaded_model_says() -> None:
 def test_stochastic_depth_grows_to_the_last_block(architecture: str) -> None:
     backbone = build_backbone(architecture)
     set_drop_path(backbone, 0.3)
-    rates = [float(module.drop_prob) for module in backbone.modules() if isinstance(module, DropPath)]
+    rates = [float(module.rate) for module in backbone.modules() if isinstance(module, DropPath)]
     assert rates[0] == 0
     assert rates[-1] == pytest.approx(0.3)
     assert rates == sorted(rates)
@@ -53,3 +53,13 @@ def test_recipes_that_a_convnet_cannot_follow_are_refused() -> None:
         build_classifier(build_backbone("densenet121"), 3, _recipe(layer_decay=0.5))
     model = build_classifier(backbone, 3, _recipe(layer_decay=1.0, channels_last=True))
     assert model(torch.randn(2, 3, 64, 64)).shape == (2, 3)
+
+
+def test_drop_path_scales_survivors_in_float32_whatever_the_precision() -> None:
+    backbone = build_backbone("vit_mini/4")
+    set_drop_path(backbone, 0.1)
+    last = [module for module in backbone.modules() if isinstance(module, DropPath)][-1]
+    for shape in ((64, 3, 5), (64, 5, 2, 2)):
+        out = last.train()(torch.ones(shape, dtype=torch.bfloat16))
+        assert out.dtype == torch.float32
+        assert out.unique().tolist() == pytest.approx([0.0, 1 / 0.9], rel=1e-6)

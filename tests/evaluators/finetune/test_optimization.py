@@ -108,3 +108,22 @@ def test_both_optimizers_can_be_had() -> None:
     assert isinstance(sgd, torch.optim.SGD)
     assert sgd.param_groups[0]["momentum"] == 0.9
     assert isinstance(build_optimizer(_model(), _recipe(optimizer="adamw")), torch.optim.AdamW)
+
+
+def _rate_of_deit(epoch: int, recipe: Settings) -> float:
+    """DeiT's main.py calls step(0) before the first epoch and step(epoch) at the end of each; timm 0.3.2's formula."""
+    called = max(epoch - 1, 0)
+    if called < recipe.warmup_epochs:
+        return recipe.warmup_lr + called * (recipe.lr - recipe.warmup_lr) / recipe.warmup_epochs
+    cosine = 1 + math.cos(math.pi * called / recipe.epochs)
+    return recipe.min_lr + 0.5 * (recipe.lr - recipe.min_lr) * cosine
+
+
+@pytest.mark.parametrize("epochs", [3, 1000])
+def test_rates_are_those_of_deits_own_calls_in_every_epoch(epochs: int) -> None:
+    recipe = _recipe(
+        schedule="epoch", epochs=epochs, warmup_epochs=min(5, epochs - 1), lr=7.5e-6, min_lr=1e-6, warmup_lr=1e-6
+    )
+    schedule = Schedule(build_optimizer(_model(), recipe), recipe, 7)
+    for epoch in range(epochs):
+        assert schedule.set(7 * epoch) == pytest.approx(_rate_of_deit(epoch, recipe), rel=0, abs=1e-12 * recipe.lr)

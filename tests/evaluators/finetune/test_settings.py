@@ -38,10 +38,10 @@ def test_what_is_called_stated_names_its_thread(name: str) -> None:
 def test_learning_rates_are_the_stated_ones_after_scaling() -> None:
     rates = {name: card.protocol("paper").settings.lr for name, card in CARDS.items()}
     assert rates == {
-        "finetune-cars": 0.01,
+        "finetune-cars": 1.125e-4,  # iBOT run.sh: 7.5e-5 before the scaling by 768/512
         "finetune-cifar10": 7.5e-6,
-        "finetune-cifar100": 5e-6,
-        "finetune-flowers": 0.01,
+        "finetune-cifar100": 7.5e-6,  # dino#81: after the scaling; dino#144's 5e-6 is the command's value before it
+        "finetune-flowers": 1.125e-5,  # iBOT run.sh: 7.5e-6 before the scaling by 768/512
         "finetune-imagenet": 1e-3,
         "finetune-inat18": 7.5e-5,
         "finetune-inat19": 7.5e-5,

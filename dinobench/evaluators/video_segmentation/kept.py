@@ -1,0 +1,61 @@
+"""Masks of finished sequences on disk, so that a run that was killed goes on with the next sequence."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dinobench.data.masks import Labels
+from dinobench.evaluators.base import EvaluationContext
+from dinobench.evaluators.video_segmentation.follow import Way
+from dinobench.evaluators.video_segmentation.settings import Settings
+from dinobench.runtime.files import atomic_path
+from dinobench.runtime.settings import plain
+
+
+class KeptMasks:
+    """The masks of one run's sequences, below `folder`; another run's are not read, but made anew."""
+
+    def __init__(self, context: EvaluationContext[Settings], ways: Sequence[Way]) -> None:
+        self.folder = context.output / "unfinished"
+        self._identity = json.dumps(_identity(context, ways), sort_keys=True)
+
+    def path(self, sequence: str) -> Path:
+        """Where a sequence's masks are kept."""
+        return self.folder / f"{sequence}.npz"
+
+    def load(self, sequence: str) -> tuple[list[Labels], list[str]] | None:
+        """Masks by every way and the warnings; None where this run has not made them, or the file is damaged."""
+        try:
+            with np.load(self.path(sequence), allow_pickle=False) as content:
+                if str(content["identity"]) != self._identity:
+                    return None
+                return list(content["masks"]), list(json.loads(str(content["warnings"])))
+        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+            return None
+
+    def save(self, sequence: str, masks: Sequence[Labels], warnings: Sequence[str]) -> None:
+        """Keep what `load` gives."""
+        content = {"masks": np.stack(masks), "identity": self._identity, "warnings": json.dumps(list(warnings))}
+        with atomic_path(self.path(sequence)) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **content)
+
+
+def _identity(context: EvaluationContext[Settings], ways: Sequence[Way]) -> dict[str, Any]:
+    """What two runs must share to come to the same masks."""
+    return {
+        "model": context.model.identity,
+        "data": context.manifests["val"].sha256,
+        "layout": context.layout,
+        "device": context.device.type,
+        "precision": context.precision,
+        "compiled": context.compiled,
+        "settings": plain(context.settings) | {"pictures": None},
+        "ways": [astuple(way) for way in ways],
+    }
