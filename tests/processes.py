@@ -1,5 +1,7 @@
 """Two processes on every task, with a fault in one of them: `python -m tests.processes [TASK...]` prints the outcomes.
 
+With `--by-processes` in front it prints each task's figure by 1, 2 and 4 processes instead.
+
 For each task and fault: whether both processes end within a minute, by what they end, and whether a record is left
 that one process would not have written.
 """
@@ -15,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dinobench.evaluators import base
 from dinobench.evaluators.base import EvaluationContext
 from dinobench.pipeline import run
 from dinobench.pipeline.run import evaluate
@@ -25,12 +28,14 @@ from tests.group import in_processes
 MODEL = "random:vit_mini/4"
 TASKS: dict[str, dict[str, Any]] = {
     "knn-flowers": {},
+    "linear@cached": {"epochs": 2},
     "logistic-flowers": {},
     "finetune-flowers@quick": {"epochs": 2, "warmup_epochs": 0, "batch_size": 48},
-    "davis": {"short_side": 64, "pictures": False},
+    "davis@quick": {"image_size": 64, "pictures": False},
     "rparis": {},
     "copydays": {},
-    "voc-attention": {},
+    "voc-attention@quick": {},
+    "throughput": {"batch_size": 2, "repeats": 2, "warm_up": 0},
 }
 FAULTED = 1  # the process that has the fault, but for a full disk, which only the first one meets
 
@@ -73,6 +78,16 @@ def _slow(task: str) -> None:
     EvaluationContext.dataset = late  # type: ignore[method-assign]
 
 
+def _data(task: str) -> None:
+    opened = base.open_dataset
+
+    def shorter(*arguments: Any) -> Any:
+        images = opened(*arguments)
+        return images.subset(range(len(images) - 1))
+
+    base.open_dataset = shorter
+
+
 def _disk(task: str) -> None:
     def full(store: RecordStore, record: Any) -> Path:
         raise OSError(28, "No space left on device", "results")
@@ -86,6 +101,7 @@ FAULTS: dict[str, Callable[[str], None] | None] = {
     "bad input": _input,
     "exception": _exception,
     "other model": _model,
+    "other data": _data,
     "full disk": _disk,
     "kill": _killed,
 }
@@ -110,6 +126,16 @@ def _said(ended: list[Any]) -> str:
     return "; ".join("gone" if each is None else f"{type(each).__name__}: {each}"[:90] for each in ended)
 
 
+def by_processes(tasks: list[str]) -> None:
+    """Print a row for every task: its first figure by 1, 2 and 4 processes."""
+    for task in tasks or list(TASKS):
+        figures = [outcome(task, "none", count)[1] for count in (1, 2, 4)]
+        name = next(iter(figures[0]), "")
+        cells = " | ".join(f"{each.get(name, float('nan'))!r}" for each in figures)
+        sys.stdout.write(f"| {task} {name} | {cells} |\n")
+        sys.stdout.flush()
+
+
 def main(tasks: list[str]) -> None:
     """Print a row of a table for every task and fault."""
     for task in tasks or list(TASKS):
@@ -123,4 +149,7 @@ def main(tasks: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    if sys.argv[1:2] == ["--by-processes"]:
+        by_processes(sys.argv[2:])
+    else:
+        main(sys.argv[1:])

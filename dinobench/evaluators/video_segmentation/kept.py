@@ -42,9 +42,9 @@ class KeptMasks:
 
     def save(self, sequence: str, masks: Sequence[Labels], warnings: Sequence[str]) -> None:
         """Keep what `load` gives."""
-        content = {"masks": np.stack(masks), "identity": self._identity, "warnings": json.dumps(list(warnings))}
+        told, identity = np.array(json.dumps(list(warnings))), np.array(self._identity)
         with atomic_path(self.path(sequence)) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **content)
+            np.savez_compressed(file, masks=np.stack(masks), identity=identity, warnings=told)
 
 
 def _identity(context: EvaluationContext[Settings], ways: Sequence[Way]) -> dict[str, Any]:
