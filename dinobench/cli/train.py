@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dinobench.cli.options import SETTINGS, not_empty
 
+if TYPE_CHECKING:
+    from dinobench.models.loading.loaded import LoadedBackbone
+
 
 @click.command()
-@click.option("--recipe", default="mini", show_default=True, help="Name (see `dinobench recipes`) or TOML file.")
+@click.option("--recipe", help="Name (see `dinobench recipes`) or TOML file; by default mini, with init=SPEC continue.")
 @click.option(
     "--data", callback=not_empty, help="Folder, data set name (below $DINOBENCH_DATA), hf:NAME, mini or digits."
 )
@@ -21,15 +24,17 @@ from dinobench.cli.options import SETTINGS, not_empty
 @click.option("--device", help="cpu, cuda, cuda:N or mps; by default the best there is.")
 @click.option("--launcher", type=click.Choice(("slurm", "local")), help="Submit a job of many processes instead.")
 @click.option("--resource", "resources", multiple=True, metavar="KEY=VALUE", help="Of the job: nodes=2; repeatable.")
+@click.option("--dry-run", is_flag=True, help="Say what would be loaded, what drawn, and on which data; train nothing.")
 @SETTINGS
 def command(
-    recipe: str,
+    recipe: str | None,
     data: str | None,
     output: Path | None,
     resume: bool,
     device: str | None,
     launcher: str | None,
     resources: tuple[str, ...],
+    dry_run: bool,
     settings: tuple[str, ...],
 ) -> None:
     """Train a backbone by DINO.
@@ -37,24 +42,37 @@ def command(
     \b
     dinobench train
     dinobench train --recipe imagenette --data path/to/imagenette --set epochs=20
+    dinobench train --data FOLDER --set init=dinov2_vits14 --output runs/mine
     dinobench train --recipe vits16-300ep --data imagenet --launcher slurm \\
         --resource nodes=2 --resource gpus_per_node=8 --resource slurm_partition=gpu
     """  # noqa: D301  (click reads the backspace as "do not wrap")
     from dinobench.runtime.errors import InputError
     from dinobench.runtime.settings import parse_pairs
-    from dinobench.training.run import train
+    from dinobench.training.run import describe_run, train
 
     changes = parse_pairs(settings)
+    recipe = recipe or ("continue" if changes.get("init") else "mini")
+    if dry_run:
+        for line in describe_run(recipe, data, changes, load_start):
+            click.echo(line)
+        return
     if launcher:
         _submit(launcher, parse_pairs(resources), recipe, data, output, resume, device, changes)
         return
     if resources:
         raise InputError("--resource belongs to a job; say --launcher slurm or --launcher local")
-    folder = train(recipe, data, output, resume=resume, settings=changes, device=device)
+    folder = train(recipe, data, output, resume=resume, settings=changes, device=device, load_start=load_start)
     if os.environ.get("RANK", "0") != "0":  # torchrun's; the group has been left by now
         return
     click.echo(f"run directory {folder}")
     click.echo(f"score it with: dinobench eval --task knn --model {folder}")
+
+
+def load_start(spec: str) -> LoadedBackbone:
+    """The network that `init` names: all that `eval --model` takes, cards too."""
+    from dinobench.pipeline.model import load_backbone
+
+    return load_backbone(spec)
 
 
 def _submit(
@@ -73,7 +91,7 @@ def _submit(
     folder = (output or default_folder(recipe)).absolute()
     if not resume:
         refuse_held(folder)
-    job = submit(Training(recipe, data, folder, settings, device), launcher, resources)
+    job = submit(Training(recipe, data, folder, settings, device, load_start), launcher, resources)
     click.echo(f"job {job.job_id}, log {job.paths.stderr}")
     if launcher == "local":
         outcome(job)

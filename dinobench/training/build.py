@@ -18,18 +18,16 @@ from dinobench.training.objective import CrossEntropy, InfoNce, MeanSquaredError
 from dinobench.training.optimizers import build_optimizer
 from dinobench.training.recipe import Recipe
 from dinobench.training.schedules import FloatArray, cosine_schedule, temperature_schedule
+from dinobench.training.start import RunStart, started_backbones, take_heads, take_rest
 from dinobench.training.step import Learner, StepSettings, has_batch_norm
 from dinobench.training.student_teacher import HeadedNetwork, freeze_unused, teacher_of
 from dinobench.training.targets import Centered, Sinkhorn, Targets
 
 
-def build_learner(recipe: Recipe, device: torch.device) -> Learner:
-    """Student and teacher with equal random weights, drawn from the recipe's seed, on `device`."""
+def build_learner(recipe: Recipe, device: torch.device, start: RunStart | None = None) -> Learner:
+    """Student and teacher with equal weights on `device`: those of `start`, else drawn from the recipe's seed."""
     seed_everything(recipe.seed)
-    size = {"image_size": recipe.global_size, "in_channels": recipe.in_channels}
-    backbone = build_backbone(recipe.architecture, drop_path=recipe.drop_path, **size)
-    student = HeadedNetwork(backbone, build_head(recipe, backbone.dim), build_predictor(recipe))
-    teacher = teacher_of(student, build_backbone(recipe.architecture, **size))
+    student, teacher = build_networks(recipe, start)
     if world_size() > 1 and has_batch_norm(student):
         if device.type == "cuda":  # torch has no synchronized batch norm elsewhere
             student, teacher = (_synchronized(network) for network in (student, teacher))
@@ -38,7 +36,10 @@ def build_learner(recipe: Recipe, device: torch.device) -> Learner:
                 f"warning: on {device.type} batch norms see the share of one process: {world_size()} processes "
                 "train another network than one does; use one process, or GPUs"
             )
-    optimizer = build_optimizer(recipe.optimizer, student)
+    optimizer = build_optimizer(recipe.optimizer, student, recipe.layer_decay)
+    objective = build_objective(recipe, device)
+    if start is not None:
+        take_rest(start, student, objective, optimizer)
     if world_size() > 1:
         side = recipe.local_size if recipe.local_crops else recipe.global_size
         freeze_unused(student, torch.zeros(1, recipe.in_channels, side, side))
@@ -48,12 +49,27 @@ def build_learner(recipe: Recipe, device: torch.device) -> Learner:
     return Learner(
         student.to(device),
         teacher.to(device),
-        build_objective(recipe, device).to(device),
+        objective.to(device),
         optimizer,
         clip=recipe.clip_grad,
         teacher_from=recipe.teacher,
         precision=recipe.precision,
     )
+
+
+def build_networks(recipe: Recipe, start: RunStart | None) -> tuple[HeadedNetwork, HeadedNetwork]:
+    """Student and teacher on the CPU."""
+    if start is not None:
+        backbone, other = started_backbones(start)
+    else:
+        size = {"image_size": recipe.global_size, "in_channels": recipe.in_channels}
+        backbone = build_backbone(recipe.architecture, drop_path=recipe.drop_path, **size)
+    student = HeadedNetwork(backbone, build_head(recipe, backbone.dim), build_predictor(recipe))
+    if start is None:
+        return student, teacher_of(student, build_backbone(recipe.architecture, **size))
+    teacher = teacher_of(student, other)
+    take_heads(start, student, teacher)
+    return student, teacher
 
 
 def _synchronized(network: HeadedNetwork) -> HeadedNetwork:
@@ -127,6 +143,7 @@ class RecipeSchedules:
 
     def __init__(self, recipe: Recipe, steps_per_epoch: int) -> None:
         length = {"epochs": recipe.epochs, "steps_per_epoch": steps_per_epoch}
+        self.recipe = recipe
         self.steps_per_epoch = steps_per_epoch
         self.frozen_epochs = recipe.freeze_last_layer_epochs
         peak = recipe.lr * recipe.batch_size / 256
@@ -134,6 +151,22 @@ class RecipeSchedules:
         self.weight_decay = cosine_schedule(recipe.weight_decay, recipe.weight_decay_end, **length)
         self.momentum = cosine_schedule(recipe.momentum_teacher, 1.0, **length)
         self.temperature = _temperatures(recipe)
+        self.set_head_epochs(recipe.head_epochs)
+
+    def set_head_epochs(self, epochs: int) -> None:
+        """Let the head alone learn in so many epochs; the rate of all begins to rise after them."""
+        self.head_epochs = epochs
+        if not epochs:
+            return
+        recipe, peak = self.recipe, self.recipe.batch_size / 256
+        rest = cosine_schedule(
+            recipe.lr * peak,
+            recipe.min_lr,
+            warmup_epochs=recipe.warmup_epochs,
+            epochs=recipe.epochs - epochs,
+            steps_per_epoch=self.steps_per_epoch,
+        )
+        self.lr = np.concatenate([np.full(epochs * self.steps_per_epoch, recipe.head_lr * peak), rest])
 
     def at(self, step: int) -> StepSettings:
         """The settings of one step of the run."""
@@ -144,6 +177,7 @@ class RecipeSchedules:
             momentum=float(self.momentum[step]),
             temperature=float(self.temperature[epoch]),
             frozen=epoch < self.frozen_epochs,
+            head_alone=epoch < self.head_epochs,
         )
 
 

@@ -3,7 +3,8 @@
 Keys of the released code: `student` (names prefixed with "module."), `teacher`, `optimizer`, `epoch` (finished ones),
 `args`, `dino_loss`. Ours beside them: `iteration` (finished steps), `recipe`, `data`, the probe's `best` and
 `untrained` accuracy, the number of `processes`, and `log`: means of the epoch's lines so far and figures of the steps
-since the last line. All are plain values and tensors, so that `torch.load(weights_only=True)` reads them.
+since the last line; and `progress` of a run that continues a network: its guard, its start's digest and the epochs of
+the head alone. All are plain values and tensors, so that `torch.load(weights_only=True)` reads them.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ def state_of(
     untrained: float | None = None,
     processes: int = 1,
     log: Mapping[str, Any] | None = None,
+    described: Mapping[str, Any] | None = None,
+    progress: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Everything that a resumed run needs, on the devices where it lies."""
     return {
@@ -50,7 +53,7 @@ def state_of(
         "teacher": learner.teacher.state_dict(),
         "optimizer": learner.optimizer.state_dict(),
         "epoch": epoch,
-        "args": {**arguments_of(recipe), "data": str(data["spec"])},
+        "args": {**arguments_of(recipe), "data": str(data["spec"]), **(described or {})},
         "dino_loss": learner.objective.checkpoint_state(),
         "iteration": iteration,
         "recipe": recipe.as_dict(),
@@ -59,6 +62,7 @@ def state_of(
         "untrained": untrained,
         "processes": processes,
         "log": dict(log or {}),
+        "progress": dict(progress or {}),
     }
 
 

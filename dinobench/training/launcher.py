@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.training.recipe_files import load_recipe
+from dinobench.training.start import LoadStart
 
 MINUTES = 24 * 60
 
@@ -25,6 +27,7 @@ class Training:
     output: Path
     settings: Mapping[str, Any]
     device: str | None
+    load_start: LoadStart = load_backbone
 
     def __call__(self) -> str:
         """Join the job's other processes and train."""
@@ -33,7 +36,15 @@ class Training:
         from dinobench.training.run import train
 
         TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
-        return str(train(self.recipe, self.data, self.output, settings=self.settings, device=self.device))
+        folder = train(
+            self.recipe,
+            self.data,
+            self.output,
+            settings=self.settings,
+            device=self.device,
+            load_start=self.load_start,
+        )
+        return str(folder)
 
     def checkpoint(self) -> Any:
         """What submitit submits again: the same, since a run continues from its checkpoint."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -66,13 +67,38 @@ def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
     ]
 
 
-def build_optimizer(name: str, network: nn.Module) -> Optimizer:
+def layered_groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """`parameter_groups` for each block: `rate`, its share of the learning rate, falls by `decay` a block downwards."""
+    names = {name: _layer_of(name) for name, each in network.named_parameters() if each.requires_grad}
+    blocks = 1 + max((layer for layer in names.values() if layer is not None), default=0)
+    groups: dict[tuple[float, bool], dict[str, Any]] = {}
+    for name, parameter in network.named_parameters():
+        if name not in names:
+            continue
+        layer = names[name]
+        rate, decays = 1.0 if layer is None else decay ** (blocks - layer), parameter.ndim > 1
+        group = groups.setdefault((rate, decays), {"params": [], "rate": rate, "decays": decays, "weight_decay": 0.0})
+        group["params"].append(parameter)
+    return list(groups.values())
+
+
+def _layer_of(name: str) -> int | None:
+    """Block that a parameter belongs to, 0 for the stem and its like; None for final norms and heads."""
+    if not name.startswith("backbone.") or re.search(r"(^|\.)(cls_|fc_)?norm\.", name):
+        return None
+    found = re.search(r"\.(?:blocks|stages|layers?)\.?(\d+)\.", name)
+    return int(found[1]) + 1 if found else 0
+
+
+def build_optimizer(name: str, network: nn.Module, layer_decay: float = 1.0) -> Optimizer:
     """Build "adamw", "sgd" or "lars" over `parameter_groups`; learning rate and decay are set at every step.
+
+    With a `layer_decay` below 1, over `layered_groups`.
 
     Raises:
         InputError: another name.
     """
-    groups = parameter_groups(network)
+    groups = parameter_groups(network) if layer_decay == 1 else layered_groups(network, layer_decay)
     if name == "adamw":
         return torch.optim.AdamW(groups, lr=0.0, fused=True)
     if name == "sgd":
@@ -83,10 +109,11 @@ def build_optimizer(name: str, network: nn.Module) -> Optimizer:
 
 
 def set_schedules(optimizer: Optimizer, *, lr: float, weight_decay: float) -> None:
-    """Set the learning rate of both groups and the decay of the first."""
-    for group in optimizer.param_groups:
-        group["lr"] = lr
-    optimizer.param_groups[0]["weight_decay"] = weight_decay
+    """Set the learning rate of all groups and the decay of those that have one: the first where none says so."""
+    for number, group in enumerate(optimizer.param_groups):
+        group["lr"] = lr * group.get("rate", 1.0)
+        if group.get("decays", number == 0):
+            group["weight_decay"] = weight_decay
 
 
 @torch.no_grad()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,14 +13,15 @@ from torch.nn import functional as F
 
 from dinobench.data.dataset import ImageSet
 from dinobench.data.transforms import evaluation_transform
-from dinobench.metrics.knn import knn_classify
+from dinobench.metrics.knn import KnnPredictions, knn_classify
 from dinobench.models.loading.preprocessing import default_resize
 from dinobench.models.networks.backbone import Backbone
-from dinobench.training.batches import Normalize
+from dinobench.training.batches import BatchRequest, Normalize, ViewBatches
 from dinobench.training.recipe import Recipe
 
 K = 20
 _BATCH = 128
+_NO_EPOCH = 2**20
 
 
 def spread_subset(images: ImageSet, most: int) -> ImageSet:
@@ -49,16 +52,30 @@ class KnnProbe:
         self.channels = recipe.in_channels
         self.neighbors = min(K, len(self.bank))
 
+    @property
+    def measure(self) -> str:
+        """What is measured, in words."""
+        return f"{self.neighbors}-NN of {len(self.queries)} images"
+
     def __call__(self, backbone: Backbone) -> float:
         """Top-1 accuracy in percent."""
+        predictions = self._predictions(backbone)
+        return float(predictions.accuracy(torch.from_numpy(self.queries.labels.copy()), self.neighbors))
+
+    def correct(self, backbone: Backbone) -> list[bool]:
+        """Whether each query is classified rightly."""
+        right: list[bool] = (
+            self._predictions(backbone).predicted(self.neighbors).cpu() == torch.from_numpy(self.queries.labels.copy())
+        ).tolist()
+        return right
+
+    def _predictions(self, backbone: Backbone) -> KnnPredictions:
         training = backbone.training
         backbone.eval()
         bank, queries = self._features(backbone, self.bank), self._features(backbone, self.queries)
         backbone.train(training)
-        k = self.neighbors
         labels = torch.from_numpy(self.bank.labels.copy())
-        predictions = knn_classify(bank, labels, queries, ks=(k,), num_classes=len(self.bank.classes))
-        return float(predictions.accuracy(torch.from_numpy(self.queries.labels.copy()), k))
+        return knn_classify(bank, labels, queries, ks=(self.neighbors,), num_classes=len(self.bank.classes))
 
     @torch.inference_mode()
     def _features(self, backbone: Backbone, images: ImageSet) -> Tensor:
@@ -75,3 +92,50 @@ class KnnProbe:
         """Each channel cropped by itself: Pillow knows no image of many."""
         bands = np.moveaxis(pixels, 2, 0)
         return np.stack([np.asarray(self.transform.crop(Image.fromarray(band))) for band in bands], axis=-1)
+
+
+class ViewProbe:
+    """Without labels: how often the nearest neighbor of one view of an image is the other view of the same image.
+
+    The two global views of up to `recipe.knn_images` images are drawn once and for all, from an epoch that no run has.
+
+    Args:
+        views: of the training images.
+        images: how many there are.
+        recipe: gives normalization and how many images.
+        device: where the backbone lies.
+    """
+
+    neighbors = 1
+
+    def __init__(self, views: ViewBatches, images: int, recipe: Recipe, device: torch.device) -> None:
+        chosen = np.linspace(0, images - 1, min(images, recipe.knn_images)).astype(np.int64).tolist()
+        self.parts = [tuple(chosen[first : first + _BATCH]) for first in range(0, len(chosen), _BATCH)]
+        self.views, self.count = views, len(chosen)
+        self.normalize = Normalize(recipe.mean, recipe.std, device)
+
+    @property
+    def measure(self) -> str:
+        """What is measured, in words."""
+        return f"1-NN of {self.count} images by their other view"
+
+    def __call__(self, backbone: Backbone) -> float:
+        """Share of the images, in percent."""
+        return 100 * float(np.mean(self.correct(backbone)))
+
+    @torch.inference_mode()
+    def correct(self, backbone: Backbone) -> list[bool]:
+        """Whether each image is found by its other view."""
+        training = backbone.training
+        backbone.eval()
+        first, second = (F.normalize(torch.cat(side), dim=-1) for side in zip(*self._tokens(backbone), strict=True))
+        backbone.train(training)
+        nearest = torch.cat([(rows @ second.T).argmax(1) for rows in torch.split(first, _BATCH)])
+        found: list[bool] = (nearest.cpu() == torch.arange(self.count)).tolist()
+        return found
+
+    def _tokens(self, backbone: Backbone) -> Iterator[tuple[Tensor, Tensor]]:
+        for part in self.parts:
+            views = self.views[BatchRequest(_NO_EPOCH, part)][0]
+            one, other = backbone.class_token(self.normalize(views)).float().chunk(2)
+            yield one, other

@@ -32,6 +32,20 @@ class RecipeSettings:
     """What `--set` may change. The defaults are the paper's ViT-S/16 for 100 epochs."""
 
     data: str = setting("", "Data SPEC to train on when none is given", moves_figure=False)
+    init: str = setting("", 'Model SPEC whose weights student and teacher begin with; "" draws them')
+    init_all: bool = setting(False, "take head, optimizer and center of the checkpoint of init too, or refuse")
+    head_epochs: CountOrZero = setting(0, "epochs at the start, at most, in which the head alone learns")
+    head_lr: NotNegative = setting(0.0005, "learning rate for 256 images of these epochs")
+    head_settled: NotNegative = setting(
+        0.0, "these epochs end once KL(teacher, student) changes by less than this share from one to the next"
+    )
+    layer_decay: Annotated[float, Meta(gt=0, le=1)] = setting(
+        1.0, "learning rate of a block of the backbone, as a share of that of the block above"
+    )
+    guard: Literal["off", "auto", "labels", "views"] = setting(
+        "off",
+        "take the run back where k-NN of labels or of views of an image falls below the start's",
+    )
     architecture: str = setting("vit_small/16", "of the backbone, such as vit_base/8, resnet50 or a name of timm")
     in_channels: Count = setting(3, "3 for RGB, 1 for luminance, else the channels of .npy arrays or multi-band images")
     drop_path: Share = setting(0.1, "stochastic depth of the student's last block")

@@ -17,6 +17,8 @@ _IDLE: tuple[tuple[tuple[str, ...], Callable[[Recipe], bool], str], ...] = (
     ),
     (("predictor_hidden",), lambda recipe: not recipe.predictor, "predictor = true"),
     (("out_dim", "learn_gain"), lambda recipe: not recipe.head_outputs, "head_outputs = true"),
+    (("init_all", "guard"), lambda recipe: not recipe.init, "init = SPEC"),
+    (("head_lr", "head_settled"), lambda recipe: recipe.head_epochs == 0, "head_epochs above 0"),
     (("shuffle_buffer",), lambda recipe: not recipe.streaming, "streaming = true"),
     (
         ("warmup_teacher_temp",),
@@ -97,6 +99,12 @@ def _of_the_run(recipe: Recipe) -> list[tuple[bool, str]]:
     lengths = ("warmup_epochs", "warmup_teacher_temp_epochs", "freeze_last_layer_epochs")
     peak = recipe.lr * recipe.batch_size / 256
     return [
+        (
+            recipe.head_epochs > 0 and recipe.head_epochs + recipe.warmup_epochs > recipe.epochs,
+            f"head_epochs and warmup_epochs are longer than the run of {recipe.epochs} epochs; raise epochs",
+        ),
+        (recipe.guard != "off" and recipe.streaming, "guard needs stored images; set guard=off or streaming=false"),
+        (recipe.guard != "off" and recipe.knn_every == 0, "guard needs the probe; set knn_every=1, or guard=off"),
         (
             recipe.objective == "mse" and recipe.centering not in ("ema", "none"),
             f"centering = {recipe.centering} makes probabilities; with objective = mse set it to ema or none",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.device import pick_device, prepare_device
 from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.runtime.processes import (
@@ -29,13 +30,15 @@ from dinobench.training import checkpoints
 from dinobench.training.batches import Normalize, load_views, step_seed, worker_count
 from dinobench.training.build import RecipeSchedules, build_learner
 from dinobench.training.diagnostics import divergence_error
+from dinobench.training.guard import StartGuard
 from dinobench.training.journal import RunJournal
 from dinobench.training.recipe import Recipe
 from dinobench.training.recipe_files import load_recipe
 from dinobench.training.run_folder import default_folder, hold_run_folder, made_folder, refuse_held
 from dinobench.training.shared_state import read_by_first
 from dinobench.training.source import open_source
-from dinobench.training.step import Learner
+from dinobench.training.start import LoadStart, RunStart, open_start
+from dinobench.training.step import Learner, StepSettings
 from dinobench.training.step_means import PendingSteps, StepMeans, epoch_means
 from dinobench.training.verdict import judge_epoch
 
@@ -48,6 +51,7 @@ def train(
     resume: bool = True,
     settings: Mapping[str, Any] | None = None,
     device: str | None = None,
+    load_start: LoadStart = load_backbone,
 ) -> Path:
     """Train by a recipe; continues the run in `output` if there is one.
 
@@ -60,6 +64,7 @@ def train(
         resume: without it, a directory that holds a run is refused.
         settings: fields of the recipe to change.
         device: by default the best there is.
+        load_start: loads what the recipe's `init` names.
 
     Returns:
         The run directory, with checkpoint.pth, best.pth and log.jsonl.
@@ -78,8 +83,39 @@ def train(
         if not resume:
             refuse_held(folder)
         prepare_device(here)
-        TrainingRun(chosen, spec, folder, here).train_to_end()
+        start = open_start(chosen, folder, load_start)
+        if start is not None:
+            agree(start.loaded.identity, "the network that init names")
+            chosen = start.recipe
+        TrainingRun(chosen, spec, folder, here, start).train_to_end()
     return folder
+
+
+def describe_run(
+    recipe: str, data: str | None, settings: Mapping[str, Any] | None = None, load_start: LoadStart = load_backbone
+) -> list[str]:
+    """What a run would load, draw and do, one line each; nothing is written.
+
+    Raises:
+        InputError: as `train`.
+    """
+    chosen = load_recipe(recipe, settings)
+    spec = data or chosen.data
+    if not spec:
+        raise InputError(f"recipe {chosen.name} names no data; say --data FOLDER, a data set's name or mini")
+    start = open_start(chosen, Path("a run to come"), load_start)
+    device = torch.device("cpu")
+    source = open_source(chosen if start is None else start.recipe, spec, device)
+    learner = build_learner(chosen if start is None else start.recipe, device, start)
+    sizes = {name: sum(each.numel() for each in network.parameters()) for name, network in
+             (("student", learner.student), ("teacher", learner.teacher))}  # fmt: skip
+    bytes_held = 4 * (4 * sizes["student"] + sizes["teacher"])  # weights, gradients, two moments; the teacher's weights
+    return [
+        *(["all weights: drawn"] if start is None else start.notes),
+        f"{source.data['images']} images of {spec}: {chosen.epochs} epochs of {source.plan.steps_per_epoch} steps",
+        f"probe: {'none' if source.probe is None else source.probe.measure}",
+        f"memory of weights, gradients and AdamW's moments: {bytes_held / 1e9:.2f} GB, activations not counted",
+    ]
 
 
 class TrainingRun:
@@ -89,16 +125,22 @@ class TrainingRun:
         recipe, spec: what to train, on which data.
         folder: the run directory; continued if it holds a checkpoint.
         device: of this process.
+        start: the network that it begins from, if any.
     """
 
-    def __init__(self, recipe: Recipe, spec: str, folder: Path, device: torch.device) -> None:
+    def __init__(
+        self, recipe: Recipe, spec: str, folder: Path, device: torch.device, start: RunStart | None = None
+    ) -> None:
         self.recipe, self.folder, self.device = recipe, folder, device
         self.source = open_source(recipe, spec, device)
         self.plan, self.data = self.source.plan, self.source.data
         agree(self.data["manifest"], "the digest of the training data", "give all processes the same images")
         self.probes = from_first(lambda: self.source.probe is not None, "probe")
         self.schedules = RecipeSchedules(recipe, self.plan.steps_per_epoch)
-        self.learner: Learner = build_learner(recipe, device)
+        self.learner: Learner = build_learner(recipe, device, start)
+        self.start, self.guard = start, StartGuard()
+        self.kl: float | None = None
+        self.answers = list[bool]()
         self.step, self.best = 0, -1.0
         self.untrained: float | None = None
         self.pending, self.epoch_lines = PendingSteps(), list[StepMeans]()
@@ -117,6 +159,8 @@ class TrainingRun:
                 if self.step == 0:
                     self._measure_untrained()
                 self._train()
+                if self.guarded and self.answers:
+                    self.journal.say(self._verdict(self.answers))
             finally:
                 self.journal.close()
 
@@ -128,9 +172,23 @@ class TrainingRun:
             return
         checkpoints.restore(state, self.learner, self.recipe, self.data, path)
         self.step, self.best, self.untrained = state["iteration"], state["best"], state.get("untrained")
+        progress = state.get("progress", {})
+        if progress:
+            self._refuse_other_start(progress)
+            self.guard, self.kl = StartGuard(**progress["guard"]), progress["kl"]
+            self.schedules.set_head_epochs(progress["head_epochs"])
+        if self.guard.ended:
+            raise InputError(f"the run in {self.folder} was ended by its guard; give another --output, or a lower lr")
         log = state.get("log", {})
         self.pending = PendingSteps([list(row) for row in log.get("pending", [])])
         self.epoch_lines = [StepMeans(**line) for line in log.get("epoch", [])]
+
+    def _refuse_other_start(self, progress: Mapping[str, Any]) -> None:
+        if self.start is not None and progress["start"] != self.start.loaded.sha256 and not self.recipe.reschedule:
+            raise InputError(
+                f"the run in {self.folder} began from other weights than init = {self.recipe.init} holds now; "
+                "give those, another --output, or --set reschedule=true"
+            )
 
     def _announce(self) -> None:
         begins = f"continues at step {self.step}" if self.step else "starts"
@@ -138,17 +196,32 @@ class TrainingRun:
             f"{self.recipe.name} {begins}: {self.data['images']} images of {self.data['spec']}, "
             f"{self.recipe.epochs} epochs of {self.plan.steps_per_epoch} steps, run directory {self.folder}"
         )
+        for note in () if self.start is None or self.step else self.start.notes:
+            self.journal.say(note)
 
     def _measure_untrained(self) -> None:
         """What the features must pass: the k-NN accuracy before the first step."""
         if self.probes:
             self.untrained = self._probe()
             self.journal.write({"step": 0, "epoch": 0, "kind": "epoch", "knn": self.untrained})
+        if self.guarded:
+            self.guard.start = self.guard.kept = self.answers
+            self.best = 0.0 if self.untrained is None else self.untrained
+            self.journal.say(f"the start is the floor: {self.best:.2f}%")
+            self._write(checkpoints.BEST)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether features below the start's are taken back."""
+        return self.start is not None and self.probes and self.recipe.guard != "off"
 
     def _probe(self) -> float:
         """k-NN accuracy of the teacher, measured in the first process, for which the others wait."""
-        probe = self.source.probe
-        return from_first(lambda: 0.0 if probe is None else probe(self.learner.teacher.backbone), "k-NN probe")
+        probe, backbone = self.source.probe, self.learner.teacher.backbone
+        if not self.guarded:
+            return from_first(lambda: 0.0 if probe is None else probe(backbone), "k-NN probe")
+        self.answers = from_first(lambda: [] if probe is None else probe.correct(backbone), "k-NN probe")
+        return 100 * sum(self.answers) / len(self.answers)
 
     def _train(self) -> None:
         workers = worker_count(self.recipe.workers, self.device)
@@ -161,10 +234,48 @@ class TrainingRun:
         while self.step < self.plan.steps:
             torch.manual_seed(step_seed(self.recipe.seed, self.step))
             batch = [[normalize(group) for group in next(views)] for _ in range(self.recipe.accumulation)]
-            self.pending.add(self.learner.step(batch, self.schedules.at(self.step)))
+            self.pending.add(self.learner.step(batch, self._settings_of(self.step)))
             self.step += 1
             self.journal.step()
-            self._after_step()
+            self._watched(self._after_step)
+
+    def _watched(self, task: Callable[[], None]) -> None:
+        """Run `task`; where a guard watches, its failure takes the run back to the best checkpoint."""
+        try:
+            task()
+        except RunFailedError as error:
+            if not self.guarded or self.guard.ended:
+                raise
+            self.pending, self.epoch_lines = PendingSteps(), []
+            self._take_back(str(error))
+            self._save()
+
+    def _take_back(self, reason: str) -> None:
+        """Put the best checkpoint's weights back and halve the rates.
+
+        Raises:
+            RunFailedError: the run fell too often.
+        """
+        path = self.folder / checkpoints.BEST
+        state = read_by_first(lambda: checkpoints.load(path), self.device)
+        assert state is not None
+        checkpoints.restore(state, self.learner, self.recipe, self.data, path)
+        self.guard.falls += 1
+        self.answers = list(self.guard.kept)
+        self.journal.say(
+            f"warning: fall {self.guard.falls}: {reason}; back to the best checkpoint ({self.best:.2f}%), rates halved"
+        )
+        if self.guard.ended:
+            self._save()
+            raise RunFailedError(
+                f"stopped after {self.guard.falls} falls; {path} holds the best weights; "
+                + self._verdict(self.guard.kept)
+            )
+
+    def _verdict(self, answers: list[bool]) -> str:
+        """Start and end of the run, paired."""
+        probe = self.source.probe
+        return self.guard.verdict(answers, from_first(lambda: "" if probe is None else probe.measure, "probe"))
 
     def _after_step(self) -> None:
         """Log, end the epoch, save and stop, where it is time."""
@@ -186,6 +297,10 @@ class TrainingRun:
             number = self.signals.number or signal.SIGTERM  # which came to another process
             raise StoppedError(number, self.step)
 
+    def _settings_of(self, step: int) -> StepSettings:
+        settings = self.schedules.at(step)
+        return dataclasses.replace(settings, lr=settings.lr * self.guard.rate)
+
     def _asked_to_stop(self) -> bool:
         """Whether a signal came to any process; several ask each other about once a second."""
         look_for_failures()
@@ -198,7 +313,7 @@ class TrainingRun:
         self.pending.read(self.step)
         means = self.pending.take_means()
         self.epoch_lines.append(means)
-        now, settings = time.monotonic(), self.schedules.at(self.step - 1)
+        now, settings = time.monotonic(), self._settings_of(self.step - 1)
         images = (self.step - self.logged_step) * self.recipe.batch_size
         self.journal.write(
             {
@@ -231,10 +346,32 @@ class TrainingRun:
         probe = "" if accuracy is None else f"  {self.source.neighbors}-NN {accuracy:.2f}%"
         self.journal.say(f"epoch {epoch}/{self.recipe.epochs}  {said}{probe}")
         self._judge(epoch, means, summary)
+        self._end_of_head_epochs(epoch, means)
         self.journal.write(summary)
         if accuracy is not None and accuracy > self.best:
             self.best = accuracy
+            if self.guarded:
+                self.guard.kept = self.answers
             self._write(checkpoints.BEST)
+        elif self.guarded and accuracy is not None:
+            self._guard(accuracy, last=epoch == self.recipe.epochs)
+
+    def _guard(self, accuracy: float, *, last: bool) -> None:
+        """Take the run back where its features have fallen beyond chance, and at its end where they fell at all."""
+        fall = self.guard.fall(self.answers)
+        if not fall and last and self.untrained is not None and accuracy < self.untrained:
+            fall = f"the end at {accuracy:.2f}% is below the start"
+        if fall:
+            self._take_back(fall)
+
+    def _end_of_head_epochs(self, epoch: int, means: StepMeans) -> None:
+        """Let the backbone learn once KL(teacher, student) has settled."""
+        before, self.kl = self.kl, means.kl
+        if epoch >= self.schedules.head_epochs or before is None:
+            return
+        if abs(means.kl - before) < self.recipe.head_settled * abs(before):
+            self.schedules.set_head_epochs(epoch)
+            self.journal.say(f"KL has settled at {means.kl:.4f}: from here on the backbone learns too")
 
     def _measure(self, epoch: int) -> float | None:
         last = epoch == self.recipe.epochs
@@ -250,7 +387,7 @@ class TrainingRun:
             means,
             micro_batch=self.plan.micro_batch,
             accuracy=summary.get("knn"),
-            untrained=self.untrained,
+            untrained=None if self.start is not None else self.untrained,
         )
         if rank() == 0 and (found is None or not found.spoils):
             checkpoints.forget_last_good(self.folder)
@@ -291,5 +428,16 @@ class TrainingRun:
             untrained=self.untrained,
             processes=world_size(),
             log={"pending": self.pending.rows, "epoch": [dataclasses.asdict(line) for line in self.epoch_lines]},
+            **self._continued(),
         )
         checkpoints.save(state, self.folder / name)
+
+    def _continued(self) -> dict[str, Any]:
+        """What the checkpoint of a run that continues a network says beside the others."""
+        progress = {"head_epochs": self.schedules.head_epochs, "kl": self.kl, "guard": self.guard.as_dict()}
+        if self.start is None:
+            return {"progress": {**progress, "start": ""} if self.recipe.head_epochs else {}}
+        return {
+            "described": self.start.arguments(self.learner.teacher.backbone),
+            "progress": {**progress, "start": self.start.loaded.sha256},
+        }

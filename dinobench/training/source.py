@@ -17,7 +17,7 @@ from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import rank, world_size
 from dinobench.training.batches import BatchPlan, BatchRequest, DecodedImages, ViewBatches, multi_crop
-from dinobench.training.probe import KnnProbe
+from dinobench.training.probe import KnnProbe, ViewProbe
 from dinobench.training.recipe import Recipe
 
 
@@ -36,7 +36,7 @@ class TrainingImages:
     plan: BatchPlan
     data: dict[str, Any]
     views: ViewBatches
-    probe: KnnProbe | None
+    probe: KnnProbe | ViewProbe | None
     stream: ImageStream | None = None
     buffer: int = 0
 
@@ -66,8 +66,13 @@ def open_source(recipe: Recipe, spec: str, device: torch.device) -> TrainingImag
         notice(note)
     plan = _plan(recipe, len(images))
     data = {"spec": spec, "images": len(images), "manifest": listing_of(images).sha256}
-    probe = _probe(recipe, images, spec, device)
-    return TrainingImages(plan, data, _views(recipe, DecodedImages(images, recipe.in_channels)), probe)
+    views = _views(recipe, DecodedImages(images, recipe.in_channels))
+    probe = None if recipe.guard == "views" else _probe(recipe, images, spec, device)
+    if probe is not None or recipe.guard == "off" or rank() != 0:
+        return TrainingImages(plan, data, views, probe)
+    if recipe.guard == "labels":
+        raise InputError(f"guard = labels needs labeled splits train and val, and {spec} has none; set guard=views")
+    return TrainingImages(plan, data, views, ViewProbe(_two_views(views), len(images), recipe, device))
 
 
 def _streamed_source(recipe: Recipe, spec: str) -> TrainingImages:
@@ -120,6 +125,11 @@ def _plan(recipe: Recipe, images: int) -> BatchPlan:
 
 def _views(recipe: Recipe, images: DecodedImages | None) -> ViewBatches:
     return ViewBatches(images, multi_crop(recipe), recipe.seed, recipe.in_channels)
+
+
+def _two_views(views: ViewBatches) -> ViewBatches:
+    """The same images with their global views alone."""
+    return ViewBatches(views.images, replace(views.crops, kinds=views.crops.kinds[:2]), views.seed, views.in_channels)
 
 
 def _probe(recipe: Recipe, images: ImageSet, spec: str, device: torch.device) -> KnnProbe | None:

@@ -33,6 +33,7 @@ class StepSettings:
         momentum: of the teacher.
         temperature: of the teacher's softmax.
         frozen: whether the head's last layer stays as it is.
+        head_alone: whether the backbone stays as it is.
     """
 
     lr: float
@@ -40,6 +41,7 @@ class StepSettings:
     momentum: float
     temperature: float
     frozen: bool
+    head_alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,13 @@ class Learner:
         self.student, self.teacher, self.objective, self.optimizer = student, teacher, objective, optimizer
         self.clip, self.teacher_from, self.precision = clip, teacher_from, precision
         self._parallel: nn.Module | None = None
-        self._frozen: bool | None = None
+        self._frozen: tuple[bool, bool] | None = None
+        self._resting: list[nn.Parameter] = []
 
     def step(self, micro_batches: Sequence[Views], settings: StepSettings) -> StepMeasures:
         """Learn from the mean over `micro_batches`; center and teacher follow once."""
         set_schedules(self.optimizer, lr=settings.lr, weight_decay=settings.weight_decay)
-        self._freeze(settings.frozen)
+        self._freeze(settings.frozen, settings.head_alone)
         self.optimizer.zero_grad()
         terms = []
         for number, views in enumerate(micro_batches, start=1):
@@ -177,12 +180,18 @@ class Learner:
         elif self.teacher_from == "student":
             follow_student(self.teacher, self.student, 0.0)
 
-    def _freeze(self, frozen: bool) -> None:
-        """Freeze or free the last layer; the gradient exchange is set up anew when the trained parameters change."""
-        if frozen == self._frozen:
+    def _freeze(self, frozen: bool, head_alone: bool) -> None:
+        """Freeze or free last layer and backbone; the gradient exchange is set up anew when what is trained changes."""
+        if (frozen, head_alone) == self._frozen:
             return
-        self._frozen = frozen
+        self._frozen = (frozen, head_alone)
         self.student.head.freeze_last_layer(frozen)
+        for parameter in self._resting:
+            parameter.requires_grad_(True)
+        trained = (parameter for parameter in self.student.backbone.parameters() if parameter.requires_grad)
+        self._resting = list(trained) if head_alone else []
+        for parameter in self._resting:
+            parameter.requires_grad_(False)
         if world_size() > 1:
             self._parallel = DistributedDataParallel(self.student)
 
