@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dinobench.cards import load_models, load_tasks
 from dinobench.results.records import RECORDS, RecordStore, RunRecord, read_record
 from dinobench.results.tables.build import read_published
-from dinobench.results.tables.cells import table_cells
+from dinobench.results.tables.cells import published_figures
 from dinobench.results.tables.specs import load_tables, select_tables
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
@@ -72,7 +72,7 @@ def records(
     import pandas as pd
 
     store = RecordStore(Path(folder))
-    published = _published_figures(tasks_dir, models_dir, tables_dir)
+    published = published_figures(load_tables(tables_dir).values(), load_tasks(tasks_dir), load_models(models_dir))
     rows = [row for path, record in store.with_paths() for row in _rows(record, path, published)]
     frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
     frame = _where(frame, where) if where else frame
@@ -137,18 +137,6 @@ def per_query(record: Path | str) -> pd.DataFrame:
 def per_object(record: Path | str) -> pd.DataFrame:
     """J and F of every object of a record."""
     return kept_values(record, ("image", "value"), "value of every object")
-
-
-def _published_figures(
-    tasks_dir: Path | None, models_dir: Path | None, tables_dir: Path | None
-) -> Mapping[tuple[str, str, str], float]:
-    """Published figure by model card, task and metric; the paper's earlier table where several print it."""
-    cells = table_cells(load_tables(tables_dir).values(), load_tasks(tasks_dir), load_models(models_dir))
-    found: dict[tuple[str, str, str], float] = {}
-    for cell in cells:
-        if cell.model and cell.task and cell.published:
-            found.setdefault((cell.model, cell.task, cell.metric), float(cell.published))
-    return found
 
 
 def _rows(record: RunRecord, path: Path, published: Mapping[tuple[str, str, str], float]) -> Iterable[tuple[Any, ...]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from dinobench.cards import ModelCard, TaskCard, load_models, load_tasks
 from dinobench.results.figures.curves import draw_curves, read_log
 from dinobench.results.records import RecordStore, RunRecord, warn_if_missing
+from dinobench.results.report_pages import Picture, index_page, make_boards, record_page
 from dinobench.results.tables.build import Table, build_table, read_published
+from dinobench.results.tables.cells import published_figures
 from dinobench.results.tables.render import to_html
 from dinobench.results.tables.specs import TableSpec, load_tables
 from dinobench.runtime.console import notice
@@ -19,14 +21,6 @@ from dinobench.runtime.files import write_text_atomically
 
 PICTURES = {".png", ".gif", ".jpg"}
 UNTRAINED = {"pixels", "random"}
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An image of the report, `path` relative to its index.html."""
-
-    caption: str
-    path: str
 
 
 def write_report(
@@ -49,12 +43,22 @@ def write_report(
     if not records and not logs:
         raise InputError(f"nothing to report: no records in {results} and no runs in {runs}")
     curves = [picture for log in logs if (picture := _curve(log, output, records))]
-    pictures = [picture for record in records for picture in _copied(record, results, output)]
-    known = load_tasks(tasks_dir), load_models(models_dir)
-    tables = [to_html(table) for table in _filled_tables(load_tables(tables_dir), records, *known)]
+    known = load_tables(tables_dir), load_tasks(tasks_dir), load_models(models_dir)
+    pages = {record.run_key: f"records/{_page_name(record)}.html" for record in records}
+    pictures = {record.run_key: list(_copied(record, results, output)) for record in records}
+    for record in records:
+        write_text_atomically(output / pages[record.run_key], record_page(record, pictures[record.run_key]))
+    boards = make_boards(records, published_figures(known[0].values(), *known[1:]), pages)
+    tables = [to_html(table) for table in _filled_tables(known[0], records, *known[1:])]
     page = output / "index.html"
-    write_text_atomically(page, _page(records, tables, curves, pictures))
+    shown = [picture for each in pictures.values() for picture in each]
+    write_text_atomically(page, index_page(boards, tables, curves, shown))
     return page
+
+
+def _page_name(record: RunRecord) -> str:
+    """A file name for the record's page, different for every run."""
+    return f"{record.name}-{hashlib.sha256(record.run_key.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
 def _filled_tables(
@@ -106,68 +110,3 @@ def _copied(record: RunRecord, results: Path, output: Path) -> Iterable[Picture]
         shutil.copyfile(source, output / target)
         caption = f"{record.task}@{record.protocol.name}, {record.model.name}: {source.stem}"
         yield Picture(caption, target.as_posix())
-
-
-def _page(
-    records: Sequence[RunRecord], tables: Sequence[str], curves: Sequence[Picture], pictures: Sequence[Picture]
-) -> str:
-    from jinja2 import Environment
-    from markupsafe import Markup
-
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(_TEMPLATE)
-    safe = [Markup(table) for table in tables]  # to_html has escaped them
-    return template.render(records=records, tables=safe, curves=curves, pictures=pictures)
-
-
-_TEMPLATE = """\
-<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>dinobench report</title>
-<style>
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #1a1a1a }
-table { border-collapse: collapse; margin: 1.5rem 0 .5rem; font-variant-numeric: tabular-nums }
-caption { text-align: left; font-weight: 600; padding-bottom: .4rem }
-th, td { text-align: left; padding: .15rem .8rem .15rem 0; border-bottom: 1px solid #e4e4e4 }
-thead th { border-bottom: 1.5px solid #1a1a1a }
-.note { margin: 0; font-size: .85rem; color: #555 }
-figure { display: inline-block; margin: 1rem 1rem 1rem 0; vertical-align: top }
-img { max-width: 100%; height: auto }
-figcaption { font-size: .85rem; color: #555 }
-.failed { color: #a40000 }
-</style></head><body>
-<h1>dinobench report</h1>
-{% macro gallery(title, pictures) %}
-{% if pictures %}
-<h2>{{ title }}</h2>
-{% for picture in pictures %}
-<figure><img src="{{ picture.path }}" alt="{{ picture.caption }}">
-<figcaption>{{ picture.caption }}</figcaption></figure>
-{% endfor %}
-{% endif %}
-{% endmacro %}
-{% if tables %}
-<h2>Tables</h2>
-{% for table in tables %}{{ table }}{% endfor %}
-{% endif %}
-{% if records %}
-<h2>Records</h2>
-<table><thead><tr>
-{% for heading in ("Task", "Model", "Data", "Figure", "Comparable with the paper", "Date") %}
-<th>{{ heading }}</th>
-{% endfor %}
-</tr></thead>
-{% for record in records %}
-<tr><td>{{ record.task }}@{{ record.protocol.name }}</td><td>{{ record.model.name }}</td><td>{{ record.data.spec }}</td>
-{% if record.failed %}
-<td class="failed" colspan="2">{{ record.error }}</td>
-{% else %}
-<td>{{ record.main_metric }} {{ "%.2f"|format(record.metrics[record.main_metric] or 0) }}</td>
-<td>{{ "yes" if record.comparable else "no: " ~ record.because|join("; ") }}</td>
-{% endif %}
-<td>{{ record.date }}</td></tr>
-{% endfor %}
-</table>
-{% endif %}
-{{ gallery("Training curves", curves) }}
-{{ gallery("Pictures", pictures) }}
-</body></html>
-"""

@@ -69,3 +69,28 @@ def test_a_log_with_nothing_to_draw_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="anything to draw"):
         draw_curves({"x": [{"epoch": 1}]}, tmp_path / "x.png")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_figures_of_different_protocols_never_share_a_board(tmp_path: Path) -> None:
+    results, output = tmp_path / "records", tmp_path / "report"
+    store = RecordStore(results)
+    store.add(make_record())
+    store.add(make_record(model={"name": "<b>mine</b>", "sha256": "ef" * 32}, metrics={"top1": 50.0}))
+    store.add(make_record(protocol={"name": "other", "version": 1, "hash": "1" * 16}))
+    page = write_report(results, output, tmp_path / "runs").read_text()
+    assert page.count('<section class="board"') == 2
+    assert 'data-value="74.46"' in page
+    assert "74.5" in page
+    assert "<b>mine</b>" not in page
+    assert "http" not in page.split("<main>")[0]
+
+
+def test_every_record_has_a_page_with_its_settings(tmp_path: Path) -> None:
+    results, output = tmp_path / "records", tmp_path / "report"
+    RecordStore(results).add(make_record(settings={"main_k": 20}, warnings=("8 images are in both",)))
+    page = write_report(results, output, tmp_path / "runs").read_text()
+    (address,) = [part.split('"')[0] for part in page.split('href="')[1:] if part.startswith("records/")]
+    text = (output / address).read_text()
+    assert "<dt>main_k</dt><dd>20</dd>" in text
+    assert "8 images are in both" in text
+    assert 'href="../index.html"' in text

@@ -89,3 +89,14 @@ def _cell(
     _, card, cell = max(fitting, key=lambda each: each[0])
     protocol = cell.protocol or card.default_protocol
     return TableCell(spec.name, number, column, published, model, card.name, protocol, cell.metric)
+
+
+def published_figures(
+    specs: Iterable[TableSpec], tasks: Mapping[str, TaskCard], models: Mapping[str, ModelCard]
+) -> Mapping[tuple[str, str, str], float]:
+    """Published figure by model card, task and metric; that of the first table where several print it."""
+    found: dict[tuple[str, str, str], float] = {}
+    for cell in table_cells(specs, tasks, models):
+        if cell.model and cell.task and cell.published:
+            found.setdefault((cell.model, cell.task, cell.metric), float(cell.published))
+    return found
