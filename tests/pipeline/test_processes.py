@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dinobench.evaluators import base
 from dinobench.pipeline import run
 from dinobench.pipeline.run import evaluate
 from dinobench.results.records import RecordStore
@@ -33,6 +34,9 @@ def _evaluated(rank: int, output: Path, tasks: str, fault: str) -> Any:
             return attempt(plan, job, *rest)
 
         run._run = fail_once
+    if fault == "data" and rank == 1:
+        opened = base.open_dataset
+        base.open_dataset = lambda *where: opened(*where).subset(range(20))
     if fault == "disk" and rank == 0:
         RecordStore.add = _full  # type: ignore[method-assign]
     if fault == "task" and rank == 1:
@@ -62,6 +66,7 @@ def test_two_processes_write_the_record_of_one(tmp_path: Path) -> None:
     ("fault", "words"),
     [
         ("model", "the model random:vit_mini/4 differs between processes"),
+        ("data", "differs between processes"),
         ("disk", "disk is full"),
         ("task", "no-such-task"),
     ],
