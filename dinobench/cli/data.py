@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dinobench.cli.options import not_empty
+from dinobench.cli.options import CommandGroup, not_empty
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import user_path
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dinobench.data.registry import Findings
 
 
-@click.group(name="data")
+@click.group(cls=CommandGroup, name="data")
 def command() -> None:
     """List known datasets, check one on disk, make a drawn twin."""
 

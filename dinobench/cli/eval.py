@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dinobench.cli.options import CARD, MODEL_NAME, MODELS_DIR, SETTINGS, TASKS_DIR, not_empty
+from dinobench.cli.completion import data_names, model_names, task_names
+from dinobench.cli.options import CARD, DEVICE, MODEL_NAME, MODELS_DIR, SETTINGS, TASKS_DIR, not_empty, with_device
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,15 +21,23 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--task", "tasks", required=True, help="NAME[@PROTOCOL][,...], a group (table2) or all.")
+@click.option(
+    "--task",
+    "tasks",
+    required=True,
+    shell_complete=task_names,
+    help="NAME[@PROTOCOL][,...], a group (table2) or all.",
+)
 @click.option(
     "--model",
     callback=not_empty,
+    shell_complete=model_names,
     help="File, run directory, card, timm:NAME, torchvision:NAME, hf:NAME, random:ARCH or pixels.",
 )
 @click.option(
     "--data",
     callback=not_empty,
+    shell_complete=data_names,
     help="Folder, list (.csv, .json), data set name (below $DINOBENCH_DATA), hf:NAME[/SPLIT], mini or digits.",
 )
 @click.option("--protocol", help="Protocol of tasks named without one; by default the card's own.")
@@ -42,6 +51,7 @@ if TYPE_CHECKING:
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write records here; - is stdout.")
 @click.option("--dry-run", is_flag=True, help="Say what would run and on which data; load nothing.")
 @click.option("--help-settings", is_flag=True, help="Print every setting of the tasks, the run and the model.")
+@DEVICE
 @SETTINGS
 @CARD
 @MODEL_NAME
@@ -56,6 +66,7 @@ def command(
     json_file: Path | None,
     dry_run: bool,
     help_settings: bool,
+    device: str | None,
     settings: tuple[str, ...],
     card: str,
     model_name: str,
@@ -73,7 +84,7 @@ def command(
     from dinobench.runtime.files import refuse_unwritable
     from dinobench.runtime.settings import parse_pairs
 
-    changes = parse_pairs(settings)
+    changes = with_device(parse_pairs(settings), device)
     if help_settings:
         _show_settings(tasks, protocol, tasks_dir)
         return
@@ -82,7 +93,8 @@ def command(
 
         plan = pipeline.make_plan(tasks, model, data, protocol, changes, tasks_dir=tasks_dir)
         request = pipeline.ModelRequest(plan.model, asked_settings(plan), card, model_name, models_dir)
-        _show_plan(plan, request, load_models(models_dir), output)
+        if not _show_plan(plan, request, load_models(models_dir), output):
+            sys.exit(2)
         return
     quiet = json_file is not None and str(json_file) == "-"
     for target in (output / "record.json", *([json_file] if json_file and not quiet else [])):
@@ -126,33 +138,39 @@ def _show_settings(tasks: str, protocol: str | None, tasks_dir: Path | None) -> 
             click.echo(line)
 
 
-def _show_plan(plan: Plan, request: ModelRequest, cards: Mapping[str, ModelCard], output: Path) -> None:
+def _show_plan(plan: Plan, request: ModelRequest, cards: Mapping[str, ModelCard], output: Path) -> bool:
+    """Print what would run; whether nothing is missing."""
     from dinobench.cli.settings_help import setting_lines
     from dinobench.pipeline.model import refuse_missing_model
     from dinobench.runtime.errors import InputError
 
     click.echo(f"model   {plan.model}")
+    complete = True
     try:
         refuse_missing_model(request, cards)
     except InputError as error:
         click.echo(f"  missing: {error}")
+        complete = False
     for job in plan.jobs:
         click.echo(f"task    {job.card.name}@{job.protocol.name} version {job.protocol.version} on {job.data}")
-        _show_data(job)
+        complete &= _show_data(job)
         for line in setting_lines(job.settings, dict.fromkeys(job.overridden, "overridden")):
             click.echo(line)
     click.echo(f"output  {output}")
+    return complete
 
 
-def _show_data(job: Job) -> None:
-    """What a job's data hold and lack, found without opening an image, as `dinobench data check` does."""
+def _show_data(job: Job) -> bool:
+    """What a job's data hold and lack, found without opening an image; whether the task could run on them."""
     from dinobench.data.check import check_layout, check_splits
     from dinobench.data.open import is_folder_spec, locate, open_dataset
+    from dinobench.data.registry import get_layout
     from dinobench.runtime.errors import InputError
 
     layout = job.card.layout
-    if job.data == "mini" and layout != "imagefolder":
-        return  # a twin, drawn when the task runs
+    if job.data == "mini":
+        click.echo("  drawn when the task runs")
+        return True
     try:
         if is_folder_spec(job.data):
             root, used = locate(job.data, layout)
@@ -161,7 +179,7 @@ def _show_data(job: Job) -> None:
             findings = check_splits(lambda _, split: open_dataset(job.data, split), Path(), tuple(job.card.images))
     except InputError as error:
         click.echo(f"  missing: {error}")
-        return
+        return False
     for what, count in findings.counts.items():
         where, _, kind = what.rpartition(" ")
         click.echo(f"  {where:<6} {count} {kind}")
@@ -169,6 +187,8 @@ def _show_data(job: Job) -> None:
         click.echo(f"  problem: {problem}")
     for note in findings.notes:
         click.echo(f"  note: {note}")
+    # A layout's own check also tells what the published benchmark has beyond these data; that stops no task.
+    return not findings.problems or (is_folder_spec(job.data) and hasattr(get_layout(used), "check"))
 
 
 def _show(record: RunRecord) -> None:

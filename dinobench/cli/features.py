@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dinobench.cli.options import MODELS_DIR, SETTINGS, not_empty
+from dinobench.cli.options import MODELS_DIR, SETTINGS, CommandGroup, not_empty
 
 if TYPE_CHECKING:
     from dinobench.features.entry import Entry
@@ -18,7 +18,7 @@ STORE = click.option(
 )
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def command() -> None:
     """List, check and prune the feature store; export features."""
 

@@ -28,13 +28,14 @@ def command(checkpoint: str, as_json: bool, every: bool, settings: tuple[str, ..
     dinobench inspect dino_deitsmall16_pretrain_full_checkpoint.pth
     dinobench inspect model.pth --set weights=student --set heads=6
     """  # noqa: D301  (click reads the backspace as "do not wrap")
-    from dinobench.models.loading.checkpoint_file import plan_file
     from dinobench.models.loading.model_paths import checkpoint_path
     from dinobench.models.loading.settings import ModelSettings
     from dinobench.runtime.settings import parse_pairs, resolve
 
     chosen = resolve(ModelSettings, parse_pairs(settings), "the model")
     path = checkpoint_path(checkpoint, chosen.which)
+    from dinobench.models.loading.checkpoint_file import plan_file  # after bad input: torch takes a second
+
     plan = plan_file(path, chosen)
     facts = _facts(path, plan)
     if as_json:

@@ -11,11 +11,12 @@ from typing import Any
 
 import click
 
+from dinobench.cli.options import CommandGroup
 from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.runtime.signals import StoppedError
 
 _ORDER = ("train", "eval", "tables", "report", "compare", "inspect", "tasks", "models", "recipes", "data")
-_HELPERS = {"__init__", "main", "options"}
+_HELPERS = {"__init__", "main", "options", "completion"}
 
 
 class Refusal(click.ClickException):
@@ -34,7 +35,7 @@ class FailedRun(Refusal):
     exit_code = 1
 
 
-class FolderGroup(click.Group):
+class FolderGroup(CommandGroup):
     """A group whose sub-commands are modules PREFIX*.py of this folder, imported when asked for."""
 
     def __init__(self, *args: Any, prefix: str = "", **kwargs: Any) -> None:
@@ -95,8 +96,21 @@ def _show_odd_names() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    """Print the version, and the commit where the package lies in a checkout."""
+    if not value or ctx.resilient_parsing:
+        return
+    from importlib.metadata import version
+
+    from dinobench.runtime.stamp import git_commit
+
+    commit = git_commit()
+    click.echo(f"dinobench {version('dinobench')}" + (f" (commit {commit})" if commit else ""))
+    ctx.exit()
+
+
 @click.group(cls=FolderGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
-@click.version_option(package_name="dinobench")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show it.")
 @click.option(
     "--plugin",
     "plugins",

@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from dinobench.cards import ModelCard, load_models
-from dinobench.cli.options import MODELS_DIR
+from dinobench.cli.completion import model_names
+from dinobench.cli.options import MODELS_DIR, CommandGroup
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
 
 
-@click.group(name="models", invoke_without_command=True)
+@click.group(cls=CommandGroup, name="models", invoke_without_command=True)
 @MODELS_DIR
 @click.pass_context
 def command(context: click.Context, models_dir: Path | None) -> None:
@@ -38,7 +39,7 @@ def _find(cards: Mapping[str, ModelCard], name: str) -> ModelCard:
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", shell_complete=model_names)
 @click.pass_obj
 def show(cards: Mapping[str, ModelCard], name: str) -> None:
     """Print the card of model NAME."""
@@ -63,7 +64,7 @@ def show(cards: Mapping[str, ModelCard], name: str) -> None:
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", shell_complete=model_names)
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),

@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+
+class CommandGroup(click.Group):
+    """A group whose help gives each sub-command's summary whole."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the sub-commands with the first sentence of their help, wrapped where it is long."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        shown = [(name, command) for name, command in commands if command and not command.hidden]
+        rows = [(name, command.get_short_help_str(limit=1000)) for name, command in shown]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
 
 
 def not_empty(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -14,6 +28,22 @@ def not_empty(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     return value
 
 
+def with_device(settings: dict[str, Any], device: str | None) -> dict[str, Any]:
+    """The settings with `--device` among them.
+
+    Raises:
+        InputError: they name another device.
+    """
+    if device is None:
+        return settings
+    if settings.get("device", device) != device:
+        from dinobench.runtime.errors import InputError
+
+        raise InputError(f"--device {device} and --set device={settings['device']} are two devices; give one")
+    return {**settings, "device": device}
+
+
+DEVICE = click.option("--device", help="cpu, cuda, cuda:N or mps; by default the best there is.")
 TASKS_DIR = click.option(
     "--tasks-dir", type=click.Path(path_type=Path), help="Folder with further task cards (default also ./tasks)."
 )

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dinobench.cli.completion import recipe_names
+from dinobench.cli.options import CommandGroup
+
 if TYPE_CHECKING:
     from dinobench.training.recipe import Recipe
 
 NO_SOURCE = "no source given"
 
 
-@click.group(name="recipes", invoke_without_command=True)
+@click.group(cls=CommandGroup, name="recipes", invoke_without_command=True)
 @click.pass_context
 def command(context: click.Context) -> None:
     """List the training recipes; `recipes show NAME` prints every field with its source."""
@@ -26,7 +29,7 @@ def command(context: click.Context) -> None:
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", shell_complete=recipe_names)
 @click.option("--against", metavar="OTHER", help="Print what differs from recipe OTHER, with both sources.")
 def show(name: str, against: str | None) -> None:
     """Print recipe NAME, a name or a TOML file: value, source, type and range of every field."""

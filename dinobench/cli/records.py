@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dinobench.cli.options import MODELS_DIR, RESULTS, TABLES_DIR, TASKS_DIR
+from dinobench.cli.options import MODELS_DIR, RESULTS, TABLES_DIR, TASKS_DIR, CommandGroup
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +18,7 @@ WHERE = click.option("--where", default="", help='Such as "top1 > 60" or "family
 FORMATS = ("csv", "parquet", "json")
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def command() -> None:
     """List, show and export run records."""
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import click
 
 from dinobench.cards import Protocol, TaskCard, load_tasks
-from dinobench.cli.options import TASKS_DIR
+from dinobench.cli.completion import task_names
+from dinobench.cli.options import TASKS_DIR, CommandGroup
 from dinobench.cli.settings_help import setting_lines
 from dinobench.runtime.settings import fields_of, toml_text
 from dinobench.runtime.suggest import unknown
 
 
-@click.group(name="tasks", invoke_without_command=True)
+@click.group(cls=CommandGroup, name="tasks", invoke_without_command=True)
 @TASKS_DIR
 @click.pass_context
 def command(context: click.Context, tasks_dir: Path | None) -> None:
@@ -27,7 +28,7 @@ def command(context: click.Context, tasks_dir: Path | None) -> None:
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", shell_complete=task_names)
 @click.pass_obj
 def show(cards: Mapping[str, TaskCard], name: str) -> None:
     """Print the card of task NAME."""

@@ -8,20 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dinobench.cli.options import SETTINGS, not_empty
+from dinobench.cli.completion import data_names, recipe_names
+from dinobench.cli.options import DEVICE, SETTINGS, not_empty
 
 if TYPE_CHECKING:
     from dinobench.models.loading.loaded import LoadedBackbone
 
 
 @click.command()
-@click.option("--recipe", help="Name (see `dinobench recipes`) or TOML file; by default mini, with init=SPEC continue.")
 @click.option(
-    "--data", callback=not_empty, help="Folder, data set name (below $DINOBENCH_DATA), hf:NAME, mini or digits."
+    "--recipe",
+    shell_complete=recipe_names,
+    help="Name (see `dinobench recipes`) or TOML file; by default mini, with init=SPEC continue.",
+)
+@click.option(
+    "--data",
+    callback=not_empty,
+    shell_complete=data_names,
+    help="Folder, data set name (below $DINOBENCH_DATA), hf:NAME, mini or digits.",
 )
 @click.option("--output", type=click.Path(path_type=Path), help="TrainingRun directory; by default runs/RECIPE-TIME.")
 @click.option("--resume/--no-resume", default=True, show_default=True, help="Continue the run that --output holds.")
-@click.option("--device", help="cpu, cuda, cuda:N or mps; by default the best there is.")
+@DEVICE
 @click.option("--launcher", type=click.Choice(("slurm", "local")), help="Submit a job of many processes instead.")
 @click.option("--resource", "resources", multiple=True, metavar="KEY=VALUE", help="Of the job: nodes=2; repeatable.")
 @click.option("--dry-run", is_flag=True, help="Say what would be loaded, what drawn, and on which data; train nothing.")

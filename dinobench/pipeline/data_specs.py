@@ -40,6 +40,21 @@ def data_by_task(spec: str | None, cards: Iterable[TaskCard]) -> Mapping[str, st
     return {card.name: spec for card in chosen}
 
 
+def refuse_missing_data(spec: str) -> None:
+    """Say before anything is loaded that the folder or list of a data SPEC is not there.
+
+    Raises:
+        InputError: where it was looked for.
+    """
+    from dinobench.data import lists
+    from dinobench.data.open import dataset_root, is_folder_spec
+
+    if is_folder_spec(spec):
+        dataset_root(spec)
+    elif lists.is_list(spec) and not user_path(spec).is_file():
+        raise InputError(f"no list {spec}; check the path given as --data")
+
+
 def _pairs(spec: str) -> dict[str, str]:
     parts = [_PAIR.match(part.strip()) for part in spec.split(",")]
     return {part.group(1): part.group(2) for part in parts if part} if all(parts) else {}

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dinobench.pipeline.model import ModelRequest, ResolvedModel, resolve_model
+from dinobench.cards import load_models
+from dinobench.pipeline.data_specs import refuse_missing_data
+from dinobench.pipeline.model import ModelRequest, ResolvedModel, refuse_missing_model, resolve_model
 from dinobench.pipeline.plan import Job, Plan, asked_settings, job_of_network, make_plan
 from dinobench.pipeline.record import make_record
 from dinobench.results.records import RECORDS, RecordStore, RunRecord, run_name
@@ -63,13 +65,15 @@ def evaluate(
     """
     with _told_to_others():
         plan = make_plan(tasks, model, data, protocol, settings, tasks_dir=tasks_dir)
+        request = ModelRequest(plan.model, asked_settings(plan), card, name, models_dir)
+        _refuse_missing(plan, request)
         from dinobench.runtime.device import pick_device, prepare_device  # after bad settings: torch takes seconds
         from dinobench.runtime.processes import from_first, process_group
 
         prepare_device(pick_device(plan.run.device))
     with process_group(pick_device(plan.run.device)) as device:
         plan = from_first(lambda: plan, "the plan")
-        resolved = _resolved(ModelRequest(plan.model, asked_settings(plan), card, name, models_dir))
+        resolved = _resolved(request)
         done = [
             _stored(
                 *_attempt(plan, job, _context(job, resolved.backbone, output, device), resolved, output), output, report
@@ -90,6 +94,13 @@ def _told_to_others() -> Iterator[None]:
 
             stay_away(error)
         raise
+
+
+def _refuse_missing(plan: Plan, request: ModelRequest) -> None:
+    """Say within a second that the model or a lone task's data are not there; of several tasks the others still run."""
+    refuse_missing_model(request, load_models(request.models_dir))
+    if len(plan.jobs) == 1:
+        refuse_missing_data(plan.jobs[0].data)
 
 
 def _resolved(request: ModelRequest) -> ResolvedModel:

@@ -44,6 +44,10 @@ TORCH_FREE = (
     ["eval", "--task", "all", "--help-settings"],
     ["eval", "--task", "davis", "--model", "dino_vits16", "--data", "mini", "--dry-run"],
     ["eval", "--task", "knn", "--model", "absent.pth", "--data", "absent/folder", "--dry-run"],
+    ["eval", "--task", "knn", "--model", "random:vit_mini/4", "--data", "mini", "--dry-run"],
+    ["eval", "--task", "knn", "--model", "random:vit_mini/4", "--data", "absent/folder"],
+    ["eval", "--task", "knn", "--model", "vit_b17"],
+    ["inspect", "absent.pth"],
 )
 
 

@@ -247,7 +247,7 @@ def test_another_number_of_classes_is_no_benchmark(folder: Path, tmp_path: Path)
 def test_a_dry_run_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DINOBENCH_CACHE", str(tmp_path))
     done = run("eval", "--task", "davis,copydays", "--model", "dino_vits16", "--data", "absent/folder", "--dry-run")
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 2, done.output
     assert "missing: the weights of dino_vits16 are not here" in done.output
     assert done.output.count("missing: no folder absent/folder") == 2
     assert "missing: no model 'absent.pth'" in run("eval", "--task", "knn", "--model", "absent.pth", "--dry-run").output

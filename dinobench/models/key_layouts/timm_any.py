@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-import timm
-
 from dinobench.models.loading.conversion import Rewriting
 from dinobench.models.loading.family import Facts, Family, Layout, Network
 from dinobench.models.networks.backbone import Backbone, Preprocessing
@@ -20,6 +18,8 @@ def timm_family(name: str) -> Family:
     Raises:
         InputError: timm has no such model.
     """
+    import timm  # here: with torchvision it takes seconds, which most models need not wait for
+
     if not timm.is_model(name):
         raise InputError(f"timm has no model {name!r}; {suggestion(name)}")
     network = create_timm(name, pretrained=False, image_size=None)

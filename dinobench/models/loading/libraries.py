@@ -8,9 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-import timm
 import torch
-import torchvision
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
@@ -34,6 +32,8 @@ HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 def _timm(name: str, settings: ModelSettings) -> LoadedBackbone:
     """`timm:NAME`, with its published weights unless `pretrained=false`."""
+    import timm  # here: with torchvision it takes seconds, which most models need not wait for
+
     if not timm.is_model(name):
         raise InputError(f"timm has no model {name!r}; {suggestion(name)}")
     torch.manual_seed(settings.init_seed)
@@ -49,6 +49,8 @@ def _timm(name: str, settings: ModelSettings) -> LoadedBackbone:
 
 def _torchvision(name: str, settings: ModelSettings) -> LoadedBackbone:
     """`torchvision:NAME`, with its default weights unless `pretrained=false`."""
+    import torchvision
+
     if name not in torchvision.models.list_models(module=torchvision.models):
         raise InputError(f"torchvision has no classification model {name!r}; {suggestion(name)}")
     torch.manual_seed(settings.init_seed)

@@ -6,9 +6,6 @@ import difflib
 import re
 from dataclasses import dataclass
 
-import timm
-import torchvision
-
 from dinobench.models.networks.backbone import Backbone
 from dinobench.models.networks.convnet import ConvNet
 from dinobench.models.networks.timm_adapter import adapt_timm, create_timm
@@ -82,6 +79,8 @@ def build_backbone(
     shape = None if library else vit_shape(architecture, image_size=size, in_channels=in_channels)
     if shape is not None:
         return VisionTransformer(shape, drop_path=drop_path)
+    import torchvision
+
     plain, known = in_channels == 3 and not drop_path, owners(architecture)
     if "torchvision" in known and plain:
         return ConvNet(torchvision.models.get_model(name, weights=None), image_size=size)
@@ -97,6 +96,9 @@ def build_backbone(
 
 def owners(architecture: str) -> list[str]:
     """The libraries that know a network by "NAME", or the one that "timm:NAME" or "torchvision:NAME" says."""
+    import timm
+    import torchvision
+
     library, _, name = architecture.lower().rpartition(":")
     known = {
         "torchvision": name in torchvision.models.list_models(module=torchvision.models),
@@ -107,6 +109,9 @@ def owners(architecture: str) -> list[str]:
 
 def suggestion(name: str) -> str:
     """A hint at the names that could have been meant."""
+    import timm
+    import torchvision
+
     ours = [f"vit_{size}/{patch}" for size in VIT_SIZES for patch in (4, 8, 16)]
     known = [*ours, *torchvision.models.list_models(module=torchvision.models), *timm.list_models()]
     close = difflib.get_close_matches(name, known, n=3)

@@ -8,7 +8,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from dinobench.models.networks.backbone import Backbone, Features
 from dinobench.runtime.errors import InputError
@@ -129,7 +128,9 @@ class ResNet(PooledBackbone):
 
 
 def _stage(shape: ResNetShape, channels: int, planes: int, blocks: int, stride: int) -> nn.Sequential:
-    block = Bottleneck if shape.bottleneck else BasicBlock
+    from torchvision.models.resnet import BasicBlock, Bottleneck  # here: torchvision takes seconds to import
+
+    block: type[BasicBlock | Bottleneck] = Bottleneck if shape.bottleneck else BasicBlock
     width = planes * block.expansion
     shortcut = None
     if stride != 1 or channels != width:

@@ -6,7 +6,6 @@ import inspect
 import math
 from typing import Any
 
-import timm
 import torch
 from torch import Tensor, nn
 
@@ -32,6 +31,8 @@ def create_timm(
     Raises:
         InputError: timm refuses the options.
     """
+    import timm  # here: it takes seconds, which most models need not wait for
+
     options: dict[str, object] = {"pretrained": pretrained, "in_chans": in_channels, "num_classes": 0, **shape}
     if drop_path:
         options["drop_path_rate"] = drop_path
@@ -149,6 +150,8 @@ def adapt_timm(network: nn.Module) -> Adapter:
 
 def timm_preprocessing(network: nn.Module) -> Preprocessing:
     """What the model's own configuration says of its input."""
+    import timm
+
     config = timm.data.resolve_model_data_config(network)
     size = int(config["input_size"][-1])
     return Preprocessing(

@@ -1,0 +1,49 @@
+"""Names that a shell completes, versions, and help that is not cut."""
+
+from __future__ import annotations
+
+import pytest
+from click.shell_completion import ShellComplete
+from click.testing import CliRunner
+
+from dinobench.cli.main import main
+
+
+@pytest.mark.parametrize(
+    ("words", "start", "expected"),
+    [
+        (["eval", "--task"], "davi", "davis"),
+        (["eval", "--task"], "knn,davi", "knn,davis"),
+        (["eval", "--model"], "dino_vits1", "dino_vits16"),
+        (["eval", "--model"], "timm", "timm:"),
+        (["eval", "--data"], "copy", "copydays"),
+        (["train", "--recipe"], "min", "mini"),
+        (["tasks", "show"], "davi", "davis"),
+        (["models", "show"], "dino_vits1", "dino_vits16"),
+    ],
+)
+def test_a_shell_completes_names(words: list[str], start: str, expected: str) -> None:
+    found = ShellComplete(main, {}, "dinobench", "_DINOBENCH_COMPLETE").get_completions(words, start)
+    assert expected in [item.value for item in found]
+
+
+def test_a_shell_completes_files_where_no_name_fits() -> None:
+    found = ShellComplete(main, {}, "dinobench", "_DINOBENCH_COMPLETE").get_completions(["eval", "--model"], "./x")
+    assert [(item.value, item.type) for item in found] == [("./x", "file")]
+
+
+def test_the_version_names_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dinobench.runtime.stamp.git_commit", lambda: "0123abc")
+    done = CliRunner().invoke(main, ["--version"])
+    assert done.exit_code == 0 and done.output.endswith("(commit 0123abc)\n")
+
+
+@pytest.mark.parametrize("group", [[], ["tasks"], ["data"]])
+def test_summaries_are_whole(group: list[str]) -> None:
+    listed = CliRunner().invoke(main, [*group, "--help"]).output.partition("Commands:")[2]
+    assert listed and "..." not in listed
+
+
+def test_two_devices_are_refused() -> None:
+    done = CliRunner().invoke(main, ["eval", "--task", "knn", "--device", "cpu", "--set", "device=cuda"])
+    assert done.exit_code == 2 and "are two devices; give one" in done.output
