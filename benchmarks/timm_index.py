@@ -1,6 +1,6 @@
 """How many of timm's networks are known by their tensors alone: a sample of every family, weights drawn.
 
-    python benchmarks/timm_index.py --output OUT.csv [--per-family 2] [--minutes 5] [--megapixels ...]
+    python benchmarks/timm_index.py --output OUT.csv [--per-family 2] [--minutes 5] [--only NAME ...]
 
 Each network is saved with its classifier, given by its path without a word, and its features are compared with timm's
 `forward_head(forward_features(x), pre_logits=True)` over two drawn images.
@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import tempfile
 import time
-import warnings
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,23 +25,39 @@ from dinobench.runtime.errors import InputError
 TOLERANCE = 1e-5
 
 
+SMALL = (
+    "test_",
+    "atto",
+    "femto",
+    "pico",
+    "nano",
+    "zepto",
+    "xxs",
+    "xx_small",
+    "xs",
+    "tiny",
+    "mini",
+    "small",
+    "lite",
+    "18",
+)
+
+
 def families() -> dict[str, list[str]]:
-    """Architectures by timm's module, those of the fewest parameters first."""
-    by_module: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    """Architectures by timm's module, those whose names say that they are small first."""
+    by_module: dict[str, list[str]] = defaultdict(list)
     for name in timm.list_models():
-        module = timm.models.model_entrypoint(name).__module__.rpartition(".")[2]
-        with torch.device("meta"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                size = sum(parameter.numel() for parameter in timm.create_model(name).parameters())
-            except Exception:
-                continue
-        by_module[module].append((size, name))
-    return {module: [name for _, name in sorted(sized)] for module, sized in sorted(by_module.items())}
+        by_module[timm.models.model_entrypoint(name).__module__.rpartition(".")[2]].append(name)
+    return {module: sorted(names, key=_rank) for module, names in sorted(by_module.items())}
+
+
+def _rank(name: str) -> tuple[int, int]:
+    place = next((number for number, word in enumerate(SMALL) if word in name), len(SMALL))
+    return place, len(name)
 
 
 def sample(grouped: dict[str, list[str]], per_family: int) -> Iterator[tuple[str, str]]:
-    """The smallest of every family, then of every family another, spread over its sizes up to the middle."""
+    """The first of every family, then of every family another, up to the middle of its list."""
     for turn in range(per_family):
         for module, names in grouped.items():
             place = turn * max(1, len(names) // (2 * per_family))
@@ -91,11 +105,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--only", nargs="*", default=[])
     options = parser.parse_args()
-    end = time.monotonic() + 60 * options.minutes
     with options.output.open("w", newline="") as stream, tempfile.TemporaryDirectory() as folder:
         writer = csv.writer(stream)
         writer.writerow(["family", "architecture", "outcome", "seconds"])
         names = [("asked for", name) for name in options.only] or sample(families(), options.per_family)
+        end = time.monotonic() + 60 * options.minutes
         for module, name in names:
             if time.monotonic() > end:
                 break
@@ -104,7 +118,6 @@ def main() -> None:
             writer.writerow([module, name, result, f"{time.monotonic() - start:.1f}"])
             stream.flush()
             print(module, name, result, flush=True)
-    os.sync()
 
 
 if __name__ == "__main__":

@@ -153,3 +153,9 @@ def test_a_figure_of_a_replaced_card_is_not_the_papers(tmp_path: Path) -> None:
     (tmp_path / "tasks" / "throughput.toml").write_text(changed)
     (record,) = evaluate("throughput", "pixels", "mini", output=tmp_path / "out", tasks_dir=tmp_path / "tasks")
     assert "throughput.toml replaces the built-in card throughput" in record.because[0]
+
+
+def test_the_figure_of_places_with_a_tenth_of_the_labels_is_of_200_neighbors() -> None:
+    for share in ("1pct", "10pct"):
+        card = Path(__file__).parents[1] / "tasks" / f"knn-places-{share}.toml"
+        assert "k = 200" in card.read_text() and "\nmain_k = 200\n" in card.read_text()

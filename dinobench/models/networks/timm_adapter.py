@@ -120,11 +120,13 @@ class TimmConvNet(Adapter):
 
     def last_features(self, images: Tensor) -> Features:
         """See `Adapter`."""
-        last: Tensor = self.network.forward_features(images)  # type: ignore[operator]
-        pooled: Tensor = self.network.forward_head(last, pre_logits=True)  # type: ignore[operator]
+        last: Any = self.network.forward_features(images)  # type: ignore[operator]
+        pooled: Tensor = self.network.forward_head(last, pre_logits=True).flatten(1)  # type: ignore[operator]
+        if not isinstance(last, Tensor):  # several maps or rows of tokens, none of them the last
+            return Features(pooled, pooled[:, None, None])
         if self.map_norm:
             last = self.network.get_submodule(self.map_norm)(last)
-        return Features(pooled.flatten(1), self._grid(last, images))
+        return Features(pooled, self._grid(last, images))
 
     def _grid(self, last: Tensor, images: Tensor) -> Tensor:
         """The last map as (B, h, w, D), from channels first, channels last or a row of tokens."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+import torchvision
 from safetensors.torch import save_file
 
 from dinobench.models.loading.container import Contents
@@ -237,3 +238,21 @@ def test_the_real_cifar_weights() -> None:
         depth = path.name.split("-")[0].removeprefix("resnet")
         assert (loaded.architecture, loaded.preprocessing.size) == (f"cifar_resnet{depth}", 32)
         assert all(reason == "head" for reason in loaded.report.dropped.values())
+
+
+@pytest.mark.parametrize("family", ["dino", "ibot", "mae"])
+def test_the_family_of_a_card_takes_its_file_of_the_backbone_alone(tmp_path: Path, family: str) -> None:
+    torch.save(timm_vit().state_dict(), tmp_path / "backbone.pth")
+    named = load_backbone(str(tmp_path / "backbone.pth"), settings={"family": family})
+    assert named.family == family
+    assert named.sha256 == load_backbone(str(tmp_path / "backbone.pth")).sha256
+
+
+@pytest.mark.parametrize("family", ["dino", "barlow_twins", "obow"])
+def test_the_family_of_a_card_takes_its_file_of_a_resnet_alone(tmp_path: Path, family: str) -> None:
+    network = torchvision.models.resnet18(num_classes=1)
+    state = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith("fc.")}
+    torch.save(state, tmp_path / "backbone.pth")
+    named = load_backbone(str(tmp_path / "backbone.pth"), settings={"family": family})
+    assert named.family == family
+    assert named.sha256 == load_backbone(str(tmp_path / "backbone.pth")).sha256

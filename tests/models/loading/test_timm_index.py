@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,15 @@ def drawn(name: str, **options: object) -> nn.Module:
     return network.eval()
 
 
+@cache
+def small_index() -> dict[str, tuple[str, ...]]:
+    names = ["eva02_tiny_patch14_224", "convnextv2_atto", "levit_128s"]
+    return {key: tuple(found) for key, found in timm_index.index_of(names).items()}
+
+
 @pytest.fixture
 def index(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ["eva02_tiny_patch14_224", "convnextv2_atto", "levit_128s", "cait_xxs24_224"]
-    made = {key: tuple(found) for key, found in timm_index.index_of(names).items()}
+    made = small_index()
     monkeypatch.setattr(timm_index, "networks", lambda: made)
 
 
