@@ -83,10 +83,16 @@ class FolderGroup(CommandGroup):
             click.echo(str(stop), err=True)
             ctx.exit(128 + stop.number)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                where = error.filename or "while writing"
-                raise Refusal(f"the disk is full ({where}); free space and run again") from error
-            raise
+            raise _refusal_of(error) or error from error
+
+
+def _refusal_of(error: OSError) -> Refusal | None:
+    """What a full disk, a read-only folder or a missing permission is to the user; None for other errors."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Refusal(f"the disk is full ({error.filename or 'while writing'}); free space and run again")
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM) and error.filename:
+        return Refusal(f"{error.filename}: {error.strerror}; choose another place or mend its permissions")
+    return None
 
 
 def _show_odd_names() -> None:

@@ -17,7 +17,7 @@ from dinobench.results.tables.render import to_html
 from dinobench.results.tables.specs import TableSpec, load_tables
 from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.files import write_text_atomically
+from dinobench.runtime.files import atomic_path, write_text_atomically
 
 PICTURES = {".png", ".gif", ".jpg"}
 UNTRAINED = {"pixels", "random"}
@@ -106,7 +106,7 @@ def _copied(record: RunRecord, results: Path, output: Path) -> Iterable[Picture]
         if not source.is_file():
             continue
         target = Path("pictures") / record.name / source.name
-        (output / target).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, output / target)
+        with atomic_path(output / target) as temporary:
+            shutil.copyfile(source, temporary)
         caption = f"{record.task}@{record.protocol.name}, {record.model.name}: {source.stem}"
         yield Picture(caption, target.as_posix())

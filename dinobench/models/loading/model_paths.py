@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.files import user_path
+from dinobench.runtime.files import require_regular, user_path
 
 CHECKPOINTS = {"last": "checkpoint.pth", "best": "best.pth"}
 INDEX = ".index.json"
@@ -25,13 +25,15 @@ def checkpoint_path(spec: str, which: str = "last") -> Path:
     """The file behind a path: itself, or the weights in a run directory or a hub's folder.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or a pipe or device in its place.
     """
     path = user_path(spec)
     if path.is_file():
         return path
     if which not in CHECKPOINTS:
         raise InputError(f"which={which} is neither last nor best")
+    if path.exists() and not path.is_dir():
+        require_regular(path)
     if not path.is_dir():
         raise InputError(f"no model {spec!r}: no such file, run directory, card or timm:/torchvision:/hf:/random: name")
     return _file_in_folder(path, which)
