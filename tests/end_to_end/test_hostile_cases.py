@@ -1,4 +1,4 @@
-"""Files made to do harm, each through the command that a user would type: one line, exit code 2, nothing else touched."""
+"""Files made to do harm, each by the command that a user would type: one line, exit code 2, nothing else touched."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tests.conftest import SHARED, shared_data
 
 CASES = SHARED / "cases"
 CARD = 'title = "t"\nmethod = "DINO"\narchitecture = "vit_mini/4"\nsource = "https://example.org"\nlicense = "MIT"\n'
+WORKING_CARD = CARD + 'family = "random"\nweights = "random:vit_mini/4"\n'
 
 
 def case(name: str) -> Path:
@@ -132,7 +133,7 @@ def test_card_names_no_file_outside_its_folder(weights: str, here: Path) -> None
 
 def test_cards_of_the_working_directory_are_said(here: Path) -> None:
     (here / "reference_models").mkdir()
-    (here / "reference_models" / "dino_vits16.toml").write_text(CARD + 'family = "random"\nweights = "random:vit_mini/4"\n')
+    (here / "reference_models" / "dino_vits16.toml").write_text(WORKING_CARD)
     (here / "tasks").mkdir()
     ours = (Path(__file__).parents[2] / "tasks" / "knn.toml").read_text()
     (here / "tasks" / "knn.toml").write_text(ours + "\n[protocols.paper.settings]\ntemperatures = [1000.0]\n")
