@@ -197,14 +197,14 @@ class ModelCard:
 
 def load_tasks(extra: Path | None = None) -> dict[str, TaskCard]:
     """All task cards by name, in alphabetical order."""
-    return {name: _task(name, raw, path) for name, (raw, path) in _read_all("tasks", extra).items()}
+    return {name: _task_card(name, raw, path) for name, (raw, path) in _read_all("tasks", extra).items()}
 
 
 def load_models(extra: Path | None = None) -> dict[str, ModelCard]:
     """All model cards by name, in alphabetical order."""
-    cards = {name: _model(name, raw, path) for name, (raw, path) in _read_all("reference_models", extra).items()}
+    cards = {name: _model_card(name, raw, path) for name, (raw, path) in _read_all("reference_models", extra).items()}
     return {
-        name: dataclasses.replace(card, note=_replaced("reference_models", name, card.file))
+        name: dataclasses.replace(card, note=_replaced_line("reference_models", name, card.file))
         for name, card in cards.items()
     }
 
@@ -221,11 +221,11 @@ def _read_all(folder: str, extra: Path | None) -> dict[str, tuple[dict[str, Any]
     found: dict[str, tuple[dict[str, Any], Path]] = {}
     for place in (packaged(folder), Path(folder), extra):
         for path in sorted(place.glob("*.toml")) if place else ():
-            found[path.stem] = (_read(path), path)
+            found[path.stem] = (_read_card_file(path), path)
     return dict(sorted(found.items()))
 
 
-def _replaced(folder: str, name: str, file: str) -> str:
+def _replaced_line(folder: str, name: str, file: str) -> str:
     """A line where a card stands in the place of a built-in one that says something else; empty where it does not."""
     built_in = packaged(folder) / f"{name}.toml"
     if not built_in.is_file() or Path(file).read_bytes() == built_in.read_bytes():
@@ -233,20 +233,20 @@ def _replaced(folder: str, name: str, file: str) -> str:
     return f"card {file} replaces the built-in card {name}"
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_card_file(path: Path) -> dict[str, Any]:
     try:
         return read_toml(path)
     except InputError as error:
         raise InputError(f"card {error}") from error
 
 
-def _task(name: str, raw: dict[str, Any], path: Path) -> TaskCard:
+def _task_card(name: str, raw: dict[str, Any], path: Path) -> TaskCard:
     if "options" in raw:
         raise InputError(f"card {path} has [options]; they are settings: state them in [protocols.NAME.settings]")
-    values = {"name": name, "file": str(path), "note": _replaced("tasks", name, str(path)), **raw}
+    values = {"name": name, "file": str(path), "note": _replaced_line("tasks", name, str(path)), **raw}
     kind = _settings_type(values.get("evaluator"), path)
     tables = table_in(raw, "protocols", path)
-    values["protocols"] = {key: _protocol(key, table_in(tables, key, path), kind, path) for key in tables}
+    values["protocols"] = {key: _build_protocol(key, table_in(tables, key, path), kind, path) for key in tables}
     values["cells"] = tuple(build(Cell, cell, path) for cell in tables_in(raw, "cells", path))
     card = build(TaskCard, values, path)
     if card.default_protocol not in card.protocols:
@@ -264,7 +264,7 @@ def _settings_type(evaluator: object, path: Path) -> type | None:
         raise InputError(f"card {path}: {error}") from error
 
 
-def _protocol(name: str, raw: dict[str, Any], kind: type | None, path: Path) -> Protocol:
+def _build_protocol(name: str, raw: dict[str, Any], kind: type | None, path: Path) -> Protocol:
     settings: Any = None
     if kind is not None:
         where = f"protocol {name} of card {path}"
@@ -273,8 +273,8 @@ def _protocol(name: str, raw: dict[str, Any], kind: type | None, path: Path) -> 
     return build(Protocol, {"name": name, **raw, "settings": settings or {}}, path)
 
 
-def _model(name: str, raw: dict[str, Any], path: Path) -> ModelCard:
-    raw["rows"] = tuple(_row(row, path) for row in tables_in(raw, "rows", path))
+def _model_card(name: str, raw: dict[str, Any], path: Path) -> ModelCard:
+    raw["rows"] = tuple(_build_row(row, path) for row in tables_in(raw, "rows", path))
     if CODE_SETTING in table_in(raw, "settings", path):
         raise InputError(
             f"card {path} names {CODE_SETTING}; a card is data: give the file by --set {CODE_SETTING}=FILE"
@@ -282,5 +282,5 @@ def _model(name: str, raw: dict[str, Any], path: Path) -> ModelCard:
     return dataclasses.replace(build(ModelCard, {"name": name, **raw}, path), file=str(path))
 
 
-def _row(raw: dict[str, Any], path: Path) -> Row:
+def _build_row(raw: dict[str, Any], path: Path) -> Row:
     return build(Row, {"table": raw.pop("table", None), "key": raw}, path)

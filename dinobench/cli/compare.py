@@ -34,7 +34,7 @@ def command(names: tuple[str, ...], results: Path, seed: int, tasks_dir: Path | 
 
 def _show(comparison: Comparison) -> None:
     one, other, found = comparison.record_a, comparison.record_b, comparison.difference
-    click.echo(f"{one.task}@{one.protocol.name}, {one.main_metric}, {comparison.images} images{_runs(comparison)}")
+    click.echo(f"{one.task}@{one.protocol.name}, {one.main_metric}, {comparison.images} images{_runs_note(comparison)}")
     click.echo(f"  A  {one.model.name:<40} {comparison.a:7.2f}")
     click.echo(f"  B  {other.model.name:<40} {comparison.b:7.2f}")
     click.echo(
@@ -52,7 +52,7 @@ def _p_value(comparison: Comparison) -> str:
     return f"{plain:.3g}" if plain == corrected else f"{plain:.3g}, {corrected:.3g} by Holm's correction"
 
 
-def _runs(comparison: Comparison) -> str:
+def _runs_note(comparison: Comparison) -> str:
     """How many runs stand behind each mean, where it is not one."""
     a, b = comparison.runs
     return "" if a == b == 1 else f", means of {a} and {b} runs, drawn again like the images"

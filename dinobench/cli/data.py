@@ -75,11 +75,11 @@ def check(name: str, spec: str | None, layout: str | None, decode: bool) -> None
         click.echo(f"note: {line}")
     problems = list(findings.problems)
     if decode:
-        readers = _readers(partial(split_opener(used, dataset), root), findings)
+        readers = _image_readers(partial(split_opener(used, dataset), root), findings)
         broken = list(_decode_problems(readers))
         problems += broken
         click.echo(f"{'images decoded':<24} {len(readers) - len(broken)} of {len(readers)}")
-    _conclude(root, problems)
+    _print_problems(root, problems)
 
 
 def _unlike_benchmark(dataset: str, counts: Mapping[str, int]) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ def _check_other(spec: str) -> None:
         click.echo(f"{what:<24} {count}")
     for line in findings.notes:
         click.echo(f"note: {line}")
-    _conclude(Path(spec), list(findings.problems))
+    _print_problems(Path(spec), list(findings.problems))
 
 
 def _check_embedded(name: str) -> None:
@@ -113,7 +113,7 @@ def _check_embedded(name: str) -> None:
         click.echo(f"{split + ' images':<24} {len(images)} in {len(images.classes)} classes")
 
 
-def _readers(open_split: Callable[[str], ImageSet], findings: Findings) -> list[Callable[[], object]]:
+def _image_readers(open_split: Callable[[str], ImageSet], findings: Findings) -> list[Callable[[], object]]:
     """What decodes each image of a dataset: its files, or where images are not files, its splits."""
     from dinobench.data.decode import read_rgb
 
@@ -146,7 +146,7 @@ def _decode_problem(reader: Callable[[], object]) -> str | None:
     return None
 
 
-def _conclude(root: Path, problems: list[str]) -> None:
+def _print_problems(root: Path, problems: list[str]) -> None:
     """Print every problem but the last on its own line; raise with the count and the first."""
     if not problems:
         click.echo(f"{root} is as expected")
@@ -175,11 +175,11 @@ def make(name: str, output: Path | None, seed: int, large: bool) -> None:
     base = output or Path("data")
     targets = {twin: base / twin for twin in twin_names()} if name == "all" else {name: output or base / name}
     for twin, folder in targets.items():
-        _make(twin, folder, seed, large)
+        _write_twin(twin, folder, seed, large)
         click.echo(f"wrote the twin of {twin} to {folder}; use it with --data {folder}")
 
 
-def _make(name: str, folder: Path, seed: int, large: bool) -> None:
+def _write_twin(name: str, folder: Path, seed: int, large: bool) -> None:
     from dinobench.data.registry import get_twin
     from dinobench.runtime.cache import built_folder
 

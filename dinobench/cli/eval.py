@@ -115,7 +115,7 @@ def command(
     if not records:
         return  # another process of the group has them
     if json_file is not None:
-        _write_json([_anywhere(record, output) for record in records], json_file)
+        _write_json([_with_whole_paths(record, output) for record in records], json_file)
     if not quiet:
         click.echo(f"records in {output}")
     if any(record.failed for record in records):
@@ -199,7 +199,7 @@ def _show(record: RunRecord) -> None:
     click.echo(name)
     for metric, value in record.metrics.items():
         mark = "*" if metric == record.main_metric else " "
-        click.echo(f" {mark} {metric:<24} {_figure(value)}{_interval(record, metric)}")
+        click.echo(f" {mark} {metric:<24} {_format_figure(value)}{_format_interval(record, metric)}")
     for choice in record.model.choices:
         click.echo(f"   model: {choice}")
     for warning in record.warnings:
@@ -208,18 +208,18 @@ def _show(record: RunRecord) -> None:
     click.echo(f"   comparable with the paper: {verdict}")
 
 
-def _figure(value: float | None) -> str:
+def _format_figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _interval(record: RunRecord, metric: str) -> str:
+def _format_interval(record: RunRecord, metric: str) -> str:
     if metric not in record.intervals:
         return ""
     low, high = record.intervals[metric]
     return f"  (95% interval {low:.2f} to {high:.2f})"
 
 
-def _anywhere(record: RunRecord, output: Path) -> RunRecord:
+def _with_whole_paths(record: RunRecord, output: Path) -> RunRecord:
     """The record with its files' whole paths, for a copy that lies outside the records' folder."""
     return dataclasses.replace(record, files=tuple(str((output / file).resolve()) for file in record.files))
 

@@ -33,7 +33,7 @@ def list_entries(store: Path | None) -> None:
     for entry in entries:
         about = entry.description
         name = about.get("name") or about.get("model")  # where older versions kept a descriptor's
-        columns = ", ".join(f"{name} {_share(count, entry)}" for name, count in entry.columns().items()) or "empty"
+        columns = ", ".join(f"{name} {_share_done(count, entry)}" for name, count in entry.columns().items()) or "empty"
         click.echo(
             f"{entry.folder.name}  {name}  {about['data']}  {entry.images} images  {about['precision']}  "
             f"[{columns}]  {entry.bytes() / 1e6:.1f} MB  used {_last_use(entry):%Y-%m-%d %H:%M}"
@@ -50,7 +50,7 @@ def verify(keys: tuple[str, ...], store: Path | None) -> None:
     import sys
 
     damaged = []
-    for entry in _chosen(keys, store):
+    for entry in _chosen_entries(keys, store):
         found = entry.damaged()
         damaged += found
         click.echo(f"{entry.folder.name}  {f'{len(found)} damaged' if found else 'sound'}")
@@ -70,7 +70,7 @@ def prune(keys: tuple[str, ...], everything: bool, older_than: float | None, sto
     """Remove entries: KEYS, those not used for some DAYS, or all."""
     if bool(keys) + everything + (older_than is not None) != 1:
         raise click.UsageError("give KEYS, --older-than DAYS or --all")
-    chosen = _chosen(keys, store)
+    chosen = _chosen_entries(keys, store)
     if older_than is not None:
         limit = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=older_than)
         chosen = [entry for entry in chosen if _last_use(entry) < limit]
@@ -125,7 +125,7 @@ def export(
     click.echo(f"{len(matrix)} x {matrix.dim} features of {images.name} in {output}")
 
 
-def _chosen(keys: tuple[str, ...], store: Path | None) -> list[Entry]:
+def _chosen_entries(keys: tuple[str, ...], store: Path | None) -> list[Entry]:
     from dinobench.features.store import FeatureStore
     from dinobench.runtime.suggest import unknown
 
@@ -136,7 +136,7 @@ def _chosen(keys: tuple[str, ...], store: Path | None) -> list[Entry]:
     return [entries[key] for key in keys] if keys else list(entries.values())
 
 
-def _share(count: int, entry: Entry) -> str:
+def _share_done(count: int, entry: Entry) -> str:
     return "complete" if count == len(entry.shards) else f"{count}/{len(entry.shards)}"
 
 

@@ -37,7 +37,7 @@ def command(checkpoint: str, as_json: bool, every: bool, settings: tuple[str, ..
     from dinobench.models.loading.checkpoint_file import plan_file  # after bad input: torch takes a second
 
     plan = plan_file(path, chosen)
-    facts = _facts(path, plan)
+    facts = _plan_as_dict(path, plan)
     if as_json:
         import json
 
@@ -48,7 +48,7 @@ def command(checkpoint: str, as_json: bool, every: bool, settings: tuple[str, ..
         raise click.exceptions.Exit(2)
 
 
-def _facts(path: Path, plan: LoadPlan) -> dict[str, Any]:
+def _plan_as_dict(path: Path, plan: LoadPlan) -> dict[str, Any]:
     from dataclasses import asdict
 
     from dinobench.models.loading.state_dict import digest
@@ -75,7 +75,7 @@ def _show(facts: dict[str, Any], limit: int | None) -> None:
         "layout": facts["layout"],
         "architecture": f"{facts['architecture']}, {facts['parameters']:,} parameters",
         "input": f"{preprocessing['size']} px from {preprocessing['resize']}, {preprocessing['interpolation']}, "
-        f"mean {_triple(preprocessing['mean'])}, std {_triple(preprocessing['std'])}",
+        f"mean {_join_by_slash(preprocessing['mean'])}, std {_join_by_slash(preprocessing['std'])}",
         "sha256 of the file": facts["sha256_file"],
         "sha256 of the tensors": facts["sha256_tensors"],
     }
@@ -84,16 +84,16 @@ def _show(facts: dict[str, Any], limit: int | None) -> None:
     for choice in facts["choices"]:
         source = f" ({choice['source']})" if choice["source"] else ""
         click.echo(f"{'choice':<22} {choice['what']}: {choice['value']}{source}")
-    _list("matched", {name: " + ".join(sources) for name, sources in facts["matched"].items()}, limit)
-    _list("changed", facts["changed"], limit)
-    _grouped("dropped", facts["dropped"], limit)
-    _list("missing", dict.fromkeys(facts["missing"], ""), None)
-    _list("do not fit", facts["mismatched"], None)
-    _list("unexpected", dict.fromkeys(facts["unexpected"], ""), None)
-    _list("pickled, not built", dict.fromkeys(facts["ignored"], ""), limit)
+    _print_entries("matched", {name: " + ".join(sources) for name, sources in facts["matched"].items()}, limit)
+    _print_entries("changed", facts["changed"], limit)
+    _print_by_reason("dropped", facts["dropped"], limit)
+    _print_entries("missing", dict.fromkeys(facts["missing"], ""), None)
+    _print_entries("do not fit", facts["mismatched"], None)
+    _print_entries("unexpected", dict.fromkeys(facts["unexpected"], ""), None)
+    _print_entries("pickled, not built", dict.fromkeys(facts["ignored"], ""), limit)
 
 
-def _list(title: str, entries: dict[str, str], limit: int | None) -> None:
+def _print_entries(title: str, entries: dict[str, str], limit: int | None) -> None:
     if not entries:
         return
     click.echo(f"{title:<22} {len(entries)}")
@@ -103,10 +103,10 @@ def _list(title: str, entries: dict[str, str], limit: int | None) -> None:
         click.echo(f"  and {len(entries) - limit} more")
 
 
-def _grouped(title: str, entries: dict[str, str], limit: int | None) -> None:
+def _print_by_reason(title: str, entries: dict[str, str], limit: int | None) -> None:
     """Many tensors are dropped for few reasons: count by reason."""
     if limit is None:
-        _list(title, entries, None)
+        _print_entries(title, entries, None)
         return
     click.echo(f"{title:<22} {len(entries)}")
     for reason, count in Counter(entries.values()).most_common():
@@ -114,5 +114,5 @@ def _grouped(title: str, entries: dict[str, str], limit: int | None) -> None:
         click.echo(f"  {count} x {reason}, such as {example}")
 
 
-def _triple(values: tuple[float, ...]) -> str:
+def _join_by_slash(values: tuple[float, ...]) -> str:
     return "/".join(f"{value:g}" for value in values)

@@ -45,10 +45,10 @@ class FolderGroup(CommandGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of the sub-commands, the main job's first."""
         stems = (path.stem for path in Path(__file__).parent.glob(f"{self.prefix}*.py"))
-        names = {stem.removeprefix(self.prefix) for stem in stems if stem not in _HELPERS and self._owns(stem)}
+        names = {stem.removeprefix(self.prefix) for stem in stems if stem not in _HELPERS and self._owns_stem(stem)}
         return sorted(names, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
 
-    def _owns(self, stem: str) -> bool:
+    def _owns_stem(self, stem: str) -> bool:
         return bool(self.prefix) or "_" not in stem
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

@@ -21,10 +21,10 @@ def command(context: click.Context, models_dir: Path | None) -> None:
     """List the published models; `models show NAME` prints one card, `models fetch NAME` downloads its weights."""
     context.obj = load_models(models_dir)
     if context.invoked_subcommand is None:
-        _list(list(context.obj.values()))
+        _print_cards(list(context.obj.values()))
 
 
-def _list(cards: Sequence[ModelCard]) -> None:
+def _print_cards(cards: Sequence[ModelCard]) -> None:
     name_width = max((len(card.name) for card in cards), default=0)
     architecture_width = max((len(card.architecture) for card in cards), default=0)
     for card in cards:
@@ -32,7 +32,7 @@ def _list(cards: Sequence[ModelCard]) -> None:
         click.echo(f"{card.name:<{name_width}}  {card.architecture:<{architecture_width}}  {state:<12}  {card.title}")
 
 
-def _find(cards: Mapping[str, ModelCard], name: str) -> ModelCard:
+def _find_card(cards: Mapping[str, ModelCard], name: str) -> ModelCard:
     if name not in cards:
         raise unknown("model", name, cards)
     return cards[name]
@@ -43,7 +43,7 @@ def _find(cards: Mapping[str, ModelCard], name: str) -> ModelCard:
 @click.pass_obj
 def show(cards: Mapping[str, ModelCard], name: str) -> None:
     """Print the card of model NAME."""
-    card = _find(cards, name)
+    card = _find_card(cards, name)
     click.echo(f"{card.name}: {card.title}")
     for label, text in (
         ("method", card.method),
@@ -75,7 +75,7 @@ def fetch(cards: Mapping[str, ModelCard], name: str, output: Path | None) -> Non
     """Download the weights of model NAME; a cut download resumes when run again."""
     from dinobench.models.loading.download import fetch_weights
 
-    card = _find(cards, name)
+    card = _find_card(cards, name)
     if not card.released:
         raise InputError(f"the weights of {card.name} are not released: {card.because}")
     if card.random:

@@ -33,7 +33,7 @@ def command() -> None:
 @TABLES_DIR
 def list_records(results: Path, task: str, model: str, where: str, **folders: Any) -> None:
     """List the main figure of every record."""
-    frame = _chosen(results, task, model, where, folders)
+    frame = _chosen_records(results, task, model, where, folders)
     shown = frame[frame["main"] | (frame["error"] != "")] if not where else frame
     for row in shown.itertuples():
         figure = f"FAILED: {row.error}" if row.error else f"{row.metric} {row.value:.2f}"
@@ -72,7 +72,7 @@ def show(record: Path) -> None:
 @TABLES_DIR
 def best(metric: str, results: Path, task: str, where: str, **folders: Any) -> None:
     """The best model of each task, protocol and data set."""
-    frame = _chosen(results, task, "", where, folders)
+    frame = _chosen_records(results, task, "", where, folders)
     frame = frame[frame["metric"] == metric] if metric else frame[frame["main"]]
     frame = frame.dropna(subset=["value"])
     for keys, group in frame.groupby(["task", "protocol", "data", "data_digest", "metric"]):
@@ -94,7 +94,7 @@ def export(style: str, output: Path, results: Path, task: str, model: str, where
     """Write the records as a table, one row per record and metric."""
     from dinobench.runtime.files import atomic_path
 
-    frame = _chosen(results, task, model, where, folders)
+    frame = _chosen_records(results, task, model, where, folders)
     with atomic_path(output) as path:
         if style == "csv":
             frame.to_csv(path, index=False)
@@ -105,7 +105,7 @@ def export(style: str, output: Path, results: Path, task: str, model: str, where
     click.echo(f"{len(frame)} rows in {output}")
 
 
-def _chosen(results: Path, task: str, model: str, where: str, folders: dict[str, Any]) -> pd.DataFrame:
+def _chosen_records(results: Path, task: str, model: str, where: str, folders: dict[str, Any]) -> pd.DataFrame:
     from dinobench.results.frames import records
 
     frame = records(results, where=where, **folders)

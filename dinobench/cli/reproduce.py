@@ -54,7 +54,7 @@ def command(
         return
     if fetch and fetch_missing(plan, click.echo) is not None:
         plan = plan_tables(request)
-    failed = run_jobs(plan, _devices(devices), click.echo, _show_record)
+    failed = run_jobs(plan, _device_names(devices), click.echo, _show_record)
     differs = _show_verdicts(plan)
     for name, reason in failed.items():
         click.echo(f"failed: {name}: {reason}")
@@ -62,7 +62,7 @@ def command(
         sys.exit(1)
 
 
-def _devices(devices: str) -> list[str]:
+def _device_names(devices: str) -> list[str]:
     if devices:
         return [device.strip() for device in devices.split(",")]
     import torch

@@ -20,10 +20,10 @@ def setting_lines(settings: Any, notes: Mapping[str, str] | None = None) -> Iter
     width = min(44, max(map(len, values.values()), default=0))
     for name, field in fields.items():
         note = f"  [{notes[name]}]" if notes and name in notes else ""
-        yield f"  {values[name]:<{width}}  {field.about.help} ({_takes(field)}){note}"
+        yield f"  {values[name]:<{width}}  {field.about.help} ({_values_taken(field)}){note}"
 
 
-def _takes(field: Field) -> str:
+def _values_taken(field: Field) -> str:
     """Type, range, unit and default, and whether the value can move the figure."""
     parts = [f"{field.expected}{f' {field.about.unit}' if field.about.unit else ''}"]
     parts += [f"default {toml_text(field.default)}"]

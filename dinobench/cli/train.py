@@ -65,7 +65,7 @@ def command(
             click.echo(line)
         return
     if launcher:
-        _submit(launcher, parse_pairs(resources), recipe, data, output, resume, device, changes)
+        _submit_training(launcher, parse_pairs(resources), recipe, data, output, resume, device, changes)
         return
     if resources:
         raise InputError("--resource belongs to a job; say --launcher slurm or --launcher local")
@@ -83,7 +83,7 @@ def load_start(spec: str) -> LoadedBackbone:
     return load_backbone(spec)
 
 
-def _submit(
+def _submit_training(
     launcher: str,
     resources: dict[str, Any],
     recipe: str,

@@ -15,7 +15,7 @@ from dinobench.cli.options import RESULTS, SETTINGS, not_empty
 MOST_SECONDS = 86_400
 
 
-def _seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
+def _check_seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
     """Refuse a time that no clock reaches."""
     if not 0 <= value <= MOST_SECONDS:  # which nan is not either
         raise click.BadParameter(f"{value} is no number of seconds from 0 to {MOST_SECONDS}")
@@ -26,7 +26,7 @@ def _seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--task", "tasks", default="knn", show_default=True, help="NAME[,NAME...], a group or all.")
 @click.option("--data", callback=not_empty, help="Data SPEC; by default what the run trains on.")
-@click.option("--every", default=30.0, show_default=True, callback=_seconds, help="Seconds between two looks.")
+@click.option("--every", default=30.0, show_default=True, callback=_check_seconds, help="Seconds between two looks.")
 @click.option("--once", is_flag=True, help="Evaluate what is there and stop.")
 @RESULTS
 @SETTINGS
@@ -40,7 +40,7 @@ def command(
     failed = False
     for path, state in _new_checkpoints(run, every, once):
         click.echo(f"{path}, step {state['iteration']}")
-        failed |= _score(tasks, path, data or str(state["data"]["spec"]), results, parse_pairs(settings))
+        failed |= _score_checkpoint(tasks, path, data or str(state["data"]["spec"]), results, parse_pairs(settings))
     if failed:
         sys.exit(1)
 
@@ -73,7 +73,7 @@ def _new_checkpoints(run: Path, every: float, once: bool) -> Iterator[tuple[Path
         time.sleep(every)
 
 
-def _score(tasks: str, path: Path, data: str, results: Path, settings: Mapping[str, Any]) -> bool:
+def _score_checkpoint(tasks: str, path: Path, data: str, results: Path, settings: Mapping[str, Any]) -> bool:
     """Evaluate a checkpoint; whether any task failed."""
     from dinobench.pipeline import evaluate
 

@@ -28,7 +28,7 @@ def read_channels(path: Path, channels: int) -> NDArray[np.uint8]:
     try:
         # Mapped, an array that claims more than the file holds is refused before memory is taken.
         array = path.suffix == ARRAY_SUFFIX
-        pixels = np.load(path, mmap_mode="r", allow_pickle=False) if array else _bands(path, channels)
+        pixels = np.load(path, mmap_mode="r", allow_pickle=False) if array else _read_bands(path, channels)
     except Exception as error:  # damaged headers raise what tokenize, zipfile and Pillow raise
         raise InputError(f"cannot read {path}: {fault_of(error)}") from error
     if not isinstance(pixels, np.ndarray) or pixels.ndim != 3 or pixels.shape[2] != channels:
@@ -41,7 +41,7 @@ def read_channels(path: Path, channels: int) -> NDArray[np.uint8]:
     return np.array(pixels, order="C")
 
 
-def _bands(path: Path, channels: int) -> NDArray[np.uint8]:
+def _read_bands(path: Path, channels: int) -> NDArray[np.uint8]:
     """Bands of all pages of an image file, page by page; at most one page more than `channels` asks for."""
     with open_image(path) as image:
         pages = [np.atleast_3d(np.asarray(page)) for page in islice(ImageSequence.Iterator(image), channels + 1)]

@@ -62,7 +62,7 @@ def remembered_digests(
         full: read all, whatever is remembered.
     """
     keys = [xxhash.xxh3_128_digest(os.fsencode(place)) for place in places]
-    with _index() as index:
+    with _open_index() as index:
         known = {} if full else index.find(keys)
         digests: list[Digest | None] = [
             found[1] if (found := known.get(key)) and found[0] == stamp else None
@@ -72,7 +72,7 @@ def remembered_digests(
         for part in range(0, len(missing), _SAVE_EVERY):
             numbers = missing[part : part + _SAVE_EVERY]
             begun = time.time_ns()
-            read_now = _read(numbers, read, f"content of {len(missing)} files")
+            read_now = _read_digests(numbers, read, f"content of {len(missing)} files")
             digests_now = dict(zip(numbers, read_now, strict=True))
             for number, (digest, _) in digests_now.items():
                 digests[number] = digest
@@ -84,7 +84,7 @@ def remembered_digests(
     return [digest for digest in digests if digest is not None]
 
 
-def _read(numbers: Sequence[int], read: Callable[[int], bytes], label: str) -> list[tuple[Digest, bool]]:
+def _read_digests(numbers: Sequence[int], read: Callable[[int], bytes], label: str) -> list[tuple[Digest, bool]]:
     """The digest of each place and whether it could be read; of one that cannot be read, a digest of the reason."""
 
     def digest(number: int) -> tuple[Digest, bool]:
@@ -125,8 +125,8 @@ class _Index:
 
 
 @contextlib.contextmanager
-def _index() -> Iterator[_Index]:
-    connection = _connect(cache_folder("digests") / "content.sqlite")
+def _open_index() -> Iterator[_Index]:
+    connection = _connect_index(cache_folder("digests") / "content.sqlite")
     try:
         yield _Index(connection)
     finally:
@@ -134,7 +134,7 @@ def _index() -> Iterator[_Index]:
             connection.close()
 
 
-def _connect(path: Path) -> sqlite3.Connection | None:
+def _connect_index(path: Path) -> sqlite3.Connection | None:
     """The index at `path`; a damaged one is begun anew, and none where the cache cannot be written."""
     for _ in range(2):
         try:

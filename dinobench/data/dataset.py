@@ -126,8 +126,8 @@ class ImageSet:
     def __post_init__(self) -> None:
         """Check that the parts fit and freeze them."""
         positions = np.arange(len(self.names)) if self.positions is None else self.positions
-        object.__setattr__(self, "labels", _frozen(self.labels))
-        object.__setattr__(self, "positions", _frozen(positions))
+        object.__setattr__(self, "labels", _read_only_view(self.labels))
+        object.__setattr__(self, "positions", _read_only_view(positions))
         if not len(self.labels) == len(self.names) == len(positions):
             raise ValueError(f"{self.name}: {len(self.names)} names, {len(self.labels)} labels")
         if len(self.labels) and not UNLabeled <= self.labels.min() <= self.labels.max() < max(len(self.classes), 1):
@@ -141,7 +141,7 @@ class ImageSet:
 
     def read(self, index: int) -> Image.Image:
         """One image as Pillow RGB; InputError names a file that cannot be decoded."""
-        return self.source.read(int(self._positions[index]))
+        return self.source.read(int(self._known_positions[index]))
 
     def pixels(self, index: int, channels: int = 3) -> NDArray[np.uint8]:
         """(H, W, channels) of one image: RGB for 3, luminance for 1, else what a file holds.
@@ -153,19 +153,19 @@ class ImageSet:
             return np.atleast_3d(np.asarray(self.read(index).convert("RGB" if channels == 3 else "L")))
         if not isinstance(self.source, FileSource):
             raise InputError(f"{self.name} holds RGB images; {channels} channels need a folder of .npy or image files")
-        return self.source.channels(int(self._positions[index]), channels)
+        return self.source.channels(int(self._known_positions[index]), channels)
 
     def byte_sizes(self) -> NDArray[np.int64]:
         """(N,) stored size of each image in bytes."""
-        return self.source.byte_sizes(self._positions)
+        return self.source.byte_sizes(self._known_positions)
 
     def digests(self, *, full: bool = False) -> list[Digest]:
         """Digest of each image's stored bytes, remembered for files that have not changed; `full` reads all again."""
-        return self.source.digests(self._positions, full=full)
+        return self.source.digests(self._known_positions, full=full)
 
     def arrays(self) -> NDArray[np.uint8] | None:
         """(N, S, S, 3) uint8 where all images already lie in memory at one size, else None."""
-        return self.source.arrays(self._positions)
+        return self.source.arrays(self._known_positions)
 
     def files(self) -> list[Path]:
         """The image files; none where images are no files of their own."""
@@ -177,7 +177,7 @@ class ImageSet:
         """The images of these indices, in this order; the classes stay."""
         chosen = np.asarray(indices, dtype=np.int64)
         names = tuple(self.names[index] for index in chosen)
-        return replace(self, labels=self.labels[chosen], names=names, positions=self._positions[chosen])
+        return replace(self, labels=self.labels[chosen], names=names, positions=self._known_positions[chosen])
 
     @property
     def labeled(self) -> bool:
@@ -185,7 +185,7 @@ class ImageSet:
         return bool((self.labels != UNLabeled).all())
 
     @property
-    def _positions(self) -> NDArray[np.int64]:
+    def _known_positions(self) -> NDArray[np.int64]:
         assert self.positions is not None  # __post_init__ fills it
         return self.positions
 
@@ -211,11 +211,11 @@ def from_arrays(
     names: Sequence[str],
 ) -> ImageSet:
     """An ImageSet of pixels in memory: (N, S, S, 3) uint8."""
-    source = ArraySource(_frozen(pixels))
+    source = ArraySource(_read_only_view(pixels))
     return ImageSet(name, None, tuple(classes), np.asarray(labels, dtype=np.int64), tuple(names), source)
 
 
-def _frozen(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
+def _read_only_view(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
     view = array.view()
     view.setflags(write=False)
     return view

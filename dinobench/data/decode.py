@@ -87,7 +87,7 @@ def open_image(source: Path | io.BytesIO) -> Image.Image:
     try:
         return Image.open(source, formats=_COMMON)
     except UnidentifiedImageError:
-        return Image.open(source, formats=_others())
+        return Image.open(source, formats=_rarer_formats())
 
 
 def fault_of(error: Exception) -> str:
@@ -109,7 +109,7 @@ _RARE = ("TIFF", "WEBP", "AVIF", "MPO", "JPEG2000", "DIB", "ICO", "PCX", "SGI", 
 
 
 @functools.cache
-def _others() -> tuple[str, ...]:
+def _rarer_formats() -> tuple[str, ...]:
     """Those of the rarer formats that this Pillow was built with."""
     Image.init()
     return tuple(name for name in _RARE if name in Image.OPEN)

@@ -24,7 +24,7 @@ def open_digits(split: str) -> ImageSet:
     parts = {"train": slice(0, _FIRST_VAL), "val": slice(_FIRST_VAL, None)}
     if split not in parts:
         raise InputError(f"digits has no split '{split}'; choose train or val")
-    pixels, labels = _load()
+    pixels, labels = _load_digits()
     chosen = range(len(labels))[parts[split]]
     names = [f"digits/{index:04d}" for index in chosen]
     classes = [str(digit) for digit in range(10)]
@@ -32,7 +32,7 @@ def open_digits(split: str) -> ImageSet:
 
 
 @cache
-def _load() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _load_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()

@@ -37,7 +37,7 @@ def smooth_noise(size: int, cells: tuple[int, int], rng: np.random.Generator) ->
     return np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC))
 
 
-def _polar(u: Plane, v: Plane) -> tuple[Plane, Plane]:
+def _to_polar(u: Plane, v: Plane) -> tuple[Plane, Plane]:
     return np.hypot(u, v), np.arctan2(v, u)
 
 
@@ -48,25 +48,25 @@ def disk(u: Plane, v: Plane) -> Plane:
 
 def star(u: Plane, v: Plane) -> Plane:
     """Five pointed arms."""
-    radius, angle = _polar(u, v)
-    return 0.58 + 0.36 * _wave(5 * angle) - radius
+    radius, angle = _to_polar(u, v)
+    return 0.58 + 0.36 * _triangle_wave(5 * angle) - radius
 
 
 def flower(u: Plane, v: Plane) -> Plane:
     """Seven round petals."""
-    radius, angle = _polar(u, v)
+    radius, angle = _to_polar(u, v)
     petals: Plane = np.sqrt(np.abs(np.cos(3.5 * angle)))
     return 0.52 + 0.4 * petals - radius
 
 
 def triangle(u: Plane, v: Plane) -> Plane:
     """An upright triangle with a broad base."""
-    return _both(0.62 - v, 0.42 + 0.5 * v - 0.87 * np.abs(u))
+    return _inside_both(0.62 - v, 0.42 + 0.5 * v - 0.87 * np.abs(u))
 
 
 def box(u: Plane, v: Plane) -> Plane:
     """A square."""
-    return 0.7 - _either(np.abs(u), np.abs(v))
+    return 0.7 - _inside_either(np.abs(u), np.abs(v))
 
 
 def ring(u: Plane, v: Plane) -> Plane:
@@ -77,8 +77,8 @@ def ring(u: Plane, v: Plane) -> Plane:
 def fish(u: Plane, v: Plane) -> Plane:
     """An oval body with a tail fin."""
     body = 0.48 - np.hypot(0.72 * (u - 0.2), v)
-    tail = _both(0.62 * (-0.2 - u) - np.abs(v) + 0.12, u + 0.95)
-    return _either(body, tail)
+    tail = _inside_both(0.62 * (-0.2 - u) - np.abs(v) + 0.12, u + 0.95)
+    return _inside_either(body, tail)
 
 
 def butterfly(u: Plane, v: Plane) -> Plane:
@@ -86,7 +86,7 @@ def butterfly(u: Plane, v: Plane) -> Plane:
     side = np.abs(u)
     upper = 0.44 - np.hypot(side - 0.5, 1.1 * (v + 0.3))
     lower = 0.32 - np.hypot(side - 0.4, v - 0.42)
-    return _either(_either(upper, lower), _both(0.09 - side, 0.7 - np.abs(v)))
+    return _inside_either(_inside_either(upper, lower), _inside_both(0.09 - side, 0.7 - np.abs(v)))
 
 
 def plain(u: Plane, v: Plane, rng: np.random.Generator) -> Plane:
@@ -97,55 +97,55 @@ def plain(u: Plane, v: Plane, rng: np.random.Generator) -> Plane:
 
 def stripes(u: Plane, v: Plane, rng: np.random.Generator) -> Plane:
     """Parallel bands across the object."""
-    return _edge(np.sin(rng.uniform(7, 10) * u + rng.uniform(0, 6.3)))
+    return _soft_edge(np.sin(rng.uniform(7, 10) * u + rng.uniform(0, 6.3)))
 
 
 def spots(u: Plane, v: Plane, rng: np.random.Generator) -> Plane:
     """Round spots on a skewed lattice."""
     pitch = rng.uniform(5.5, 7.5)
     a, b = pitch * u + rng.uniform(0, 6.3), pitch * v + rng.uniform(0, 6.3)
-    return _edge(np.cos(a + 0.5 * b) + np.cos(b - 0.3 * a) - 0.7)
+    return _soft_edge(np.cos(a + 0.5 * b) + np.cos(b - 0.3 * a) - 0.7)
 
 
 def checks(u: Plane, v: Plane, rng: np.random.Generator) -> Plane:
     """A chequerboard."""
     pitch = rng.uniform(5.5, 8)
-    return _edge(2 * np.sin(pitch * u + rng.uniform(0, 6.3)) * np.sin(pitch * v + rng.uniform(0, 6.3)))
+    return _soft_edge(2 * np.sin(pitch * u + rng.uniform(0, 6.3)) * np.sin(pitch * v + rng.uniform(0, 6.3)))
 
 
 def sectors(u: Plane, v: Plane, rng: np.random.Generator) -> Plane:
     """Wedges from the center."""
-    return _edge(1.5 * np.sin(rng.integers(3, 5) * np.arctan2(v, u) + rng.uniform(0, 6.3)))
+    return _soft_edge(1.5 * np.sin(rng.integers(3, 5) * np.arctan2(v, u) + rng.uniform(0, 6.3)))
 
 
 def rings(u: Plane, v: Plane, rng: np.random.Generator) -> Plane:
     """Circles about the center."""
-    return _edge(np.sin(rng.uniform(9, 13) * np.hypot(u, v) + rng.uniform(0, 6.3)))
+    return _soft_edge(np.sin(rng.uniform(9, 13) * np.hypot(u, v) + rng.uniform(0, 6.3)))
 
 
 def sky(size: int, rng: np.random.Generator) -> Plane:
     """Soft clouds, denser towards the horizon."""
     _, y = grid(size)
-    return _edge(1.6 * (smooth_noise(size, (3, 2), rng) - 0.55) + 0.35 * y, 1.5)
+    return _soft_edge(1.6 * (smooth_noise(size, (3, 2), rng) - 0.55) + 0.35 * y, 1.5)
 
 
 def water(size: int, rng: np.random.Generator) -> Plane:
     """Ripples, wider towards the viewer."""
     _, y = grid(size)
     bend = smooth_noise(size, (5, 3), rng)
-    return _edge(np.sin(rng.uniform(9, 13) * (y + 0.12 * y * y) + 5 * bend + rng.uniform(0, 6.3)), 1.5)
+    return _soft_edge(np.sin(rng.uniform(9, 13) * (y + 0.12 * y * y) + 5 * bend + rng.uniform(0, 6.3)), 1.5)
 
 
 def sand(size: int, rng: np.random.Generator) -> Plane:
     """Fine grains over low dunes."""
     grains = smooth_noise(size, (16, 16), rng)
-    return _unit(0.9 * (grains - 0.5) + 0.5 * smooth_noise(size, (2, 2), rng) + 0.2)
+    return _clip_to_unit(0.9 * (grains - 0.5) + 0.5 * smooth_noise(size, (2, 2), rng) + 0.2)
 
 
 def foliage(size: int, rng: np.random.Generator) -> Plane:
     """Upright blades and gaps of shade."""
     blades = smooth_noise(size, (4, 13), rng)
-    return _edge(4 * (blades - 0.5), 1.2)
+    return _soft_edge(4 * (blades - 0.5), 1.2)
 
 
 def brick(size: int, rng: np.random.Generator) -> Plane:
@@ -154,39 +154,39 @@ def brick(size: int, rng: np.random.Generator) -> Plane:
     pitch, across, down = rng.uniform(3, 4.5), rng.uniform(0, 2), rng.uniform(0, 2)
     course = np.floor(y * pitch + down)
     wall = (x * pitch / 2 + across + 0.5 * (course % 2)) % 1
-    joint = _both(2 * _both(wall, 1 - wall), 0.5 - np.abs(y * pitch + down - course - 0.5))
-    return _unit(1.1 - 5 * joint)
+    joint = _inside_both(2 * _inside_both(wall, 1 - wall), 0.5 - np.abs(y * pitch + down - course - 0.5))
+    return _clip_to_unit(1.1 - 5 * joint)
 
 
 def night(size: int, rng: np.random.Generator) -> Plane:
     """Dark, with a few scattered lights."""
     lights = smooth_noise(size, (10, 10), rng)
-    return _unit(7 * (lights - 0.8)) + 0.06
+    return _clip_to_unit(7 * (lights - 0.8)) + 0.06
 
 
-def _wave(angle: Plane) -> Plane:
+def _triangle_wave(angle: Plane) -> Plane:
     """A triangle wave of period 2 pi, -1..1, highest at 0."""
     wave: Plane = 2 * np.abs((angle / np.pi) % 2 - 1) - 1
     return wave
 
 
-def _edge(value: Plane, sharpness: float = 3.0) -> Plane:
+def _soft_edge(value: Plane, sharpness: float = 3.0) -> Plane:
     """0 to 1 across zero, soft enough not to alias at 32 pixels."""
-    return _unit(0.5 + 0.5 * sharpness * value)
+    return _clip_to_unit(0.5 + 0.5 * sharpness * value)
 
 
-def _unit(value: Plane) -> Plane:
+def _clip_to_unit(value: Plane) -> Plane:
     limited: Plane = np.clip(value, 0, 1)
     return limited
 
 
-def _both(one: Plane, other: Plane) -> Plane:
+def _inside_both(one: Plane, other: Plane) -> Plane:
     """Inside both shapes."""
     inside: Plane = np.minimum(one, other)
     return inside
 
 
-def _either(one: Plane, other: Plane) -> Plane:
+def _inside_either(one: Plane, other: Plane) -> Plane:
     """Inside at least one of the shapes."""
     inside: Plane = np.maximum(one, other)
     return inside

@@ -52,7 +52,7 @@ class TableSource:
         """Encoded size of each image, read from the column's offsets."""
         import pyarrow.compute as pc
 
-        cells = self._cells(indices)
+        cells = self._image_cells(indices)
         sizes = pc.binary_length(pc.struct_field(cells, "bytes")).to_pylist()
         paths = pc.struct_field(cells, "path").to_pylist()
         measured = (
@@ -63,33 +63,33 @@ class TableSource:
     def digests(self, indices: NDArray[np.int64], *, full: bool = False) -> list[Digest]:
         """Of the cells' bytes; remembered while the table's files, or the files that it names, do not change."""
         table = f"hf:{self.table._fingerprint}\0{self.column}"
-        whole = self._stamp()
-        outside = self._files(indices)
+        whole = self._stamp_of_table()
+        outside = self._files_of_cells(indices)
         places = [path or f"{table}\0{index}" for path, index in zip(outside, indices, strict=True)]
         stamps = [stamp_of(Path(path)) if path else whole for path in outside]
-        read = self._encoded
+        read = self._encoded_image
         return remembered_digests(places, stamps, lambda number: read(int(indices[number])), full=full)
 
-    def _stamp(self) -> tuple[bytes, int]:
+    def _stamp_of_table(self) -> tuple[bytes, int]:
         """Of the table's Arrow files together; of a table in memory, one that is never remembered."""
         stamps = [stamp_of(Path(file["filename"])) for file in self.table.cache_files]
         changed = max((changed for _, changed in stamps), default=time.time_ns())
         return digest_of(b"".join(stamp for stamp, _ in stamps)), changed
 
-    def _files(self, indices: NDArray[np.int64]) -> list[str | None]:
+    def _files_of_cells(self, indices: NDArray[np.int64]) -> list[str | None]:
         """The file that each cell names in place of bytes."""
         import pyarrow.compute as pc
 
-        cells = self._cells(indices)
+        cells = self._image_cells(indices)
         paths: list[str | None] = pc.if_else(
             pc.is_null(pc.struct_field(cells, "bytes")), pc.struct_field(cells, "path"), None
         ).to_pylist()
         return paths
 
-    def _cells(self, indices: NDArray[np.int64]) -> Any:
+    def _image_cells(self, indices: NDArray[np.int64]) -> Any:
         return self.table.select_columns(self.column).with_format("arrow")[:][self.column].take(indices)
 
-    def _encoded(self, index: int) -> bytes:
+    def _encoded_image(self, index: int) -> bytes:
         cell = self.table[index][self.column]
         data: bytes = read_bytes(Path(cell["path"])) if cell["bytes"] is None else cell["bytes"]
         return data
@@ -106,9 +106,9 @@ def open_hub(spec: str, split: str) -> ImageSet:
     """
     datasets = import_datasets()
     name, chosen = split_spec(spec, split)
-    table, chosen = _load(name, chosen)
+    table, chosen = _load_table(name, chosen)
     column = image_column(name, table.features)
-    labels, classes = _labels(table, partial(_training_labels, name, chosen))
+    labels, classes = _labels_of(table, partial(_training_labels, name, chosen))
     notes = fewer_classes(chosen, labels, classes)
     table = table.cast_column(column, datasets.Image(decode=False))
     identity = Path(name).name if Path(name).exists() else name  # a moved folder stays the same data
@@ -146,7 +146,7 @@ def split_spec(spec: str, split: str) -> tuple[str, str]:
     return spec, split
 
 
-def _load(name: str, split: str) -> tuple[Any, str]:
+def _load_table(name: str, split: str) -> tuple[Any, str]:
     """The table of the split that answers to `split`, and what it is called there."""
     import datasets
 
@@ -177,7 +177,7 @@ def pick_split(name: str, split: str, available: tuple[str, ...] | list[str]) ->
     )
 
 
-def _labels(table: Any, training: Callable[[], set[str]]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def _labels_of(table: Any, training: Callable[[], set[str]]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Labels and class names: the first ClassLabel column, else a column of numbers or words called like one.
 
     Raises:
@@ -207,7 +207,7 @@ def _label_column(table: Any) -> str | None:
 def _training_labels(name: str, chosen: str) -> set[str]:
     """The labels of the training split, which those of another are numbered by; none where there is no such split."""
     try:
-        table, picked = _load(name, "train")
+        table, picked = _load_table(name, "train")
     except InputError:
         return set()
     key = _label_column(table)

@@ -38,7 +38,7 @@ def open_list(path: Path, split: str) -> ImageSet:
         InputError: no columns of files and labels, several labels of one image, missing images, or classes in val that
             training lacks.
     """
-    parts, note = _parts(path)
+    parts, note = _split_parts(path)
     if split not in parts:
         raise InputError(f"{path} has no images for split {split}; it has {', '.join(parts)}")
     train, chosen = parts.get("train", {}), parts[split]
@@ -48,7 +48,7 @@ def open_list(path: Path, split: str) -> ImageSet:
         refuse_unknown_classes(path, sorted(set(train.values())), sorted(set(parts["val"].values())))
     classes = in_order(set((train or chosen).values()))
     every = [name for part in parts.values() for name in part]
-    names, base = list(chosen), _base(path, every)
+    names, base = list(chosen), _paths_root(path, every)
     refuse_missing(base, every, path)
     index = {name: number for number, name in enumerate(classes)}
     labels = np.array([index[chosen[name]] for name in names], dtype=np.int64)
@@ -56,9 +56,9 @@ def open_list(path: Path, split: str) -> ImageSet:
     return from_files(f"{path.stem}/{split}", base, names, labels, classes, notes)
 
 
-def _parts(path: Path) -> tuple[dict[str, dict[str, str]], str]:
+def _split_parts(path: Path) -> tuple[dict[str, dict[str, str]], str]:
     """Labels by path for each split, and the line on how the splits were told apart."""
-    rows = _rows(path)
+    rows = _list_rows(path)
     column = next((name for name in _SPLIT_COLUMNS if rows and name in rows[0]), None)
     if column is not None:
         found: dict[str, Rows] = {}
@@ -68,7 +68,7 @@ def _parts(path: Path) -> tuple[dict[str, dict[str, str]], str]:
     for split, other in (("train", "val"), ("val", "train")):
         beside = _list_beside(path, split, other)
         if beside is not None:
-            parts = {split: pick_columns(path, rows), other: pick_columns(beside, _rows(beside))}
+            parts = {split: pick_columns(path, rows), other: pick_columns(beside, _list_rows(beside))}
             return parts, f"{other} is the list {beside.name} beside {path.name}"
     labels = pick_columns(path, rows)
     names = list(labels)
@@ -95,7 +95,7 @@ def _list_beside(path: Path, split: str, other: str) -> Path | None:
     return None
 
 
-def _rows(path: Path) -> Rows:
+def _list_rows(path: Path) -> Rows:
     rows = _coco_rows(path) if path.suffix.lower() == ".json" else read_table(path)
     if not rows:
         raise InputError(f"{path} lists no image; give a table with the columns path and label")
@@ -125,7 +125,7 @@ def _coco_rows(path: Path) -> Rows:
     return [{"path": name, "label": next(iter(kinds[number]))} for number, name in images]
 
 
-def _base(path: Path, names: Sequence[str]) -> Path:
+def _paths_root(path: Path, names: Sequence[str]) -> Path:
     """The folder from which the paths start: the list's own, the one above, or one in them such as images/."""
     homes = [path.parent, path.parent.parent]
     folders = [*homes, *(home / name for home in homes for name in subfolders(home))]

@@ -42,7 +42,7 @@ def manifest_of(images: ImageSet, *, full: bool = False) -> Manifest:
 
 def manifest_from(images: ImageSet, digests: Sequence[Digest]) -> Manifest:
     """The manifest of images whose (N,) digests are known."""
-    return _manifest(images, (digest.hex() for digest in digests))
+    return _build_manifest(images, (digest.hex() for digest in digests))
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,10 @@ def listing_of(images: ImageSet) -> Manifest:
     Raises:
         InputError: a file has gone since the set was opened.
     """
-    return _manifest(images, images.byte_sizes().tolist())
+    return _build_manifest(images, images.byte_sizes().tolist())
 
 
-def _manifest(images: ImageSet, facts: Iterable[object]) -> Manifest:
+def _build_manifest(images: ImageSet, facts: Iterable[object]) -> Manifest:
     digest = hashlib.sha256()
     # Fields end in NUL, which no path holds, so no two different sets spell the same bytes.
     for name in images.classes:

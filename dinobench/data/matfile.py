@@ -45,15 +45,15 @@ def mat_variables(data: bytes) -> dict[str, Any]:
     if struct.unpack(f"{order}H", data[124:126])[0] == 0x0200:
         raise MatError("it is a MATLAB 7.3 file; save it with version 7 or older (save -v7)")
     variables: dict[str, Any] = {}
-    for kind, body in _elements(data[128:], order, len(data)):
+    for kind, body in _read_elements(data[128:], order, len(data)):
         if kind == _MATRIX and body:
-            matrix = _matrix(body, order)
+            matrix = _read_head(body, order)
             if matrix.name and (matrix.kind in _CLASSES or matrix.kind in (_CELL, _STRUCT, _CHAR)):
-                variables[matrix.name] = _squeezed(matrix.value(0))
+                variables[matrix.name] = _drop_unit_axes(matrix.value(0))
     return variables
 
 
-def _elements(data: bytes, order: str, size: int = 0) -> Iterator[tuple[int, bytes]]:
+def _read_elements(data: bytes, order: str, size: int = 0) -> Iterator[tuple[int, bytes]]:
     """Type and bytes of each element in `data`; compressed ones unpacked where a file's `size` bounds them."""
     place = 0
     while place + 8 <= len(data):
@@ -71,13 +71,13 @@ def _elements(data: bytes, order: str, size: int = 0) -> Iterator[tuple[int, byt
         if kind == _COMPRESSED:
             if not size:
                 raise MatError("a compressed element lies within another")
-            yield from _elements(_unpacked(body, size), order)
+            yield from _read_elements(_inflate_element(body, size), order)
         else:
             yield kind, body
         place = after
 
 
-def _unpacked(body: bytes, size: int) -> bytes:
+def _inflate_element(body: bytes, size: int) -> bytes:
     largest = _LARGEST_RATIO * size + _SPARE
     try:
         unpacked = zlib.decompressobj().decompress(body, largest)
@@ -109,48 +109,48 @@ class _Matrix:
         if depth > _DEEPEST:
             raise MatError(f"it is nested more than {_DEEPEST} deep")
         if self.kind == _CELL:
-            return self._objects(self.parts, depth).reshape(self.shape, order="F")
+            return self._read_objects(self.parts, depth).reshape(self.shape, order="F")
         if self.kind == _STRUCT:
-            return self._structures(depth)
+            return self._read_structures(depth)
         if self.kind == _CHAR:
-            return self._text()
+            return self._read_text()
         if self.kind in _CLASSES:
-            return self._numbers()
+            return self._read_numbers()
         raise MatError(f"it holds a variable of MATLAB's class {self.kind}")
 
     @property
-    def _count(self) -> int:
+    def _value_count(self) -> int:
         return math.prod(self.shape)
 
-    def _numbers(self) -> NDArray[Any]:
+    def _read_numbers(self) -> NDArray[Any]:
         values = self._numbers_of(0).astype(_CLASSES[self.kind])
         if self.flags & _COMPLEX:
             return values + 1j * self._numbers_of(1)
         return values
 
     def _numbers_of(self, part: int) -> NDArray[Any]:
-        kind, body = self._part(part)
+        kind, body = self._part_at(part)
         if kind not in _NUMBERS:
             raise MatError("a matrix of numbers holds none")
         values = np.frombuffer(body, self.order + _NUMBERS[kind])
-        if len(values) != self._count:
-            raise MatError(f"a matrix of {self._count} numbers holds {len(values)}")
+        if len(values) != self._value_count:
+            raise MatError(f"a matrix of {self._value_count} numbers holds {len(values)}")
         return values.reshape(self.shape, order="F")
 
-    def _text(self) -> NDArray[Any]:
+    def _read_text(self) -> NDArray[Any]:
         """One string for each row of characters."""
-        kind, body = self._part(0) if self._count else (16, b"")
+        kind, body = self._part_at(0) if self._value_count else (16, b"")
         if kind not in _TEXT or len(self.shape) != 2:
             raise MatError("a matrix of characters holds none")
         endian = {"utf-16": {"<": "-le", ">": "-be"}, "utf-32": {"<": "-le", ">": "-be"}}
         text = body.decode(_TEXT[kind] + endian.get(_TEXT[kind], {}).get(self.order, ""))
-        if len(text) != self._count:
-            raise MatError(f"a text of {self._count} characters holds {len(text)}")
-        rows = self.shape[0] if self._count else 0
+        if len(text) != self._value_count:
+            raise MatError(f"a text of {self._value_count} characters holds {len(text)}")
+        rows = self.shape[0] if self._value_count else 0
         return np.array(["".join(text[row::rows]) for row in range(rows)], dtype=np.str_)
 
-    def _structures(self, depth: int) -> NDArray[Any]:
-        (_, longest), (_, names) = self._part(0), self._part(1)
+    def _read_structures(self, depth: int) -> NDArray[Any]:
+        (_, longest), (_, names) = self._part_at(0), self._part_at(1)
         length = struct.unpack(f"{self.order}i", longest)[0] if len(longest) == 4 else 0
         if length < 1 or len(names) % length:
             raise MatError("the names of a structure's fields are damaged")
@@ -159,30 +159,30 @@ class _Matrix:
         ]
         if len(set(fields)) != len(fields) or "" in fields or not fields:
             raise MatError("the names of a structure's fields are damaged")
-        objects = self._objects(self.parts[2:], depth, len(fields)).reshape(-1, len(fields))
-        table = np.empty(self._count, dtype=[(field, object) for field in fields])
+        objects = self._read_objects(self.parts[2:], depth, len(fields)).reshape(-1, len(fields))
+        table = np.empty(self._value_count, dtype=[(field, object) for field in fields])
         for position, field in enumerate(fields):
             table[field] = objects[:, position]
         return table.reshape(self.shape, order="F")
 
-    def _objects(self, parts: list[tuple[int, bytes]], depth: int, each: int = 1) -> NDArray[Any]:
+    def _read_objects(self, parts: list[tuple[int, bytes]], depth: int, each: int = 1) -> NDArray[Any]:
         """(N,) the matrices in `parts`, `each` of them for every element."""
-        if len(parts) != self._count * each or any(kind != _MATRIX for kind, _ in parts):
-            raise MatError(f"a cell or structure of {self._count * each} matrices holds {len(parts)}")
+        if len(parts) != self._value_count * each or any(kind != _MATRIX for kind, _ in parts):
+            raise MatError(f"a cell or structure of {self._value_count * each} matrices holds {len(parts)}")
         objects = np.empty(len(parts), dtype=object)
         for position, (_, body) in enumerate(parts):
-            objects[position] = _squeezed(_matrix(body, self.order).value(depth + 1)) if body else np.array([])
+            objects[position] = _drop_unit_axes(_read_head(body, self.order).value(depth + 1)) if body else np.array([])
         return objects
 
-    def _part(self, position: int) -> tuple[int, bytes]:
+    def _part_at(self, position: int) -> tuple[int, bytes]:
         if position >= len(self.parts):
             raise MatError("a matrix ends too early")
         return self.parts[position]
 
 
-def _matrix(body: bytes, order: str) -> _Matrix:
+def _read_head(body: bytes, order: str) -> _Matrix:
     """The head of a matrix: class and flags, shape, name."""
-    parts = list(_elements(body, order))
+    parts = list(_read_elements(body, order))
     if len(parts) < 3 or len(parts[0][1]) != 8 or len(parts[1][1]) % 4:
         raise MatError("a matrix has no flags, shape or name")
     flags = struct.unpack(f"{order}I", parts[0][1][:4])[0]
@@ -192,7 +192,7 @@ def _matrix(body: bytes, order: str) -> _Matrix:
     return _Matrix(flags & 0xFF, flags, shape, parts[2][1].decode("latin1"), parts[3:], order)
 
 
-def _squeezed(array: NDArray[Any]) -> Any:
+def _drop_unit_axes(array: NDArray[Any]) -> Any:
     """Without unit dimensions: a number or text alone as Python's, a structure alone as an array of no dimension."""
     if not array.size:
         return array.reshape(0)

@@ -138,13 +138,15 @@ def usual_context(label: int, rng: np.random.Generator) -> str:
 def thing_of(label: int, rng: np.random.Generator) -> Thing:
     """An object of class `label` with its own shade of the class's palette."""
     category = CATEGORIES[label]
-    return Thing(category.shape, category.texture, _shades(PALETTES[category.palette], rng), int(rng.integers(2**32)))
+    return Thing(
+        category.shape, category.texture, _two_shades(PALETTES[category.palette], rng), int(rng.integers(2**32))
+    )
 
 
 def any_thing(rng: np.random.Generator) -> Thing:
     """An object of no class: shape, texture and palette drawn apart."""
     shape, texture, palette = (str(rng.choice(list(known))) for known in (SHAPES, TEXTURES, PALETTES))
-    return Thing(shape, texture, _shades(PALETTES[palette], rng), int(rng.integers(2**32)))
+    return Thing(shape, texture, _two_shades(PALETTES[palette], rng), int(rng.integers(2**32)))
 
 
 def random_pose(rng: np.random.Generator, smallest: float, largest: float, reach: float) -> Pose:
@@ -155,7 +157,7 @@ def random_pose(rng: np.random.Generator, smallest: float, largest: float, reach
 
 def draw_backdrop(context: str, rng: np.random.Generator, size: int) -> Plane:
     """A background without objects, (size, size, 3) about 0..1."""
-    first, second = _shades(CONTEXT_COLORS[context], rng)
+    first, second = _two_shades(CONTEXT_COLORS[context], rng)
     return first + CONTEXTS[context](size, rng)[..., None] * (second - first)
 
 
@@ -167,8 +169,8 @@ def paint(canvas: Plane, thing: Thing, pose: Pose) -> Plane:
     height, width = canvas.shape[:2]
     unit = max(height, width) / 2
     coverage = np.zeros((height, width), dtype=np.float32)
-    window = _window(pose.y, pose.scale, height, unit), _window(pose.x, pose.scale, width, unit)
-    dx, dy = np.meshgrid(_offsets(window[1], width, unit, pose.x), _offsets(window[0], height, unit, pose.y))
+    window = _pixel_window(pose.y, pose.scale, height, unit), _pixel_window(pose.x, pose.scale, width, unit)
+    dx, dy = np.meshgrid(_offsets_of(window[1], width, unit, pose.x), _offsets_of(window[0], height, unit, pose.y))
     cos, sin = np.float32(np.cos(pose.angle) / pose.scale), np.float32(np.sin(pose.angle) / pose.scale)
     u, v = (cos * dx + sin * dy) * np.float32(pose.aspect), cos * dy - sin * dx
     cover: Plane = np.clip(SHAPES[thing.shape](u, v) * np.float32(pose.scale * unit) + 0.5, 0, 1)
@@ -181,13 +183,13 @@ def paint(canvas: Plane, thing: Thing, pose: Pose) -> Plane:
     return coverage
 
 
-def _window(center: float, scale: float, length: int, unit: float) -> slice:
+def _pixel_window(center: float, scale: float, length: int, unit: float) -> slice:
     """Pixels along one axis that an object of this half-size can cover, however it is turned and stretched."""
     middle, reach = length / 2 + center * unit, 1.45 * scale * unit + 1
     return slice(min(max(int(middle - reach), 0), length), min(max(int(middle + reach) + 1, 0), length))
 
 
-def _offsets(window: slice, length: int, unit: float, center: float) -> NDArray[np.float32]:
+def _offsets_of(window: slice, length: int, unit: float, center: float) -> NDArray[np.float32]:
     """Signed distances of the window's pixel centers from the object's center."""
     return ((np.arange(window.start, window.stop) + 0.5 - length / 2) / unit - center).astype(np.float32)
 
@@ -206,7 +208,7 @@ def finish(canvas: Plane, rng: np.random.Generator) -> NDArray[np.uint8]:
     return pixels
 
 
-def _shades(palette: tuple[tuple[float, float, float], ...], rng: np.random.Generator) -> tuple[Color, Color]:
+def _two_shades(palette: tuple[tuple[float, float, float], ...], rng: np.random.Generator) -> tuple[Color, Color]:
     """The palette's two colors, each moved a little."""
     hue = rng.normal(0, 0.05)
     first, second = (
@@ -229,13 +231,13 @@ def open_mini(split: str, *, seed: int = 0, size: int = SIZE, count: int | None 
     """
     if split not in COUNTS:
         raise InputError(f"mini has no split '{split}'; choose train or val")
-    pixels, labels = _drawn(split, seed, size, count or COUNTS[split])
+    pixels, labels = _draw_split(split, seed, size, count or COUNTS[split])
     names = [f"mini-v{VERSION}/seed{seed}-{size}px/{split}/{CLASSES[label]}/{i:05d}" for i, label in enumerate(labels)]
     return from_arrays(f"mini/{split}", pixels, labels, CLASSES, names)
 
 
 @cache
-def _drawn(split: str, seed: int, size: int, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _draw_split(split: str, seed: int, size: int, count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     rng = np.random.default_rng([VERSION, seed, list(COUNTS).index(split)])
     labels = np.arange(count, dtype=np.int64) % len(CATEGORIES)
     return np.stack([draw(int(label), rng, size) for label in labels]), labels

@@ -55,10 +55,10 @@ def sheet(rows: Sequence[Sequence[NDArray[np.uint8]]], captions: Sequence[Sequen
             top, left = GAP + i * high, GAP + j * wide
             canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
     corners = {(i, j): words for i, row in enumerate(captions) for j, words in enumerate(row)}
-    return _captioned(canvas, {(GAP + j * wide, GAP + i * high): words for (i, j), words in corners.items()})
+    return _write_caption(canvas, {(GAP + j * wide, GAP + i * high): words for (i, j), words in corners.items()})
 
 
-def _captioned(pixels: NDArray[np.uint8], words: Mapping[tuple[int, int], str]) -> NDArray[np.uint8]:
+def _write_caption(pixels: NDArray[np.uint8], words: Mapping[tuple[int, int], str]) -> NDArray[np.uint8]:
     """White words on black, their upper left corner at (x, y)."""
     image = Image.fromarray(pixels)
     draw = ImageDraw.Draw(image)

@@ -101,15 +101,15 @@ def folder_names() -> dict[str, str]:
 def layout_by_signs(root: Path) -> str | None:
     """The layout of labeled images that the files under `root` tell, if any."""
     for name in layout_names():
-        if any(next(root.glob(pattern), None) for pattern in _signs(name)):
+        if any(next(root.glob(pattern), None) for pattern in _layout_signs(name)):
             return name
     return None
 
 
 def is_labeled(layout: str) -> bool:
     """Whether it gives images with labels, as class folders do."""
-    return layout == "imagefolder" or bool(_signs(layout))
+    return layout == "imagefolder" or bool(_layout_signs(layout))
 
 
-def _signs(layout: str) -> tuple[str, ...]:
+def _layout_signs(layout: str) -> tuple[str, ...]:
     return getattr(get_layout(layout), "SIGNS", ())

@@ -44,12 +44,12 @@ def plain_value(data: bytes) -> Any:
     """The object in the bytes of a pickle; any exception where it is damaged or asks for more than plain values."""
     value = _Machine(len(data)).run(data)
     largest = 16 * len(data) + _SPARE
-    if _unfolded(value, {}, 0)[0] > largest:
+    if _unfolded_size(value, {}, 0)[0] > largest:
         raise PickleError("it unfolds to more values than its size justifies")
     return value
 
 
-def _opcodes(data: bytes) -> Iterator[tuple[str, Any]]:
+def _read_opcodes(data: bytes) -> Iterator[tuple[str, Any]]:
     """Name and argument of every operation; the arguments are read by Python's own `pickletools`."""
     stream = io.BytesIO(data)
     while code := stream.read(1):
@@ -77,18 +77,18 @@ class _Machine:
 
     def run(self, data: bytes) -> Any:
         """The value that the program leaves."""
-        for name, argument in _opcodes(data):
+        for name, argument in _read_opcodes(data):
             if name in _LITERALS:
                 self.stack.append(argument)
             elif name in _CONSTANTS:
                 self.stack.append(_CONSTANTS[name])
             elif name not in _IGNORED:
-                self._step(name, argument)
+                self._run_opcode(name, argument)
         if self.marked:
             raise PickleError("it ends within a list")
         return self.stack.pop()
 
-    def _step(self, name: str, argument: Any) -> None:
+    def _run_opcode(self, name: str, argument: Any) -> None:
         if name in ("GET", "BINGET", "LONG_BINGET"):
             self.stack.append(self.memo[argument])
         elif name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
@@ -100,7 +100,7 @@ class _Machine:
         else:
             step()
 
-    def _spend(self, amount: int) -> None:
+    def _spend_budget(self, amount: int) -> None:
         self.left -= amount
         if self.left < 0:
             raise PickleError("it asks for more memory than its size justifies")
@@ -134,26 +134,26 @@ class _Machine:
 
     def do_append(self) -> None:
         value = self.stack.pop()
-        _of(list, self.stack[-1]).append(value)
+        _require_kind(list, self.stack[-1]).append(value)
 
     def do_appends(self) -> None:
         values = self._since_mark()
-        _of(list, self.stack[-1]).extend(values)
+        _require_kind(list, self.stack[-1]).extend(values)
 
     def do_tuple(self) -> None:
         items = self._since_mark()
         self.stack.append(tuple(items))
 
     def do_tuple1(self) -> None:
-        self._last(1)
+        self._pop_last(1)
 
     def do_tuple2(self) -> None:
-        self._last(2)
+        self._pop_last(2)
 
     def do_tuple3(self) -> None:
-        self._last(3)
+        self._pop_last(3)
 
-    def _last(self, count: int) -> None:
+    def _pop_last(self, count: int) -> None:
         if len(self.stack) < count:
             raise PickleError("it takes more values than there are")
         self.stack[-count:] = [tuple(self.stack[-count:])]
@@ -163,46 +163,46 @@ class _Machine:
 
     def do_dict(self) -> None:
         items = self._since_mark()
-        self.stack.append(_paired(items))
+        self.stack.append(_pair_items(items))
 
     def do_setitem(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
-        _of(dict, self.stack[-1])[_key(key)] = value
+        _require_kind(dict, self.stack[-1])[_check_key(key)] = value
 
     def do_setitems(self) -> None:
         items = self._since_mark()
-        _of(dict, self.stack[-1]).update(_paired(items))
+        _require_kind(dict, self.stack[-1]).update(_pair_items(items))
 
     def do_empty_set(self) -> None:
         self.stack.append(set())
 
     def do_additems(self) -> None:
         items = self._since_mark()
-        _of(set, self.stack[-1]).update(map(_key, items))
+        _require_kind(set, self.stack[-1]).update(map(_check_key, items))
 
     def do_frozenset(self) -> None:
         items = self._since_mark()
-        self.stack.append(frozenset(map(_key, items)))
+        self.stack.append(frozenset(map(_check_key, items)))
 
     def do_global(self, names: str) -> None:
         module, _, name = names.partition(" ")
-        self.stack.append(_named(module, name))
+        self.stack.append(_find_name(module, name))
 
     def do_stack_global(self) -> None:
         name, module = self.stack.pop(), self.stack.pop()
-        self.stack.append(_named(_of(str, module), _of(str, name)))
+        self.stack.append(_find_name(_require_kind(str, module), _require_kind(str, name)))
 
     def do_reduce(self) -> None:
-        arguments, function = _of(tuple, self.stack.pop()), self.stack.pop()
+        arguments, function = _require_kind(tuple, self.stack.pop()), self.stack.pop()
         if not isinstance(function, _Maker):
             raise PickleError(f"it calls a {type(function).__name__}")
-        self._spend(sum(len(a) for a in arguments if isinstance(a, str | bytes | bytearray | list | tuple)))
+        self._spend_budget(sum(len(a) for a in arguments if isinstance(a, str | bytes | bytearray | list | tuple)))
         self.stack.append(function.make(*arguments))
 
     def do_build(self) -> None:
         state, unfinished = self.stack.pop(), self.stack[-1]
         if isinstance(unfinished, arrays.UnfilledArray):
-            self._spend(len(state[4]) if isinstance(state, tuple) and isinstance(state[-1], str | bytes) else 0)
+            self._spend_budget(len(state[4]) if isinstance(state, tuple) and isinstance(state[-1], str | bytes) else 0)
             finished: Any = arrays.array_from_state(state)
         elif isinstance(unfinished, arrays.PickledType):
             finished = unfinished.with_state(state)
@@ -250,35 +250,35 @@ class _Maker:
         self.make = make
 
 
-def _encoded(text: Any = "", encoding: Any = "latin1") -> bytes:
+def _encode_text(text: Any = "", encoding: Any = "latin1") -> bytes:
     """How protocols 0 to 2 spell bytes."""
     if encoding not in ("latin1", "latin-1"):
         raise PickleError(f"it encodes text as {encoding!r:.40}, and only latin1 is read")
-    return str(_of(str, text)).encode("latin1")
+    return str(_require_kind(str, text)).encode("latin1")
 
 
-def _bytearray(content: Any = b"", *encoding: Any) -> bytearray:
-    return bytearray(_encoded(content, *encoding) if encoding else _of(bytes, content))
+def _build_bytearray(content: Any = b"", *encoding: Any) -> bytearray:
+    return bytearray(_encode_text(content, *encoding) if encoding else _require_kind(bytes, content))
 
 
-def _set(items: Any = ()) -> set[Any]:
-    return set(map(_key, _of(list, items)))
+def _build_set(items: Any = ()) -> set[Any]:
+    return set(map(_check_key, _require_kind(list, items)))
 
 
-def _frozenset(items: Any = ()) -> frozenset[Any]:
-    return frozenset(_set(items))
+def _build_frozenset(items: Any = ()) -> frozenset[Any]:
+    return frozenset(_build_set(items))
 
 
-def _complex(real: Any = 0.0, imaginary: Any = 0.0) -> complex:
-    return complex(_of(float, real), _of(float, imaginary))
+def _build_complex(real: Any = 0.0, imaginary: Any = 0.0) -> complex:
+    return complex(_require_kind(float, real), _require_kind(float, imaginary))
 
 
 _BUILTINS: dict[str, Any] = {
     "bytes": _Maker(lambda: b""),  # called without arguments alone
-    "bytearray": _Maker(_bytearray),
-    "set": _Maker(_set),
-    "frozenset": _Maker(_frozenset),
-    "complex": _Maker(_complex),
+    "bytearray": _Maker(_build_bytearray),
+    "set": _Maker(_build_set),
+    "frozenset": _Maker(_build_frozenset),
+    "complex": _Maker(_build_complex),
 }
 _NUMPY: dict[str, Any] = {
     "_reconstruct": _Maker(arrays.unfilled_array),
@@ -289,18 +289,18 @@ _NUMPY: dict[str, Any] = {
 }
 
 
-def _named(module: str, name: str) -> Any:
+def _find_name(module: str, name: str) -> Any:
     """What stands for a name of builtins or numpy; the modules of numpy's functions differ between its versions."""
     if module in ("builtins", "__builtin__") and name in _BUILTINS:
         return _BUILTINS[name]
     if module.split(".")[0] == "numpy" and name in _NUMPY:
         return _NUMPY[name]
     if (module, name) == ("_codecs", "encode"):
-        return _Maker(_encoded)
+        return _Maker(_encode_text)
     raise PickleError(f"it asks for {module}.{name}, and only Python's own types and arrays are read")
 
 
-def _of(kind: type, value: Any) -> Any:
+def _require_kind(kind: type, value: Any) -> Any:
     if type(value) is not kind:
         raise PickleError(f"it holds a {type(value).__name__} where a {kind.__name__} is expected")
     return value
@@ -310,7 +310,7 @@ _SCALARS = (str, bytes, int, float, complex, bool, type(None), np.generic)
 _KEYS = (str, bytes, int, type(None))
 
 
-def _key(value: Any) -> Any:
+def _check_key(value: Any) -> Any:
     """A key of a dictionary or a member of a set: text or a whole number of 64 bits, or a flat tuple of such.
 
     Deeper tuples would be hashed without bound; larger numbers can be chosen to have one hash.
@@ -321,18 +321,18 @@ def _key(value: Any) -> Any:
     raise PickleError(f"it uses a {type(value).__name__} as a key")
 
 
-def _paired(items: list[Any]) -> dict[Any, Any]:
-    return {_key(key): value for key, value in zip(items[::2], items[1::2], strict=True)}
+def _pair_items(items: list[Any]) -> dict[Any, Any]:
+    return {_check_key(key): value for key, value in zip(items[::2], items[1::2], strict=True)}
 
 
-def _unfolded(value: Any, known: dict[int, tuple[int, int]], depth: int) -> tuple[int, int]:
+def _unfolded_size(value: Any, known: dict[int, tuple[int, int]], depth: int) -> tuple[int, int]:
     """How many values stand in `value`, shared ones counted wherever they stand, and how deep."""
     if isinstance(value, list | tuple | set | frozenset | dict):
         if id(value) not in known:
             if depth > _DEEPEST:
                 raise PickleError(f"it is nested more than {_DEEPEST} deep")
             parts = [*value.keys(), *value.values()] if isinstance(value, dict) else list(value)
-            inner = [_unfolded(part, known, depth + 1) for part in parts]
+            inner = [_unfolded_size(part, known, depth + 1) for part in parts]
             known[id(value)] = 1 + sum(size for size, _ in inner), 1 + max((deep for _, deep in inner), default=0)
         if known[id(value)][1] > _DEEPEST:
             raise PickleError(f"it is nested more than {_DEEPEST} deep")

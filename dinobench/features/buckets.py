@@ -52,10 +52,10 @@ def bucketed(
         full = len(group) >= max(1, batch_size * BATCH_AREA // (pixels.shape[0] * pixels.shape[1]))
         if full or held > held_bytes:
             shape = pixels.shape if full else max(waiting, key=lambda key: len(waiting[key]) * int(np.prod(key)))
-            bucket = _stack(waiting.pop(shape))
+            bucket = _stack_group(waiting.pop(shape))
             held -= bucket.pixels.nbytes
             yield bucket
-    yield from map(_stack, waiting.values())
+    yield from map(_stack_group, waiting.values())
 
 
 def described(
@@ -91,6 +91,6 @@ def described(
         yield bucket.indices, rows
 
 
-def _stack(group: list[tuple[int, NDArray[np.uint8]]]) -> Bucket:
+def _stack_group(group: list[tuple[int, NDArray[np.uint8]]]) -> Bucket:
     indices, pixels = zip(*group, strict=True)
     return Bucket(np.array(indices, dtype=np.int64), np.stack(pixels))

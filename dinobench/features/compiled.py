@@ -40,10 +40,10 @@ class Compiled(Generic[Result]):
         """What `forward` gives, to rounding."""
         if self._shape is None:
             self._shape = images.shape
-            return self._first(images)
+            return self._first_call(images)
         return self._compiled(images) if images.shape == self._shape else self._plain(images)
 
-    def _first(self, images: Tensor) -> Result:
+    def _first_call(self, images: Tensor) -> Result:
         import torch._inductor.config as inductor
 
         # Freezing packs the weights for the CPU's kernels, which is most of the gain. It must be on while dynamo

@@ -66,25 +66,25 @@ def stored_descriptors(
     for path in entry.discard_damaged([str(COLUMN)]):
         notice(f"{path} is damaged (its checksum differs from the one written); computing it again")
     while missing := [shard for shard in entry.shards if not entry.has(shard, (COLUMN,))]:
-        if not sum(_fill(entry, shard, compute) for shard in missing):
+        if not sum(_fill_shard(entry, shard, compute) for shard in missing):
             time.sleep(_WAIT_SECONDS)
     return entry.matrix((COLUMN,))
 
 
-def _fill(entry: Entry, shard: int, compute: Compute) -> bool:
+def _fill_shard(entry: Entry, shard: int, compute: Compute) -> bool:
     """Compute a shard unless another process holds it; whether it is there now."""
     lock = entry.lock(shard)
     if lock is None:
         return False
     try:
         if not entry.has(shard, (COLUMN,)):
-            entry.write(shard, {COLUMN: _gather(compute, entry.rows(shard))}, {})
+            entry.write(shard, {COLUMN: _gather_rows(compute, entry.rows(shard))}, {})
     finally:
         lock.release()
     return True
 
 
-def _gather(compute: Compute, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+def _gather_rows(compute: Compute, indices: NDArray[np.int64]) -> NDArray[np.float32]:
     parts = list(compute(indices))
     order = np.argsort(np.concatenate([found for found, _ in parts]))
     rows: NDArray[np.float32] = np.concatenate([part.numpy() for _, part in parts])[order]

@@ -141,13 +141,13 @@ class Entry:
 
     def damaged(self, columns: Iterable[str] | None = None) -> list[Path]:
         """Committed files that are gone or whose bytes are not those written; `columns` limits the search."""
-        return [self.path(shard, column) for shard, column in self._damaged(columns)]
+        return [self.path(shard, column) for shard, column in self._damaged_shards(columns)]
 
     def discard_damaged(self, columns: Iterable[str] | None = None) -> list[Path]:
         """Take damaged columns out of their commits, so that they are extracted again; returns their files."""
         discarded = []
-        for shard, column in self._damaged(columns):
-            with self._alone(shard):
+        for shard, column in self._damaged_shards(columns):
+            with self._hold_shard(shard):
                 if not self._is_damaged(shard, column):
                     continue  # written again by another process since it was read
                 commit = self.commit_of(shard)
@@ -158,7 +158,7 @@ class Entry:
         return discarded
 
     @contextlib.contextmanager
-    def _alone(self, shard: int) -> Iterator[None]:
+    def _hold_shard(self, shard: int) -> Iterator[None]:
         """Wait for the shard's lock and hold it."""
         while (lock := self.lock(shard)) is None:
             time.sleep(_WAIT_SECONDS)
@@ -169,7 +169,7 @@ class Entry:
 
     def _is_damaged(self, shard: int, column: str) -> bool:
         digest = self.commit_of(shard).digests.get(column)
-        return digest is not None and _digest(self.path(shard, column)) != digest
+        return digest is not None and _file_digest(self.path(shard, column)) != digest
 
     def forget_unreadable(self, readable: Callable[[int], bool]) -> None:
         """Have shards extracted again where an image can be read now: a limit was raised, a permission was given."""
@@ -222,13 +222,13 @@ class Entry:
         if self.folder.exists():
             raise InputError(f"cannot remove {self.folder}; check its permissions, or who uses it")
 
-    def _damaged(self, columns: Iterable[str] | None) -> list[tuple[int, str]]:
+    def _damaged_shards(self, columns: Iterable[str] | None) -> list[tuple[int, str]]:
         wanted = None if columns is None else set(columns)
         return [
             (shard, column)
             for shard in self.shards
             for column, digest in self.commit_of(shard).digests.items()
-            if (wanted is None or column in wanted) and _digest(self.path(shard, column)) != digest
+            if (wanted is None or column in wanted) and _file_digest(self.path(shard, column)) != digest
         ]
 
     def _commit_path(self, shard: int) -> Path:
@@ -241,7 +241,7 @@ class Entry:
         write_text_atomically(self._commit_path(shard), json.dumps(content) + "\n")
 
 
-def _digest(path: Path) -> str | None:
+def _file_digest(path: Path) -> str | None:
     try:
         return sha256_file(path)
     except OSError:

@@ -49,7 +49,7 @@ def pixel_batches(
         workers: decoding threads (Pillow decodes and resizes outside the interpreter's lock); 0 for one per core.
         channels: of the images; each is cropped by itself where it is not RGB.
     """
-    return ahead(lambda chunk: _load(images, chunk, crop, (size, size, channels)), chunks, workers)
+    return ahead(lambda chunk: _load_batch(images, chunk, crop, (size, size, channels)), chunks, workers)
 
 
 def in_chunks(indices: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
@@ -73,20 +73,20 @@ def ahead(function: Callable[[Item], Result], items: Iterable[Item], workers: in
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _load(images: ImageSet, indices: NDArray[np.int64], crop: Crop, shape: tuple[int, int, int]) -> PixelBatch:
+def _load_batch(images: ImageSet, indices: NDArray[np.int64], crop: Crop, shape: tuple[int, int, int]) -> PixelBatch:
     pixels = np.empty((len(indices), *shape), np.uint8)
     readable: list[int] = []
     unreadable: dict[int, str] = {}
     for index in indices.tolist():
         try:
-            pixels[len(readable)] = _pixels(images, index, crop, shape[2])
+            pixels[len(readable)] = _image_pixels(images, index, crop, shape[2])
             readable.append(index)
         except InputError as error:
             unreadable[index] = str(error)
     return PixelBatch(np.array(readable, np.int64), pixels[: len(readable)], unreadable)
 
 
-def _pixels(images: ImageSet, index: int, crop: Crop, channels: int) -> NDArray[np.uint8]:
+def _image_pixels(images: ImageSet, index: int, crop: Crop, channels: int) -> NDArray[np.uint8]:
     if channels == 3:
         return np.asarray(crop(images.read(index), index))
     bands = np.moveaxis(images.pixels(index, channels), 2, 0)

@@ -108,14 +108,14 @@ class FeatureMatrix:
         for number, shard in enumerate(self.shards, 1):
             count += len(shard)
             if count >= rows or number == len(self.shards):
-                yield self._read(self.shards[first:number])  # without a name, which would keep it until the next
+                yield self._read_shards(self.shards[first:number])  # without a name, which would keep it until the next
                 first, count = number, 0
 
     def tensor(self) -> Tensor:
         """All rows in memory: (N, D) float32."""
-        return self._read(self.shards)
+        return self._read_shards(self.shards)
 
-    def _read(self, shards: tuple[Shard, ...]) -> Tensor:
+    def _read_shards(self, shards: tuple[Shard, ...]) -> Tensor:
         whole = torch.empty(sum(map(len, shards)), self.dim)
         start = 0
         for shard in shards:

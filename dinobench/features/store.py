@@ -80,12 +80,12 @@ class FeatureStore:
         settings = settings or ExtractionSettings()
         check_precision(settings.precision)
         columns = parse_feature(feature)
-        entry = self._entry(model, images, settings.precision, manifest or manifest_of(images).sha256)
+        entry = self._entry_of(model, images, settings.precision, manifest or manifest_of(images).sha256)
         channels = len(model.preprocessing.mean)
-        entry.forget_unreadable(lambda index: _readable(images, index, channels))
+        entry.forget_unreadable(lambda index: _is_readable(images, index, channels))
         for path in entry.discard_damaged(map(str, columns)):
             notice(f"{path} is damaged (its checksum differs from the one written); extracting it again")
-        self._fill(entry, model, images, columns, settings)
+        self._fill_entry(entry, model, images, columns, settings)
         return entry.matrix(columns)
 
     def entries(self) -> list[Entry]:
@@ -93,7 +93,7 @@ class FeatureStore:
         folders = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
         return [entry for folder in folders if (entry := Entry.open(folder)) is not None]
 
-    def _entry(self, model: LoadedBackbone, images: ImageSet, precision: str, manifest: str) -> Entry:
+    def _entry_of(self, model: LoadedBackbone, images: ImageSet, precision: str, manifest: str) -> Entry:
         identity = {"model": model.identity, "precision": precision, "manifest": manifest}
         key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:20]
         about = {
@@ -110,7 +110,7 @@ class FeatureStore:
         entry.note_use()
         return entry
 
-    def _fill(
+    def _fill_entry(
         self,
         entry: Entry,
         model: LoadedBackbone,
@@ -121,14 +121,14 @@ class FeatureStore:
         waited = False
         while missing := _in_rank_order([shard for shard in entry.shards if not entry.has(shard, columns)]):
             network = Extractor(model.backbone, model.preprocessing, columns, how.device, how.precision, how.compiled)
-            if not _extract(entry, network, images, missing, how) and not waited:
+            if not _fill_shards(entry, network, images, missing, how) and not waited:
                 notice(f"another process is extracting features of {images.name} by {model.name}; waiting for it")
                 waited = True
             if waited:
                 time.sleep(_WAIT_SECONDS)
 
 
-def _readable(images: ImageSet, index: int, channels: int) -> bool:
+def _is_readable(images: ImageSet, index: int, channels: int) -> bool:
     try:
         images.pixels(index, channels)
     except InputError:
@@ -143,7 +143,7 @@ def _in_rank_order(shards: list[int]) -> list[int]:
     return shards[first:] + shards[:first]
 
 
-def _extract(entry: Entry, network: Extractor, images: ImageSet, shards: list[int], how: ExtractionSettings) -> int:
+def _fill_shards(entry: Entry, network: Extractor, images: ImageSet, shards: list[int], how: ExtractionSettings) -> int:
     """Fill those of `shards` that no other process holds; returns how many."""
     claims = _Claims(entry, shards, network.columns, how.batch_size)
     batches = feature_batches(network, images, claims.chunks(), how.workers)
@@ -203,7 +203,7 @@ def _write(
     readable = np.concatenate([batch.indices for batch in batches])
     unreadable = {index: line for batch in batches for index, line in batch.unreadable.items()}
     rows = readable - entry.rows(shard)[0]
-    arrays = {column: _whole(batches, column, rows, len(entry.rows(shard))) for column in columns}
+    arrays = {column: _rows_of(batches, column, rows, len(entry.rows(shard))) for column in columns}
     for whole in arrays.values():
         refuse_unusable(whole, lambda row: images.names[int(entry.rows(shard)[row])])
     entry.write(shard, arrays, unreadable)
@@ -225,7 +225,7 @@ def refuse_unusable(rows: NDArray[np.float32], name_of: Callable[[int], str]) ->
     )
 
 
-def _whole(batches: list[FeatureBatch], column: Column, rows: NDArray[np.int64], images: int) -> NDArray[np.float32]:
+def _rows_of(batches: list[FeatureBatch], column: Column, rows: NDArray[np.int64], images: int) -> NDArray[np.float32]:
     """One column of a shard, (images, D), zero where an image could not be read."""
     values = [batch.columns[column].numpy() for batch in batches if len(batch.indices)]
     whole = np.zeros((images, values[0].shape[1] if values else 0), np.float32)

@@ -120,7 +120,7 @@ def vote(
     labels = labels.to(found.indices.device)
     rows = max(1, _VOTES // classes)
     pieces = [
-        _vote(similarities, labels[indices], sorted(set(ks)), temperature, classes)
+        _count_votes(similarities, labels[indices], sorted(set(ks)), temperature, classes)
         for similarities, indices in zip(
             torch.split(found.similarities, rows), torch.split(found.indices, rows), strict=True
         )
@@ -128,7 +128,9 @@ def vote(
     return KnnPredictions({k: torch.cat([piece[k] for piece in pieces]) for k in sorted(set(ks))})
 
 
-def _vote(similarities: Tensor, labels: Tensor, ks: list[int], temperature: float, classes: int) -> dict[int, Tensor]:
+def _count_votes(
+    similarities: Tensor, labels: Tensor, ks: list[int], temperature: float, classes: int
+) -> dict[int, Tensor]:
     # Relative to the nearest neighbor, so that no temperature overflows; the floor keeps a vote a vote.
     weights = ((similarities - similarities[:, :1]) / temperature).exp()
     weights = weights.clamp_min(torch.finfo(weights.dtype).tiny)

@@ -32,7 +32,7 @@ def trapezoid_ap(positions: ArrayLike, positives: int) -> float:
     Returns:
         In [0, 1]. A single positive at position r > 0 scores 1 / (2 (r + 1)).
     """
-    found = _retrieved(positions)
+    found = _retrieved_positions(positions)
     hits = np.arange(len(found))
     before = np.divide(hits, found, out=np.ones(len(found)), where=found > 0)
     after = (hits + 1) / (found + 1)
@@ -41,7 +41,7 @@ def trapezoid_ap(positions: ArrayLike, positives: int) -> float:
 
 def standard_ap(positions: ArrayLike, positives: int) -> float:
     """Mean over the positives of the precision at each: no trapezoids; otherwise as `trapezoid_ap`."""
-    found = _retrieved(positions)
+    found = _retrieved_positions(positions)
     return float((np.arange(1, len(found) + 1) / (found + 1)).sum() / positives)
 
 
@@ -51,7 +51,7 @@ def precision_at(positions: ArrayLike, cutoffs: Sequence[int]) -> NDArray[np.flo
     Returns:
         (len(cutoffs),); zeros where nothing was retrieved, which the kit does not define.
     """
-    found = _retrieved(positions)
+    found = _retrieved_positions(positions)
     if len(found) == 0:
         return np.zeros(len(cutoffs))
     depth = np.minimum(found[-1] + 1, np.asarray(cutoffs))
@@ -179,6 +179,6 @@ def score_setup(
     return SetupScores(ap, precision)
 
 
-def _retrieved(positions: ArrayLike) -> Positions:
+def _retrieved_positions(positions: ArrayLike) -> Positions:
     values = np.asarray(positions, dtype=np.float64)
     return np.sort(values[np.isfinite(values)])

@@ -69,10 +69,10 @@ def statistics(values: FloatArray) -> Statistics:
     """
     edges = np.floor(np.linspace(1, len(values), 5) + 0.5 + 1e-10).astype(int) - 1
     first, last = values[: edges[1] + 1], values[edges[3] :]
-    return Statistics(_nanmean(values), float(np.mean(values > 0.5)), _nanmean(first) - _nanmean(last))
+    return Statistics(_known_mean(values), float(np.mean(values > 0.5)), _known_mean(first) - _known_mean(last))
 
 
-def _nanmean(values: FloatArray) -> float:
+def _known_mean(values: FloatArray) -> float:
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float("nan")
 

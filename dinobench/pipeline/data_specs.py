@@ -28,7 +28,7 @@ def data_by_task(spec: str | None, cards: Iterable[TaskCard]) -> Mapping[str, st
     chosen = list(cards)
     if not spec:
         return {}
-    if pairs := _pairs(spec):
+    if pairs := _read_pairs(spec):
         return _from_pairs(pairs, chosen)
     root = user_path(spec)
     if len({card.dataset for card in chosen}) > 1 and root.is_dir():
@@ -55,7 +55,7 @@ def refuse_missing_data(spec: str) -> None:
         raise InputError(f"no list {spec}; check the path given as --data")
 
 
-def _pairs(spec: str) -> dict[str, str]:
+def _read_pairs(spec: str) -> dict[str, str]:
     parts = [_PAIR.match(part.strip()) for part in spec.split(",")]
     return {part.group(1): part.group(2) for part in parts if part} if all(parts) else {}
 

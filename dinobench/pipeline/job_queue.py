@@ -78,9 +78,9 @@ def _on_each(
                 name = queues[device].get_nowait()
             except queue.Empty:
                 return
-            code, last = _run(place(commands[name], device))
+            code, last = _run_command(place(commands[name], device))
             with lock:
-                _note(outcome, name, device, code, last, report)
+                _note_job(outcome, name, device, code, last, report)
 
     threads = [threading.Thread(target=work, args=(device,), daemon=True) for device in queues]
     for thread in threads:
@@ -90,7 +90,9 @@ def _on_each(
     return outcome
 
 
-def _note(outcome: QueueOutcome, name: str, device: str, code: int, last: str, report: Callable[[str], None]) -> None:
+def _note_job(
+    outcome: QueueOutcome, name: str, device: str, code: int, last: str, report: Callable[[str], None]
+) -> None:
     if code == 0:
         report(f"{name} done on {device}")
     elif code in _ENDED_BY_ITSELF:
@@ -101,7 +103,7 @@ def _note(outcome: QueueOutcome, name: str, device: str, code: int, last: str, r
         report(f"{name} died on {device} (exit code {code})")
 
 
-def _run(command: Sequence[str]) -> tuple[int, str]:
+def _run_command(command: Sequence[str]) -> tuple[int, str]:
     """Exit code of a command and the last line that it wrote to standard error, else to standard output."""
     done = subprocess.run(list(command), capture_output=True, text=True, errors="replace")
     lines = [line for text in (done.stdout, done.stderr) for line in text.splitlines() if line.strip()]

@@ -57,27 +57,27 @@ def matrix_jobs(
         InputError: no model fits the patterns.
     """
     wanted = {(cell.model, cell.task, cell.protocol): None for cell in cells if cell.model and cell.task}
-    chosen = [key for key in wanted if _fits(key[0], patterns)]
+    chosen = [key for key in wanted if _fits_patterns(key[0], patterns)]
     if wanted and not chosen:
         raise InputError(f"no model of these tables fits {patterns!r}; `dinobench models` lists them")
-    done = {(record.model.card, record.task, record.protocol.hash) for record in records if _sound(record)}
+    done = {(record.model.card, record.task, record.protocol.hash) for record in records if _is_sound(record)}
     jobs = []
     for model, task, name in chosen:
         protocol = tasks[task].protocol(name)
-        jobs.append(_job(models[model], protocol, task, (model, task, protocol.hash) in done))
+        jobs.append(_build_job(models[model], protocol, task, (model, task, protocol.hash) in done))
     return sorted(jobs, key=lambda job: job.model)
 
 
-def _sound(record: RunRecord) -> bool:
+def _is_sound(record: RunRecord) -> bool:
     return not record.failed and not record.deviations
 
 
-def _fits(model: str, patterns: str) -> bool:
+def _fits_patterns(model: str, patterns: str) -> bool:
     parts = [part.strip() for part in patterns.split(",") if part.strip()]
     return not parts or any(fnmatch.fnmatch(model, part) for part in parts)
 
 
-def _job(card: ModelCard, protocol: Protocol, task: str, done: bool) -> MatrixJob:
+def _build_job(card: ModelCard, protocol: Protocol, task: str, done: bool) -> MatrixJob:
     if done:
         return MatrixJob(card.name, task, protocol.name, "done")
     return MatrixJob(card.name, task, protocol.name, *way_of(card))

@@ -109,11 +109,11 @@ def _from_card(request: ModelRequest, cards: Mapping[str, ModelCard]) -> Resolve
     card = cards[request.spec]
     notes = (card.note,) if card.note else ()
     if card.random:
-        return ResolvedModel(_load(card.weights, request.settings), card, notes, card.note)
+        return ResolvedModel(_load_spec(card.weights, request.settings), card, notes, card.note)
     path = _card_file(card, request)
     own = card.local and not card.sha256
     match = CardMatch(card, f"weights of your card {card.file}") if own else check_digest(card, path)
-    loaded = _load(str(path), {**card.settings, **request.settings})
+    loaded = _load_spec(str(path), {**card.settings, **request.settings})
     loaded = dataclasses.replace(loaded, name=card.name, spec=card.name)
     return ResolvedModel(loaded, card, (*notes, match.note), match.unverified or card.note)
 
@@ -121,11 +121,11 @@ def _from_card(request: ModelRequest, cards: Mapping[str, ModelCard]) -> Resolve
 def _from_spec(request: ModelRequest, cards: Mapping[str, ModelCard]) -> ResolvedModel:
     match = _match_of_file(request, cards)
     if match is None:
-        loaded = _load(request.spec, request.settings)
+        loaded = _load_spec(request.spec, request.settings)
         return ResolvedModel(loaded, _card_of_random(loaded, cards.values()))
-    loaded = _load(request.spec, {**match.card.settings, **request.settings})
+    loaded = _load_spec(request.spec, {**match.card.settings, **request.settings})
     if not match.certain and loaded.architecture != match.card.architecture:
-        return ResolvedModel(_load(request.spec, request.settings))
+        return ResolvedModel(_load_spec(request.spec, request.settings))
     notes = tuple(note for note in (match.card.note, match.note) if note)
     named = dataclasses.replace(loaded, name=match.card.name)
     return ResolvedModel(named, match.card, notes, match.unverified or match.card.note)
@@ -163,7 +163,7 @@ def _card_of_random(loaded: LoadedBackbone, cards: Iterable[ModelCard]) -> Model
     return next(drawn, None) if loaded.family == "random" else None
 
 
-def _load(spec: str, settings: Mapping[str, Any]) -> LoadedBackbone:
+def _load_spec(spec: str, settings: Mapping[str, Any]) -> LoadedBackbone:
     from dinobench.models.loading.spec import load_backbone
 
     return load_backbone(spec, settings=settings)

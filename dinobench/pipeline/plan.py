@@ -83,11 +83,11 @@ def make_plan(
     shared = _left_to_others(changes, [card for card, _ in chosen])
     run = resolve(RunSettings, known_changes(RunSettings, shared), "the run")
     of_model = resolve(ModelSettings, known_changes(ModelSettings, shared), "the model")
-    resolved = [_settings(card, used, changes) for card, used in chosen]
+    resolved = [_protocol_settings(card, used, changes) for card, used in chosen]
     spec = model or str(newest_run())
     specs = data_by_task(data, [card for card, _ in chosen])
     jobs = tuple(
-        _job(card, used, specs.get(card.name) or _default_data(card, spec), own, run, of_model)
+        _build_job(card, used, specs.get(card.name) or _default_data(card, spec), own, run, of_model)
         for (card, used), own in zip(chosen, resolved, strict=True)
     )
     return Plan(spec, jobs, run, of_model)
@@ -116,12 +116,12 @@ def _left_to_others(changes: Mapping[str, Any], cards: Sequence[TaskCard]) -> di
     return {key: value for key, value in changes.items() if key not in owned}
 
 
-def _settings(card: TaskCard, protocol: Protocol, changes: Mapping[str, Any]) -> Any:
+def _protocol_settings(card: TaskCard, protocol: Protocol, changes: Mapping[str, Any]) -> Any:
     kind = card.settings_type
     return resolve(kind, known_changes(kind, changes), f"{card.name}@{protocol.name}", protocol.settings)
 
 
-def _job(
+def _build_job(
     card: TaskCard, protocol: Protocol, data: str, settings: Any, shared: RunSettings, of_model: ModelSettings
 ) -> Job:
     own, fields = differing(settings, protocol.settings), fields_of(card.settings_type)

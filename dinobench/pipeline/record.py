@@ -36,7 +36,7 @@ def make_record(
     scores = scores or Scores({})
     classes = [manifest.classes for manifest in context.manifests.values()]
     unlike = job.card.differences(scores.images, classes)
-    because = (*_reasons(plan, job, scores), *unlike, *filter(None, [model.unverified]))
+    because = (*_incomparable_reasons(plan, job, scores), *unlike, *filter(None, [model.unverified]))
     protocol = ProtocolRef(job.protocol.name, job.protocol.version, job.protocol.hash)
     return RunRecord(
         task=job.card.name,
@@ -64,7 +64,7 @@ def make_record(
     )
 
 
-def _reasons(plan: Plan, job: Job, scores: Scores) -> tuple[str, ...]:
+def _incomparable_reasons(plan: Plan, job: Job, scores: Scores) -> tuple[str, ...]:
     """Why the figure must not stand beside the published one; empty if it may."""
     reasons = [] if job.protocol.comparable else [job.protocol.because]
     reasons += [job.card.note] if job.card.note else []

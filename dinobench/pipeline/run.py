@@ -73,10 +73,12 @@ def evaluate(
         prepare_device(pick_device(plan.run.device))
     with process_group(pick_device(plan.run.device)) as device:
         plan = from_first(lambda: plan, "the plan")
-        resolved = _resolved(request)
+        resolved = _resolve_everywhere(request)
         done = [
-            _stored(
-                *_attempt(plan, job, _context(job, resolved.backbone, output, device), resolved, output), output, report
+            _store_run(
+                *_try_job(plan, job, _context_of(job, resolved.backbone, output, device), resolved, output),
+                output,
+                report,
             )
             for job in [job_of_network(job, resolved.backbone.backbone) for job in plan.jobs]
         ]
@@ -103,7 +105,7 @@ def _refuse_missing(plan: Plan, request: ModelRequest) -> None:
         refuse_missing_data(plan.jobs[0].data)
 
 
-def _resolved(request: ModelRequest) -> ResolvedModel:
+def _resolve_everywhere(request: ModelRequest) -> ResolvedModel:
     """The model, which must be one and the same in every process."""
     from dinobench.runtime.processes import agree, together
 
@@ -113,7 +115,7 @@ def _resolved(request: ModelRequest) -> ResolvedModel:
     return resolved
 
 
-def _stored(record: RunRecord, temporary: list[Path], output: Path, report: Report) -> RunRecord | None:
+def _store_run(record: RunRecord, temporary: list[Path], output: Path, report: Report) -> RunRecord | None:
     """The record, written and reported by the first process; the others have none."""
     from dinobench.runtime.processes import rank, together
 
@@ -127,7 +129,7 @@ def _stored(record: RunRecord, temporary: list[Path], output: Path, report: Repo
     return record
 
 
-def _attempt(
+def _try_job(
     plan: Plan, job: Job, context: EvaluationContext[Any], model: ResolvedModel, output: Path
 ) -> tuple[RunRecord, list[Path]]:
     """The job's record, and files that it makes needless.
@@ -138,11 +140,11 @@ def _attempt(
 
     try:
         with together(job.card.name):
-            return _run(plan, job, context, model)
+            return _score_job(plan, job, context, model)
     except StoppedError:
         raise
     except Exception as error:
-        record = make_record(plan, job, context, model, error=_reason(error))
+        record = make_record(plan, job, context, model, error=_failure_reason(error))
         if len(plan.jobs) > 1:
             begin_anew()
             return record, []
@@ -157,12 +159,12 @@ def _is_first() -> bool:
     return rank() == 0
 
 
-def _reason(error: Exception) -> str:
+def _failure_reason(error: Exception) -> str:
     told = isinstance(error, InputError | RunFailedError)
     return str(error) if told else f"{type(error).__name__}: {error}"
 
 
-def _context(job: Job, model: LoadedBackbone, output: Path, device: torch.device) -> EvaluationContext[Any]:
+def _context_of(job: Job, model: LoadedBackbone, output: Path, device: torch.device) -> EvaluationContext[Any]:
     from dinobench.evaluators.base import EvaluationContext
 
     run = job.run
@@ -196,18 +198,20 @@ def _data_place(spec: str) -> str:
     return f"{folder.name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:8]}"
 
 
-def _run(plan: Plan, job: Job, context: EvaluationContext[Any], model: ResolvedModel) -> tuple[RunRecord, list[Path]]:
+def _score_job(
+    plan: Plan, job: Job, context: EvaluationContext[Any], model: ResolvedModel
+) -> tuple[RunRecord, list[Path]]:
     from dinobench.evaluators.base import find_evaluator
     from dinobench.runtime.seeds import seed_everything
 
     seed_everything(context.seed)
-    context.data = _materialize(job)
+    context.data = _materialize_data(job)
     with context.clock.phase("total"):
         scores = find_evaluator(job.card.evaluator)(context)
     return make_record(plan, job, context, model, scores), scores.temporary
 
 
-def _materialize(job: Job) -> str:
+def _materialize_data(job: Job) -> str:
     """The data SPEC, or for `mini` in a layout of its own a folder that holds the drawn twin."""
     if job.data != "mini" or job.card.layout == "imagefolder":
         return job.data

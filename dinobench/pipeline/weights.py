@@ -81,7 +81,7 @@ def recognize(path: Path, cards: Iterable[ModelCard]) -> CardMatch | None:
     for card in released:
         if card.sha256 and digest.startswith(card.sha256.lower()):
             return CardMatch(card, f"taken for {card.name} by its sha256; --card none undoes it")
-    if len(named) != 1 or named[0].sha256 or not _tells(named[0]):
+    if len(named) != 1 or named[0].sha256 or not _tells_method(named[0]):
         return None
     (card,) = named
     note = f"taken for {card.name} by its name; --card none undoes it{_changed_since(card, digest)}"
@@ -96,7 +96,7 @@ def file_digest(path: Path) -> str:
     if entry and entry[:2] == [facts.st_size, facts.st_mtime_ns]:
         return str(entry[2])
     digest = sha256_file(path)
-    _remember("files", place, [facts.st_size, facts.st_mtime_ns, digest])
+    _remember_fact("files", place, [facts.st_size, facts.st_mtime_ns, digest])
     return digest
 
 
@@ -104,7 +104,7 @@ def _changed_since(card: ModelCard, digest: str) -> str:
     """A remark where another file stood for this card before; the first one seen is kept."""
     first = _read_seen().get("cards", {}).get(card.name)
     if first is None:
-        _remember("cards", card.name, digest)
+        _remember_fact("cards", card.name, digest)
         return ""
     return "" if first == digest else f" (an earlier file of this card had sha256 {first}: they differ)"
 
@@ -121,7 +121,7 @@ def _read_seen() -> dict[str, dict[str, list[object] | str]]:
     return seen if isinstance(seen, dict) and all(isinstance(part, dict) for part in seen.values()) else {}
 
 
-def _remember(kind: str, key: str, value: list[object] | str) -> None:
+def _remember_fact(kind: str, key: str, value: list[object] | str) -> None:
     """Note a fact; a cache that cannot be written forgets it, which costs time alone."""
     seen = _read_seen()
     seen.setdefault(kind, {})[key] = value
@@ -135,6 +135,6 @@ def _file_name(card: ModelCard) -> str:
     return urlsplit(card.weights).path.rpartition("/")[2]
 
 
-def _tells(card: ModelCard) -> bool:
+def _tells_method(card: ModelCard) -> bool:
     """Whether the released file's name says which method it is of: resnet50.pth and checkpoint.pth do not."""
     return card.name.split("_")[0] in _file_name(card).lower()

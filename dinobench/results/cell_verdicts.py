@@ -41,10 +41,10 @@ def judge(published: str, metric: str, record: RunRecord | None, advice: str = "
         return CellVerdict("not comparable", f"{value:.2f}; not comparable: {'; '.join(record.because)}")
     if not published:
         return CellVerdict("within", f"{value:.2f}; the paper has no figure")
-    return _compared(published, value, record.intervals.get(metric))
+    return _compare_values(published, value, record.intervals.get(metric))
 
 
-def _compared(published: str, value: float, interval: tuple[float, float] | None) -> CellVerdict:
+def _compare_values(published: str, value: float, interval: tuple[float, float] | None) -> CellVerdict:
     decimals = len(published.partition(".")[2])
     theirs = float(published)
     if round(value, decimals) == theirs:

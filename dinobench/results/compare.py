@@ -70,14 +70,14 @@ def compare_all(
     names: Sequence[str], folder: Path, seed: int = 0, *, tasks_dir: Path | None = None
 ) -> list[Comparison]:
     """`compare` of every two of several models or records; p-values are corrected for all of them together."""
-    pairs = [pair for a, b in itertools.combinations(names, 2) for pair in _pairs(a, b, folder)]
-    found = [_compare(one, other, seed) for one, other in pairs]
+    pairs = [pair for a, b in itertools.combinations(names, 2) for pair in _pair_records(a, b, folder)]
+    found = [_compare_pair(one, other, seed) for one, other in pairs]
     tasks = load_tasks(tasks_dir)
     corrected = holm([each.difference.p_value for each in found])
-    return [_judged(each, p_value, tasks) for each, p_value in zip(found, corrected, strict=True)]
+    return [_with_verdict(each, p_value, tasks) for each, p_value in zip(found, corrected, strict=True)]
 
 
-def _judged(comparison: Comparison, p_value: float, tasks: Mapping[str, TaskCard]) -> Comparison:
+def _with_verdict(comparison: Comparison, p_value: float, tasks: Mapping[str, TaskCard]) -> Comparison:
     one, other = comparison.record_a, comparison.record_b
     evaluator = tasks[one.task].evaluator if one.task in tasks else ""
     sentence = verdict(p_value, comparison.runs, evaluator, (one.model.family, other.model.family))
@@ -99,23 +99,23 @@ class _Scored:
     def keeps_values(self) -> bool:
         """Whether the value of every image of every run can still be read."""
         return all(
-            any(read_values(_find(Path(name), self.folder)) is not None for name in run.files) for run in self.runs
+            any(read_values(_file_of(Path(name), self.folder)) is not None for name in run.files) for run in self.runs
         )
 
 
-def _pairs(a: str, b: str, folder: Path) -> list[tuple[_Scored, _Scored]]:
+def _pair_records(a: str, b: str, folder: Path) -> list[tuple[_Scored, _Scored]]:
     """Records of the same task, protocol and data; where several are, those of the same settings with values kept."""
-    ours, theirs = _records(a, folder), _records(b, folder)
+    ours, theirs = _read_scored(a, folder), _read_scored(b, folder)
     if len(ours) == len(theirs) == 1:
         return [(ours[0], theirs[0])]
-    pairs = [(one, other) for one in ours for other in theirs if _what(one.record) == _what(other.record)]
+    pairs = [(one, other) for one in ours for other in theirs if _pair_key(one.record) == _pair_key(other.record)]
     if not pairs:
         raise InputError(f"{a} and {b} have no task, protocol and data in common under {folder}; score both on one")
-    alike = [pair for pair in pairs if _changed(pair[0].record) == _changed(pair[1].record)] or pairs
+    alike = [pair for pair in pairs if _settings_of(pair[0].record) == _settings_of(pair[1].record)] or pairs
     return [pair for pair in alike if all(each.keeps_values() for each in pair)] or alike
 
 
-def _records(name: str, folder: Path) -> list[_Scored]:
+def _read_scored(name: str, folder: Path) -> list[_Scored]:
     if name.endswith(".json"):
         return [_Scored((read_record(Path(name)),), Path(name).parent)]
     found = [record for record in RecordStore(folder).runs() if name in (record.model.name, record.model.spec)]
@@ -131,21 +131,21 @@ def _records(name: str, folder: Path) -> list[_Scored]:
 def _but_for_seeds(record: RunRecord) -> str:
     """What runs of one figure have in common: all but seeds, and random weights, which follow from theirs."""
     weights = record.model.sha256 if record.model.family != "random" else ""
-    return repr((_what(record), sorted(_changed(record).items()), weights))
+    return repr((_pair_key(record), sorted(_settings_of(record).items()), weights))
 
 
-def _what(record: RunRecord) -> tuple[object, ...]:
+def _pair_key(record: RunRecord) -> tuple[object, ...]:
     splits = record.data.splits
     digests = tuple((name, splits[name].sha256) for name in sorted(splits))
     return record.task, record.protocol.hash, digests
 
 
-def _changed(record: RunRecord) -> dict[str, Any]:
+def _settings_of(record: RunRecord) -> dict[str, Any]:
     """The settings that are not the defaults, but for seeds."""
     return {key: value for key, value in record.deviations.items() if key not in _SEEDS}
 
 
-def _compare(mine: _Scored, yours: _Scored, seed: int) -> Comparison:
+def _compare_pair(mine: _Scored, yours: _Scored, seed: int) -> Comparison:
     one, other = mine.record, yours.record
     ours, theirs = ([per_image_values(run, scored.folder) for run in scored.runs] for scored in (mine, yours))
     images = list(ours[0])
@@ -159,7 +159,7 @@ def _compare(mine: _Scored, yours: _Scored, seed: int) -> Comparison:
     runs = len(ours), len(theirs)
     exact = mcnemar(a[0], b[0]) if runs == (1, 1) else None
     means = 100 * float(a.mean()), 100 * float(b.mean())
-    return Comparison(one, other, *means, scaled, len(images), runs, _notes(one, other), exact)
+    return Comparison(one, other, *means, scaled, len(images), runs, _differences_noted(one, other), exact)
 
 
 def per_image_values(record: RunRecord, folder: Path) -> dict[str, float]:
@@ -169,7 +169,7 @@ def per_image_values(record: RunRecord, folder: Path) -> dict[str, float]:
         InputError: the record keeps none, or its file has gone.
     """
     for name in record.files:
-        if (values := read_values(_find(Path(name), folder))) is not None:
+        if (values := read_values(_file_of(Path(name), folder))) is not None:
             return values
     raise InputError(
         f"{record.name} holds no per-image values; run `dinobench eval --task {record.task} --model "
@@ -177,7 +177,7 @@ def per_image_values(record: RunRecord, folder: Path) -> dict[str, float]:
     )
 
 
-def _find(path: Path, folder: Path) -> Path:
+def _file_of(path: Path, folder: Path) -> Path:
     """Where a record's file is now: as noted, or below the folder of the records if that was moved."""
     moved = folder / "files" / path.parent.name / path.name
     return moved if moved.exists() else path
@@ -197,13 +197,15 @@ def read_values(path: Path) -> dict[str, float] | None:
         raise InputError(f"cannot read the per-image values in {path}: {error}; score the model again") from error
 
 
-def _notes(one: RunRecord, other: RunRecord) -> tuple[str, ...]:
+def _differences_noted(one: RunRecord, other: RunRecord) -> tuple[str, ...]:
     notes = []
     if (one.task, one.protocol.hash) != (other.task, other.protocol.hash):
         names = " and ".join(f"{record.task}@{record.protocol.name}" for record in (one, other))
         notes.append(f"different protocols: {names}")
-    if _what(one)[2] != _what(other)[2]:
+    if _pair_key(one)[2] != _pair_key(other)[2]:
         notes.append("different data: the digests of the image sets differ")
-    if _changed(one) != _changed(other):
-        notes.append(f"different settings: {_changed(one) or 'none changed'} and {_changed(other) or 'none changed'}")
+    if _settings_of(one) != _settings_of(other):
+        notes.append(
+            f"different settings: {_settings_of(one) or 'none changed'} and {_settings_of(other) or 'none changed'}"
+        )
     return tuple(notes)

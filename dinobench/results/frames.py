@@ -73,9 +73,9 @@ def records(
 
     store = RecordStore(Path(folder))
     published = published_figures(load_tables(tables_dir).values(), load_tasks(tasks_dir), load_models(models_dir))
-    rows = [row for path, record in store.with_paths() for row in _rows(record, path, published)]
+    rows = [row for path, record in store.with_paths() for row in _rows_of(record, path, published)]
     frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
-    frame = _where(frame, where) if where else frame
+    frame = _rows_where(frame, where) if where else frame
     if wide:
         good = frame[frame["metric"] != ""].sort_values("date")
         return good.pivot_table(index="model", columns=["task", "metric"], values="value", aggfunc="last")
@@ -139,7 +139,9 @@ def per_object(record: Path | str) -> pd.DataFrame:
     return kept_values(record, ("image", "value"), "value of every object")
 
 
-def _rows(record: RunRecord, path: Path, published: Mapping[tuple[str, str, str], float]) -> Iterable[tuple[Any, ...]]:
+def _rows_of(
+    record: RunRecord, path: Path, published: Mapping[tuple[str, str, str], float]
+) -> Iterable[tuple[Any, ...]]:
     for metric, value in record.metrics.items() or [("", None)]:
         theirs = published.get((record.model.card, record.task, metric))
         low, high = record.intervals.get(metric, (None, None))
@@ -173,7 +175,7 @@ def _rows(record: RunRecord, path: Path, published: Mapping[tuple[str, str, str]
         )
 
 
-def _where(frame: pd.DataFrame, condition: str) -> pd.DataFrame:
+def _rows_where(frame: pd.DataFrame, condition: str) -> pd.DataFrame:
     """Rows that meet a condition; a metric's name stands for its value, as in "top1 > 60"."""
     import pandas as pd
 

@@ -171,7 +171,7 @@ class RunRecord:
         """Indented JSON; figures that are not numbers (NaN, infinite) become null."""
         raw = dataclasses.asdict(self)
         raw["intervals"] = {name: bounds for name, bounds in self.intervals.items() if all(map(math.isfinite, bounds))}
-        return json.dumps(_finite(raw), indent=2, allow_nan=False) + "\n"
+        return json.dumps(_finite_values(raw), indent=2, allow_nan=False) + "\n"
 
 
 def content_digest(text: str) -> str:
@@ -207,7 +207,7 @@ def _short_digest(text: str) -> str:
 
 
 @functools.cache
-def _decoder() -> msgspec.json.Decoder[RunRecord]:
+def _record_decoder() -> msgspec.json.Decoder[RunRecord]:
     return msgspec.json.Decoder(RunRecord)
 
 
@@ -218,7 +218,7 @@ def record_from_json(text: str, where: str) -> RunRecord:
         InputError: not a record, or one of a newer schema; `where` names the file.
     """
     try:
-        record = _decoder().decode(text)
+        record = _record_decoder().decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
         raise InputError(f"{where} is not a run record ({error}); move it out of the results folder") from error
     if record.schema > SCHEMA:
@@ -291,11 +291,11 @@ def read_record(path: Path) -> RunRecord:
         raise InputError(f"cannot read record {path}: {error}") from error
 
 
-def _finite(value: Any) -> Any:
+def _finite_values(value: Any) -> Any:
     if isinstance(value, dict):
-        return {printable(str(key)): _finite(item) for key, item in value.items()}
+        return {printable(str(key)): _finite_values(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [_finite_values(item) for item in value]
     if isinstance(value, str):
         return printable(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -42,10 +42,10 @@ def write_report(
     logs = sorted(runs.glob("*/log.jsonl"))
     if not records and not logs:
         raise InputError(f"nothing to report: no records in {results} and no runs in {runs}")
-    curves = [picture for log in logs if (picture := _curve(log, output, records))]
+    curves = [picture for log in logs if (picture := _draw_curve(log, output, records))]
     known = load_tables(tables_dir), load_tasks(tasks_dir), load_models(models_dir)
     pages = {record.run_key: f"records/{_page_name(record)}.html" for record in records}
-    pictures = {record.run_key: list(_copied(record, results, output)) for record in records}
+    pictures = {record.run_key: list(_copy_pictures(record, results, output)) for record in records}
     for record in records:
         write_text_atomically(output / pages[record.run_key], record_page(record, pictures[record.run_key]))
     boards = make_boards(records, published_figures(known[0].values(), *known[1:]), pages)
@@ -73,7 +73,7 @@ def _filled_tables(
     return [build_table(spec, read_published(spec.path), records, tasks, models) for spec in chosen]
 
 
-def _curve(log: Path, output: Path, records: Sequence[RunRecord]) -> Picture | None:
+def _draw_curve(log: Path, output: Path, records: Sequence[RunRecord]) -> Picture | None:
     entries = read_log(log)
     if not entries:
         return None
@@ -86,16 +86,16 @@ def _curve(log: Path, output: Path, records: Sequence[RunRecord]) -> Picture | N
 def baselines(records: Sequence[RunRecord], run: Path) -> dict[str, float]:
     """k-NN figures of raw pixels and random networks on the data on which `run` was scored, by model name."""
     scored = [record for record in records if record.task == "knn" and not record.failed]
-    own = {_data(record) for record in scored if Path(record.model.spec).resolve() == run.resolve()}
-    untrained = [record for record in scored if record.model.family in UNTRAINED and _data(record) in own]
+    own = {_data_spec(record) for record in scored if Path(record.model.spec).resolve() == run.resolve()}
+    untrained = [record for record in scored if record.model.family in UNTRAINED and _data_spec(record) in own]
     return {record.model.name: record.metrics[record.main_metric] or 0.0 for record in untrained}
 
 
-def _data(record: RunRecord) -> str:
+def _data_spec(record: RunRecord) -> str:
     return record.data.spec
 
 
-def _copied(record: RunRecord, results: Path, output: Path) -> Iterable[Picture]:
+def _copy_pictures(record: RunRecord, results: Path, output: Path) -> Iterable[Picture]:
     for file in record.files:
         source = results / file
         if source.suffix not in PICTURES:

@@ -25,14 +25,14 @@ def build(kind: type[Card], values: dict[str, Any], path: Path) -> Card:
     for key in values:
         if key not in fields:
             raise InputError(f"card {path}: {unknown(f'field of a {kind.__name__}', key, fields)}")
-    missing = [key for key in _required(fields.values()) if values.get(key) is None]
+    missing = [key for key in _required_fields(fields.values()) if values.get(key) is None]
     if missing:
         raise InputError(f"card {path}: a {kind.__name__} needs {', '.join(missing)}")
     hints = typing.get_type_hints(kind)
     return kind(**{key: convert(value, hints[key], key, f"card {path}") for key, value in values.items()})
 
 
-def _required(fields: Iterable[dataclasses.Field[Any]]) -> list[str]:
+def _required_fields(fields: Iterable[dataclasses.Field[Any]]) -> list[str]:
     absent = dataclasses.MISSING
     return [item.name for item in fields if item.default is absent and item.default_factory is absent]
 

@@ -21,12 +21,12 @@ def progress(items: Iterable[T], label: str, total: int | None = None) -> Iterat
     from dinobench.runtime.processes import look_for_failures
 
     bar = tqdm(items, desc=label, total=total, file=sys.stderr, leave=False) if sys.stderr.isatty() else None
-    for item in _told(items, label, total) if bar is None else bar:
+    for item in _print_progress(items, label, total) if bar is None else bar:
         look_for_failures()
         yield item
 
 
-def _told(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:
+def _print_progress(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:
     from dinobench.runtime.processes import rank
 
     if total is None and isinstance(items, Sized):

@@ -34,7 +34,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary = temporary_name(path)
         temporary.touch(mode=0o666, exist_ok=False)  # as the user's umask has it
     except OSError as error:
-        raise InputError(f"cannot write {path}: {_reason(error)}; choose another --output or free the disk") from error
+        raise InputError(
+            f"cannot write {path}: {_reason_of(error)}; choose another --output or free the disk"
+        ) from error
     try:
         yield temporary
         with temporary.open("rb") as written:
@@ -43,7 +45,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except Exception as error:  # safetensors and torch have exceptions of their own for a full disk
         if not isinstance(error, OSError) and not _cut_short(error):
             raise
-        raise InputError(f"cannot write {path}: {_reason(error)}; the previous file, if any, is untouched") from error
+        raise InputError(
+            f"cannot write {path}: {_reason_of(error)}; the previous file, if any, is untouched"
+        ) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -64,7 +68,7 @@ def refuse_unwritable(path: Path) -> None:
         raise InputError(f"cannot write {path}: {folder} is no folder that you may write to; choose another place")
 
 
-def _reason(error: Exception) -> str:
+def _reason_of(error: Exception) -> str:
     """The system's words where there are any."""
     if _cut_short(error):
         return "only a part could be written, the disk is probably full"
@@ -107,7 +111,7 @@ def read_bytes(path: Path, largest: int | None = None) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable_error(path, error) from error
     except MemoryError as error:
         raise InputError(f"cannot read {path}: it does not fit into memory") from error
 
@@ -129,13 +133,13 @@ def require_regular(path: Path) -> os.stat_result:
     try:
         found = path.stat()
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
-        raise _unreadable(path, error) from error
+        raise _unreadable_error(path, error) from error
     if not stat.S_ISREG(found.st_mode):
-        raise InputError(f"cannot read {path}: it is {_kind(found.st_mode)}; give a file")
+        raise InputError(f"cannot read {path}: it is {_kind_of_file(found.st_mode)}; give a file")
     return found
 
 
-def _unreadable(path: Path, error: OSError | ValueError) -> InputError:
+def _unreadable_error(path: Path, error: OSError | ValueError) -> InputError:
     reason = getattr(error, "strerror", None) or str(error)
     return InputError(f"cannot read {path}: {reason}; check the path and its permissions")
 
@@ -178,6 +182,6 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is not valid TOML ({error}); correct it") from error
 
 
-def _kind(mode: int) -> str:
+def _kind_of_file(mode: int) -> str:
     kinds = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
     return next((word for is_kind, word in kinds.items() if is_kind(mode)), "a device")

@@ -22,7 +22,7 @@ def hub_or_cache(remote: bool = True) -> Iterator[None]:
     """
     from huggingface_hub import constants
 
-    clients = [] if not remote or _reachable(urlsplit(constants.ENDPOINT).hostname or "") else list(_clients())
+    clients = [] if not remote or _is_reachable(urlsplit(constants.ENDPOINT).hostname or "") else list(_hub_clients())
     before = [client.HF_HUB_OFFLINE for client in clients]
     try:
         for client in clients:
@@ -33,13 +33,13 @@ def hub_or_cache(remote: bool = True) -> Iterator[None]:
             client.HF_HUB_OFFLINE = offline  # type: ignore[attr-defined]
 
 
-def _clients() -> Iterator[ModuleType]:
+def _hub_clients() -> Iterator[ModuleType]:
     """Modules that hold the switch; `datasets` copies it when it is imported."""
     names = ("huggingface_hub.constants", "datasets.config")
     return (sys.modules[name] for name in names if name in sys.modules)
 
 
-def _reachable(host: str) -> bool:
+def _is_reachable(host: str) -> bool:
     """Whether the name resolves here; behind a proxy that is the proxy's business."""
     if getproxies():
         return True

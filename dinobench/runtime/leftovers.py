@@ -21,7 +21,7 @@ def temporary_name(path: Path) -> Path:
     """A new hidden name beside `path` that tells this machine and this process."""
     # The name that is replaced may be as long as the file system allows: a part of it is enough.
     start = path.name.encode("utf-8", "surrogateescape")[:150].decode("utf-8", "ignore")
-    return path.with_name(f".{start}.{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}{SUFFIX}")
+    return path.with_name(f".{start}.{_host_digits()}-{os.getpid()}-{uuid.uuid4().hex[:8]}{SUFFIX}")
 
 
 def sweep(folder: Path) -> None:
@@ -34,7 +34,7 @@ def _sweep_once(folder: Path, _process: int) -> None:
     with contextlib.suppress(OSError):
         for entry in list(os.scandir(folder)):
             if entry.name.startswith(".") and entry.name.endswith(SUFFIX) and is_forgotten(Path(entry.path)):
-                _remove(Path(entry.path))
+                _remove_path(Path(entry.path))
 
 
 def is_forgotten(path: Path) -> bool:
@@ -42,7 +42,7 @@ def is_forgotten(path: Path) -> bool:
     found = _OURS.fullmatch(path.name)
     if found is None:
         return False
-    if found["host"] == _host():
+    if found["host"] == _host_digits():
         import psutil
 
         return not psutil.pid_exists(int(found["process"]))
@@ -51,7 +51,7 @@ def is_forgotten(path: Path) -> bool:
     return False
 
 
-def _remove(path: Path) -> None:
+def _remove_path(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -60,7 +60,7 @@ def _remove(path: Path) -> None:
 
 
 @functools.cache
-def _host() -> str:
+def _host_digits() -> str:
     """Eight digits that tell this machine, and in it this container, whose process numbers are its own."""
     import platform
 

@@ -109,9 +109,9 @@ class Meeting:
         self._sequence += 1
         place = f"{self.generation}/{self._sequence}"
         mine = (self._tasks[-1], what)
-        with _reachable():
-            self._put(f"{place}/{self.rank}", (mine, value))
-            answers = [self._answer(f"{place}/{other}", other) for other in range(self.processes)]
+        with _store_errors():
+            self._put_value(f"{place}/{self.rank}", (mine, value))
+            answers = [self._answer_of(f"{place}/{other}", other) for other in range(self.processes)]
             self.store.delete_key(f"{self.generation}/{self._sequence - 1}/{self.rank}")  # which all have read
         for other, (asked, _) in enumerate(answers):
             if asked != mine:
@@ -129,14 +129,14 @@ class Meeting:
             yield
             self.exchange("end of task")
         except BaseException as error:
-            first = self._told(failure_of(self.rank, error))
+            first = self._tell_others(failure_of(self.rank, error))
             if isinstance(error, ProcessError) and first.rank != self.rank:
                 raise first.raised() from error  # of which this error may be a consequence
             raise
         finally:
             self._tasks.pop()
 
-    def _told(self, failure: Failure) -> Failure:
+    def _tell_others(self, failure: Failure) -> Failure:
         """Tell the others; returns what the first process failed by."""
         try:
             first = self.first_failure() or failure
@@ -148,8 +148,8 @@ class Meeting:
     def tell(self, failure: Failure) -> None:
         """Let the others know that this process does not go on."""
         if self.first_failure() is None:
-            self._put(f"{self.generation}/first failure", failure)
-        self._put(f"{self.generation}/failure/{self.rank}", failure)
+            self._put_value(f"{self.generation}/first failure", failure)
+        self._put_value(f"{self.generation}/failure/{self.rank}", failure)
 
     def first_failure(self) -> Failure | None:
         """What any process failed by first."""
@@ -162,7 +162,7 @@ class Meeting:
         if now - self._looked < BEAT_SECONDS:
             return
         self._looked = now
-        with _reachable():
+        with _store_errors():
             first = self.first_failure()
         if first is not None:
             raise first.raised()
@@ -194,7 +194,7 @@ class Meeting:
         while time.monotonic() < end and not self.store.check(keys):
             time.sleep(_SHORTEST)
 
-    def _answer(self, key: str, other: int) -> tuple[tuple[str, str], Any]:
+    def _answer_of(self, key: str, other: int) -> tuple[tuple[str, str], Any]:
         pause, failed = _SHORTEST, f"{self.generation}/failure/{other}"
         while not self.store.check([key]):
             if self.store.check([failed]) and not self.store.check([key]):
@@ -205,20 +205,20 @@ class Meeting:
         answer: tuple[tuple[str, str], Any] = pickle.loads(self.store.get(key))
         return answer
 
-    def _put(self, key: str, value: object) -> None:
+    def _put_value(self, key: str, value: object) -> None:
         self.store.set(key, pickle.dumps(value))  # type: ignore[arg-type]  # which takes bytes too
 
     def _require_life(self, other: int) -> None:
         if self._beat is None or other == self.rank:
             return
-        if self._patience[other].exhausted(self._beat.count, lambda: _beats(self.store, other)):
+        if self._patience[other].exhausted(self._beat.count, lambda: _heartbeat_count(self.store, other)):
             raise ProcessError(
                 f"process {other} gives no sign of life for {SILENT_BEATS * BEAT_SECONDS:.0f} s; see its output"
             )
 
 
 @contextlib.contextmanager
-def _reachable() -> Iterator[None]:
+def _store_errors() -> Iterator[None]:
     """The first process holds the store, unless the launcher does."""
     try:
         yield
@@ -241,7 +241,7 @@ class _Patience:
         return own - self._since > SILENT_BEATS
 
 
-def _beats(store: Store, other: int) -> int:
+def _heartbeat_count(store: Store, other: int) -> int:
     key = f"beat/{other}"
     return int(store.get(key)) if store.check([key]) else 0
 
@@ -252,13 +252,13 @@ class _Heartbeat:
     def __init__(self, store: Store, rank: int) -> None:
         self.count = 0
         self._store, self._key, self._ended = store, f"beat/{rank}", threading.Event()
-        threading.Thread(target=self._run, daemon=True).start()
+        threading.Thread(target=self._beat_until_ended, daemon=True).start()
 
     def stop(self) -> None:
         """No more beats."""
         self._ended.set()
 
-    def _run(self) -> None:
+    def _beat_until_ended(self) -> None:
         with contextlib.suppress(RuntimeError):  # the store's host is gone; who waits finds out by itself
             while not self._ended.wait(BEAT_SECONDS):
                 self.count += 1

@@ -26,7 +26,7 @@ def safe_name(name: str, what: str) -> str:
     Raises:
         InputError: it is empty, reserved ("..", "CON"), too long, or holds a separator or a zero byte.
     """
-    reason = _fault(name) or ("it holds a separator" if _SEPARATORS.search(name) or _DRIVE.match(name) else "")
+    reason = _part_fault(name) or ("it holds a separator" if _SEPARATORS.search(name) or _DRIVE.match(name) else "")
     if not reason and name.split(".")[0].upper() in _RESERVED:
         reason = "that name is reserved on some systems"
     if reason:
@@ -43,7 +43,7 @@ def inside(root: Path, relative: str, what: str) -> Path:
     if len(relative) < _LONGEST and _PLAIN.fullmatch(relative):
         return root / relative
     parts = _SEPARATORS.split(relative)
-    reason = next(filter(None, map(_fault, filter(None, parts))), "")
+    reason = next(filter(None, map(_part_fault, filter(None, parts))), "")
     if not parts[0] or _DRIVE.match(relative):
         reason = "it is empty" if not relative else "it is absolute"
     if reason:
@@ -56,7 +56,7 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _fault(part: str) -> str:
+def _part_fault(part: str) -> str:
     """What is wrong with one part of a path; empty where nothing is."""
     if not part.strip(" "):
         return "it is empty"

@@ -35,7 +35,7 @@ _KINDS = {
 @cache
 def plugin_names(room: str) -> tuple[str, ...]:
     """Names of everything in a room, in alphabetical order."""
-    return tuple(sorted({*_built_in(room), *_installed(room), *_own(room)}))
+    return tuple(sorted({*_built_in(room), *_installed_plugins(room), *_own(room)}))
 
 
 def plugin(room: str, name: object, part: str = "") -> Any:
@@ -53,8 +53,8 @@ def plugin(room: str, name: object, part: str = "") -> Any:
         raise unknown(_KINDS[room], str(name), plugin_names(room))
     if name in _own(room):
         return _own(room)[str(name)]
-    if name in _installed(room):
-        return _installed(room)[str(name)].load()
+    if name in _installed_plugins(room):
+        return _installed_plugins(room)[str(name)].load()
     return importlib.import_module(".".join(["dinobench", *room.split("/"), str(name), *([part] if part else [])]))
 
 
@@ -110,7 +110,7 @@ def _built_in(room: str) -> set[str]:
 
 
 @cache
-def _installed(room: str) -> dict[str, EntryPoint]:
+def _installed_plugins(room: str) -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=f"dinobench.{room.replace('/', '.')}")}
 
 

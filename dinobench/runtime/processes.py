@@ -43,7 +43,7 @@ def world_size() -> int:
 
 def gather_objects(value: T, what: str) -> list[T]:
     """Every process's value, in their order; `what` names it and must be the same in all."""
-    meeting = _joined()
+    meeting = _joined_meeting()
     return [value] if meeting is None else meeting.exchange(what, value)
 
 
@@ -88,20 +88,20 @@ def together(task: str) -> Iterator[None]:
 
     A caller that catches the error and goes on calls `begin_anew` first.
     """
-    meeting = _joined()
+    meeting = _joined_meeting()
     with contextlib.nullcontext() if meeting is None else meeting.task(task):
         yield
 
 
 def begin_anew() -> None:
     """After an error that `together` raised in every process: wait for all, and go on with a clean group."""
-    if (meeting := _joined()) is None:
+    if (meeting := _joined_meeting()) is None:
         return
     meeting.begin_anew()
     if _meeting is not None:
         backend = dist.get_backend()
         dist.destroy_process_group()
-        _connect(_meeting, backend)
+        _connect_group(_meeting, backend)
 
 
 def look_for_failures() -> None:
@@ -117,12 +117,12 @@ def mean_over_processes(tensor: Tensor) -> Tensor:
 
 def sum_over_processes(tensor: Tensor) -> Tensor:
     """The sum of `tensor` over all processes; itself where there is one."""
-    return _reduced(tensor, dist.ReduceOp.SUM)
+    return _reduce_tensor(tensor, dist.ReduceOp.SUM)
 
 
 def max_over_processes(tensor: Tensor) -> Tensor:
     """The element-wise largest of `tensor` over all processes; itself where there is one."""
-    return _reduced(tensor, dist.ReduceOp.MAX)
+    return _reduce_tensor(tensor, dist.ReduceOp.MAX)
 
 
 def gather_from_processes(tensor: Tensor) -> Tensor:
@@ -130,14 +130,14 @@ def gather_from_processes(tensor: Tensor) -> Tensor:
     if world_size() == 1:
         return tensor
     parts = [torch.empty_like(tensor) for _ in range(world_size())]
-    _finish(dist.all_gather(parts, tensor.contiguous(), async_op=True))
+    _finish_work(dist.all_gather(parts, tensor.contiguous(), async_op=True))
     return torch.cat(parts)
 
 
 def copy_from_first(tensor: Tensor) -> None:
     """Overwrite `tensor` with the first process's."""
     if world_size() > 1:
-        _finish(dist.broadcast(tensor, 0, async_op=True))
+        _finish_work(dist.broadcast(tensor, 0, async_op=True))
 
 
 def barrier() -> None:
@@ -145,15 +145,15 @@ def barrier() -> None:
     gather_objects(None, "barrier")
 
 
-def _reduced(tensor: Tensor, operation: dist.ReduceOp.RedOpType) -> Tensor:
+def _reduce_tensor(tensor: Tensor, operation: dist.ReduceOp.RedOpType) -> Tensor:
     if world_size() == 1:
         return tensor
     result = tensor.clone()
-    _finish(dist.all_reduce(result, operation, async_op=True))
+    _finish_work(dist.all_reduce(result, operation, async_op=True))
     return result
 
 
-def _finish(work: dist.Work | None) -> None:
+def _finish_work(work: dist.Work | None) -> None:
     """Wait for a collective, or raise what keeps another process from joining it."""
     if work is None:
         return
@@ -169,7 +169,7 @@ def _finish(work: dist.Work | None) -> None:
         raise ProcessError(f"another process ended without a word ({error}); see its output") from error
 
 
-def _joined() -> Meeting | None:
+def _joined_meeting() -> Meeting | None:
     """Where the processes of the group meet; None where there is one process."""
     if world_size() == 1:
         return None
@@ -186,7 +186,7 @@ def _meeting_of_foreign_group() -> Meeting:
     return _foreign[1]
 
 
-def _connect(meeting: Meeting, backend: str) -> None:
+def _connect_group(meeting: Meeting, backend: str) -> None:
     """Make the group in which tensors travel."""
     store = PrefixStore(f"group {meeting.generation}", meeting.store)
     dist.init_process_group(backend, store=store, rank=meeting.rank, world_size=meeting.processes, timeout=_LIMIT)
@@ -206,11 +206,11 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
     if not launched_with_others() or dist.is_initialized():
         yield device
         return
-    _meeting = _met()
+    _meeting = _meet_others()
     try:
         with _meeting.task("run"):
             own = _own_device(device, _meeting)
-            _connect(_meeting, "nccl" if own.type == "cuda" else "gloo")
+            _connect_group(_meeting, "nccl" if own.type == "cuda" else "gloo")
             yield own
     finally:
         _meeting.leave()
@@ -228,12 +228,12 @@ def stay_away(error: Exception) -> None:
     """Tell the processes that wait for this one in `process_group` why it does not come; the caller raises `error`."""
     if not launched_with_others() or dist.is_initialized():
         return
-    meeting = _met()
+    meeting = _meet_others()
     meeting.tell(failure_of(meeting.rank, error))
     meeting.leave()
 
 
-def _met() -> Meeting:
+def _meet_others() -> Meeting:
     try:
         return Meeting(*next(rendezvous("env://")))
     except ValueError as error:

@@ -142,7 +142,7 @@ def resolve(kind: type[S], changes: Mapping[str, Any], where: str, start: S | No
     """
     refuse_unknown(changes, [kind], f"setting of {where}")
     fields = fields_of(kind)
-    values = {key: _converted(fields[key], value, where) for key, value in changes.items()}
+    values = {key: _convert_value(fields[key], value, where) for key, value in changes.items()}
     return dataclasses.replace(kind() if start is None else start, **values)  # type: ignore[type-var]
 
 
@@ -180,7 +180,7 @@ def known_changes(kind: type, changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def plain(settings: Any) -> dict[str, Any]:
     """The values of a settings object by name, lists in place of tuples, as JSON and TOML have them."""
-    return {name: _plain(getattr(settings, name)) for name in fields_of(type(settings))}
+    return {name: _as_plain(getattr(settings, name)) for name in fields_of(type(settings))}
 
 
 def differing(settings: S, start: S, *, batch_norm: bool = False) -> dict[str, Any]:
@@ -193,7 +193,7 @@ def differing(settings: S, start: S, *, batch_norm: bool = False) -> dict[str, A
     """
     usual, found = plain(start), {}
     for field in fields_of(type(settings)).values():
-        value = _plain(getattr(settings, field.name))
+        value = _as_plain(getattr(settings, field.name))
         moves = field.about.moves_figure or (batch_norm and field.about.moves_batch_norm)
         if moves and value != usual[field.name]:
             found[field.name] = value
@@ -206,16 +206,16 @@ def hashed_form(settings: Any) -> dict[str, Any]:
     for field in fields_of(type(settings)).values():
         value = getattr(settings, field.name)
         if field.about.moves_figure and not (field.about.later and value == field.default):
-            form[field.about.was or field.name] = _plain(field.about.then(value) if field.about.then else value)
+            form[field.about.was or field.name] = _as_plain(field.about.then(value) if field.about.then else value)
     return form
 
 
 def toml_text(value: Any) -> str:
     """A value as one writes it behind `--set key=`."""
-    return json.dumps(_plain(value), ensure_ascii=False).replace("\x7f", "\\u007f")  # the one that JSON lets through
+    return json.dumps(_as_plain(value), ensure_ascii=False).replace("\x7f", "\\u007f")  # the one that JSON lets through
 
 
-def _converted(field: Field, value: Any, where: str) -> Any:
+def _convert_value(field: Field, value: Any, where: str) -> Any:
     is_list = typing.get_origin(without_limits(field.type)[0]) is tuple
     if not is_list or isinstance(value, (list, tuple)):
         return convert(value, field.type, field.name, where)
@@ -225,9 +225,9 @@ def _converted(field: Field, value: Any, where: str) -> Any:
         raise misfit(value, field.type, field.name, where) from error
 
 
-def _plain(value: Any) -> Any:
+def _as_plain(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
+        return [_as_plain(item) for item in value]
     return dict(value) if isinstance(value, (Mapping, types.MappingProxyType)) else value
 
 

@@ -28,10 +28,10 @@ _PACKAGES = (
 
 def package_versions() -> dict[str, str]:
     """Versions of the packages that can move a figure; absent ones are left out."""
-    return {name: version for name in _PACKAGES if (version := _version(name))}
+    return {name: version for name in _PACKAGES if (version := _package_version(name))}
 
 
-def _version(package: str) -> str | None:
+def _package_version(package: str) -> str | None:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -42,13 +42,13 @@ def _version(package: str) -> str | None:
 def git_commit() -> str | None:
     """Commit of the checkout that holds this package, with "+changes" where it is dirty; None outside one."""
     here = Path(__file__).parent
-    commit = _git(here, "rev-parse", "HEAD")
+    commit = _run_git(here, "rev-parse", "HEAD")
     if commit is None:
         return None
-    return f"{commit}+changes" if _git(here, "status", "--porcelain", "--untracked-files=no") else commit
+    return f"{commit}+changes" if _run_git(here, "status", "--porcelain", "--untracked-files=no") else commit
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
+def _run_git(folder: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):

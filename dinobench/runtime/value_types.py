@@ -40,16 +40,16 @@ def describe_type(kind: Any) -> str:
     if origin is Literal:
         return " or ".join(str(choice) or '""' for choice in arguments)
     if origin is tuple and arguments[-1] is Ellipsis:
-        return f"list of {_plural(describe_type(arguments[0]))}"
+        return f"list of {_plural_words(describe_type(arguments[0]))}"
     if origin is not None and issubclass(origin, Mapping):
         return "table"
     if origin is tuple:
-        return f"list of {len(arguments)} {_plural(describe_type(arguments[0]))}"
+        return f"list of {len(arguments)} {_plural_words(describe_type(arguments[0]))}"
     words = {bool: "true or false", int: "whole number", float: "number", str: "text"}
     return words.get(base, getattr(base, "__name__", str(base))) + _range_text(limits)
 
 
-def _plural(words: str) -> str:
+def _plural_words(words: str) -> str:
     for one, many in (("whole number", "whole numbers"), ("number", "numbers"), ("text", "texts")):
         if words.startswith(one):
             return many + words.removeprefix(one)
@@ -81,14 +81,14 @@ def misfit(value: Any, kind: Any, name: str, where: str) -> InputError:
     if typing.get_origin(base) is Literal and isinstance(value, str):
         suggestion = did_you_mean(value, [str(choice) for choice in typing.get_args(base)])
         hint = f"; {suggestion}" if suggestion else ""
-    return InputError(f"{name} of {where} is {_quoted(value)}; give {_with_article(describe_type(kind))}{hint}")
+    return InputError(f"{name} of {where} is {_quote_value(value)}; give {_with_article(describe_type(kind))}{hint}")
 
 
 def _with_article(words: str) -> str:
     return f"a {words}" if words.startswith(("whole number", "number", "list", "table")) else words
 
 
-def _quoted(value: Any) -> str:
+def _quote_value(value: Any) -> str:
     try:
         text = repr(value)
     except ValueError:  # Python writes no number of more than 4300 digits

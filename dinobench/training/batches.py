@@ -129,10 +129,10 @@ class DecodedImages:
         self._kept: Sequence[NDArray[np.uint8]] | NDArray[np.uint8] | None = None
         if self.channels == 3:
             self._kept = images.arrays()
-        if self._kept is None and self._bytes() <= memory:
+        if self._kept is None and self._decoded_bytes() <= memory:
             self._kept = [images.pixels(index, self.channels) for index in range(len(images))]
 
-    def _bytes(self) -> float:
+    def _decoded_bytes(self) -> float:
         """Of all decoded images, judged by a few."""
         spread = np.linspace(0, len(self.images) - 1, min(_SAMPLE, len(self.images))).astype(int)
         sizes = [self.images.pixels(int(index), self.channels).nbytes for index in spread]
@@ -154,22 +154,22 @@ class ViewBatches(Dataset[list[Tensor]]):
 
     def __getitem__(self, request: BatchRequest) -> list[Tensor]:
         """uint8 views, one tensor (views * B, size, size, C) per size, view by view."""
-        pixels = zip(self._pixels(request), request.indices, strict=True)
-        drawn = [self.crops(image, self._generator(request, index)) for image, index in pixels]
+        pixels = zip(self._request_pixels(request), request.indices, strict=True)
+        drawn = [self.crops(image, self._generator_for(request, index)) for image, index in pixels]
         by_view = list(zip(*drawn, strict=True))
         groups = [[view for views in part for view in views] for part in (by_view[:2], by_view[2:])]
-        return [torch.from_numpy(self._channels(np.stack(group))) for group in groups if group]
+        return [torch.from_numpy(self._to_channels(np.stack(group))) for group in groups if group]
 
-    def _pixels(self, request: BatchRequest) -> Iterator[NDArray[np.uint8]]:
+    def _request_pixels(self, request: BatchRequest) -> Iterator[NDArray[np.uint8]]:
         if self.images is not None:
             return (self.images[index] for index in request.indices)
         names = (f"{number} of epoch {request.epoch} of the stream" for number in request.indices)
         return (np.asarray(decode_rgb(*streamed)) for streamed in zip(request.encoded, names, strict=True))
 
-    def _generator(self, request: BatchRequest, index: int) -> np.random.Generator:
+    def _generator_for(self, request: BatchRequest, index: int) -> np.random.Generator:
         return generator_of(self.seed, request.epoch, index)
 
-    def _channels(self, views: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _to_channels(self, views: NDArray[np.uint8]) -> NDArray[np.uint8]:
         if self.in_channels != 1:
             return views
         return np.stack([np.asarray(Image.fromarray(view).convert("L"))[..., None] for view in views])
@@ -190,7 +190,7 @@ def load_views(
         pin_memory=pin_memory,
         worker_init_fn=_one_thread,
     )
-    return _raised(loader)
+    return _raise_errors(loader)
 
 
 def step_seed(seed: int, step: int) -> int:
@@ -218,7 +218,7 @@ class _Guarded(Dataset[Any]):
             return error
 
 
-def _raised(loader: DataLoader[Any]) -> Iterator[list[Tensor]]:
+def _raise_errors(loader: DataLoader[Any]) -> Iterator[list[Tensor]]:
     for views in loader:
         if isinstance(views, InputError):
             raise views

@@ -30,7 +30,7 @@ def build_learner(recipe: Recipe, device: torch.device, start: RunStart | None =
     student, teacher = build_networks(recipe, start)
     if world_size() > 1 and has_batch_norm(student):
         if device.type == "cuda":  # torch has no synchronized batch norm elsewhere
-            student, teacher = (_synchronized(network) for network in (student, teacher))
+            student, teacher = (_synchronize_norms(network) for network in (student, teacher))
         elif rank() == 0:
             notice(
                 f"warning: on {device.type} batch norms see the share of one process: {world_size()} processes "
@@ -72,7 +72,7 @@ def build_networks(recipe: Recipe, start: RunStart | None) -> tuple[HeadedNetwor
     return student, teacher
 
 
-def _synchronized(network: HeadedNetwork) -> HeadedNetwork:
+def _synchronize_norms(network: HeadedNetwork) -> HeadedNetwork:
     converted: HeadedNetwork = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     return converted
 
@@ -150,7 +150,7 @@ class RecipeSchedules:
         self.lr = cosine_schedule(peak, recipe.min_lr, warmup_epochs=recipe.warmup_epochs, **length)
         self.weight_decay = cosine_schedule(recipe.weight_decay, recipe.weight_decay_end, **length)
         self.momentum = cosine_schedule(recipe.momentum_teacher, 1.0, **length)
-        self.temperature = _temperatures(recipe)
+        self.temperature = _teacher_temperatures(recipe)
         self.set_head_epochs(recipe.head_epochs)
 
     def set_head_epochs(self, epochs: int) -> None:
@@ -181,7 +181,7 @@ class RecipeSchedules:
         )
 
 
-def _temperatures(recipe: Recipe) -> FloatArray:
+def _teacher_temperatures(recipe: Recipe) -> FloatArray:
     if not recipe.sharpening:
         return np.full(recipe.epochs, recipe.student_temp)
     return temperature_schedule(

@@ -29,7 +29,7 @@ def compile_blocks(network: nn.Module, device: torch.device, backend: str = "ind
     Raises:
         InputError: `network` has no such blocks, or there is no compiler.
     """
-    blocks = list(_blocks(network))
+    blocks = list(_network_blocks(network))
     if not blocks:
         raise InputError("compile = true needs a vision transformer, whose blocks it compiles; leave it out")
     with needs_compiler():
@@ -40,7 +40,7 @@ def compile_blocks(network: nn.Module, device: torch.device, backend: str = "ind
         block.compile(backend=backend)
 
 
-def _blocks(network: nn.Module) -> Iterator[nn.Module]:
+def _network_blocks(network: nn.Module) -> Iterator[nn.Module]:
     for module in network.modules():
         held = getattr(module, "blocks", None)
         if isinstance(held, nn.ModuleList | nn.Sequential):

@@ -57,7 +57,7 @@ class WeightNormLinear(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Cosines with the rows of `weight_v`, scaled by the gains, where the inputs are unit vectors."""
-        rows, lengths = self._prepared(_product_type(inputs))
+        rows, lengths = self._prepared_weight(_product_type(inputs))
         outputs: Tensor = _ScaledProduct.apply(inputs, self.weight_v, self.weight_g, rows, lengths)
         return outputs
 
@@ -71,7 +71,7 @@ class WeightNormLinear(nn.Module):
             self._holding, self._kept = False, None
 
     @torch.no_grad()
-    def _prepared(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    def _prepared_weight(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """`weight_v` in the type of the product, and the lengths of its rows."""
         kept = self._kept or (self.weight_v.detach().to(dtype), self.weight_v.norm(dim=1, keepdim=True))
         self._kept = kept if self._holding else None
@@ -144,11 +144,11 @@ def mlp(widths: list[int], *, batch_norm: bool = False) -> nn.Module:
     for position, (narrow, wide) in enumerate(itertools.pairwise(widths)):
         if position:
             modules += [nn.BatchNorm1d(narrow), nn.GELU()] if batch_norm else [nn.GELU()]
-        modules.append(_linear(narrow, wide))
+        modules.append(_linear_layer(narrow, wide))
     return modules[0] if len(modules) == 1 else nn.Sequential(*modules)
 
 
-def _linear(in_dim: int, out_dim: int) -> nn.Linear:
+def _linear_layer(in_dim: int, out_dim: int) -> nn.Linear:
     layer = nn.Linear(in_dim, out_dim)
     nn.init.trunc_normal_(layer.weight, std=0.02)
     nn.init.zeros_(layer.bias)

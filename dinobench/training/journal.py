@@ -34,7 +34,7 @@ class RunJournal:
         quiet = not (speaking and sys.stderr.isatty())
         self._bar = tqdm(total=steps, initial=done, file=sys.stderr, disable=quiet, unit="step", leave=False)
         self._shown: dict[str, str] = {}
-        self._board = _tensorboard(folder) if speaking else None
+        self._board = _open_tensorboard(folder) if speaking else None
 
     def step(self) -> None:
         """One more step is done."""
@@ -50,7 +50,7 @@ class RunJournal:
             for key, value in line.items():
                 if isinstance(value, int | float) and key != "step":
                     self._board.add_scalar(key, value, line["step"])
-        self._shown.update({key: _short(line[key]) for key in _SHOWN if key in line})
+        self._shown.update({key: _short_number(line[key]) for key in _SHOWN if key in line})
         self._bar.set_postfix(self._shown, refresh=False)
 
     def say(self, line: str) -> None:
@@ -67,7 +67,7 @@ class RunJournal:
             self._stream.close()
 
 
-def _tensorboard(folder: Path) -> Any:
+def _open_tensorboard(folder: Path) -> Any:
     """A writer of TensorBoard events, or None where TensorBoard is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
@@ -79,7 +79,7 @@ def _tensorboard(folder: Path) -> Any:
 _SHOWN = ("loss", "entropy", "kl", "lr", "images_per_second", "knn")
 
 
-def _short(value: float) -> str:
+def _short_number(value: float) -> str:
     return f"{value:.4g}"
 
 

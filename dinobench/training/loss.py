@@ -44,7 +44,7 @@ class _PairwiseCrossEntropy(torch.autograd.Function):
         gradient = torch.empty_like(views)
         loss = targets.new_zeros(())
         for view, (logits, into) in enumerate(zip(views, gradient, strict=True), start=part.first):
-            target, weight = _target(teacher, view)
+            target, weight = _target_of(teacher, view)
             log_probabilities = (logits.to(targets.dtype) / temperature).log_softmax(dim=-1)
             loss -= torch.dot(target.flatten(), log_probabilities.flatten())
             into.copy_(log_probabilities.exp_().mul_(weight).sub_(target))
@@ -65,7 +65,7 @@ def other_teacher_views(view: int) -> list[int]:
     return [index for index in range(GLOBAL_VIEWS) if index != view]
 
 
-def _target(teacher: Tensor, view: int) -> tuple[Tensor, int]:
+def _target_of(teacher: Tensor, view: int) -> tuple[Tensor, int]:
     """Sum and number of the teacher views that student view `view` is held against."""
     against = other_teacher_views(view)
     return (teacher[against[0]] if len(against) == 1 else teacher.sum(0)), len(against)

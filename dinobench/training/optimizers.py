@@ -41,10 +41,10 @@ class Lars(Optimizer):
         for group in self.param_groups:
             for parameter in group["params"]:
                 if parameter.grad is not None:
-                    self._move(parameter, parameter.grad, group)
+                    self._move_parameter(parameter, parameter.grad, group)
         return loss
 
-    def _move(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+    def _move_parameter(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         update = gradient
         if parameter.ndim > 1:
             update = gradient.add(parameter, alpha=group["weight_decay"])

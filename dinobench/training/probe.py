@@ -72,23 +72,23 @@ class KnnProbe:
     def _predictions(self, backbone: Backbone) -> KnnPredictions:
         training = backbone.training
         backbone.eval()
-        bank, queries = self._features(backbone, self.bank), self._features(backbone, self.queries)
+        bank, queries = self._class_tokens(backbone, self.bank), self._class_tokens(backbone, self.queries)
         backbone.train(training)
         labels = torch.from_numpy(self.bank.labels.copy())
         return knn_classify(bank, labels, queries, ks=(self.neighbors,), num_classes=len(self.bank.classes))
 
     @torch.inference_mode()
-    def _features(self, backbone: Backbone, images: ImageSet) -> Tensor:
+    def _class_tokens(self, backbone: Backbone, images: ImageSet) -> Tensor:
         parts = [range(start, min(start + _BATCH, len(images))) for start in range(0, len(images), _BATCH)]
-        tokens = [backbone.class_token(self.normalize(self._pixels(images, part))) for part in parts]
+        tokens = [backbone.class_token(self.normalize(self._crop_pixels(images, part))) for part in parts]
         return F.normalize(torch.cat(tokens).float(), dim=-1)
 
-    def _pixels(self, images: ImageSet, indices: range) -> Tensor:
+    def _crop_pixels(self, images: ImageSet, indices: range) -> Tensor:
         if self.channels == 3:
             return torch.from_numpy(np.stack([np.array(self.transform.crop(images.read(index))) for index in indices]))
-        return torch.from_numpy(np.stack([self._bands(images.pixels(index, self.channels)) for index in indices]))
+        return torch.from_numpy(np.stack([self._crop_bands(images.pixels(index, self.channels)) for index in indices]))
 
-    def _bands(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _crop_bands(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Each channel cropped by itself: Pillow knows no image of many."""
         bands = np.moveaxis(pixels, 2, 0)
         return np.stack([np.asarray(self.transform.crop(Image.fromarray(band))) for band in bands], axis=-1)

@@ -34,7 +34,7 @@ def check_recipe(recipe: Recipe) -> None:
     Raises:
         InputError: names the fields and the remedy.
     """
-    for broken, remedy in _contradictions(recipe):
+    for broken, remedy in _find_contradictions(recipe):
         if broken:
             raise InputError(f"recipe {recipe.name}: {remedy}")
     if recipe.teacher_temp > 0.07 and recipe.objective == "cross_entropy" and recipe.sharpening:
@@ -57,7 +57,7 @@ def refuse_idle(before: Recipe, recipe: Recipe) -> None:
                 )
 
 
-def _contradictions(recipe: Recipe) -> list[tuple[bool, str]]:
+def _find_contradictions(recipe: Recipe) -> list[tuple[bool, str]]:
     return [*_of_data(recipe), *_of_views(recipe), *_of_the_run(recipe)]
 
 

@@ -152,10 +152,10 @@ class TrainingRun:
             StoppedError: by a signal, after a checkpoint.
         """
         with hold_run_folder(made_folder(self.folder)), StopSignals() as self.signals:
-            self._continue()
+            self._continue_run()
             self.journal = RunJournal(self.folder, self.plan.steps, self.step, speaking=rank() == 0)
             try:
-                self._announce()
+                self._announce_run()
                 if self.step == 0:
                     self._measure_untrained()
                 self._train()
@@ -164,7 +164,7 @@ class TrainingRun:
             finally:
                 self.journal.close()
 
-    def _continue(self) -> None:
+    def _continue_run(self) -> None:
         """Go on from the first process's checkpoint, if there is one."""
         path = self.folder / checkpoints.LAST
         state = read_by_first(lambda: checkpoints.load(path) if path.exists() else None, self.device)
@@ -190,7 +190,7 @@ class TrainingRun:
                 "give those, another --output, or --set reschedule=true"
             )
 
-    def _announce(self) -> None:
+    def _announce_run(self) -> None:
         begins = f"continues at step {self.step}" if self.step else "starts"
         self.journal.say(
             f"{self.recipe.name} {begins}: {self.data['images']} images of {self.data['spec']}, "
@@ -202,7 +202,7 @@ class TrainingRun:
     def _measure_untrained(self) -> None:
         """What the features must pass: the k-NN accuracy before the first step."""
         if self.probes:
-            self.untrained = self._probe()
+            self.untrained = self._probe_teacher()
             self.journal.write({"step": 0, "epoch": 0, "kind": "epoch", "knn": self.untrained})
         if self.guarded:
             self.guard.start = self.guard.kept = self.answers
@@ -215,7 +215,7 @@ class TrainingRun:
         """Whether features below the start's are taken back."""
         return self.start is not None and self.probes and self.recipe.guard != "off"
 
-    def _probe(self) -> float:
+    def _probe_teacher(self) -> float:
         """k-NN accuracy of the teacher, measured in the first process, for which the others wait."""
         probe, backbone = self.source.probe, self.learner.teacher.backbone
         if not self.guarded:
@@ -248,7 +248,7 @@ class TrainingRun:
                 raise
             self.pending, self.epoch_lines = PendingSteps(), []
             self._take_back(str(error))
-            self._save()
+            self._save_checkpoint()
 
     def _take_back(self, reason: str) -> None:
         """Put the best checkpoint's weights back and halve the rates.
@@ -266,7 +266,7 @@ class TrainingRun:
             f"warning: fall {self.guard.falls}: {reason}; back to the best checkpoint ({self.best:.2f}%), rates halved"
         )
         if self.guard.ended:
-            self._save()
+            self._save_checkpoint()
             raise RunFailedError(
                 f"stopped after {self.guard.falls} falls; {path} holds the best weights; "
                 + self._verdict(self.guard.kept)
@@ -284,14 +284,14 @@ class TrainingRun:
             self.learner.end_epoch()
             self.learner.average_statistics()
         if ends_epoch or self.step % self.recipe.log_every == 0:
-            self._log()
+            self._log_means()
             late = any_process(self.logged - self.saved > 60 * self.recipe.save_minutes, "time to save")
         if ends_epoch:
             self._end_epoch()
         if ends_epoch or late or stop:
             self.learner.average_statistics()
             self.pending.read(self.step)  # a loss that is not finite stops the run before anything is saved
-            self._save()
+            self._save_checkpoint()
             self.saved = time.monotonic()
         if stop and self.step < self.plan.steps:
             number = self.signals.number or signal.SIGTERM  # which came to another process
@@ -308,7 +308,7 @@ class TrainingRun:
             return self.signals.number != 0
         return self.step % self.ask_every == 0 and any_process(self.signals.number != 0, "signal to stop")
 
-    def _log(self) -> None:
+    def _log_means(self) -> None:
         """Write the means since the last line."""
         self.pending.read(self.step)
         means = self.pending.take_means()
@@ -339,13 +339,13 @@ class TrainingRun:
         self.epoch_lines = []
         figures = means.named(self.learner.objective.figures())
         summary: dict[str, Any] = {"step": self.step, "epoch": epoch, "kind": "epoch", **figures}
-        accuracy = self._measure(epoch)
+        accuracy = self._measure_epoch(epoch)
         if accuracy is not None:
             summary["knn"] = accuracy
         said = "  ".join(f"{key} {value:.4f}" for key, value in figures.items())
         probe = "" if accuracy is None else f"  {self.source.neighbors}-NN {accuracy:.2f}%"
         self.journal.say(f"epoch {epoch}/{self.recipe.epochs}  {said}{probe}")
-        self._judge(epoch, means, summary)
+        self._judge_epoch(epoch, means, summary)
         self._end_of_head_epochs(epoch, means)
         self.journal.write(summary)
         if accuracy is not None and accuracy > self.best:
@@ -373,13 +373,13 @@ class TrainingRun:
             self.schedules.set_head_epochs(epoch)
             self.journal.say(f"KL has settled at {means.kl:.4f}: from here on the backbone learns too")
 
-    def _measure(self, epoch: int) -> float | None:
+    def _measure_epoch(self, epoch: int) -> float | None:
         last = epoch == self.recipe.epochs
         if not self.probes or not (last or epoch % self.recipe.knn_every == 0):
             return None
-        return self._probe()
+        return self._probe_teacher()
 
-    def _judge(self, epoch: int, means: StepMeans, summary: dict[str, Any]) -> None:
+    def _judge_epoch(self, epoch: int, means: StepMeans, summary: dict[str, Any]) -> None:
         """Name what is wrong; a collapse stops the run before its checkpoint is written, or keeps the one before."""
         found = judge_epoch(
             self.recipe,
@@ -401,7 +401,7 @@ class TrainingRun:
         if rank() == 0 and found.spoils and checkpoints.keep_last_good(self.folder):
             self.journal.say(f"the checkpoint before it is kept as {self.folder / checkpoints.LAST_GOOD}")
 
-    def _save(self) -> None:
+    def _save_checkpoint(self) -> None:
         epoch, rest = divmod(self.step, self.plan.steps_per_epoch)
         self._write(checkpoints.LAST)
         if rest == 0 and self.recipe.keep_every and epoch % self.recipe.keep_every == 0:

@@ -40,7 +40,7 @@ def read_by_first(read: Callable[[], State | None], device: torch.device) -> Sta
         tensors.append(tensor)
         return _TensorPlace(tensor.shape, tensor.dtype)
 
-    places = from_first(lambda: _replaced(read(), Tensor, put_aside), "checkpoint")
+    places = from_first(lambda: _replace_objects(read(), Tensor, put_aside), "checkpoint")
     own = iter(tensors)
 
     def travelled(place: _TensorPlace) -> Tensor:
@@ -48,16 +48,16 @@ def read_by_first(read: Callable[[], State | None], device: torch.device) -> Sta
         copy_from_first(tensor)
         return tensor.cpu()
 
-    state: State | None = _replaced(places, _TensorPlace, travelled)
+    state: State | None = _replace_objects(places, _TensorPlace, travelled)
     return state
 
 
-def _replaced(value: Any, kind: type, replace: Callable[[Any], Any]) -> Any:
+def _replace_objects(value: Any, kind: type, replace: Callable[[Any], Any]) -> Any:
     """`value` with `replace` of every object of a kind in it."""
     if isinstance(value, kind):
         return replace(value)
     if isinstance(value, dict):
-        return {key: _replaced(item, kind, replace) for key, item in value.items()}
+        return {key: _replace_objects(item, kind, replace) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)([_replaced(item, kind, replace) for item in value])
+        return type(value)([_replace_objects(item, kind, replace) for item in value])
     return value

@@ -64,10 +64,10 @@ def open_source(recipe: Recipe, spec: str, device: torch.device) -> TrainingImag
     images = open_training(spec)
     for note in images.notes:
         notice(note)
-    plan = _plan(recipe, len(images))
+    plan = _plan_of(recipe, len(images))
     data = {"spec": spec, "images": len(images), "manifest": listing_of(images).sha256}
-    views = _views(recipe, DecodedImages(images, recipe.in_channels))
-    probe = None if recipe.guard == "views" else _probe(recipe, images, spec, device)
+    views = _views_of(recipe, DecodedImages(images, recipe.in_channels))
+    probe = None if recipe.guard == "views" else _build_probe(recipe, images, spec, device)
     if probe is not None or recipe.guard == "off" or rank() != 0:
         return TrainingImages(plan, data, views, probe)
     if recipe.guard == "labels":
@@ -83,7 +83,7 @@ def _streamed_source(recipe: Recipe, spec: str) -> TrainingImages:
     if not length:
         raise InputError(f"{stream.name} does not tell how many images it has; say --set epoch_images=NUMBER")
     data = {"spec": spec, "images": length, "manifest": "streamed"}
-    return TrainingImages(_plan(recipe, length), data, _views(recipe, None), None, stream, recipe.shuffle_buffer)
+    return TrainingImages(_plan_of(recipe, length), data, _views_of(recipe, None), None, stream, recipe.shuffle_buffer)
 
 
 def stream_requests(
@@ -97,7 +97,7 @@ def stream_requests(
     share = plan.batch_size // plan.processes
     place = first_step % plan.steps_per_epoch * share
     for epoch, requests in itertools.groupby(planned, key=lambda request: request.epoch):
-        files = itertools.islice(_endless(stream, plan, epoch, buffer), place, None)
+        files = itertools.islice(_endless_stream(stream, plan, epoch, buffer), place, None)
         for request in requests:
             count = len(request.indices)
             # The plan's indices would repeat between processes that read the same shard: number them by process.
@@ -107,7 +107,7 @@ def stream_requests(
         place = 0
 
 
-def _endless(stream: ImageStream, plan: BatchPlan, epoch: int, buffer: int) -> Iterator[bytes]:
+def _endless_stream(stream: ImageStream, plan: BatchPlan, epoch: int, buffer: int) -> Iterator[bytes]:
     while True:
         empty = True
         for image in stream.encoded(
@@ -119,11 +119,11 @@ def _endless(stream: ImageStream, plan: BatchPlan, epoch: int, buffer: int) -> I
             raise InputError(f"{stream.name} has no image for process {plan.rank}; use fewer processes")
 
 
-def _plan(recipe: Recipe, images: int) -> BatchPlan:
+def _plan_of(recipe: Recipe, images: int) -> BatchPlan:
     return BatchPlan(images, recipe.batch_size, recipe.epochs, recipe.seed, recipe.accumulation, rank(), world_size())
 
 
-def _views(recipe: Recipe, images: DecodedImages | None) -> ViewBatches:
+def _views_of(recipe: Recipe, images: DecodedImages | None) -> ViewBatches:
     return ViewBatches(images, multi_crop(recipe), recipe.seed, recipe.in_channels)
 
 
@@ -132,7 +132,7 @@ def _two_views(views: ViewBatches) -> ViewBatches:
     return ViewBatches(views.images, replace(views.crops, kinds=views.crops.kinds[:2]), views.seed, views.in_channels)
 
 
-def _probe(recipe: Recipe, images: ImageSet, spec: str, device: torch.device) -> KnnProbe | None:
+def _build_probe(recipe: Recipe, images: ImageSet, spec: str, device: torch.device) -> KnnProbe | None:
     if recipe.knn_every == 0 or not images.labeled or rank() != 0:
         return None
     try:

@@ -94,18 +94,18 @@ class Learner:
     def step(self, micro_batches: Sequence[Views], settings: StepSettings) -> StepMeasures:
         """Learn from the mean over `micro_batches`; center and teacher follow once."""
         set_schedules(self.optimizer, lr=settings.lr, weight_decay=settings.weight_decay)
-        self._freeze(settings.frozen, settings.head_alone)
+        self._freeze_last_layer(settings.frozen, settings.head_alone)
         self.optimizer.zero_grad()
         terms = []
         for number, views in enumerate(micro_batches, start=1):
             last = number == len(micro_batches)
-            terms.append(self._learn(views, settings.temperature, share=1 / len(micro_batches), last=last))
+            terms.append(self._learn_views(views, settings.temperature, share=1 / len(micro_batches), last=last))
         norms = clip_each(self.student.parameters(), self.clip)
         if self.teacher_from == "previous_iteration":
             follow_student(self.teacher, self.student, 0.0)
         self.optimizer.step()
         self.objective.after_step()
-        self._follow(settings.momentum)
+        self._update_teacher(settings.momentum)
         loss, entropy, used = (torch.stack(figures).mean() for figures in zip(*terms, strict=True))
         return StepMeasures(loss, entropy, used, norms)
 
@@ -131,14 +131,14 @@ class Learner:
         if self.teacher_from == "previous_epoch":
             follow_student(self.teacher, self.student, 0.0)
 
-    def _learn(self, views: Views, temperature: float, share: float, last: bool) -> tuple[Tensor, Tensor, Tensor]:
+    def _learn_views(self, views: Views, temperature: float, share: float, last: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Add `share` of this micro-batch's gradient; gives its loss, entropy and outputs in use.
 
         The loss is a sum over the student's views, so the views of one size are done with, backward too, before those
         of the next: their activations never lie in memory together. A batch norm in the head wants all at once.
         """
         with torch.no_grad():
-            with self._autocast(views):
+            with self._autocast_context(views):
                 targets = self.teacher(views[:1])
             teacher_targets = self.objective.teacher_targets(
                 targets.float() if self.precision == "bf16" else targets, temperature
@@ -146,8 +146,8 @@ class Learner:
         batch = len(views[0]) // GLOBAL_VIEWS
         counts = [len(group) // batch for group in views]
         loss, first = teacher_targets.entropy.new_zeros(()), 0
-        parts = self._parts(views, batch)
-        with self.student.head.held(), self._autocast(views):  # whose cast weights serve all parts
+        parts = self._split_views(views, batch)
+        with self.student.head.held(), self._autocast_context(views):  # whose cast weights serve all parts
             for groups in parts:
                 with self._without_exchange(not last or groups is not parts[-1]):
                     logits = (self._parallel or self.student)(groups)
@@ -158,7 +158,7 @@ class Learner:
                 first += len(logits) // batch
         return loss, teacher_targets.entropy, teacher_targets.used
 
-    def _parts(self, views: Views, batch: int) -> list[Views]:
+    def _split_views(self, views: Views, batch: int) -> list[Views]:
         """Views that are learned from together: as many as have the pixels of a global one.
 
         Batch norms tell more apart: one in the backbone takes all views of a size, one in the head all views.
@@ -169,18 +169,18 @@ class Learner:
             return [[group] for group in views]
         side = views[0].shape[-1]
         most = [max(1, side * side // group.shape[-1] ** 2) for group in views]
-        return [[part] for group, few in zip(views, most, strict=True) for part in _evenly(group, batch, few)]
+        return [[part] for group, few in zip(views, most, strict=True) for part in _even_runs(group, batch, few)]
 
-    def _autocast(self, views: Views) -> torch.autocast:
+    def _autocast_context(self, views: Views) -> torch.autocast:
         return autocast(views[0].device, self.precision)
 
-    def _follow(self, momentum: float) -> None:
+    def _update_teacher(self, momentum: float) -> None:
         if self.teacher_from == "momentum":
             follow_student(self.teacher, self.student, momentum)
         elif self.teacher_from == "student":
             follow_student(self.teacher, self.student, 0.0)
 
-    def _freeze(self, frozen: bool, head_alone: bool) -> None:
+    def _freeze_last_layer(self, frozen: bool, head_alone: bool) -> None:
         """Freeze or free last layer and backbone; the gradient exchange is set up anew when what is trained changes."""
         if (frozen, head_alone) == self._frozen:
             return
@@ -202,7 +202,7 @@ class Learner:
         return contextlib.nullcontext()
 
 
-def _evenly(group: Tensor, batch: int, few: int) -> Sequence[Tensor]:
+def _even_runs(group: Tensor, batch: int, few: int) -> Sequence[Tensor]:
     """Runs of at most `few` views, of nearly equal length."""
     views = group.reshape(-1, batch, *group.shape[1:])
     return [run.flatten(0, 1) for run in views.chunk(math.ceil(len(views) / few))]

@@ -73,9 +73,9 @@ class Sinkhorn(Targets):
     def forward(self, logits: Tensor, temperature: float) -> Tensor:
         """Softmax of the logits, balanced."""
         parts = logits.chunk(GLOBAL_VIEWS) if self.per_view else (logits,)
-        return torch.cat([self._balanced(part / temperature) for part in parts])
+        return torch.cat([self._balance_targets(part / temperature) for part in parts])
 
-    def _balanced(self, scaled: Tensor) -> Tensor:
+    def _balance_targets(self, scaled: Tensor) -> Tensor:
         shares = (scaled - _largest_anywhere(scaled)).exp()
         samples, outputs = len(shares) * world_size(), shares.shape[1]
         for _ in range(self.iterations):

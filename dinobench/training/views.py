@@ -59,9 +59,9 @@ class MultiCrop:
 
     def __call__(self, image: Image, generator: np.random.Generator) -> list[Image]:
         """Views of an (H, W, 3) uint8 image, each (size, size, 3) uint8."""
-        return [self._view(image, kind, generator) for kind in self.kinds]
+        return [self._make_view(image, kind, generator) for kind in self.kinds]
 
-    def _view(self, image: Image, kind: ViewKind, generator: np.random.Generator) -> Image:
+    def _make_view(self, image: Image, kind: ViewKind, generator: np.random.Generator) -> Image:
         chances = generator.random(7).tolist()
         box = random_box(image.shape[0], image.shape[1], kind.scale, generator)
         view = pixels.crop_and_resize(image, box, kind.size)
@@ -69,7 +69,7 @@ class MultiCrop:
         if chances[0] < colors.flip_probability:
             view = pixels.flip(view)
         if chances[1] < colors.jitter_probability:
-            view = _jitter(view, colors, generator)
+            view = _jitter_colors(view, colors, generator)
         if chances[2] < colors.grayscale_probability:
             view = pixels.grayscale(view)
         if chances[3] < kind.blur_probability:
@@ -103,7 +103,7 @@ def random_box(
     return (height - high) // 2, (width - wide) // 2, high, wide
 
 
-def _jitter(view: Image, colors: Colors, generator: np.random.Generator) -> Image:
+def _jitter_colors(view: Image, colors: Colors, generator: np.random.Generator) -> Image:
     """Brightness, contrast, saturation and hue by random factors, in random order."""
     draws = (2 * generator.random(4) - 1).tolist()
     for operation in generator.permutation(4).tolist():

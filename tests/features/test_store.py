@@ -167,7 +167,7 @@ def test_a_full_disk_loses_nothing_written(store, model, images, monkeypatch):
 
 def test_waits_for_the_process_that_holds_a_shard(store, model, images, capsys):
     store.features(model, images.subset([0]))  # another entry; makes the folder
-    entry = store._entry(model, images, "fp32", "manifest")
+    entry = store._entry_of(model, images, "fp32", "manifest")
     lock = entry.lock(3)
     release = threading.Timer(0.5, lock.release)
     release.start()

@@ -26,14 +26,14 @@ def _evaluated(rank: int, output: Path, tasks: str, fault: str) -> Any:
             run.ModelRequest("random:vit_mini/8", {}, "", "", None)
         )
     if fault == "memory" and rank == 1:
-        attempt = run._run
+        attempt = run._score_job
 
         def fail_once(plan: Any, job: Any, *rest: Any) -> Any:
             if job.card.name == "knn":
                 raise MemoryError("8 GiB")
             return attempt(plan, job, *rest)
 
-        run._run = fail_once
+        run._score_job = fail_once
     if fault == "data" and rank == 1:
         opened = base.open_dataset
         base.open_dataset = lambda *where: opened(*where).subset(range(20))

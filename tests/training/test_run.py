@@ -118,17 +118,17 @@ def test_resume_is_exact_wherever_it_stops(tmp_path, monkeypatch):
     for stop in (1, 2, 5):
         folder = tmp_path / f"stopped{stop}"
         settings = {**TINY, "drop_path": 0.2, "save_minutes": 1e-9}
-        original = TrainingRun._save
+        original = TrainingRun._save_checkpoint
 
         def save_and_stop(self: TrainingRun, stop: int = stop, original=original) -> None:
             original(self)
             if self.step == stop:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(TrainingRun, "_save", save_and_stop)
+        monkeypatch.setattr(TrainingRun, "_save_checkpoint", save_and_stop)
         with pytest.raises(KeyboardInterrupt):
             train("mini", "few", folder, settings=settings, device="cpu")
-        monkeypatch.setattr(TrainingRun, "_save", original)
+        monkeypatch.setattr(TrainingRun, "_save_checkpoint", original)
         assert load(folder / "checkpoint.pth")["iteration"] == stop
         train("mini", "few", folder, settings=settings, device="cpu")
         assert_equal(folder, whole)
@@ -342,7 +342,7 @@ def test_a_stopped_run_writes_the_log_of_the_undisturbed_one(tmp_path, monkeypat
 
 def test_a_run_killed_within_an_epoch_writes_the_log_of_the_undisturbed_one(tmp_path, monkeypatch):
     settings = {"batch_size": 4, "save_minutes": 1e-9}
-    whole, save = trained(tmp_path / "whole", **settings), TrainingRun._save
+    whole, save = trained(tmp_path / "whole", **settings), TrainingRun._save_checkpoint
 
     def killed(self: TrainingRun) -> None:
         save(self)
@@ -350,7 +350,7 @@ def test_a_run_killed_within_an_epoch_writes_the_log_of_the_undisturbed_one(tmp_
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(TrainingRun, "_save", killed)
+        patched.setattr(TrainingRun, "_save_checkpoint", killed)
         trained(tmp_path / "killed", **settings)
     assert log_of(trained(tmp_path / "killed", **settings)) == log_of(whole)
 

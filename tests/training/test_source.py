@@ -71,17 +71,17 @@ def test_a_streamed_run_resumes_exactly(shards, tmp_path, monkeypatch):
         return load(folder / "checkpoint.pth")["student"]
 
     whole = weights(train("mini", f"hf:{shards}", tmp_path / "whole", settings=TINY, device="cpu"))
-    original = TrainingRun._save
+    original = TrainingRun._save_checkpoint
 
     def save_and_stop(self: TrainingRun) -> None:
         original(self)
         if self.step == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(TrainingRun, "_save", save_and_stop)
+    monkeypatch.setattr(TrainingRun, "_save_checkpoint", save_and_stop)
     with pytest.raises(KeyboardInterrupt):
         train("mini", f"hf:{shards}", tmp_path / "run", settings=TINY, device="cpu")
-    monkeypatch.setattr(TrainingRun, "_save", original)
+    monkeypatch.setattr(TrainingRun, "_save_checkpoint", original)
     resumed = weights(train("mini", f"hf:{shards}", tmp_path / "run", settings=TINY, device="cpu"))
     assert all(torch.equal(value, whole[key]) for key, value in resumed.items())
 

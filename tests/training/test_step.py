@@ -35,8 +35,8 @@ def gradients(learner: Learner) -> list[torch.Tensor]:
 def test_views_learned_from_in_parts_or_at_once_give_one_gradient(objective, monkeypatch):
     recipe = replace(TINY, objective=objective, clip_grad=0.0)
     parts, loss = stepped(recipe)
-    assert [len(part[0]) for part in parts._parts(VIEWS, 4)] == [4, 4, 12]
-    monkeypatch.setattr(Learner, "_parts", lambda self, views, batch: [views])
+    assert [len(part[0]) for part in parts._split_views(VIEWS, 4)] == [4, 4, 12]
+    monkeypatch.setattr(Learner, "_split_views", lambda self, views, batch: [views])
     whole, loss_at_once = stepped(recipe)
     torch.testing.assert_close(loss, loss_at_once, rtol=1e-12, atol=0)
     for ours, theirs in zip(gradients(parts), gradients(whole), strict=True):
@@ -45,9 +45,9 @@ def test_views_learned_from_in_parts_or_at_once_give_one_gradient(objective, mon
 
 def test_batch_norms_see_all_views_that_they_normalize_together():
     with_norm = build_learner(replace(TINY, head_batch_norm=True), torch.device("cpu"))
-    assert [[len(group) for group in part] for part in with_norm._parts(VIEWS, 4)] == [[8, 12]]
+    assert [[len(group) for group in part] for part in with_norm._split_views(VIEWS, 4)] == [[8, 12]]
     convnet = build_learner(replace(TINY, architecture="resnet18"), torch.device("cpu"))
-    assert [[len(group) for group in part] for part in convnet._parts(VIEWS, 4)] == [[8], [12]]
+    assert [[len(group) for group in part] for part in convnet._split_views(VIEWS, 4)] == [[8], [12]]
 
 
 def test_bf16_stays_near_float32():

@@ -42,7 +42,7 @@ def class_name(folder: str) -> str:
 
 def class_names(base: Path, folder: str, roots: Sequence[Path]) -> tuple[str, ...]:
     """Classes of a split in torchvision's order, listed numbers in their own; none where nothing labels it."""
-    listed = _listed(base, folder, roots)
+    listed = _flat_folder_list(base, folder, roots)
     if listed is None:
         return tuple(dict.fromkeys(class_name(name) for name in subfolders(base / folder)))
     return in_order(set(listed[0].values()))
@@ -77,7 +77,7 @@ def labeled_files(base: Path, folder: str, roots: Sequence[Path]) -> LabeledFile
         InputError: a class folder without images, an image that the list does not name, or class archives that are
             not unpacked.
     """
-    listed = _listed(base, folder, roots)
+    listed = _flat_folder_list(base, folder, roots)
     if listed is not None:
         return _from_list(base, folder, *listed)
     folders = subfolders(base / folder)
@@ -86,10 +86,10 @@ def labeled_files(base: Path, folder: str, roots: Sequence[Path]) -> LabeledFile
 
 def is_listed(root: Path) -> bool:
     """Whether a list beside the images of a folder without classes gives their labels."""
-    return _listed(root, ".", ()) is not None
+    return _flat_folder_list(root, ".", ()) is not None
 
 
-def _listed(base: Path, folder: str, roots: Sequence[Path]) -> tuple[dict[str, str], Path] | None:
+def _flat_folder_list(base: Path, folder: str, roots: Sequence[Path]) -> tuple[dict[str, str], Path] | None:
     """The list of a flat folder, whose images lie in it or in one folder called images; class folders need none."""
     if set(subfolders(base / folder)) - {"images"}:
         return None
@@ -123,7 +123,7 @@ def _from_folders(base: Path, folder: str, folders: Sequence[str]) -> LabeledFil
     names = [name for kind in folders for name in found[kind]]
     kinds = [class_name(kind) for kind in folders for _ in found[kind]]
     kept = walk.once(names)
-    notes = [*_beside(base, folder), *_nested(found, folder), *_two_forms(folders), *walk.notes()]
+    notes = [*_files_in_no_class(base, folder), *_nested_line(found, folder), *_two_forms(folders), *walk.notes()]
     return LabeledFiles(
         tuple(name for name, keep in zip(names, kept, strict=True) if keep),
         tuple(kind for kind, keep in zip(kinds, kept, strict=True) if keep),
@@ -141,7 +141,7 @@ def _empty_class(base: Path, folder: str, walk: Walk) -> InputError:
     return InputError(f"class folder {folder} holds no images{why}; {base} needs {{train,val}}/<class>/*.jpg")
 
 
-def _beside(base: Path, folder: str) -> list[str]:
+def _files_in_no_class(base: Path, folder: str) -> list[str]:
     """What lies in the split's folder itself, in no class."""
     images = sum(is_image_name(path.name) for path in (base / folder).iterdir())
     archives = archives_in(base / folder)
@@ -149,7 +149,7 @@ def _beside(base: Path, folder: str) -> list[str]:
     return lines + ([f"archives in {folder}/ are not read: {first_few(archives)}"] if archives else [])
 
 
-def _nested(found: dict[str, list[str]], folder: str) -> list[str]:
+def _nested_line(found: dict[str, list[str]], folder: str) -> list[str]:
     """A line, or InputError, where the folders of a split look like shelves for the folders of the classes."""
     below = {
         kind: {PurePosixPath(name).parts[len(PurePosixPath(folder, kind).parts)] for name in names}

@@ -29,7 +29,7 @@ def listed_labels(folder: Path, roots: Sequence[Path]) -> tuple[Labels, Path] | 
     Raises:
         InputError: a list is there but cannot be read.
     """
-    for path, read in _candidates(folder, roots):
+    for path, read in _candidate_lists(folder, roots):
         if path.is_file():
             return read(path), path
     return None
@@ -41,15 +41,15 @@ def label_of(labels: Labels, path: str) -> str | None:
     return next((labels[key] for key in (path, name, Path(name).stem) if key in labels), None)
 
 
-def _candidates(folder: Path, roots: Sequence[Path]) -> Iterator[tuple[Path, Callable[[Path], Labels]]]:
+def _candidate_lists(folder: Path, roots: Sequence[Path]) -> Iterator[tuple[Path, Callable[[Path], Labels]]]:
     yield folder / f"{folder.name}_annotations.txt", _tiny_imagenet
-    yield folder / "metadata.csv", _metadata
-    yield folder / "metadata.jsonl", _metadata
+    yield folder / "metadata.csv", _read_metadata
+    yield folder / "metadata.jsonl", _read_metadata
     for root in roots:
-        yield root / f"LOC_{folder.name}_solution.csv", _localization
+        yield root / f"LOC_{folder.name}_solution.csv", _read_localization
         if folder.name == "val":
             for devkit in (root / "ILSVRC2012_devkit_t12", root):
-                yield devkit / "data" / "ILSVRC2012_validation_ground_truth.txt", _devkit
+                yield devkit / "data" / "ILSVRC2012_validation_ground_truth.txt", _read_devkit
 
 
 def _tiny_imagenet(path: Path) -> Labels:
@@ -60,13 +60,13 @@ def _tiny_imagenet(path: Path) -> Labels:
     return {row[0]: row[1] for row in rows}
 
 
-def _localization(path: Path) -> Labels:
+def _read_localization(path: Path) -> Labels:
     """Kaggle's list: an image, then class and box, as often as there are boxes."""
     rows = [line.partition(",") for line in read_lines(path)]
     return {image: boxes.split()[0] for image, _, boxes in rows if image != "ImageId" and boxes.split()}
 
 
-def _devkit(path: Path) -> Labels:
+def _read_devkit(path: Path) -> Labels:
     """ImageNet's development kit: line n has the class number of validation image n."""
     numbers, meta = read_lines(path), path.with_name("meta.mat")
     synsets = variable(read_mat(meta), "synsets", meta)
@@ -77,7 +77,7 @@ def _devkit(path: Path) -> Labels:
         raise InputError(f"{path} has the class {error}, which {meta} does not know; fetch both again") from error
 
 
-def _metadata(path: Path) -> Labels:
+def _read_metadata(path: Path) -> Labels:
     """A column of files and one of labels."""
     return pick_columns(path, read_table(path))
 

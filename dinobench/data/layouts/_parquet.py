@@ -25,22 +25,22 @@ def read_parquet(shards: Sequence[Path]) -> tuple[list[str], NDArray[np.uint8], 
     Raises:
         InputError: no pyarrow, an unreadable file, no image or label column, no rows, images of several sizes.
     """
-    tables = [_read(shard) for shard in shards]
-    rows = [row for table, shard in zip(tables, shards, strict=True) for row in _rows(table, shard)]
+    tables = [_read_parquet(shard) for shard in shards]
+    rows = [row for table, shard in zip(tables, shards, strict=True) for row in _table_rows(table, shard)]
     if not rows:
         raise InputError(f"{shards[0]} holds no rows: an empty split; fetch it again")
     names, images, labels = zip(*rows, strict=True)
     if len({image.shape for image in images}) > 1:
         raise InputError(f"{shards[0]} holds images of several sizes, which no CIFAR has; open it as hf:FOLDER")
-    return list(names), np.stack(images), np.array(labels, dtype=np.int64), _classes(tables[0], shards[0])
+    return list(names), np.stack(images), np.array(labels, dtype=np.int64), _class_names(tables[0], shards[0])
 
 
 def column_names(shard: Path) -> list[str]:
     """Names of the columns, from the file's footer; InputError as `read_parquet`."""
-    return list(_read(shard, "read_schema").names)
+    return list(_read_parquet(shard, "read_schema").names)
 
 
-def _read(shard: Path, function: str = "read_table") -> Any:
+def _read_parquet(shard: Path, function: str = "read_table") -> Any:
     try:
         import pyarrow.parquet
     except ImportError as error:
@@ -52,7 +52,7 @@ def _read(shard: Path, function: str = "read_table") -> Any:
         raise InputError(f"cannot read {shard} as parquet ({reason:.200}); fetch it again") from error
 
 
-def _column(table: Any, candidates: Sequence[str], shard: Path) -> str:
+def _find_column(table: Any, candidates: Sequence[str], shard: Path) -> str:
     found = next((name for name in candidates if name in table.column_names), None)
     if found is None:
         held, wanted = ", ".join(table.column_names), " or ".join(candidates)
@@ -60,9 +60,9 @@ def _column(table: Any, candidates: Sequence[str], shard: Path) -> str:
     return found
 
 
-def _rows(table: Any, shard: Path) -> Iterator[_Row]:
-    images = table.column(_column(table, _IMAGE_COLUMNS, shard)).to_pylist()
-    labels = table.column(_column(table, _LABEL_COLUMNS, shard)).to_pylist()
+def _table_rows(table: Any, shard: Path) -> Iterator[_Row]:
+    images = table.column(_find_column(table, _IMAGE_COLUMNS, shard)).to_pylist()
+    labels = table.column(_find_column(table, _LABEL_COLUMNS, shard)).to_pylist()
     for position, (image, label) in enumerate(zip(images, labels, strict=True)):
         where = f"{shard} row {position}"
         if not isinstance(image, dict) or not isinstance(image.get("bytes"), bytes) or type(label) is not int:
@@ -72,9 +72,9 @@ def _rows(table: Any, shard: Path) -> Iterator[_Row]:
         yield f"{shard.stem}/{name}", np.asarray(decode_rgb(image["bytes"], where)), label
 
 
-def _classes(table: Any, shard: Path) -> list[str]:
+def _class_names(table: Any, shard: Path) -> list[str]:
     """The class names that Hugging Face keeps in the schema, else plain numbers."""
-    column = _column(table, _LABEL_COLUMNS, shard)
+    column = _find_column(table, _LABEL_COLUMNS, shard)
     metadata: Any = json_value((table.schema.metadata or {}).get(b"huggingface", b"{}"), f"the schema of {shard}")
     for part in ("info", "features", column):
         metadata = metadata.get(part) if isinstance(metadata, dict) else None

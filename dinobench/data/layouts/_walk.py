@@ -27,7 +27,7 @@ def subfolders(folder: Path) -> list[str]:
     """Names of the folders in `folder`, hidden and system ones left out, sorted; none where there is no such folder."""
     if not folder.is_dir():
         return []
-    with _scan(folder) as entries:
+    with _scan_folder(folder) as entries:
         return sorted(entry.name for entry in entries if not is_hidden(entry.name) and entry.is_dir())
 
 
@@ -56,7 +56,7 @@ class Walk:
 
         Where there are no image files, .npy arrays count.
         """
-        names = list(self._files(folder, deep))
+        names = list(self._files_below(folder, deep))
         chosen = [name for name in names if is_image_name(name)]
         chosen = chosen or [name for name in names if name.endswith(ARRAY_SUFFIX)]
         self._count_left_out(names, set(chosen))
@@ -100,7 +100,7 @@ class Walk:
 
     _has_file_links = False
 
-    def _files(self, folder: str, deep: bool) -> Iterator[str]:
+    def _files_below(self, folder: str, deep: bool) -> Iterator[str]:
         top = self._root / folder
         real = os.path.realpath(top)
         linked = folder != self._start and top.is_symlink()
@@ -114,14 +114,14 @@ class Walk:
             place, here = pending.pop()
             files, folders = self._sorted_out(place)
             found.append((str(self._root / place), [(place / name).as_posix() for name in sorted(files)]))
-            pending += self._further(place, here, folders) if deep else []
+            pending += self._linked_places(place, here, folders) if deep else []
         for _, names in sorted(found):
             yield from names
 
     def _sorted_out(self, place: Path) -> tuple[list[str], list[os.DirEntry[str]]]:
         """File names and folders of one place; hidden ones left out."""
         files, folders = [], []
-        with _scan(self._root / place) as entries:
+        with _scan_folder(self._root / place) as entries:
             for entry in entries:
                 if is_hidden(entry.name):
                     continue
@@ -134,7 +134,7 @@ class Walk:
                     self.broken.append((place / entry.name).as_posix())
         return files, folders
 
-    def _further(self, place: Path, here: str, folders: list[os.DirEntry[str]]) -> Iterator[tuple[Path, str]]:
+    def _linked_places(self, place: Path, here: str, folders: list[os.DirEntry[str]]) -> Iterator[tuple[Path, str]]:
         for entry in sorted(folders, key=lambda each: (each.is_symlink(), each.name)):
             path = place / entry.name
             real = os.path.realpath(self._root / path) if entry.is_symlink() else f"{here}/{entry.name}"
@@ -161,7 +161,7 @@ class Walk:
                     self.bare.append(name)
 
 
-def _scan(folder: Path) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
+def _scan_folder(folder: Path) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
     try:
         return os.scandir(folder)
     except OSError as error:

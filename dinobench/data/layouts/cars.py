@@ -122,7 +122,7 @@ def _image_folder(root: Path, folder: str) -> str:
 def _from_annotations(root: Path, split: str, folder: str, listing: Path) -> ImageSet:
     meta = _annotation_file(root, "cars_meta.mat")
     classes = texts(variable(read_mat(meta), "class_names", meta), f"class_names of {meta}")
-    annotations = _annotations(listing)
+    annotations = _read_annotations(listing)
     place = _image_folder(root, folder)
     names = [f"{place}/{name}" for name in texts(annotations["fname"], f"fname of {listing}")]
     labels = whole_numbers(annotations["class"], f"class of {listing}") - 1
@@ -135,7 +135,7 @@ def _from_annotations(root: Path, split: str, folder: str, listing: Path) -> Ima
     return replace(images, source=BoxSource(root, images.names, boxes))
 
 
-def _annotations(path: Path) -> NDArray[np.void]:
+def _read_annotations(path: Path) -> NDArray[np.void]:
     annotations = variable(read_mat(path), "annotations", path)
     absent = [field for field in ("fname", "class", *_BOX) if field not in (annotations.dtype.names or ())]
     if absent:

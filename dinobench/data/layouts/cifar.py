@@ -82,7 +82,7 @@ def open_one(root: Path, split: str, dataset: str) -> ImageSet:
     kind = _SETS.get(dataset, _TEN)
     if folder := _batch_folder(root, kind):
         return _from_batches(folder, kind, part)
-    if shards := _shards(root, kind, part):
+    if shards := _split_shards(root, kind, part):
         return _from_parquet(shards, part)
     _refuse_other(root, kind)
     if split_folder(split_base(root), part):
@@ -100,14 +100,14 @@ def _batch_folder(root: Path, kind: _Batches) -> Path | None:
     return next((folder for folder in folders if (folder / kind.meta).is_file()), None)
 
 
-def _shards(root: Path, kind: _Batches, part: str) -> list[Path]:
+def _split_shards(root: Path, kind: _Batches, part: str) -> list[Path]:
     """The parquet files of a split of that set: the one with fine labels is CIFAR-100."""
     found = sorted(root.rglob("train-*.parquet" if part == "train" else "test-*.parquet"))
     return [path for path in found if ("fine_label" in column_names(path)) == (kind is _HUNDRED)]
 
 
 def _is_there(root: Path, kind: _Batches) -> bool:
-    return bool(_batch_folder(root, kind) or _shards(root, kind, "train") or _shards(root, kind, "val"))
+    return bool(_batch_folder(root, kind) or _split_shards(root, kind, "train") or _split_shards(root, kind, "val"))
 
 
 def _refuse_other(root: Path, kind: _Batches) -> None:
@@ -121,14 +121,14 @@ def _refuse_other(root: Path, kind: _Batches) -> None:
 
 def _from_batches(folder: Path, kind: _Batches, split: str) -> ImageSet:
     meta = folder / kind.meta
-    classes = texts(_field(read_pickle(meta), kind.names_key, meta), f"{kind.names_key} of {meta}")
+    classes = texts(_batch_field(read_pickle(meta), kind.names_key, meta), f"{kind.names_key} of {meta}")
     pixels, labels, names = [], [], []
     for file in kind.files[split]:
         batch = read_pickle(require(folder / file))
-        data, batch_labels = _batch(batch, kind.labels_key, folder / file)
+        data, batch_labels = _batch_arrays(batch, kind.labels_key, folder / file)
         pixels.append(data)
         labels.append(batch_labels)
-        files = texts(batch.get("filenames", _numbered(len(data))), f"filenames of {folder / file}")
+        files = texts(batch.get("filenames", _numbered_names(len(data))), f"filenames of {folder / file}")
         if len(files) != len(data):
             raise InputError(f"{folder / file} names {len(files)} files for {len(data)} images; fetch it again")
         names += [f"{file}/{name}" for name in files]
@@ -136,23 +136,23 @@ def _from_batches(folder: Path, kind: _Batches, split: str) -> ImageSet:
     return from_arrays(f"cifar{len(classes)}/{split}", np.concatenate(pixels), np.concatenate(labels), classes, names)
 
 
-def _numbered(count: int) -> list[str]:
+def _numbered_names(count: int) -> list[str]:
     return [f"{position:05d}.png" for position in range(count)]
 
 
-def _batch(batch: dict[str, Any], labels_key: str, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _batch_arrays(batch: dict[str, Any], labels_key: str, path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """(N, 32, 32, 3) pixels and (N,) labels of one batch, whose rows are planes of red, green, blue."""
-    data = _field(batch, "data", path)
+    data = _batch_field(batch, "data", path)
     if not isinstance(data, np.ndarray):
         raise InputError(f"{path} holds a {type(data).__name__} where rows of pixels are expected; fetch it again")
-    labels = whole_numbers(_field(batch, labels_key, path), f"{labels_key} of {path}")
+    labels = whole_numbers(_batch_field(batch, labels_key, path), f"{labels_key} of {path}")
     if data.dtype != np.uint8 or data.shape != (len(labels), 3 * _SIDE**2) or not len(labels):
         held = f"{data.dtype} data of shape {data.shape} for {len(labels)} labels"
         raise InputError(f"{path} holds {held}, not rows of 3072 bytes; fetch it again")
     return np.ascontiguousarray(data.reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1)), labels
 
 
-def _field(content: Any, key: str, path: Path) -> Any:
+def _batch_field(content: Any, key: str, path: Path) -> Any:
     if not isinstance(content, dict) or key not in content:
         raise InputError(f"{path} is no CIFAR batch: it has no '{key}'; fetch it again")
     return content[key]

@@ -41,7 +41,7 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
     """
     if split not in BLOCKS:
         raise InputError(f"Copydays has no block '{split}'; it has {', '.join(BLOCKS)}")
-    names = _images(root, split)
+    names = _images_of_block(root, split)
     if not names:
         raise InputError(f"no images in {root / split}; expected {BLOCKS[split]} as `dinobench data list` shows")
     return from_files(f"{root.resolve().name}/{split}", root, names, [UNLabeled] * len(names), ())
@@ -49,7 +49,7 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
 
 def check(root: Path) -> Findings:
     """Images per block; blocks that are missing or have another size than the published ones."""
-    found = {block: _images(root, block) for block in BLOCKS}
+    found = {block: _images_of_block(root, block) for block in BLOCKS}
     problems = [
         f"{root / block} holds {len(names)} images, the published block {BLOCKS[block]}"
         for block, names in found.items()
@@ -65,7 +65,7 @@ def present_blocks(root: Path) -> list[str]:
     Raises:
         InputError: there are no originals, or no copies at all.
     """
-    blocks = [block for block in BLOCKS if _images(root, block)]
+    blocks = [block for block in BLOCKS if _images_of_block(root, block)]
     if "original" not in blocks or len(blocks) == 1:
         raise InputError(
             f"{root} needs original/ and at least one block of copies, such as strong/; found {blocks or 'none'}"
@@ -101,7 +101,7 @@ def pair_copies(block: str, copies: Sequence[str], originals: Sequence[str]) -> 
     Raises:
         InputError: a copy without an original.
     """
-    published = _by_key(copies, originals, _prefix if block == "strong" else _stem)
+    published = _by_key(copies, originals, _block_prefix if block == "strong" else _file_stem)
     shared = _shared_key(originals) if block == "strong" else ""
     if published is not None and not shared:
         return Pairing(published)
@@ -109,29 +109,29 @@ def pair_copies(block: str, copies: Sequence[str], originals: Sequence[str]) -> 
     if by_stem is not None:
         rule = f"the first {PREFIX} characters of names do not tell originals apart" if shared else "names differ"
         return Pairing(
-            by_stem, f"{block}: {rule}; {_stem(copies[0])} is taken for a copy of the original that it names"
+            by_stem, f"{block}: {rule}; {_file_stem(copies[0])} is taken for a copy of the original that it names"
         )
     if published is not None:
         return Pairing(
             published, f"{block}: several originals begin with {shared}; a copy of one counts for all of them"
         )
     if block != "strong" and len(copies) == len(originals):
-        place = f"{_stem(copies[0])} for {_stem(originals[0])}"
+        place = f"{_file_stem(copies[0])} for {_file_stem(originals[0])}"
         note = f"{block}: no name tells the original; paired by place in the sorted lists ({place}, and so on)"
         return Pairing([[index] for index in range(len(copies))], note)
-    keys = {(_prefix if block == "strong" else _stem)(name) for name in originals}
-    orphans = [name for name in copies if (_prefix if block == "strong" else _stem)(name) not in keys]
+    keys = {(_block_prefix if block == "strong" else _file_stem)(name) for name in originals}
+    orphans = [name for name in copies if (_block_prefix if block == "strong" else _file_stem)(name) not in keys]
     raise InputError(
         f"{len(orphans)} images of block {block} match no original, first {orphans[0]}; "
         "copies are matched by file name, strong ones by its first 4 characters"
     )
 
 
-def _prefix(name: str) -> str:
+def _block_prefix(name: str) -> str:
     return Path(name).name[:PREFIX]
 
 
-def _stem(name: str) -> str:
+def _file_stem(name: str) -> str:
     return Path(name).stem
 
 
@@ -145,10 +145,10 @@ def _by_key(copies: Sequence[str], originals: Sequence[str], key: Callable[[str]
 
 def _by_stem(copies: Sequence[str], originals: Sequence[str]) -> list[list[int]] | None:
     """The original whose name, the longest, begins each copy's name up to a sign; None where a copy has none."""
-    places = {_stem(name): index for index, name in enumerate(originals)}
+    places = {_file_stem(name): index for index, name in enumerate(originals)}
     found = []
     for name in copies:
-        stem = _stem(name)
+        stem = _file_stem(name)
         ends = [end for end in range(len(stem), 0, -1) if end == len(stem) or not stem[end].isalnum()]
         index = next((places[stem[:end]] for end in ends if stem[:end] in places), None)
         if index is None:
@@ -159,11 +159,11 @@ def _by_stem(copies: Sequence[str], originals: Sequence[str]) -> list[list[int]]
 
 def _shared_key(originals: Sequence[str]) -> str:
     """The first characters that several originals share; empty where they tell all apart."""
-    counts = Counter(map(_prefix, originals))
+    counts = Counter(map(_block_prefix, originals))
     return next((key for key, count in counts.items() if count > 1), "")
 
 
-def _images(root: Path, block: str) -> list[str]:
+def _images_of_block(root: Path, block: str) -> list[str]:
     folder = root / block
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     found = [f"{block}/{name}" for name in names if is_image_name(name)]
@@ -173,5 +173,5 @@ def _images(root: Path, block: str) -> list[str]:
 def _unpacked_flat(root: Path, block: str) -> list[str]:
     """Images of `original` or `strong` in the root itself, told by the published names: 200000.jpg is an original."""
     names = sorted(path.name for path in root.iterdir()) if root.is_dir() else []
-    numbered = [name for name in names if is_image_name(name) and re.fullmatch(r"\d{6}", _stem(name))]
-    return [name for name in numbered if _stem(name).endswith("00") == (block == "original")]
+    numbered = [name for name in names if is_image_name(name) and re.fullmatch(r"\d{6}", _file_stem(name))]
+    return [name for name in numbered if _file_stem(name).endswith("00") == (block == "original")]

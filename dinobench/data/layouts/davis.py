@@ -51,7 +51,7 @@ class Video:
         """
         labels = read_labels(self.masks[index], gray=self.merged)
         _refuse_smoothed(labels, self.masks[index])
-        width, height = _size(self.frames[index])
+        width, height = _frame_size(self.frames[index])
         if labels.shape != (height, width):
             raise InputError(
                 f"mask {self.masks[index]} is {labels.shape[1]} x {labels.shape[0]} but its frame is "
@@ -78,7 +78,7 @@ def _refuse_smoothed(labels: Labels, path: Path) -> None:
         )
 
 
-def _size(frame: Path) -> tuple[int, int]:
+def _frame_size(frame: Path) -> tuple[int, int]:
     """Width and height of a frame from its header alone: scoring masks need not decode it."""
     try:
         with open_image(frame) as image:
@@ -103,12 +103,12 @@ def check(root: Path) -> Findings:
 
 def sequence_names(root: Path, split: str, year: str) -> tuple[str, ...]:
     """Names of a split's sequences; the lists of DAVIS 2016's own release, which name frames, serve too."""
-    root = _base(root)
+    root = _images_root(root)
     listing = root / "ImageSets" / year / f"{split}.txt"
     if year == "2016" and not listing.is_file():
         listing = root / "ImageSets" / "480p" / f"{split}.txt"
     _refuse_other_year(root, split, year, listing)
-    names = [_sequence(line) for line in read_lines(listing)]
+    names = [_sequence_name(line) for line in read_lines(listing)]
     if not names:
         raise InputError(f"{listing} names no sequence; fetch it again")
     for name in names:
@@ -116,7 +116,7 @@ def sequence_names(root: Path, split: str, year: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _sequence(line: str) -> str:
+def _sequence_name(line: str) -> str:
     """The sequence of a line: its name, or of the 2016 lists the folder of the frame that stands first."""
     first = line.split()[0]
     if not is_image_name(first):
@@ -124,7 +124,7 @@ def _sequence(line: str) -> str:
     return first.partition(f"{_FRAMES}/")[2].rpartition("/")[0] or Path(first).parent.name
 
 
-def _base(root: Path) -> Path:
+def _images_root(root: Path) -> Path:
     """The folder that holds JPEGImages: the root, or one below it such as DAVIS/."""
     return folder_with(root, (str(_FRAMES), "JPEGImages"))
 
@@ -149,7 +149,7 @@ def read_video(root: Path, name: str, *, merged: bool = False) -> Video:
     Raises:
         InputError: no folder, fewer than three frames, or a frame or mask without its partner.
     """
-    root = _base(root)
+    root = _images_root(root)
     frames = {path.stem: path for path in _in_time(root / _FRAMES / name)}
     masks = {path.stem: path for path in _in_time(root / _MASKS / name) if path.suffix.lower() == ".png"}
     if not frames:
@@ -171,7 +171,7 @@ def _refuse_unpaired(name: str, frames: Mapping[str, Path], masks: Mapping[str, 
 
 def frames_of(root: Path, name: str, sequences: tuple[str, ...]) -> ImageSet:
     """Every frame of `sequences` as an ImageSet."""
-    root = _base(root)
+    root = _images_root(root)
     files = [path for sequence in sequences for path in _in_time(root / _FRAMES / sequence)]
     if not files:
         raise InputError(

@@ -48,8 +48,8 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
     if split not in _PARTS:
         raise unknown("split of flowers", split, _PARTS)
     root = folder_with(root, SIGNS)
-    ids = _ids(root / "setid.mat", _PARTS[split])
-    labels = _labels(root / "imagelabels.mat", ids)
+    ids = _read_ids(root / "setid.mat", _PARTS[split])
+    labels = _read_labels(root / "imagelabels.mat", ids)
     names = [f"jpg/image_{number:05d}.jpg" for number in ids]
     refuse_missing(root, names, root / "setid.mat")
     refuse_out_of_range(labels, CLASSES, names, root / "imagelabels.mat")
@@ -57,12 +57,12 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
     return from_files(f"flowers/{split}", root, names, labels, classes)
 
 
-def _ids(path: Path, parts: tuple[str, ...]) -> np.ndarray:
+def _read_ids(path: Path, parts: tuple[str, ...]) -> np.ndarray:
     content = read_mat(path)
     return np.concatenate([whole_numbers(variable(content, part, path), f"{part} of {path}") for part in parts])
 
 
-def _labels(path: Path, ids: np.ndarray) -> np.ndarray:
+def _read_labels(path: Path, ids: np.ndarray) -> np.ndarray:
     labels = whole_numbers(variable(read_mat(path), "labels", path), f"labels of {path}")
     if len(ids) and not 1 <= ids.min() <= ids.max() <= len(labels):
         raise InputError(f"{path} labels images 1..{len(labels)} but the splits name {ids.min()}..{ids.max()}")

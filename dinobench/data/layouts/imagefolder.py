@@ -45,15 +45,15 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
     Raises:
         InputError: a missing or empty folder, an empty class, or classes in val that train lacks.
     """
-    base = _base(root)
+    base = _base_folder(root)
     folder = split_folder(base, split)
     if folder is None:
         return _without_split(root, base, split)
     found = labeled_files(base, folder, _list_places(root, base))
     if found is None:
         if split != "train" or split_folder(base, "val") is not None:
-            raise _flat(root, base, folder)
-        return _unlabeled(root, base, folder)
+            raise _flat_error(root, base, folder)
+        return _unlabeled_images(root, base, folder)
     found = _with_wnids(found, _training_classes(root, base))
     classes = _common_classes(root, base, folder, found)
     notes = [*_place_notes(root, base, folder, split), *found.notes]
@@ -66,7 +66,7 @@ def training(root: Path) -> ImageSet:
     Raises:
         InputError: there is no such folder, or no image in it.
     """
-    base = _base(root)
+    base = _base_folder(root)
     folder = split_folder(base, "train")
     place = folder or "."
     walk = Walk(base, place)
@@ -77,7 +77,7 @@ def training(root: Path) -> ImageSet:
         if labeled is not None and len(labeled) == len(kept):
             return labeled
     if not kept:
-        raise _bad(root, f"there are no images in it; it holds {contents(base / place)}")
+        raise _no_images(root, f"there are no images in it; it holds {contents(base / place)}")
     notes = [f"training on all {len(kept)} images below {base / place}, in any folder", *walk.notes()]
     return from_files(root.resolve().name, base, kept, [UNLabeled] * len(kept), (), notes)
 
@@ -102,9 +102,9 @@ def _labeled_training(root: Path) -> ImageSet | None:
     return images if images.labeled else None
 
 
-def _base(root: Path) -> Path:
+def _base_folder(root: Path) -> Path:
     if not root.is_dir():
-        raise _bad(root, "there is no such folder")
+        raise _no_images(root, "there is no such folder")
     return split_base(root)
 
 
@@ -195,12 +195,12 @@ def _without_split(root: Path, base: Path, split: str) -> ImageSet:
     """Class folders without splits, divided here; else for training every image, unlabeled."""
     own = {split_folder(base, "train"), split_folder(base, "val")} - {None}
     if has_splits(root.parent) and split_folder(root.parent, "train") == root.name:
-        raise _bad(root, f"it is the training part of a data set; give {root.parent}")
+        raise _no_images(root, f"it is the training part of a data set; give {root.parent}")
     if not own and (is_listed(root) or _is_classes(root)):
         return _drawn_split(root, split)
     if split == "train" and not own:
-        return _unlabeled(root, base, ".")
-    raise _bad(root, f"there are no class folders in {split}/; it holds {contents(base)}")
+        return _unlabeled_images(root, base, ".")
+    raise _no_images(root, f"there are no class folders in {split}/; it holds {contents(base)}")
 
 
 def _is_classes(root: Path) -> bool:
@@ -213,7 +213,7 @@ def _is_classes(root: Path) -> bool:
 def _drawn_split(root: Path, split: str) -> ImageSet:
     """One image in five of each class, drawn with seed 0, for "val"; the others for "train"."""
     if split not in ("train", "val"):
-        raise _bad(root, f"there is no folder {split}/; it holds {contents(root)}")
+        raise _no_images(root, f"there is no folder {split}/; it holds {contents(root)}")
     found = labeled_files(root, ".", ())
     assert found is not None  # `_is_classes` has seen the folders
     held, kinds = held_out_rows(found.kinds), found.kinds
@@ -226,16 +226,16 @@ def _drawn_split(root: Path, split: str) -> ImageSet:
     return _image_set(root, root, split, part, class_names(root, ".", ()), [note, *found.notes])
 
 
-def _unlabeled(root: Path, base: Path, folder: str) -> ImageSet:
+def _unlabeled_images(root: Path, base: Path, folder: str) -> ImageSet:
     walk = Walk(base, folder)
     names = walk.images(folder)
     kept = [name for name, keep in zip(names, walk.once(names), strict=True) if keep]
     if not kept:
-        raise _bad(root, f"there are no images in it; it holds {contents(base / folder)}")
+        raise _no_images(root, f"there are no images in it; it holds {contents(base / folder)}")
     return from_files(root.resolve().name, base, kept, [UNLabeled] * len(kept), (), walk.notes())
 
 
-def _flat(root: Path, base: Path, folder: str) -> InputError:
+def _flat_error(root: Path, base: Path, folder: str) -> InputError:
     """The line for a split without class folders: what it holds and what to do."""
     place = base / folder
     images = sum(is_image_name(path.name) for path in place.iterdir())
@@ -244,11 +244,13 @@ def _flat(root: Path, base: Path, folder: str) -> InputError:
         remedy = f"move each into {place}/<class>/"
         if any(path.name.startswith("ILSVRC2012_val_") for path in place.iterdir()):
             remedy += f", or put LOC_val_solution.csv or ILSVRC2012_devkit_t12/ into {root}"
-        return _bad(root, f"there are no class folders in {folder}/ but {images} images; {remedy}")
+        return _no_images(root, f"there are no class folders in {folder}/ but {images} images; {remedy}")
     if archives:
-        return _bad(root, f"there are no class folders in {folder}/ but archives ({first_few(archives)}); unpack each")
-    return _bad(root, f"there are no class folders in {folder}/; it holds {contents(place)}")
+        return _no_images(
+            root, f"there are no class folders in {folder}/ but archives ({first_few(archives)}); unpack each"
+        )
+    return _no_images(root, f"there are no class folders in {folder}/; it holds {contents(place)}")
 
 
-def _bad(root: Path, problem: str) -> InputError:
+def _no_images(root: Path, problem: str) -> InputError:
     return InputError(f"cannot use {root} as images: {problem}; expected {root}/{{train,val}}/<class>/*.jpg")

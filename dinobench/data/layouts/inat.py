@@ -41,7 +41,7 @@ def open_one(root: Path, split: str, dataset: str) -> ImageSet:
         raise unknown("split of iNaturalist", split, ("train", "val"))
     year = f"20{dataset[-2:]}" if dataset else r"\d{4}"
     base = folder_with(root, [f"{split}{year if dataset else '20[0-9][0-9]'}.json"])
-    listing = _listing(base, split, year)
+    listing = _annotation_file(base, split, year)
     names, labels, classes = read_listing(listing)
     refuse_missing(base, names, listing)
     return from_files(f"inat{listing.stem[-2:]}/{split}", base, names, labels, classes)
@@ -62,11 +62,11 @@ def read_listing(path: Path) -> tuple[list[str], np.ndarray, list[str]]:
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{path} is no COCO-style listing: no usable {error} in it; fetch it again") from error
     rank = {number: position for position, (number, _) in enumerate(categories)}
-    labels = [_label(path, name, category, rank) for name, category in labeled]
+    labels = [_label_at_rank(path, name, category, rank) for name, category in labeled]
     return [name for _, name in images], np.array(labels, dtype=np.int64), [f"{i:04d} {name}" for i, name in categories]
 
 
-def _label(path: Path, name: str, category: int | None, rank: dict[int, int]) -> int:
+def _label_at_rank(path: Path, name: str, category: int | None, rank: dict[int, int]) -> int:
     if category is None:
         raise InputError(f"{path} has no annotation for {name}; only the train and val lists are labeled")
     if category not in rank:
@@ -74,7 +74,7 @@ def _label(path: Path, name: str, category: int | None, rank: dict[int, int]) ->
     return rank[category]
 
 
-def _listing(root: Path, split: str, year: str) -> Path:
+def _annotation_file(root: Path, split: str, year: str) -> Path:
     lists = [path for path in sorted(root.glob(f"{split}*.json")) if re.fullmatch(rf"{split}\d{{4}}", path.stem)]
     found = [path for path in lists if re.fullmatch(f"{split}{year}", path.stem)]
     if len(found) != 1:

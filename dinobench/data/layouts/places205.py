@@ -35,31 +35,31 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
     """
     if split not in ("train", "val"):
         raise unknown("split of Places205", split, ("train", "val"))
-    listing = _list(root, split)
+    listing = _find_list(root, split)
     if listing is None:
         if root.is_dir() and has_splits(split_base(root)):
             return imagefolder.open(root, split)
         raise InputError(
             f"{root} has no {split}_places205.csv but {contents(root)}; unpack trainvalsplit_places205.tar.gz there"
         )
-    names, labels, classes = _read(listing)
-    base = _images(root, names[0] if names else "", listing)
+    names, labels, classes = _read_list(listing)
+    base = _image_folder(root, names[0] if names else "", listing)
     refuse_missing(base, names, listing)
-    train = _list(root, "train")
+    train = _find_list(root, "train")
     if split == "val" and train is not None:
-        known = _read(train)[2]
+        known = _read_list(train)[2]
         imagefolder.refuse_unknown_classes(root, known, classes)
         labels = np.array([known.index(classes[label]) for label in range(len(classes))])[labels]
         classes = known
     return from_files(f"places205/{split}", base, names, labels, classes)
 
 
-def _list(root: Path, split: str) -> Path | None:
+def _find_list(root: Path, split: str) -> Path | None:
     folders = (root, root / "trainvalsplit_places205", *(root / name for name in subfolders(root)))
     return next((path for folder in folders if (path := folder / f"{split}_places205.csv").is_file()), None)
 
 
-def _images(root: Path, name: str, listing: Path) -> Path:
+def _image_folder(root: Path, name: str, listing: Path) -> Path:
     """The folder that the list's paths start from."""
     places = (root, *(root / each for each in subfolders(root)))
     folders = [place / inner for place in places for inner in (*_IMAGES, "")]
@@ -72,7 +72,7 @@ def _images(root: Path, name: str, listing: Path) -> Path:
     return found
 
 
-def _read(listing: Path) -> tuple[list[str], np.ndarray, list[str]]:
+def _read_list(listing: Path) -> tuple[list[str], np.ndarray, list[str]]:
     """Paths, (N,) labels that count the classes present, and class names in the order of their numbers."""
     rows = [line.rsplit(maxsplit=1) for line in read_lines(listing)]
     if any(len(row) != 2 or not row[1].isdecimal() for row in rows):

@@ -121,7 +121,7 @@ def _image_files(folder: Path, wanted: Sequence[str]) -> dict[str, str]:
     Looked for in jpg/, then in `folder` itself, then in the folders below the two.
     """
     found: dict[str, str] = {}
-    for place in _places(folder):
+    for place in _image_places(folder):
         files = [path.name for path in sorted(place.iterdir()) if is_image_name(path.name)] if place.is_dir() else []
         files.sort(key=lambda name: Path(name).suffix != ".jpg")  # the official ending first
         by_name = {name: name for name in reversed(files)}
@@ -133,7 +133,7 @@ def _image_files(folder: Path, wanted: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _places(folder: Path) -> Iterator[Path]:
+def _image_places(folder: Path) -> Iterator[Path]:
     yield from (folder / "jpg", folder)
     for parent in (folder / "jpg", folder):
         if parent.is_dir():
@@ -177,25 +177,25 @@ def read_ground_truth(path: Path) -> GroundTruth:
         raise InputError(f"{path} lists {len(queries)} queries and judges {len(entries)}; fetch it again")
     if len(set(database)) != len(database):
         raise InputError(f"{path} lists an image of the database twice; fetch it again")
-    judged = tuple(_judged(entry, len(database), f"{path}, query {i}") for i, entry in enumerate(entries))
-    boxes = np.array([_box(entry, f"{path}, query {i}") for i, entry in enumerate(entries)], dtype=np.float64)
+    judged = tuple(_judged_images(entry, len(database), f"{path}, query {i}") for i, entry in enumerate(entries))
+    boxes = np.array([_query_box(entry, f"{path}, query {i}") for i, entry in enumerate(entries)], dtype=np.float64)
     return GroundTruth(database, queries, boxes.reshape(-1, 4), judged)
 
 
-def _judged(entry: Any, size: int, where: str) -> dict[str, NDArray[np.int64]]:
+def _judged_images(entry: Any, size: int, where: str) -> dict[str, NDArray[np.int64]]:
     if not isinstance(entry, Mapping) or not set(GROUPS) <= entry.keys():
         found = ", ".join(sorted(map(str, entry))) if isinstance(entry, Mapping) else type(entry).__name__
         raise InputError(
             f"{where}: found {found}, expected easy, hard, junk; is it of another version of the benchmark?"
         )
-    groups = {name: _ids(entry[name], f"{where}, {name}") for name in GROUPS}
+    groups = {name: _image_ids(entry[name], f"{where}, {name}") for name in GROUPS}
     ids = np.concatenate(list(groups.values()))
     if len(ids) and not 0 <= ids.min() <= ids.max() < size:
         raise InputError(f"{where}: an id lies outside the {size} images of the database; fetch the file again")
     return groups
 
 
-def _ids(values: Any, where: str) -> NDArray[np.int64]:
+def _image_ids(values: Any, where: str) -> NDArray[np.int64]:
     try:
         ids = np.asarray(values).reshape(-1)
     except ValueError as error:  # lists of several lengths
@@ -205,7 +205,7 @@ def _ids(values: Any, where: str) -> NDArray[np.int64]:
     return ids.astype(np.int64)
 
 
-def _box(entry: Mapping[str, Any], where: str) -> list[float]:
+def _query_box(entry: Mapping[str, Any], where: str) -> list[float]:
     if "bbx" not in entry:
         return [np.nan] * 4
     try:

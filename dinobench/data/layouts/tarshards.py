@@ -59,9 +59,9 @@ class ShardSource:
     def read(self, index: int) -> Image.Image:
         """Decode one image, read from its place in the shard."""
         member = self.members[index]
-        return decode_rgb(self._encoded(member), f"{self.root / member.shard}:{member.name}")
+        return decode_rgb(self._encoded_image(member), f"{self.root / member.shard}:{member.name}")
 
-    def _encoded(self, member: _Member) -> bytes:
+    def _encoded_image(self, member: _Member) -> bytes:
         try:
             with (self.root / member.shard).open("rb") as stream:
                 stream.seek(member.offset)
@@ -80,7 +80,7 @@ class ShardSource:
         shards = {member.shard: stamp_of(root / member.shard) for member in members}
         places = [f"{root / member.shard}\0{member.offset}\0{member.size}" for member in members]
         stamps = [shards[member.shard] for member in members]
-        return remembered_digests(places, stamps, lambda number: self._encoded(members[number]), full=full)
+        return remembered_digests(places, stamps, lambda number: self._encoded_image(members[number]), full=full)
 
     def arrays(self, indices: NDArray[np.int64]) -> None:
         """Shards are not in memory."""
@@ -97,8 +97,8 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
         raise InputError(f"no images in the {split} shards of {root}; see `dinobench data check tarshards`")
     names = tuple(f"{member.shard}/{member.name}" for member in members)
     _refuse_class_archives(root, members)
-    classes = _classes(root, split)
-    labels = _labels(root, members, classes)
+    classes = _class_names(root, split)
+    labels = _labels_of(root, members, classes)
     notes = fewer_classes(split, labels, classes)
     return ImageSet(
         f"{root.resolve().name}/{split}", root, classes, labels, names, ShardSource(root, members), notes=notes
@@ -108,13 +108,13 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
 def check(root: Path) -> Findings:
     """Shards, images and classes of each split; what cannot be read."""
     findings = check_splits(open, root, ("train", "val"))
-    shards = {f"{split} shards": len(found) for split in ("train", "val") if (found := _found(root, split))}
+    shards = {f"{split} shards": len(found) for split in ("train", "val") if (found := _find_shards(root, split))}
     return replace(findings, counts={**shards, **findings.counts})
 
 
 def shards_of(root: Path, split: str) -> list[str]:
     """Paths of a split's shards below `root`, sorted; InputError if there are none."""
-    found = _found(root, split)
+    found = _find_shards(root, split)
     if not found:
         held = archives_in(root)
         remedy = f"; {first_few(held)} there may have to be unpacked into class folders" if held else ""
@@ -122,18 +122,18 @@ def shards_of(root: Path, split: str) -> list[str]:
     return found
 
 
-def _found(root: Path, split: str) -> list[str]:
+def _find_shards(root: Path, split: str) -> list[str]:
     paths = sorted([*root.glob(f"{split}/**/*.tar"), *root.glob(f"{split}*.tar")])
     return [path.relative_to(root).as_posix() for path in paths]
 
 
 def _split_members(root: Path, split: str) -> tuple[_Member, ...]:
     shards = shards_of(root, split)
-    return tuple(member for shard in shards for member in _members(root, shard, (root / shard).stat().st_mtime_ns))
+    return tuple(member for shard in shards for member in _members_of(root, shard, (root / shard).stat().st_mtime_ns))
 
 
 @cache
-def _members(root: Path, shard: str, changed: int) -> tuple[_Member, ...]:
+def _members_of(root: Path, shard: str, changed: int) -> tuple[_Member, ...]:
     """The images of a shard, with the labels found beside them; remembered until the shard changes."""
     try:
         with tarfile.open(root / shard, "r:") as archive:
@@ -142,7 +142,7 @@ def _members(root: Path, shard: str, changed: int) -> tuple[_Member, ...]:
     except (tarfile.TarError, OSError, ValueError) as error:
         raise InputError(f"cannot read shard {root / shard}: {error}; expected an uncompressed tar file") from error
     return tuple(
-        _Member(shard, info.name, info.offset_data, info.size, beside.get(_key(info.name), _folder_of(info.name)))
+        _Member(shard, info.name, info.offset_data, info.size, beside.get(_key_of(info.name), _folder_of(info.name)))
         for info in infos
         if is_image_name(info.name)
     )
@@ -152,7 +152,7 @@ def _folder_of(name: str) -> str | None:
     return PurePosixPath(name).parent.name or None
 
 
-def _key(name: str) -> str:
+def _key_of(name: str) -> str:
     """What the files of one sample share: the path up to the first dot of the file name."""
     path = PurePosixPath(name)
     return str(path.with_name(path.name.split(".")[0]))
@@ -165,7 +165,7 @@ def _labels_beside(archive: tarfile.TarFile, path: Path, infos: list[tarfile.Tar
         for info in infos:
             if info.name.endswith(ending):
                 label = _label_beside(archive, path, info, ending)
-                found |= {} if label is None else {_key(info.name): label}
+                found |= {} if label is None else {_key_of(info.name): label}
     return found
 
 
@@ -192,25 +192,25 @@ def _refuse_class_archives(root: Path, members: tuple[_Member, ...]) -> None:
         )
 
 
-def _classes(root: Path, split: str) -> tuple[str, ...]:
+def _class_names(root: Path, split: str) -> tuple[str, ...]:
     """Class names of training, else of the split itself, numbers in their own order.
 
     Raises:
         InputError: validation has classes that training lacks.
     """
-    train, val = (_named(root, each) for each in ("train", "val"))
+    train, val = (_split_class_names(root, each) for each in ("train", "val"))
     if train and val:
         refuse_unknown_classes(f"the shards of {root}", train, val)
-    return train or _named(root, split)
+    return train or _split_class_names(root, split)
 
 
-def _named(root: Path, split: str) -> tuple[str, ...]:
-    members = _split_members(root, split) if _found(root, split) else ()
+def _split_class_names(root: Path, split: str) -> tuple[str, ...]:
+    members = _split_members(root, split) if _find_shards(root, split) else ()
     names = sorted({member.label for member in members if member.label is not None})
     return tuple(sorted(names, key=int)) if all(name.isdecimal() for name in names) else tuple(names)
 
 
-def _labels(root: Path, members: tuple[_Member, ...], classes: tuple[str, ...]) -> NDArray[np.int64]:
+def _labels_of(root: Path, members: tuple[_Member, ...], classes: tuple[str, ...]) -> NDArray[np.int64]:
     """The label of each image; all -1 where none has one."""
     bare = [member for member in members if member.label is None]
     if bare and len(bare) < len(members):

@@ -21,14 +21,14 @@ def write_year(root: Path, year: int, *, seed: int, small: bool) -> None:
             names.append(f"train_val{year}/{_supercategory(label)}/{label}/{split}{position:06d}.jpg")
             labels.append(label)
             save_jpeg(root / names[-1], pixels)
-        write_text_atomically(root / f"{split}{year}.json", json.dumps(_listing(year, names, labels)))
+        write_text_atomically(root / f"{split}{year}.json", json.dumps(_listing_json(year, names, labels)))
 
 
 def _supercategory(label: int) -> str:
     return _SUPERCATEGORIES[label % len(_SUPERCATEGORIES)]
 
 
-def _listing(year: int, names: list[str], labels: list[int]) -> dict[str, object]:
+def _listing_json(year: int, names: list[str], labels: list[int]) -> dict[str, object]:
     return {
         "info": {"year": year, "description": "drawn twin"},
         "images": [{"id": i, "file_name": name, "height": _SIZE, "width": _SIZE} for i, name in enumerate(names)],

@@ -37,11 +37,11 @@ def write_landmarks(root: Path, name: str, landmarks: int, distractors: int, rng
     views: list[tuple[int, str, str]] = []  # landmark, how it is judged, image
     boxes: dict[str, list[float]] = {}
     for number in range(landmarks):
-        place = _landmark(number, rng)
+        place = _draw_landmark(number, rng)
         for kind, count in _VIEWS.items():
             for view in range(count if (number, kind) != (0, "easy") else 0):
                 image = f"landmark{number:02d}_{kind}_{view:06d}"
-                pixels, boxes[image] = _photograph(place, kind, rng)
+                pixels, boxes[image] = _photograph_of(place, kind, rng)
                 save_jpeg(root / "jpg" / f"{image}.jpg", pixels)
                 views.append((number, kind, image))
     others = [f"elsewhere_{number:06d}" for number in range(distractors)]
@@ -70,13 +70,13 @@ def _ground_truth(
     return {"gnd": truth, "imlist": database, "qimlist": [image for _, image in queries]}
 
 
-def _landmark(number: int, rng: np.random.Generator) -> _Landmark:
+def _draw_landmark(number: int, rng: np.random.Generator) -> _Landmark:
     label = number % len(mini.CLASSES)
     context = mini.CATEGORIES[label].context
     return _Landmark(mini.thing_of(label, rng), mini.any_thing(rng), context, int(rng.integers(2**32)))
 
 
-def _photograph(place: _Landmark, kind: str, rng: np.random.Generator) -> tuple[NDArray[np.uint8], list[float]]:
+def _photograph_of(place: _Landmark, kind: str, rng: np.random.Generator) -> tuple[NDArray[np.uint8], list[float]]:
     """One view of a landmark, (H, W, 3), and the box [left, top, right, bottom] of its main object in pixels."""
     far = {"query": 0.3, "easy": 0.4, "hard": 1.0, "junk": 1.4}[kind]
     canvas = mini.draw_backdrop(place.context, np.random.default_rng(place.ground), _SIZE)

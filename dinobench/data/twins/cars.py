@@ -27,10 +27,10 @@ def write(root: Path, *, seed: int = 0, small: bool = True) -> None:
             save_jpeg(folder / f"{position:05d}.jpg", pixels)
         save_mat(root / listing, {"annotations": np.array(rows, dtype=_FIELDS)})
     names = [*mini.CLASSES, *(f"undrawn {number}" for number in range(len(mini.CLASSES), CLASSES))]
-    save_mat(root / "devkit/cars_meta.mat", {"class_names": _cells(names)})
+    save_mat(root / "devkit/cars_meta.mat", {"class_names": _cell_array(names)})
 
 
-def _cells(names: list[str]) -> NDArray[np.object_]:
+def _cell_array(names: list[str]) -> NDArray[np.object_]:
     """A MATLAB cell array of strings."""
     cells = np.empty(len(names), dtype=object)
     cells[:] = names

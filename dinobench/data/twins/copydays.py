@@ -24,20 +24,20 @@ def write(root: Path, *, seed: int = 0, small: bool = True) -> None:
     """
     originals, strong, others = (20, 30, 60) if small else (157, 229, 1000)
     rng = np.random.default_rng([seed, 157])
-    pictures = list(_pictures(originals, rng))
+    pictures = list(_draw_pictures(originals, rng))
     for number, picture in enumerate(pictures):
         name = f"{2000 + number}00.jpg"
-        _save(picture, root / "original" / name)
+        _save_picture(picture, root / "original" / name)
         for quality in QUALITIES:
-            _save(picture, root / "jpegqual" / str(quality) / name, quality)
+            _save_picture(picture, root / "jpegqual" / str(quality) / name, quality)
         for share in CROPS:
-            _save(cropped(picture, share, rng), root / "crops" / str(share) / name)
+            _save_picture(cropped(picture, share, rng), root / "crops" / str(share) / name)
     for number in range(strong):
         copy = edited(pictures[number % originals], rng)
-        _save(copy, root / "strong" / f"{2000 + number % originals}{number // originals + 1:02d}.jpg")
+        _save_picture(copy, root / "strong" / f"{2000 + number % originals}{number // originals + 1:02d}.jpg")
     for folder in ("distractors", "whitening"):
-        for number, picture in enumerate(_pictures(others, rng)):
-            _save(picture, root / folder / f"{number:06d}.jpg")
+        for number, picture in enumerate(_draw_pictures(others, rng)):
+            _save_picture(picture, root / folder / f"{number:06d}.jpg")
 
 
 def cropped(picture: Image.Image, share: int, rng: np.random.Generator) -> Image.Image:
@@ -63,7 +63,7 @@ def edited(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
     return cropped(copy, int(rng.integers(10, 50)), rng)
 
 
-def _pictures(count: int, rng: np.random.Generator) -> Iterator[Image.Image]:
+def _draw_pictures(count: int, rng: np.random.Generator) -> Iterator[Image.Image]:
     """Scenes of three objects each, of varying height."""
     for _ in range(count):
         labels = rng.integers(0, len(mini.CLASSES), 3).tolist()
@@ -71,5 +71,5 @@ def _pictures(count: int, rng: np.random.Generator) -> Iterator[Image.Image]:
         yield Image.fromarray(mini.draw_with_masks(labels, rng, _SIZE)[0][:height])
 
 
-def _save(picture: Image.Image, path: Path, quality: int = 92) -> None:
+def _save_picture(picture: Image.Image, path: Path, quality: int = 92) -> None:
     save_jpeg(path, np.asarray(picture), quality)

@@ -61,7 +61,7 @@ def write(root: Path, *, seed: int = 0, small: bool = True, height: int = 480) -
 
 def _write_sequence(root: Path, name: str, rng: np.random.Generator, frames: int, height: int) -> None:
     width = round(height * _ASPECT)
-    tracks, hider = _tracks(name, rng)
+    tracks, hider = _object_tracks(name, rng)
     pan = width // 8
     wide = mini.draw_backdrop(str(rng.choice(["sky", "water", "sand", "foliage", "brick"])), rng, width + pan)
     light_seed = int(rng.integers(2**32))
@@ -69,13 +69,13 @@ def _write_sequence(root: Path, name: str, rng: np.random.Generator, frames: int
         time = number / (frames - 1)
         left = round(pan * time)
         canvas = wide[:height, left : left + width].copy()
-        mask = _paint(canvas, tracks, hider, time)
+        mask = _paint_objects(canvas, tracks, hider, time)
         lit = mini.light(canvas, np.random.default_rng(light_seed))
         save_jpeg(root / "JPEGImages" / "480p" / name / f"{number:05d}.jpg", mini.finish(lit, rng))
         write_labels(root / "Annotations" / "480p" / name / f"{number:05d}.png", mask)
 
 
-def _paint(canvas: Plane, tracks: list[_Track], hider: _Track | None, time: float) -> Labels:
+def _paint_objects(canvas: Plane, tracks: list[_Track], hider: _Track | None, time: float) -> Labels:
     """Paint all objects at `time`, later ones in front; returns object numbers (H, W)."""
     mask: NDArray[np.uint8] = np.zeros(canvas.shape[:2], dtype=np.uint8)
     for number, track in enumerate(tracks, start=1):
@@ -85,7 +85,7 @@ def _paint(canvas: Plane, tracks: list[_Track], hider: _Track | None, time: floa
     return mask
 
 
-def _tracks(name: str, rng: np.random.Generator) -> tuple[list[_Track], _Track | None]:
+def _object_tracks(name: str, rng: np.random.Generator) -> tuple[list[_Track], _Track | None]:
     """The objects of a sequence, and one without a label that passes in front of them."""
     kinds = rng.permutation(len(mini.CLASSES))
     things = [mini.thing_of(int(kind), rng) for kind in kinds[:4]]

@@ -36,13 +36,13 @@ def _write_image(base: Path, identity: str, rng: np.random.Generator) -> None:
     height = int(rng.integers(_SIZE * 3 // 4, _SIZE + 1))
     pixels, mask = pixels[:height], mask[:height]
     classes = np.concatenate([[0], labels + 1]).astype(np.uint8)[mask]  # class 0 is the background
-    outline = _outline(mask)
+    outline = _label_outline(mask)
     save_jpeg(base / "JPEGImages" / f"{identity}.jpg", pixels)
     write_labels(base / "SegmentationObject" / f"{identity}.png", np.where(outline, VOID, mask).astype(np.uint8))
     write_labels(base / "SegmentationClass" / f"{identity}.png", np.where(outline, VOID, classes).astype(np.uint8))
 
 
-def _outline(mask: Labels) -> NDArray[np.bool_]:
+def _label_outline(mask: Labels) -> NDArray[np.bool_]:
     """Pixels within two of a change of label, which VOC leaves unlabeled."""
     image = Image.fromarray(mask)
     widest, narrowest = (np.asarray(image.filter(f(5))) for f in (ImageFilter.MaxFilter, ImageFilter.MinFilter))

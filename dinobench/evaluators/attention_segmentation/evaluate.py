@@ -40,7 +40,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     settings = context.settings
     images = context.dataset("val")
     context.model.backbone.to(context.device).eval()
-    values: dict[str, list[float]] = {name: [] for name in [*map(_metric, settings.shares), "whole_jaccard"]}
+    values: dict[str, list[float]] = {name: [] for name in [*map(_metric_name, settings.shares), "whole_jaccard"]}
     names: list[str] = []
     pictures: list[tuple[AttentionMaps, Labels]] = []
     first, last = (len(images) * edge // world_size() for edge in (rank(), rank() + 1))
@@ -57,18 +57,18 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
                 values[metric].append(value)
         if len(pictures) < SHOWN:
             pictures.append((maps, truth))
-    names, values = _gathered(names, values)
-    return _scores(context, images, names, values, pictures)
+    names, values = _gather_images(names, values)
+    return _build_scores(context, images, names, values, pictures)
 
 
-def _gathered(names: list[str], values: dict[str, list[float]]) -> tuple[list[str], dict[str, list[float]]]:
+def _gather_images(names: list[str], values: dict[str, list[float]]) -> tuple[list[str], dict[str, list[float]]]:
     """The images of all processes in their order, each of which took consecutive ones, and their values."""
     shares = gather_objects((names, values), "attention of each process's images")
     everyone = [name for share, _ in shares for name in share]
     return everyone, {metric: [value for _, share in shares for value in share[metric]] for metric in values}
 
 
-def _metric(share: float) -> str:
+def _metric_name(share: float) -> str:
     return f"jaccard_{round(100 * share)}"
 
 
@@ -78,7 +78,7 @@ def _score_image(maps: AttentionMaps, truth: Labels, settings: Settings) -> dict
     found = {}
     for share in settings.shares:
         scores = _head_scores(maps, truth, share, left_out=left_out)
-        found[_metric(share)] = 100 * best_head_jaccard(scores)
+        found[_metric_name(share)] = 100 * best_head_jaccard(scores)
     whole = head_jaccard(np.ones((1, *truth.shape), dtype=bool), truth, void_left_out=left_out)
     return {**found, "whole_jaccard": 100 * best_head_jaccard(whole)}
 
@@ -103,7 +103,7 @@ def _resized_labels(images: ImageSet, index: int, maps: AttentionMaps, size: int
     return labels[:height, :width]
 
 
-def _scores(
+def _build_scores(
     context: EvaluationContext[Settings],
     images: ImageSet,
     names: list[str],
@@ -119,16 +119,16 @@ def _scores(
         scores.warnings.append(f"{len(images) - len(names)} of {len(images)} images hold no object and were left out")
     if context.compiled:
         scores.warnings.append(NOT_COMPILED)
-    main = values[_metric(context.settings.shares[0])]
+    main = values[_metric_name(context.settings.shares[0])]
     save_per_query(scores, context.output / "predictions.csv", names, main)
     picture = context.output / "attention.png"
     if rank() == 0:
-        _draw(picture, pictures, context.settings)
+        _draw_pictures(picture, pictures, context.settings)
     scores.files.append(str(picture))
     return scores
 
 
-def _draw(path: Path, pictures: list[tuple[AttentionMaps, Labels]], settings: Settings) -> None:
+def _draw_pictures(path: Path, pictures: list[tuple[AttentionMaps, Labels]], settings: Settings) -> None:
     """Truth above, below it the best head's mask of every object, in that object's color."""
     above, below = [], []
     for maps, truth in pictures:

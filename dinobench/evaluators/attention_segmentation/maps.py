@@ -60,10 +60,10 @@ def whole_patches(
     Raises:
         InputError: less than one patch is left; names the image.
     """
-    if size and min(_sides(size)) < patch:
-        shown = "x".join(map(str, _sides(size)))
+    if size and min(_sides_of(size)) < patch:
+        shown = "x".join(map(str, _sides_of(size)))
         raise InputError(f"size {shown} makes {name} smaller than one patch of {patch} pixels; give {patch} or more")
-    resized = _resized(image, size, interpolation) if size else image
+    resized = _resize_image(image, size, interpolation) if size else image
     width, height = (side // patch * patch for side in resized.size)
     if min(width, height) == 0:
         raise InputError(
@@ -72,11 +72,11 @@ def whole_patches(
     return resized.crop((0, 0, width, height))
 
 
-def _sides(size: Size) -> tuple[int, ...]:
+def _sides_of(size: Size) -> tuple[int, ...]:
     return size if isinstance(size, tuple) else (size,)
 
 
-def _resized(image: Image.Image, size: Size, interpolation: str) -> Image.Image:
+def _resize_image(image: Image.Image, size: Size, interpolation: str) -> Image.Image:
     if isinstance(size, int):
         return resize_shorter_side(image, size, interpolation)
     return image.resize(size, resampling(interpolation))

@@ -17,7 +17,7 @@ from dinobench.runtime.text import first_few
 def per_class(labels: NDArray[np.int64], shots: int, seed: int) -> NDArray[np.int64]:
     """`shots` images of every class, drawn without replacement (all of a class that has fewer); (n,) sorted rows."""
     rng = np.random.default_rng(seed)
-    drawn = [_draw(rng, np.flatnonzero(labels == label), shots) for label in np.unique(labels)]
+    drawn = [_draw_rows(rng, np.flatnonzero(labels == label), shots) for label in np.unique(labels)]
     return np.sort(np.concatenate(drawn))
 
 
@@ -27,7 +27,7 @@ def percentage(labels: NDArray[np.int64], percent: float, seed: int) -> NDArray[
     drawn = []
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
-        drawn.append(_draw(rng, rows, max(1, round(len(rows) * percent / 100))))
+        drawn.append(_draw_rows(rng, rows, max(1, round(len(rows) * percent / 100))))
     return np.sort(np.concatenate(drawn))
 
 
@@ -102,5 +102,5 @@ def _list_path(subset: str, folder: str) -> str:
     return str(path)
 
 
-def _draw(rng: np.random.Generator, rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def _draw_rows(rng: np.random.Generator, rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     return rng.choice(rows, min(count, len(rows)), replace=False)

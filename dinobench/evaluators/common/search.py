@@ -64,8 +64,8 @@ def search(queries: Tensor, bank: Bank, k: int, engine: str, device: torch.devic
     asked = normalize(queries.to(device), dim=1)
     if isinstance(bank, FeatureMatrix) and dist.is_initialized() and dist.get_world_size() > 1:
         share, start = bank.share(dist.get_rank(), dist.get_world_size())
-        return merged_over_processes(_search(asked, share, min(k, len(share)), engine), start, k)
-    return _search(asked, bank, k, engine)
+        return merged_over_processes(_search_in_memory(asked, share, min(k, len(share)), engine), start, k)
+    return _search_in_memory(asked, bank, k, engine)
 
 
 def check_engine(engine: str) -> None:
@@ -99,13 +99,13 @@ def _from_all(mine: Tensor) -> list[Tensor]:
     return parts
 
 
-def _search(queries: Tensor, bank: Bank, k: int, engine: str) -> Neighbors:
+def _search_in_memory(queries: Tensor, bank: Bank, k: int, engine: str) -> Neighbors:
     if k == 0:  # the share of a process where there are more processes than shards
         return no_neighbors(queries)
-    return nearest(queries, _normalized(bank, queries), k, engine=engine)
+    return nearest(queries, _normalized_blocks(bank, queries), k, engine=engine)
 
 
-def _normalized(bank: Bank, like: Tensor) -> Iterator[Tensor]:
+def _normalized_blocks(bank: Bank, like: Tensor) -> Iterator[Tensor]:
     def normalized(block: Tensor) -> Tensor:
         return normalize(block.to(like), dim=1)
 

@@ -42,21 +42,21 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     root = dataset_root(context.data)
     scores = Scores({}, details={"average_precision": {}})
     describer = Describer(context, context.settings.feature, context.settings.gem_power)
-    blocks = _chosen(present_blocks(root), context.settings.blocks)
+    blocks = _chosen_blocks(present_blocks(root), context.settings.blocks)
     with context.clock.phase("features"):
-        features = {block: _features(context, describer, block) for block in ["original", *blocks]}
-        distractors = _further(context, describer, root, "distractors", scores)
-        learning = _further(context, describer, root, "whitening", scores)
+        features = {block: _block_features(context, describer, block) for block in ["original", *blocks]}
+        distractors = _further_features(context, describer, root, "distractors", scores)
+        learning = _further_features(context, describer, root, "whitening", scores)
     with context.clock.phase("search"):
-        whitening = _learn(learning, context.settings.centered)
+        whitening = _learn_whitening(learning, context.settings.centered)
         database = Database(finished(features["original"], whitening), distractors, whitening)
         originals, ranks = context.dataset("original").names, {}
         for block in blocks:
             names = context.dataset(block).names
             queries, pairing = finished(features[block], whitening), pair_copies(block, names, originals)
             scores.warnings += [pairing.note] if pairing.note else []
-            found = _found(context, database, queries)
-            located = _located(context, database, queries, pairing.positives, found)
+            found = _find_copies(context, database, queries)
+            located = _locate_originals(context, database, queries, pairing.positives, found)
             score_block(scores, block, names, located, context.settings.measure)
             ranks[block] = dict(zip(names, found.tolist(), strict=True))
             if block == MAIN_BLOCK or len(blocks) == 1:
@@ -93,24 +93,24 @@ def score_block(scores: Scores, block: str, names: Sequence[str], located: Seque
     scores.details["average_precision"][block] = dict(zip(names, values, strict=True))
 
 
-def _features(context: EvaluationContext[Settings], describer: Describer, block: str) -> Matrix:
-    return describer.describe(context.dataset(block), square(_size(context))).tensor().numpy()
+def _block_features(context: EvaluationContext[Settings], describer: Describer, block: str) -> Matrix:
+    return describer.describe(context.dataset(block), square(_image_size(context))).tensor().numpy()
 
 
-def _size(context: EvaluationContext[Settings]) -> int:
+def _image_size(context: EvaluationContext[Settings]) -> int:
     """The side asked for, or Table 4's: 320 for patches of 8 pixels, otherwise the model's own input."""
     model: LoadedBackbone = context.model
     return context.settings.image_size or PAPER_SIZES.get(model.backbone.patch_size, model.preprocessing.size)
 
 
-def _chosen(present: Sequence[str], wanted: Sequence[str]) -> list[str]:
+def _chosen_blocks(present: Sequence[str], wanted: Sequence[str]) -> list[str]:
     missing = [block for block in wanted if block not in present]
     if missing:
         raise InputError(f"no images of block {', '.join(missing)}; there are {', '.join(present)}")
     return list(wanted or present)
 
 
-def _further(
+def _further_features(
     context: EvaluationContext[Settings], describer: Describer, root: Path, role: str, scores: Scores
 ) -> FeatureMatrix | None:
     """Descriptors of the distractors or of the images to learn whitening from; a loud word where there are none."""
@@ -127,10 +127,10 @@ def _further(
         return None
     images = further_images(context, folder, role)
     scores.images[role] = len(images)
-    return describer.describe(images, square(_size(context)))
+    return describer.describe(images, square(_image_size(context)))
 
 
-def _learn(features: FeatureMatrix | None, centered: bool) -> Whitening | None:
+def _learn_whitening(features: FeatureMatrix | None, centered: bool) -> Whitening | None:
     if features is None:
         return None
     try:
@@ -139,13 +139,13 @@ def _learn(features: FeatureMatrix | None, centered: bool) -> Whitening | None:
         raise InputError(f"cannot learn whitening: {error}; give more images as --set whitening=FOLDER") from error
 
 
-def _found(context: EvaluationContext[Settings], database: Database, queries: Matrix) -> NDArray[np.int64]:
+def _find_copies(context: EvaluationContext[Settings], database: Database, queries: Matrix) -> NDArray[np.int64]:
     """(copies, results) ids, best first: those that count, or the first few where all do."""
     count, method = context.settings.top or SHOWN, context.settings.search
     return database.nearest(queries, count, method, context.device).indices.numpy()
 
 
-def _located(
+def _locate_originals(
     context: EvaluationContext[Settings],
     database: Database,
     queries: Matrix,

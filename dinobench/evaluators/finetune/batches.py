@@ -44,11 +44,11 @@ class Order:
         """(batch,) indices of the images of a step counted from 0 over all epochs."""
         epoch, within = divmod(step, self.steps_per_epoch)
         places = np.arange(within * self.batch, (within + 1) * self.batch) // self.repeats
-        return _shuffled(self.images, self.seed, epoch)[places]
+        return _shuffled_order(self.images, self.seed, epoch)[places]
 
 
 @lru_cache(maxsize=2)
-def _shuffled(images: int, seed: int, epoch: int) -> NDArray[np.int64]:
+def _shuffled_order(images: int, seed: int, epoch: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, epoch]).permutation(images)
 
 
@@ -127,11 +127,11 @@ class Normalizer:
         """(b, S, S, 3) uint8 -> (b, 3, S, S) float32."""
         images = pixels.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
         if self._device.type != "cpu":
-            return self._scaled(images.contiguous(memory_format=self._format).float())
+            return self._scale_pixels(images.contiguous(memory_format=self._format).float())
         result = torch.empty(images.shape, memory_format=self._format)
         for target, image in zip(torch.split(result, 1), torch.split(images, 1), strict=True):
-            self._scaled(target.copy_(image))  # one image after the other stays in the cache
+            self._scale_pixels(target.copy_(image))  # one image after the other stays in the cache
         return result
 
-    def _scaled(self, images: Tensor) -> Tensor:
+    def _scale_pixels(self, images: Tensor) -> Tensor:
         return images.mul_(self._factor).add_(self._offset)

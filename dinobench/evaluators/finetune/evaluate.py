@@ -51,14 +51,14 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """
     with process_group(context.device) as device:
         recipe = context.settings
-        preprocessing = _preprocessing(context.model.preprocessing, recipe.image_size)
-        sets = _sets(context, recipe)
-        run = _prepare(context, recipe, sets, preprocessing, device)
-        _announce(context, recipe, run.order)
+        preprocessing = _sized_preprocessing(context.model.preprocessing, recipe.image_size)
+        sets = _open_sets(context, recipe)
+        run = _prepare_run(context, recipe, sets, preprocessing, device)
+        _announce_run(context, recipe, run.order)
         with context.clock.phase("fine-tuning"):
             path, resume = context.output / checkpoint.NAME, recipe.resume
-            done = run.run(path, _identity(context, recipe, sets), resume=resume)
-        scores = _scores(context, recipe, run, done)
+            done = run.run(path, _checkpoint_identity(context, recipe, sets), resume=resume)
+        scores = _build_scores(context, recipe, run, done)
         if context.compiled:
             scores.warnings.append("compile=true changes nothing here: it is for frozen networks")
         if rank() == 0:
@@ -68,12 +68,12 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
         return scores
 
 
-def _preprocessing(native: Preprocessing, size: int) -> Preprocessing:
+def _sized_preprocessing(native: Preprocessing, size: int) -> Preprocessing:
     """The model's own, at the recipe's size."""
     return dataclasses.replace(native, size=size, resize=int(size * _RESIZE)) if size else native
 
 
-def _sets(context: EvaluationContext[Settings], recipe: Settings) -> Sets:
+def _open_sets(context: EvaluationContext[Settings], recipe: Settings) -> Sets:
     train, test = context.dataset(recipe.train_split), context.dataset(recipe.test_split)
     for images in (train, test):
         if not len(images) or not images.labeled:
@@ -89,7 +89,7 @@ def _sets(context: EvaluationContext[Settings], recipe: Settings) -> Sets:
     return Sets(train.subset(kept), test, train.subset(held))
 
 
-def _prepare(
+def _prepare_run(
     context: EvaluationContext[Settings],
     recipe: Settings,
     sets: Sets,
@@ -114,8 +114,8 @@ def _prepare(
         recipe,
         sets,
         order,
-        _augmentation(recipe, preprocessing),
-        _evaluation(preprocessing),
+        _train_augmentation(recipe, preprocessing),
+        _test_transform(preprocessing),
         Normalizer(preprocessing, device, channels_last=recipe.channels_last),
         Machine(device, context.batch_size, context.workers, context.precision),
     )
@@ -131,19 +131,19 @@ def _refuse_single_images(images: int, forward_batch: int) -> None:
         )
 
 
-def _augmentation(recipe: Settings, preprocessing: Preprocessing) -> TrainAugmentation:
+def _train_augmentation(recipe: Settings, preprocessing: Preprocessing) -> TrainAugmentation:
     red, green, blue = (round(255 * value) for value in preprocessing.mean)
     rand_augment = parse_rand_augment(recipe.auto_augment, (red, green, blue))
     return TrainAugmentation(preprocessing.size, recipe.crop_scale, recipe.flip, rand_augment)
 
 
-def _evaluation(preprocessing: Preprocessing) -> EvaluationTransform:
+def _test_transform(preprocessing: Preprocessing) -> EvaluationTransform:
     return evaluation_transform(
         preprocessing.size, preprocessing.resize, preprocessing.interpolation, preprocessing.mean, preprocessing.std
     )
 
 
-def _announce(context: EvaluationContext[Settings], recipe: Settings, order: Order) -> None:
+def _announce_run(context: EvaluationContext[Settings], recipe: Settings, order: Order) -> None:
     if rank() == 0:
         notice(
             f"{context.task}: {recipe.optimizer}, learning rate {recipe.lr:g} (as used: scaled for the "
@@ -152,7 +152,7 @@ def _announce(context: EvaluationContext[Settings], recipe: Settings, order: Ord
         )
 
 
-def _identity(context: EvaluationContext[Settings], recipe: Settings, sets: Sets) -> dict[str, Any]:
+def _checkpoint_identity(context: EvaluationContext[Settings], recipe: Settings, sets: Sets) -> dict[str, Any]:
     """What a checkpoint must share with the run that resumes it."""
     return {
         "classes": len(sets.train.classes),
@@ -166,7 +166,7 @@ def _identity(context: EvaluationContext[Settings], recipe: Settings, sets: Sets
     }
 
 
-def _scores(context: EvaluationContext[Settings], recipe: Settings, run: FineTuning, done: Progress) -> Scores:
+def _build_scores(context: EvaluationContext[Settings], recipe: Settings, run: FineTuning, done: Progress) -> Scores:
     test = run.sets.test
     labels = torch.from_numpy(test.labels.copy())
     scores = Scores({}, images={"train": _train_images(run.sets), "val": len(test)})

@@ -113,8 +113,8 @@ class FineTuning:
         self._schedule = Schedule(self._optimizer, recipe, order.steps_per_epoch)
         self._scaler = torch.amp.GradScaler(machine.device.type, enabled=machine.precision == "fp16")
         self._ema = ModelEmaV3(self.model, decay=recipe.ema_decay) if recipe.ema_decay else None
-        self._mixup = _mixup(recipe, len(sets.train.classes))
-        self._erasing = _erasing(recipe, machine.device)
+        self._mixup = _build_mixup(recipe, len(sets.train.classes))
+        self._erasing = _build_erasing(recipe, machine.device)
 
     def run(self, path: Path, identity: dict[str, Any], *, resume: bool = True) -> Progress:
         """Train to the last epoch, from the checkpoint at `path` where there is one and `resume` says so.
@@ -125,7 +125,7 @@ class FineTuning:
         """
         state = from_first(lambda: checkpoint.load(path, identity), "the checkpoint") if resume else None
         if state is not None:
-            self._restore(state)
+            self._restore_state(state)
         with StopSignals() as signals:
             self._train(path, identity, signals)
         return self.progress
@@ -133,17 +133,17 @@ class FineTuning:
     def _train(self, path: Path, identity: dict[str, Any], signals: StopSignals) -> None:
         """A signal to any process stops the run after a step; all processes save when one of them finds it is time."""
         saved = time.monotonic()
-        for batch in self._batches():
-            self._accumulate(batch)
+        for batch in self._train_batches():
+            self._accumulate_gradients(batch)
             late = time.monotonic() - saved > SAVE_SECONDS
             wishes = gather_objects((late, signals.number), f"step {batch.step}")  # all have their gradients now
-            self._step()
+            self._optimizer_step()
             number = max(number for _, number in wishes)
             if self.progress.step % self.order.steps_per_epoch == 0:
                 self._finish_epoch()
             elif not number and not any(late for late, _ in wishes):
                 continue
-            self._save(path, identity)
+            self._save_checkpoint(path, identity)
             saved = time.monotonic()
             if number and self.progress.step < self.recipe.epochs * self.order.steps_per_epoch:
                 raise StoppedError(number, self.progress.step)
@@ -152,7 +152,7 @@ class FineTuning:
         """The network whose figures count: the averaged one where the recipe averages."""
         return self.model if self._ema is None else self._ema.module
 
-    def _batches(self) -> Iterator[Batch]:
+    def _train_batches(self) -> Iterator[Batch]:
         total = self.recipe.epochs * self.order.steps_per_epoch
         steps = range(self.progress.step, total)
         batches = training_batches(
@@ -166,27 +166,27 @@ class FineTuning:
         )
         return progress(batches, f"fine-tuning, {self.recipe.epochs} epochs", total=len(steps))
 
-    def _accumulate(self, batch: Batch) -> None:
+    def _accumulate_gradients(self, batch: Batch) -> None:
         """Gradients of this process's share of a step, in pieces of at most `batch_size` images."""
         seed_everything(_step_seed(self.order.seed, batch.step))
         self.model.train()
         rate = self._schedule.set(batch.step)
-        images, targets = self._targets(batch)
+        images, targets = self._inputs_and_targets(batch)
         loss = torch.zeros((), device=self.machine.device)
-        pieces = self._pieces(len(images))
+        pieces = self._piece_count(len(images))
         for some, wanted in zip(images.tensor_split(pieces), targets.tensor_split(pieces), strict=True):
-            with self._autocast():
-                part = self._loss(self.model(some), wanted) * (len(some) / len(images))
+            with self._autocast_context():
+                part = self._loss_of(self.model(some), wanted) * (len(some) / len(images))
             self._scaler.scale(part).backward()  # type: ignore[no-untyped-call]
             loss += part.detach()
-        self.progress.loss_sum += self._checked(float(loss), batch.step, rate)
+        self.progress.loss_sum += self._finite_loss(float(loss), batch.step, rate)
 
-    def _pieces(self, images: int) -> int:
+    def _piece_count(self, images: int) -> int:
         """Forward passes of a step; batch norm wants two images in each."""
         pieces = math.ceil(images / self.machine.batch_size)
         return max(1, min(pieces, images // 2)) if has_batch_norm(self.model) else pieces
 
-    def _step(self) -> None:
+    def _optimizer_step(self) -> None:
         average_gradients(self.model)
         if self.recipe.clip_norm:
             self._scaler.unscale_(self._optimizer)
@@ -199,26 +199,26 @@ class FineTuning:
         self.progress.step += 1
         self.progress.loss_steps += 1
 
-    def _targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _inputs_and_targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Normalized, erased and mixed images, and their labels: classes, or shares of classes where mixed."""
         images = self._normalize(batch.pixels)
         targets = batch.labels.to(self.machine.device)
         if self._erasing is not None:
             images = self._erasing(images)
-        return (images, targets) if self._mixup is None else self._mixed(self._mixup, images, targets)
+        return (images, targets) if self._mixup is None else self._mix_groups(self._mixup, images, targets)
 
-    def _mixed(self, mixup: Mixup, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def _mix_groups(self, mixup: Mixup, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Each group by a draw of its own, so that the number of processes does not change what is drawn from."""
         size = self.recipe.mix_group or len(images)
         groups = zip(torch.split(images, size), torch.split(targets, size), strict=True)
         mixed, shares = zip(*(mixup(some, wanted) for some, wanted in groups), strict=True)
         return torch.cat(mixed), torch.cat(shares)
 
-    def _loss(self, scores: Tensor, targets: Tensor) -> Tensor:
+    def _loss_of(self, scores: Tensor, targets: Tensor) -> Tensor:
         smoothing = 0.0 if self._mixup is not None else self.recipe.smoothing  # mixing smooths by itself
         return F.cross_entropy(scores.float(), targets, label_smoothing=smoothing)
 
-    def _checked(self, loss: float, step: int, rate: float) -> float:
+    def _finite_loss(self, loss: float, step: int, rate: float) -> float:
         if not math.isfinite(loss):
             raise InputError(
                 f"the loss became {loss} at step {step + 1} (learning rate {rate:.2g}); use a lower --set lr="
@@ -231,22 +231,22 @@ class FineTuning:
         epoch = len(done.history) + 1
         loss = float(sum_over_processes(torch.tensor(done.loss_sum, device=self.machine.device))) / world_size()
         entry = {"epoch": epoch, "loss": loss / done.loss_steps, "lr": self._schedule.set(done.step - 1)}
-        predictions = {use: self._predict(crops) for use, crops in self._crops.items()}
-        entry |= {use: accuracy(predictions[use], _labels(crops.images)) for use, crops in self._crops.items()}
+        predictions = {use: self._predict_classes(crops) for use, crops in self._crops.items()}
+        entry |= {use: accuracy(predictions[use], _label_tensor(crops.images)) for use, crops in self._crops.items()}
         done.predictions = predictions["test"]
         if entry[self.sets.selection] > max((past[self.sets.selection] for past in done.history), default=-1.0):
             done.best_epoch, done.best_predictions = epoch, done.predictions
         done.history.append(entry)
         if rank() == 0:
-            notice(f"epoch {epoch}/{self.recipe.epochs}  loss {entry['loss']:.4f}  {_said(entry)}")
+            notice(f"epoch {epoch}/{self.recipe.epochs}  loss {entry['loss']:.4f}  {_epoch_line(entry)}")
         done.loss_sum, done.loss_steps = 0.0, 0
 
-    def _predict(self, crops: Crops) -> Tensor:
+    def _predict_classes(self, crops: Crops) -> Tensor:
         classes = len(self.sets.train.classes)
-        with self._autocast():
+        with self._autocast_context():
             return predict(self.scored_model(), crops, self._normalize, classes, self.machine.device)
 
-    def _save(self, path: Path, identity: dict[str, Any]) -> None:
+    def _save_checkpoint(self, path: Path, identity: dict[str, Any]) -> None:
         if rank() == 0:
             state = {
                 "model": self.model.state_dict(),
@@ -257,7 +257,7 @@ class FineTuning:
             }
             checkpoint.save(path, identity, state)
 
-    def _restore(self, state: dict[str, Any]) -> None:
+    def _restore_state(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._scaler.load_state_dict(state["scaler"])
@@ -265,16 +265,16 @@ class FineTuning:
             self._ema.load_state_dict(state["ema"])
         self.progress = Progress(**state["progress"])
 
-    def _autocast(self) -> torch.autocast:
+    def _autocast_context(self) -> torch.autocast:
         return autocast(self.machine.device, self.machine.precision, PRECISIONS)
 
 
-def _said(entry: Mapping[str, float]) -> str:
+def _epoch_line(entry: Mapping[str, float]) -> str:
     names = {"test": "top-1", "held_out": "held-out top-1"}
     return "  ".join(f"{name} {entry[use]:.2f}%" for use, name in names.items() if use in entry)
 
 
-def _labels(images: ImageSet) -> Tensor:
+def _label_tensor(images: ImageSet) -> Tensor:
     return torch.tensor(images.labels)
 
 
@@ -283,11 +283,11 @@ def _step_seed(seed: int, step: int) -> int:
     return int(np.random.SeedSequence([seed, step, rank()]).generate_state(1)[0])
 
 
-def _mixup(recipe: Settings, classes: int) -> Mixup | None:
+def _build_mixup(recipe: Settings, classes: int) -> Mixup | None:
     if not recipe.mixes:
         return None
     return Mixup(recipe.mixup, recipe.cutmix, label_smoothing=recipe.smoothing, num_classes=classes)
 
 
-def _erasing(recipe: Settings, device: torch.device) -> RandomErasing | None:
+def _build_erasing(recipe: Settings, device: torch.device) -> RandomErasing | None:
     return RandomErasing(recipe.erasing, mode="pixel", device=device.type) if recipe.erasing else None

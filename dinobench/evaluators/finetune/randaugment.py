@@ -69,51 +69,51 @@ def parse_rand_augment(spec: str, fill: Color) -> RandAugment | None:
     )
 
 
-def _signed(strength: float, rng: random.Random) -> float:
+def _random_sign(strength: float, rng: random.Random) -> float:
     return -strength if rng.random() > 0.5 else strength
 
 
-def _blend(operation: Callable[[Image, float], Image]) -> Operation:
+def _blend_operation(operation: Callable[[Image, float], Image]) -> Operation:
     """Blend towards or away from an operation's degenerate image by up to 0.9."""
 
     def blend(image: Image, level: float, rng: random.Random, fill: Color) -> Image:
-        return operation(image, max(0.1, 1.0 + _signed(0.9 * level, rng)))
+        return operation(image, max(0.1, 1.0 + _random_sign(0.9 * level, rng)))
 
     return blend
 
 
-def _shift(move: Callable[[Image, float, Color], Image], most: float) -> Operation:
+def _shift_operation(move: Callable[[Image, float, Color], Image], most: float) -> Operation:
     """Shear or translate by up to `most`, either way."""
 
     def shift(image: Image, level: float, rng: random.Random, fill: Color) -> Image:
-        return move(image, _signed(most * level, rng), fill)
+        return move(image, _random_sign(most * level, rng), fill)
 
     return shift
 
 
 def _auto_contrast(image: Image, level: float, rng: random.Random, fill: Color) -> Image:
-    return _per_channel(image, _stretching)
+    return _per_channel(image, _stretch_table)
 
 
-def _equalize(image: Image, level: float, rng: random.Random, fill: Color) -> Image:
-    return _per_channel(image, _equalizing)
+def _equalize_levels(image: Image, level: float, rng: random.Random, fill: Color) -> Image:
+    return _per_channel(image, _equalize_table)
 
 
-def _invert(image: Image, level: float, rng: random.Random, fill: Color) -> Image:
+def _invert_levels(image: Image, level: float, rng: random.Random, fill: Color) -> Image:
     return ~image
 
 
-def _rotate(image: Image, level: float, rng: random.Random, fill: Color) -> Image:
-    turn = _signed(30 * level, rng)
+def _rotate_image(image: Image, level: float, rng: random.Random, fill: Color) -> Image:
+    turn = _random_sign(30 * level, rng)
     return np.asarray(Pillow.fromarray(image).rotate(turn, resample=Pillow.Resampling.BICUBIC, fillcolor=fill))
 
 
-def _posterize(image: Image, level: float, rng: random.Random, fill: Color) -> Image:
+def _posterize_levels(image: Image, level: float, rng: random.Random, fill: Color) -> Image:
     bits = max(1, 4 - int(4 * level))
     return image & np.uint8(256 - 2 ** (8 - bits))
 
 
-def _solarize(image: Image, level: float, rng: random.Random, fill: Color) -> Image:
+def _solarize_levels(image: Image, level: float, rng: random.Random, fill: Color) -> Image:
     threshold = 256 - min(256, int(256 * level))
     return cv2.LUT(image, np.where(threshold > _LEVELS, _LEVELS, 255 - _LEVELS).astype(np.uint8))  # type: ignore[return-value]
 
@@ -123,7 +123,7 @@ def _solarize_add(image: Image, level: float, rng: random.Random, fill: Color) -
     return cv2.LUT(image, np.where(_LEVELS < 128, _LEVELS + added, _LEVELS).astype(np.uint8))  # type: ignore[return-value]
 
 
-def _sharpen(image: Image, factor: float) -> Image:
+def _sharpen_image(image: Image, factor: float) -> Image:
     """Blend with the smoothed image, whose outermost pixels Pillow leaves alone."""
     smooth = cv2.filter2D(image, -1, _SMOOTH)
     for edge in (np.s_[:1], np.s_[-1:], np.s_[:, :1], np.s_[:, -1:]):
@@ -144,7 +144,7 @@ def _per_channel(image: Image, table_of: Callable[[NDArray[np.int64]], NDArray[n
     return cv2.LUT(image, np.stack(tables, axis=-1)[None])  # type: ignore[return-value]
 
 
-def _stretching(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def _stretch_table(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """From the darkest to the lightest level onto 0..255."""
     present = np.flatnonzero(counts)
     low, high = int(present[0]), int(present[-1])
@@ -154,7 +154,7 @@ def _stretching(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     return (_LEVELS * scale - low * scale).astype(np.int64)
 
 
-def _equalizing(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def _equalize_table(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """So that levels are used about equally often."""
     step = int(counts.sum() - counts[np.flatnonzero(counts)[-1]]) // 255
     if step == 0:
@@ -164,18 +164,18 @@ def _equalizing(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 OPERATIONS: tuple[Operation, ...] = (
     _auto_contrast,
-    _equalize,
-    _invert,
-    _rotate,
-    _posterize,
-    _solarize,
+    _equalize_levels,
+    _invert_levels,
+    _rotate_image,
+    _posterize_levels,
+    _solarize_levels,
     _solarize_add,
-    _blend(pixels.saturation),
-    _blend(pixels.contrast),
-    _blend(pixels.brightness),
-    _blend(_sharpen),
-    _shift(row_shift.shear_x, 0.3),
-    _shift(row_shift.shear_y, 0.3),
-    _shift(row_shift.translate_x, 0.45),
-    _shift(row_shift.translate_y, 0.45),
+    _blend_operation(pixels.saturation),
+    _blend_operation(pixels.contrast),
+    _blend_operation(pixels.brightness),
+    _blend_operation(_sharpen_image),
+    _shift_operation(row_shift.shear_x, 0.3),
+    _shift_operation(row_shift.shear_y, 0.3),
+    _shift_operation(row_shift.translate_x, 0.45),
+    _shift_operation(row_shift.translate_y, 0.45),
 )

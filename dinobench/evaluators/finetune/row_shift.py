@@ -60,7 +60,7 @@ def shift_rows(image: Image, shifts: NDArray[np.float64], fill: Color) -> Image:
     shifted = cv2.addWeighted(blended, 1, blended, 0, _DOWN, dtype=cv2.CV_8U)
     centers = np.arange(0.5, width) + shifts[:, None]
     outside = (centers < 0) | (centers >= width)
-    return cv2.copyTo(_plain(height, width, fill), outside.view(np.uint8), shifted)  # type: ignore[return-value]
+    return cv2.copyTo(_plain_image(height, width, fill), outside.view(np.uint8), shifted)  # type: ignore[return-value]
 
 
 def _read_rows(image: Image, whole: NDArray[np.float64]) -> Image:
@@ -74,7 +74,7 @@ def _read_rows(image: Image, whole: NDArray[np.float64]) -> Image:
 
 
 @functools.lru_cache(maxsize=4)
-def _plain(height: int, width: int, fill: Color) -> Image:
+def _plain_image(height: int, width: int, fill: Color) -> Image:
     return np.tile(np.array(fill, np.uint8), (height, width, 1))
 
 

@@ -41,7 +41,7 @@ class Crops:
         size = self._transform.size
         fits = sum(map(len, self._chunks)) * 3 * size**2 <= KEEP_BYTES
         kept: list[PixelBatch] = []
-        for batch in pixel_batches(self.images, self._chunks, self._crop, size, self._workers):
+        for batch in pixel_batches(self.images, self._chunks, self._crop_image, size, self._workers):
             if batch.unreadable:
                 raise InputError(next(iter(batch.unreadable.values())))
             if fits:
@@ -50,7 +50,7 @@ class Crops:
         if fits:
             self._kept = kept
 
-    def _crop(self, image: Image.Image, index: int) -> Image.Image:
+    def _crop_image(self, image: Image.Image, index: int) -> Image.Image:
         return self._transform.crop(image)
 
 

@@ -34,7 +34,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     scores.not_comparable += scores.warnings
     ks = _fitting_ks(context, train, scores)
     for feature in settings.features:
-        draws = [_predict(context, train, test, feature, draw, ks, scores) for draw in range(settings.draws)]
+        draws = [_predict_labels(context, train, test, feature, draw, ks, scores) for draw in range(settings.draws)]
         _add_scores(scores, draws, test.labels, feature, ks, settings)
         if settings.predictions and feature == settings.features[0]:
             best = draws[0][settings.temperatures[0]].top[ks[0]]
@@ -62,7 +62,7 @@ def _fitting_ks(context: EvaluationContext[Settings], train: LabeledFeatures, sc
     return fitting
 
 
-def _predict(
+def _predict_labels(
     context: EvaluationContext[Settings],
     train: LabeledFeatures,
     test: LabeledFeatures,
@@ -73,7 +73,7 @@ def _predict(
 ) -> dict[float, KnnPredictions]:
     """Predictions by temperature, from one search; the engine that found the neighbors goes into the details."""
     settings = context.settings
-    bank, labels = _bank(context, train, feature, draw)
+    bank, labels = _feature_bank(context, train, feature, draw)
     itself = int(settings.leave_one_out)
     try:
         check_knn(len(bank) - itself, labels, ks, min(settings.temperatures))
@@ -88,7 +88,7 @@ def _predict(
     return {value: vote(found, labels, ks, value) for value in settings.temperatures}
 
 
-def _bank(
+def _feature_bank(
     context: EvaluationContext[Settings], train: LabeledFeatures, feature: str, draw: int
 ) -> tuple[FeatureMatrix | RowsInMemory, Tensor]:
     settings = context.settings

@@ -59,7 +59,7 @@ def cached_epochs(
     columns = tuple(dict.fromkeys(column for name in features for column in parse_feature(name)))
     stored = matrix.only("+".join(map(str, columns)))
     window = max(1, window_bytes // (4 * stored.dim * batch)) * batch
-    places = _places(stored, columns, features)
+    places = _places_of(stored, columns, features)
 
     def load(order: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
         """Features of a window in the order of the store, where each row of the order lies among them, labels."""
@@ -77,7 +77,7 @@ def cached_epochs(
     return batches
 
 
-def _places(matrix: FeatureMatrix, columns: tuple[Column, ...], features: Sequence[str]) -> dict[str, list[slice]]:
+def _places_of(matrix: FeatureMatrix, columns: tuple[Column, ...], features: Sequence[str]) -> dict[str, list[slice]]:
     """Where the columns of each feature stand in a row."""
     edges = np.cumsum([0, *(matrix.only(str(column)).dim for column in columns)]).tolist()
     spans = {column: slice(*edge) for column, edge in zip(columns, itertools.pairwise(edges), strict=True)}
@@ -90,7 +90,7 @@ def _side_by_side(rows: Tensor, spans: Sequence[slice]) -> Tensor:
 
 def _windowed_order(images: int, window: int, seed: int, epoch: int) -> NDArray[np.int64]:
     if images <= window:
-        return _order(images, seed, epoch)
+        return _epoch_order(images, seed, epoch)
     rng = np.random.default_rng([seed, epoch])
     runs = rng.permutation(-(-images // _RUN))
     order = (runs[:, None] * _RUN + np.arange(_RUN)).ravel()
@@ -131,7 +131,7 @@ def augmented_epochs(
         def crop(image: Image.Image, index: int) -> Image.Image:
             return training_crop(image, network.transform.size, random.Random(f"{seed}/{epoch}/{index}"))
 
-        steps = in_chunks(_order(len(images), seed, epoch), batch)
+        steps = in_chunks(_epoch_order(len(images), seed, epoch), batch)
         own = [chunk for step in steps for chunk in shared.own_chunks(step)]
         found = feature_batches(network, images, own, workers, crop)
         for step in steps:
@@ -139,7 +139,7 @@ def augmented_epochs(
             _note_unreadable(parts, skip_unreadable, left_out)
             columns, indices = shared.gather(step, parts)
             if len(indices):
-                yield {name: _joined(columns, name) for name in features}, labels[torch.from_numpy(indices)]
+                yield {name: _join_columns(columns, name) for name in features}, labels[torch.from_numpy(indices)]
         for others in gather_objects(left_out, f"images left out of epoch {epoch}"):
             left_out.update(others)
 
@@ -152,11 +152,11 @@ def training_crop(image: Image.Image, size: int, rng: random.Random) -> Image.Im
     return crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < _FLIP else crop
 
 
-def _joined(columns: Mapping[Column, Tensor], name: str) -> Tensor:
+def _join_columns(columns: Mapping[Column, Tensor], name: str) -> Tensor:
     return torch.cat([columns[column] for column in parse_feature(name)], 1)
 
 
-def _order(images: int, seed: int, epoch: int) -> NDArray[np.int64]:
+def _epoch_order(images: int, seed: int, epoch: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, epoch]).permutation(images)
 
 

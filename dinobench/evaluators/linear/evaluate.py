@@ -48,7 +48,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     Metrics: `top1` and `top5` of the head chosen on images held out of the training split, after the last epoch;
     `top1_best` of the best head at its best epoch on the validation split itself, as the released code reports.
     """
-    settings = dataclasses.replace(context.settings, features=_features(context))
+    settings = dataclasses.replace(context.settings, features=_feature_names(context))
     if settings.head:
         return _score_file(context, settings)
     val = labeled_features(context, "val", "+".join(settings.features))
@@ -67,8 +67,8 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
         state.unlink(missing_ok=True)
     barrier()
     with context.clock.phase("training"):
-        probe.train(sets.epochs, sets.val, sets.held_out, state, _identity(context, settings), sets.left_out)
-    return _report(context, settings, probe, sets, val)
+        probe.train(sets.epochs, sets.val, sets.held_out, state, _probe_identity(context, settings), sets.left_out)
+    return _build_scores(context, settings, probe, sets, val)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +82,7 @@ class _Sets:
     left_out: dict[int, str] = dataclasses.field(default_factory=dict)
 
 
-def _features(context: EvaluationContext[Settings]) -> tuple[str, ...]:
+def _feature_names(context: EvaluationContext[Settings]) -> tuple[str, ...]:
     """The paper's feature of each architecture where the setting says "auto"."""
     architecture, depth = context.model.architecture, context.model.backbone.depth
     if not architecture.startswith("vit_"):
@@ -102,13 +102,13 @@ def _training_sets(context: EvaluationContext[Settings], settings: Settings, val
 def _cached_sets(context: EvaluationContext[Settings], settings: Settings, val: LabeledFeatures) -> _Sets:
     train = labeled_features(context, "train", "+".join(settings.features))
     require_same_classes(train, val)
-    kept, held = _split(train.labels.numpy(), settings.held_out, context.seed)
+    kept, held = _split_labels(train.labels.numpy(), settings.held_out, context.seed)
     names = settings.features
     labels = train.labels[torch.from_numpy(kept)]
     epochs = cached_epochs(train.matrix, kept, labels, names, settings.batch_size, context.seed)
-    held_rows = _labeled(train, names, held) if len(held) else None
+    held_rows = _labeled_rows(train, names, held) if len(held) else None
     images = {"train": len(train.labels), "val": len(val.labels)}
-    return _Sets(epochs, _labeled(val, names), held_rows, images, [s for s in (train.skipped, val.skipped) if s])
+    return _Sets(epochs, _labeled_rows(val, names), held_rows, images, [s for s in (train.skipped, val.skipped) if s])
 
 
 def _augmented_sets(context: EvaluationContext[Settings], settings: Settings, val: LabeledFeatures) -> _Sets:
@@ -116,7 +116,7 @@ def _augmented_sets(context: EvaluationContext[Settings], settings: Settings, va
     if images.classes != val.classes:
         raise InputError(f"train has {len(images.classes)} classes and val {len(val.classes)}, and they differ")
     require_labels(context, images)
-    kept, held = _split(images.labels, settings.held_out, context.seed)
+    kept, held = _split_labels(images.labels, settings.held_out, context.seed)
     left_out: dict[int, str] = {}
     names = settings.features
     columns = tuple(dict.fromkeys(column for name in names for column in parse_feature(name)))
@@ -147,10 +147,10 @@ def _augmented_sets(context: EvaluationContext[Settings], settings: Settings, va
         return skipped_line(images, dict(sorted(rows.items())))
 
     warnings = [val.skipped] if val.skipped else []
-    return _Sets(epochs, _labeled(val, names), held_rows, counts, warnings, skipped, left_out)
+    return _Sets(epochs, _labeled_rows(val, names), held_rows, counts, warnings, skipped, left_out)
 
 
-def _split(labels: NDArray[np.int64], share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _split_labels(labels: NDArray[np.int64], share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return hold_out(labels, share, seed) if share else (np.arange(len(labels)), np.arange(0))
 
 
@@ -165,13 +165,13 @@ def _held_out_rows(
     return LabeledRows(features, torch.from_numpy(images.labels[matrix.rows])), matrix.unreadable
 
 
-def _labeled(split: LabeledFeatures, names: Sequence[str], rows: NDArray[np.int64] | None = None) -> LabeledRows:
+def _labeled_rows(split: LabeledFeatures, names: Sequence[str], rows: NDArray[np.int64] | None = None) -> LabeledRows:
     chosen = np.arange(len(split.labels)) if rows is None else rows
     features = {name: split.matrix.only(name).take(chosen) for name in names}
     return LabeledRows(features, split.labels[torch.from_numpy(chosen)])
 
 
-def _identity(context: EvaluationContext[Settings], settings: Settings) -> dict[str, Any]:
+def _probe_identity(context: EvaluationContext[Settings], settings: Settings) -> dict[str, Any]:
     """What a probe's state must agree on to be resumed."""
     names = ("features", "rates", "epochs", "batch", "held_out", "cached")  # as earlier states have them
     data = {split: manifest.sha256 for split, manifest in context.manifests.items()}
@@ -180,7 +180,7 @@ def _identity(context: EvaluationContext[Settings], settings: Settings) -> dict[
     return {"model": context.model.identity, "precision": context.precision, "seed": context.seed, **data, **own}
 
 
-def _report(
+def _build_scores(
     context: EvaluationContext[Settings], settings: Settings, probe: Probe, sets: _Sets, val: LabeledFeatures
 ) -> Scores:
     warnings = [line for line in (*sets.warnings, sets.skipped()) if line]
@@ -195,7 +195,7 @@ def _report(
     scores.intervals["top1_best"] = accuracy_interval(probe.progress.best.numpy())
     scores.details |= {
         "chosen": {"feature": feature, "rate": settings.lrs[place], "by": "held_out" if sets.held_out else "val"},
-        "grid": _grid(probe, settings.lrs),
+        "grid": _head_rows(probe, settings.lrs),
         "grid_source": GRID,
     }
     save_head(context.output / "head.safetensors", head, feature)
@@ -205,7 +205,7 @@ def _report(
     return scores
 
 
-def _grid(probe: Probe, rates: Sequence[float]) -> list[dict[str, Any]]:
+def _head_rows(probe: Probe, rates: Sequence[float]) -> list[dict[str, Any]]:
     """One row per head: what it was and how it fared."""
     rows = []
     for number in range(probe.progress.val.shape[1]):

@@ -89,7 +89,7 @@ class HeadFile:
                 f"{self.path} does not tell in which order it reads class token and mean patch; give "
                 "--set head_order=interleaved (eval_linear of DINO) or concatenated (eval_linear of iBOT)"
             )
-        return (_deinterleaved(self.head) if found == "interleaved" else self.head), found
+        return (_deinterleave_columns(self.head) if found == "interleaved" else self.head), found
 
 
 def save_head(path: Path, head: LinearHead, feature: str) -> None:
@@ -107,7 +107,12 @@ def load_head(path: Path) -> HeadFile:
     """
     contents = open_container(path)
     tensors = flatten(contents.content)
-    found = _eval_linear(path, contents, tensors) or _hub(path, tensors) or _mae(path, tensors) or _whole(path, tensors)
+    found = (
+        _eval_linear(path, contents, tensors)
+        or _hub_head(path, tensors)
+        or _mae_head(path, tensors)
+        or _network_head(path, tensors)
+    )
     if found is None:
         names = ", ".join(list(tensors)[:4])
         raise InputError(
@@ -142,21 +147,21 @@ def _own_feature(path: Path, contents: Contents) -> str:
         raise InputError(f"{path} names no feature: {text[:40]!r}; save the head again") from error
 
 
-def _hub(path: Path, tensors: State) -> HeadFile | None:
+def _hub_head(path: Path, tensors: State) -> HeadFile | None:
     head = _one_head(tensors, r"(state_dict\.|linear_head\.)?") if len(tensors) == 2 else None
     return None if head is None else HeadFile(path, head, "hub")
 
 
-def _mae(path: Path, tensors: State) -> HeadFile | None:
+def _mae_head(path: Path, tensors: State) -> HeadFile | None:
     head = _one_head(tensors, r"(.*\.)?head\.1\.")
     norm = {name.rsplit(".", 1)[1]: tensor for name, tensor in tensors.items() if re.search(r"(^|\.)head\.0\.", name)}
     if head is None or not {"running_mean", "running_var"} <= norm.keys():
         return None
     _refuse_other_pooling(path, tensors)
-    return HeadFile(path, _folded(head, norm["running_mean"], norm["running_var"]), "cls")
+    return HeadFile(path, _fold_batch_norm(head, norm["running_mean"], norm["running_var"]), "cls")
 
 
-def _whole(path: Path, tensors: State) -> HeadFile | None:
+def _network_head(path: Path, tensors: State) -> HeadFile | None:
     head = _one_head(tensors, r"(module\.|model\.|state_dict\.)*(head|fc)\.")
     if head is None:
         return None
@@ -174,23 +179,23 @@ def _refuse_other_pooling(path: Path, tensors: State) -> None:
 
 def _one_head(tensors: State, scope: str) -> LinearHead | None:
     """The only weight (C, D) and bias (C,) whose names are `scope` (a pattern) and weight or bias."""
-    weights = _matching(tensors, scope + "weight", 2)
-    biases = _matching(tensors, scope + "bias", 1)
+    weights = _matching_tensors(tensors, scope + "weight", 2)
+    biases = _matching_tensors(tensors, scope + "bias", 1)
     if len(weights) != 1 or len(biases) != 1 or len(weights[0]) != len(biases[0]):
         return None
     return LinearHead(weights[0].float(), biases[0].float())
 
 
-def _matching(tensors: Mapping[str, Tensor], pattern: str, axes: int) -> list[Tensor]:
+def _matching_tensors(tensors: Mapping[str, Tensor], pattern: str, axes: int) -> list[Tensor]:
     return [tensor for name, tensor in tensors.items() if re.fullmatch(pattern, name) and tensor.ndim == axes]
 
 
-def _folded(head: LinearHead, mean: Tensor, variance: Tensor) -> LinearHead:
+def _fold_batch_norm(head: LinearHead, mean: Tensor, variance: Tensor) -> LinearHead:
     """The head that does a batch norm's work too (in evaluation, without gain and shift)."""
     weight = head.weight.double() / torch.sqrt(variance.double() + _MAE_EPSILON)
     return LinearHead(weight.float(), (head.bias.double() - weight @ mean.double()).float())
 
 
-def _deinterleaved(head: LinearHead) -> LinearHead:
+def _deinterleave_columns(head: LinearHead) -> LinearHead:
     """Columns cls0, mean0, cls1, mean1, ... as all of the class token, then all of the mean patch."""
     return replace(head, weight=torch.cat([head.weight[:, 0::2], head.weight[:, 1::2]], 1))

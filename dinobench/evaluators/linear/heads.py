@@ -54,7 +54,7 @@ class LinearHeads:
 
     def step(self, features: Tensor, labels: Tensor, factor: float) -> None:
         """One step on features (B, D) with labels (B,); `factor` scales every learning rate (the schedule)."""
-        residual = torch.softmax(self._scores(features), 2)
+        residual = torch.softmax(self._head_scores(features), 2)
         index = labels[:, None, None].expand(-1, len(self), 1)
         residual.scatter_add_(2, index, torch.full_like(index, -1, dtype=residual.dtype))
         flat = residual.flatten(1) / len(labels)
@@ -67,10 +67,10 @@ class LinearHeads:
     def correct(self, features: Tensor, labels: Tensor) -> Tensor:
         """(H, M) bool on the CPU: whether each head is right on each of features (M, D), labels (M,)."""
         parts = [
-            self._scores(rows).argmax(2) == truth[:, None]
+            self._head_scores(rows).argmax(2) == truth[:, None]
             for rows, truth in zip(torch.split(features, _ROWS), torch.split(labels, _ROWS), strict=True)
         ]
-        return torch.cat(parts).T.cpu() & self._finite()[:, None]
+        return torch.cat(parts).T.cpu() & self._finite_heads()[:, None]
 
     def head(self, number: int) -> LinearHead:
         """A copy of one of them."""
@@ -87,10 +87,10 @@ class LinearHeads:
         for name, values in state.items():
             getattr(self, name).copy_(values)
 
-    def _scores(self, features: Tensor) -> Tensor:
+    def _head_scores(self, features: Tensor) -> Tensor:
         scores = torch.addmm(self.bias, features, self.weight.T)
         return scores.view(len(features), len(self), self.classes)
 
-    def _finite(self) -> Tensor:
+    def _finite_heads(self) -> Tensor:
         """(H,) false for heads whose learning rate blew them up."""
         return torch.isfinite(self.weight.view(len(self), -1)).all(1).cpu()

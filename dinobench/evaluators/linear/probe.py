@@ -95,7 +95,7 @@ class Probe:
             left_out: lines on images that the epochs could not read, by index; kept in the state and filled from it.
         """
         left_out = {} if left_out is None else left_out
-        self._resume(path, identity, left_out)
+        self._resume_from(path, identity, left_out)
         agree(self.progress.epochs, "epochs of the probe's state", "keep --output on a disk that all processes see")
         val, held_out = val.to(self.device), held_out and held_out.to(self.device)
         for epoch in progress(range(self.progress.epochs, self.epochs), "linear probe"):
@@ -103,32 +103,32 @@ class Probe:
             for features, labels in epoch_of(epoch):
                 for name, heads in self.heads.items():
                     heads.step(features[name].to(self.device), labels.to(self.device), factor)
-            self._score(val, held_out)
+            self._score_heads(val, held_out)
             if rank() == 0:
-                checkpoint.save(path, identity, {**self._state(), "left_out": dict(left_out)})
+                checkpoint.save(path, identity, {**self._state_dict(), "left_out": dict(left_out)})
 
     def named(self, number: int) -> tuple[str, int]:
         """Feature and place among its rates of a head counted over all."""
         return list(self.heads)[number // len(self.rates)], number % len(self.rates)
 
-    def _score(self, val: LabeledRows, held_out: LabeledRows | None) -> None:
-        right = self._correct(val)
-        shares = _percent(right)
+    def _score_heads(self, val: LabeledRows, held_out: LabeledRows | None) -> None:
+        right = self._right_rows(val)
+        shares = _as_percent(right)
         before = self.progress.val
         if not before.numel() or shares.max() > before.max():
             self.progress.best = right[int(shares.argmax())]
         self.progress.val = torch.cat([before, shares[None]])
         if held_out is not None:
-            self.progress.held_out = torch.cat([self.progress.held_out, _percent(self._correct(held_out))[None]])
+            self.progress.held_out = torch.cat([self.progress.held_out, _as_percent(self._right_rows(held_out))[None]])
 
-    def _correct(self, rows: LabeledRows) -> Tensor:
+    def _right_rows(self, rows: LabeledRows) -> Tensor:
         return torch.cat([heads.correct(rows.features[name], rows.labels) for name, heads in self.heads.items()])
 
-    def _state(self) -> dict[str, object]:
+    def _state_dict(self) -> dict[str, object]:
         heads = {name: heads.state() for name, heads in self.heads.items()}
         return {"heads": heads, **vars(self.progress)}
 
-    def _resume(self, path: Path, identity: Mapping[str, object], left_out: dict[int, str]) -> None:
+    def _resume_from(self, path: Path, identity: Mapping[str, object], left_out: dict[int, str]) -> None:
         state = checkpoint.load(path, identity)
         if state is None:
             return
@@ -138,5 +138,5 @@ class Probe:
         self.progress = Progress(state["val"], state["held_out"], state["best"])
 
 
-def _percent(right: Tensor) -> Tensor:
+def _as_percent(right: Tensor) -> Tensor:
     return 100 * right.float().mean(1)

@@ -39,14 +39,14 @@ class SharedSteps:
         """The features of the step's readable images, from this process's `batches` and all others'."""
         batches = [batch for batch in batches if len(batch.indices)]
         if world_size() == 1:
-            return self._whole(batches)
-        widths = max_over_processes(self._widths(batches)).tolist()
-        places = [_joined(self._chunks_of(np.arange(len(step)), number)) for number in range(world_size())]
+            return self._join_batches(batches)
+        widths = max_over_processes(self._column_widths(batches)).tolist()
+        places = [_join_chunks(self._chunks_of(np.arange(len(step)), number)) for number in range(world_size())]
         slots = max(map(len, places))
         images = np.full(slots, -1)
         rows = torch.zeros(slots, sum(widths), device=self.device)
         if batches:
-            values, indices = self._whole(batches)
+            values, indices = self._join_batches(batches)
             filled = np.flatnonzero(np.isin(step[places[rank()]], indices))
             images[filled] = indices
             rows[torch.from_numpy(filled)] = torch.cat(list(values.values()), 1).to(self.device)
@@ -59,13 +59,13 @@ class SharedSteps:
     def _chunks_of(self, step: NDArray[np.int64], number: int) -> list[NDArray[np.int64]]:
         return in_chunks(step, self.forward_batch)[number :: world_size()]
 
-    def _whole(self, batches: list[FeatureBatch]) -> StepFeatures:
+    def _join_batches(self, batches: list[FeatureBatch]) -> StepFeatures:
         if not batches:
             return {}, np.empty(0, np.int64)
         values = {column: torch.cat([batch.columns[column] for batch in batches]) for column in self.columns}
         return values, np.concatenate([batch.indices for batch in batches])
 
-    def _widths(self, batches: list[FeatureBatch]) -> Tensor:
+    def _column_widths(self, batches: list[FeatureBatch]) -> Tensor:
         """(columns,) width of each, 0 where this process has no image to tell by."""
         widths = [batches[0].columns[column].shape[1] if batches else 0 for column in self.columns]
         return torch.tensor(widths, device=self.device)
@@ -76,7 +76,7 @@ def taken(batches: Iterator[FeatureBatch], count: int) -> list[FeatureBatch]:
     return [next(batches) for _ in range(count)]
 
 
-def _joined(chunks: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+def _join_chunks(chunks: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     return np.concatenate([np.empty(0, np.int64), *chunks])
 
 

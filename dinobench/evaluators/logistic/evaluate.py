@@ -119,7 +119,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     scores.warnings += [line for line in (train.skipped, test.skipped) if line]
     scores.not_comparable += scores.warnings
     queries = F.normalize(test.matrix.tensor(), dim=1).to(context.device)
-    draws = [_predict(context, train, queries, draw, scores) for draw in range(settings.draws)]
+    draws = [_predict_labels(context, train, queries, draw, scores) for draw in range(settings.draws)]
     for top in (1, TOP):
         add_accuracy(scores, f"top{top}", draws, test.labels, top)
     if settings.predictions:
@@ -128,7 +128,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     return scores
 
 
-def _predict(
+def _predict_labels(
     context: EvaluationContext[Settings], train: LabeledFeatures, queries: Tensor, draw: int, scores: Scores
 ) -> Tensor:
     """(M, 5) ranked classes by the classifier of one draw; its convergence goes into the details."""

@@ -54,23 +54,23 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
         )
     with context.clock.phase("features"):
         images = _Images(context.dataset("database"), context.dataset("query"))
-        database, queries = _described(context, truth, images)
+        database, queries = _describe_all(context, truth, images)
     with context.clock.phase("search"):
         if context.settings.expansion:
-            found = _nearest(context, database, queries, context.settings.expansion)
+            found = _nearest_images(context, database, queries, context.settings.expansion)
             queries = expanded(queries, database, found, context.settings.alpha)
         located = locate(database, queries, truth)
         scores = score_positions(located, truth, context.settings.ks)
-        _export(context, database, queries, truth, images, scores)
+        _export_rankings(context, database, queries, truth, images, scores)
     if line := queries_in_database(truth, images.database, images.queries):
         scores.warnings.append(line)
     scores.images |= {"database": len(truth.database), "query": len(truth.queries)}
     scores.details["ground_truth"] = truth_file.name
-    scores.warnings += _idle(context.settings)
+    scores.warnings += _idle_settings(context.settings)
     return scores
 
 
-def _idle(settings: Settings) -> list[str]:
+def _idle_settings(settings: Settings) -> list[str]:
     """A line for each setting that was changed and does nothing."""
     needs = {
         "whitening_dim": (bool(settings.whitening), "whitening"),
@@ -120,7 +120,7 @@ def score_positions(located: Sequence[Mapping[str, Positions]], truth: GroundTru
     return scores
 
 
-def _described(context: EvaluationContext[Settings], truth: GroundTruth, images: _Images) -> tuple[Database, Matrix]:
+def _describe_all(context: EvaluationContext[Settings], truth: GroundTruth, images: _Images) -> tuple[Database, Matrix]:
     settings = context.settings
     describer = Describer(context, settings.feature, settings.gem_power, settings.scales)
     size = settings.image_size or context.model.preprocessing.size
@@ -128,18 +128,18 @@ def _described(context: EvaluationContext[Settings], truth: GroundTruth, images:
     asked = thumbnail(size, query_boxes(truth, images.queries)) if settings.crop_query else whole
     database = describer.describe(images.database, whole)
     queries = describer.describe(images.queries, asked)
-    whitening, distractors = _whitening(context, describer, whole), None
+    whitening, distractors = _learned_whitening(context, describer, whole), None
     if settings.distractors:
         distractors = describer.describe(further_images(context, settings.distractors, "distractors"), whole)
     searched = finished(database.tensor().numpy(), whitening)
     return Database(searched, distractors, whitening), finished(queries.tensor().numpy(), whitening)
 
 
-def _nearest(context: EvaluationContext[Settings], database: Database, queries: Matrix, count: int) -> Neighbors:
+def _nearest_images(context: EvaluationContext[Settings], database: Database, queries: Matrix, count: int) -> Neighbors:
     return database.nearest(queries, count, context.settings.search, context.device)
 
 
-def _whitening(
+def _learned_whitening(
     context: EvaluationContext[Settings], describer: Describer, preparation: Preparation
 ) -> Whitening | None:
     settings = context.settings
@@ -153,7 +153,7 @@ def _whitening(
         raise InputError(f"cannot learn whitening from {settings.whitening}: {error}") from error
 
 
-def _export(
+def _export_rankings(
     context: EvaluationContext[Settings],
     database: Database,
     queries: Matrix,
@@ -163,12 +163,12 @@ def _export(
 ) -> None:
     """Write ranks.npy, as `dinobench score retrieval` reads it, and rankings.json, as the gallery does."""
     depth = min(len(truth.database), DEPTH) if context.settings.distractors else len(truth.database)
-    found = _nearest(context, database, queries, depth)
+    found = _nearest_images(context, database, queries, depth)
     similarities, ids = found.similarities.numpy(), found.indices.numpy()
     with atomic_path(context.output / "ranks.npy") as path, path.open("wb") as stream:
         np.save(stream, ids.T.astype(np.int32))
     rows = [
-        _shown(truth, images, query, ids[query, :SHOWN], similarities[query, :SHOWN], scores)
+        _query_ranking(truth, images, query, ids[query, :SHOWN], similarities[query, :SHOWN], scores)
         for query in range(len(queries))
     ]
     content = {"root": str((images.queries.root or dataset_root(context.data)).resolve()), "queries": rows}
@@ -179,7 +179,7 @@ def _export(
     save_per_query(scores, context.output / "predictions.csv", truth.queries, medium)
 
 
-def _shown(
+def _query_ranking(
     truth: GroundTruth, images: _Images, query: int, ids: NDArray[np.int64], similarities: Matrix, scores: Scores
 ) -> dict[str, Any]:
     verdicts = {int(image): name for name in GROUPS for image in truth.judged[query][name]}

@@ -33,19 +33,19 @@ def draw_gallery(rankings: Path, output: Path, *, setup: str = "medium", rows: i
     Raises:
         InputError: the file is no rankings.json, or no query counts in this setup.
     """
-    content = _read(rankings)
+    content = _read_rankings(rankings)
     scored = [query for query in content["queries"] if query["average_precision"].get(setup) is not None]
     if not scored:
         raise InputError(f"{rankings} has no query with an average precision in setup {setup}")
     ordered = sorted(scored, key=lambda query: -query["average_precision"][setup])
     count = max(1, min(rows, len(ordered) // 2))
     groups = {"best": ordered[:count], "worst": ordered[max(count, len(ordered) - count) :]}
-    picture = _draw(Path(content["root"]), groups, setup, results)
+    picture = _draw_all(Path(content["root"]), groups, setup, results)
     with atomic_path(output) as temporary:
         picture.save(temporary, format="PNG", optimize=True)
 
 
-def _read(rankings: Path) -> dict[str, Any]:
+def _read_rankings(rankings: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = read_json(rankings)
         return {"root": content["root"], "queries": list(content["queries"])}
@@ -53,23 +53,23 @@ def _read(rankings: Path) -> dict[str, Any]:
         raise InputError(f"{rankings} is no rankings.json of a retrieval run; score roxford or rparis first") from error
 
 
-def _draw(root: Path, groups: Mapping[str, Sequence[Mapping[str, Any]]], setup: str, results: int) -> Image.Image:
+def _draw_all(root: Path, groups: Mapping[str, Sequence[Mapping[str, Any]]], setup: str, results: int) -> Image.Image:
     cell = TILE + 2 * FRAME
     height = sum(LINE * 2 + len(queries) * (cell + LINE) for queries in groups.values() if queries) + LINE * 2
     canvas = Image.new("RGB", ((results + 1) * (cell + FRAME) + 3 * FRAME, height), "white")
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(12)
-    top = _legend(draw, font)
+    top = _draw_legend(draw, font)
     for title, queries in groups.items():
         if queries:
             draw.text((FRAME, top + FRAME), f"{title} queries, {setup}", "black", font)
             top += LINE * 2
         for query in queries:
-            _row(canvas, draw, font, root, query, setup, top, results)
+            _draw_row(canvas, draw, font, root, query, setup, top, results)
             top += cell + LINE
     return canvas
 
 
-def _legend(draw: ImageDraw.ImageDraw, font: Any) -> int:
+def _draw_legend(draw: ImageDraw.ImageDraw, font: Any) -> int:
     left = FRAME
     for name, color in COLORS.items():
         draw.rectangle((left, FRAME, left + 10, FRAME + 10), fill=color)
@@ -78,7 +78,7 @@ def _legend(draw: ImageDraw.ImageDraw, font: Any) -> int:
     return LINE * 2
 
 
-def _row(
+def _draw_row(
     canvas: Image.Image,
     draw: ImageDraw.ImageDraw,
     font: Any,
@@ -93,12 +93,12 @@ def _row(
     step = TILE + 3 * FRAME
     for place, (name, verdict, box) in enumerate(tiles):
         left = FRAME + place * step + (FRAME if place else 0)
-        canvas.paste(_tile(root, name, COLORS[verdict], box), (left, top))
+        canvas.paste(_draw_tile(root, name, COLORS[verdict], box), (left, top))
     name = Path(query["query"]).stem
     draw.text((FRAME, top + TILE + 2 * FRAME), f"{name}  AP {query['average_precision'][setup]:.1f}", "black", font)
 
 
-def _tile(root: Path, name: str | None, color: str, box: Sequence[float] | None) -> Image.Image:
+def _draw_tile(root: Path, name: str | None, color: str, box: Sequence[float] | None) -> Image.Image:
     """An image in its colored frame; an empty one where the image is not to be had (distractors, moved data)."""
     try:
         if name is None:

@@ -27,7 +27,7 @@ def query_boxes(truth: GroundTruth, images: ImageSet) -> NDArray[np.float64]:
         raise InputError("the ground truth gives no box for some queries; score with a protocol that does not crop")
     for index, box in enumerate(truth.boxes):
         width, height = images.read(index).size
-        fault = _fault(box, width, height)
+        fault = _box_fault(box, width, height)
         if fault:
             shown = ", ".join(f"{side:g}" for side in box)
             raise InputError(
@@ -37,7 +37,7 @@ def query_boxes(truth: GroundTruth, images: ImageSet) -> NDArray[np.float64]:
     return truth.boxes
 
 
-def _fault(box: NDArray[np.float64], width: int, height: int) -> str:
+def _box_fault(box: NDArray[np.float64], width: int, height: int) -> str:
     if box.min() >= 0 and box.max() <= 1:
         return "in fractions of the image"
     left, top, right, bottom = np.clip(box, 0, (width, height, width, height))
@@ -71,10 +71,10 @@ def _same_files(database: ImageSet, queries: ImageSet) -> list[list[int]]:
     for name in queries.names:
         path = queries.root / name
         rows = by_size.get(path.stat().st_size, [])
-        digest = _digest(path) if rows else b""
-        found.append([row for row in rows if _digest(database.root / database.names[row]) == digest])
+        digest = _file_digest(path) if rows else b""
+        found.append([row for row in rows if _file_digest(database.root / database.names[row]) == digest])
     return found
 
 
-def _digest(path: Path) -> bytes:
+def _file_digest(path: Path) -> bytes:
     return hashlib.sha256(path.read_bytes()).digest()

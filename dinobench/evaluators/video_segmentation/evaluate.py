@@ -54,17 +54,17 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     for name in progress(my_share(names), "sequences"):
         look_for_failures()
         try:
-            _run(context, read_video(root, name, merged=merged), network, ways, tally, kept)
+            _run_sequence(context, read_video(root, name, merged=merged), network, ways, tally, kept)
         except InputError as error:
             tally.failures[name] = str(error)
-    scores = _scores(context, ways, gathered(tally))
+    scores = _build_scores(context, ways, gathered(tally))
     scores.temporary += [kept.path(name) for name in names]
     return scores
 
 
 def ways_of(settings: Settings) -> list[Way]:
     """The protocol's own way first, then every combination of the values listed in sweep_*."""
-    own = _way(settings.n_last_frames, settings.radius, settings.topk, settings.temperature, settings.feature)
+    own = _build_config(settings.n_last_frames, settings.radius, settings.topk, settings.temperature, settings.feature)
     combinations = itertools.product(
         settings.sweep_topk or (settings.topk,),
         settings.sweep_radius or (settings.radius,),
@@ -72,15 +72,15 @@ def ways_of(settings: Settings) -> list[Way]:
         settings.sweep_temperature or (settings.temperature,),
         settings.sweep_feature or (settings.feature,),
     )
-    ways = [_way(frames, radius, topk, heat, feature) for topk, radius, frames, heat, feature in combinations]
+    ways = [_build_config(frames, radius, topk, heat, feature) for topk, radius, frames, heat, feature in combinations]
     return [own, *(way for way in ways if way != own)]
 
 
-def _way(n_last_frames: int, radius: int, topk: int, temperature: float, feature: str) -> Way:
+def _build_config(n_last_frames: int, radius: int, topk: int, temperature: float, feature: str) -> Way:
     return Way(Propagation(n_last_frames, radius, topk, temperature), layer_of(feature))
 
 
-def _run(
+def _run_sequence(
     context: EvaluationContext[Settings],
     video: Video,
     network: PatchNetwork,
@@ -115,13 +115,13 @@ def _write(context: EvaluationContext[Settings], video: Video, masks: Labels, sc
     write_csv(table, scores)
     if not context.settings.pictures:
         return [str(table)]
-    return [str(table), *map(str, _draw(output, video, masks))]
+    return [str(table), *map(str, _draw_overlays(output, video, masks))]
 
 
-def _draw(output: Path, video: Video, masks: Labels) -> list[Path]:
+def _draw_overlays(output: Path, video: Video, masks: Labels) -> list[Path]:
     """Overlays of every frame, a contact sheet and a moving strip; returns the last two."""
     strip = []
-    moving = set(_spread(len(masks), STRIP_FRAMES))
+    moving = set(_spread_frames(len(masks), STRIP_FRAMES))
     for index, (frame, mask) in enumerate(zip(video.frames, masks, strict=True)):
         tinted = overlay(np.asarray(read_rgb(frame)), mask)
         save_picture(output / "overlays" / video.name / f"{frame.stem}.jpg", tinted)
@@ -135,7 +135,7 @@ def _draw(output: Path, video: Video, masks: Labels) -> list[Path]:
 
 def _contact_sheet(video: Video, masks: Labels) -> Any:
     """Truth above result, for frames spread evenly over the sequence."""
-    chosen = _spread(len(masks), SHEET_FRAMES)
+    chosen = _spread_frames(len(masks), SHEET_FRAMES)
     pixels = {index: np.asarray(read_rgb(video.frames[index])) for index in chosen}
     truth = [shrink(overlay(pixels[index], video.labels(index)), SHEET_WIDTH) for index in chosen]
     result = [shrink(overlay(pixels[index], masks[index]), SHEET_WIDTH) for index in chosen]
@@ -143,11 +143,11 @@ def _contact_sheet(video: Video, masks: Labels) -> Any:
     return sheet([truth, result], [[f"truth {frames[0]}", *frames[1:]], ["result"]])
 
 
-def _spread(length: int, count: int) -> list[int]:
+def _spread_frames(length: int, count: int) -> list[int]:
     return [int(index) for index in np.unique(np.linspace(0, length - 1, count).round())]
 
 
-def _scores(context: EvaluationContext[Settings], ways: Sequence[Way], tally: Tally) -> Scores:
+def _build_scores(context: EvaluationContext[Settings], ways: Sequence[Way], tally: Tally) -> Scores:
     scores = tally.scores()
     if len(ways) > 1:
         rows = [_sweep_row(way, videos) for way, videos in zip(ways, tally.by_way, strict=True)]

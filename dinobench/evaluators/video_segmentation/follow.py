@@ -61,7 +61,7 @@ class PatchNetwork:
             )
         self.layers = layers
         self.device = context.device
-        self._forward = compiled_if(context.compiled, self._patches)
+        self._forward = compiled_if(context.compiled, self._patch_layers)
 
     @torch.inference_mode()
     def __call__(self, frame: Tensor) -> list[Tensor]:
@@ -74,7 +74,7 @@ class PatchNetwork:
             raise InputError("the model's patch features are not finite, or too large to compare; check its weights")
         return [functional.normalize(patches[0].float(), dim=-1) for patches in reversed(layers)]
 
-    def _patches(self, frames: Tensor) -> tuple[Tensor, ...]:
+    def _patch_layers(self, frames: Tensor) -> tuple[Tensor, ...]:
         return tuple(layer.patches for layer in self.backbone.intermediate_layers(frames, self.layers))
 
 
@@ -118,7 +118,7 @@ def follow(
     first = video.labels(0)
     if not first.any():
         raise InputError(f"sequence {video.name}: its first mask {video.masks[0]} holds no object; nothing to follow")
-    features = _features(video, network, first.shape, settings, preprocessing, workers)
+    features = _frame_features(video, network, first.shape, settings, preprocessing, workers)
     start = next(features)
     height, width, _ = start[0].shape
     patch = network.backbone.patch_size
@@ -130,10 +130,10 @@ def follow(
         for way, propagator, done in zip(ways, propagators, masks, strict=True):
             soft = propagator.step(layers[way.layer - 1]).permute(2, 0, 1)
             done.append(label_map(soft, patch, first.shape, share))
-    return [np.stack(done) for done in masks], _vanished(video.name, first, one_hot)
+    return [np.stack(done) for done in masks], _vanished_warning(video.name, first, one_hot)
 
 
-def _features(
+def _frame_features(
     video: Video,
     network: PatchNetwork,
     shape: tuple[int, ...],
@@ -159,7 +159,7 @@ def _features(
         yield network(frame)
 
 
-def _vanished(name: str, first: Labels, one_hot: Tensor) -> list[str]:
+def _vanished_warning(name: str, first: Labels, one_hot: Tensor) -> list[str]:
     """A warning that names the objects of the first mask that no token kept, where there are any."""
     height, width, channels = one_hot.shape
     numbers, pixels = np.unique(first[first > 0], return_counts=True)

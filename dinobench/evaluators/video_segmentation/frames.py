@@ -22,11 +22,11 @@ def frame_size(height: int, width: int, short_side: int) -> tuple[int, int]:
     A square frame loses width, as in the released code (which then transposes its labels; here they fit).
     """
     if height > width:
-        return _floored(short_side * height / width), short_side
-    return short_side, _floored(short_side * width / height)
+        return _floor_side(short_side * height / width), short_side
+    return short_side, _floor_side(short_side * width / height)
 
 
-def _floored(side: float) -> int:
+def _floor_side(side: float) -> int:
     return int(side // MULTIPLE * MULTIPLE)
 
 

@@ -125,7 +125,7 @@ def _propagate_everywhere(
     for block in torch.split(target.flatten(0, 1), ROWS_PER_BLOCK):
         scores = block @ bank.T
         maxima = scores.view(len(block), -1, width).amax(dim=-1)
-        mixed.append(_mix(scores, _Groups(maxima, starts.expand(len(block), -1), width), values, settings))
+        mixed.append(_mix_labels(scores, _Groups(maxima, starts.expand(len(block), -1), width), values, settings))
     return torch.cat(mixed).reshape(height, width, -1)
 
 
@@ -135,8 +135,8 @@ def _propagate_tile(
     """Labels (rows, columns, C) of a square of targets whose upper left token is (top, left)."""
     rows, columns = tile.shape[:2]
     height, width = sources[0].shape[:2]
-    seen_rows, above, below = _reach(top, rows, height, settings.radius)
-    seen_columns, before, behind = _reach(left, columns, width, settings.radius)
+    seen_rows, above, below = _tokens_in_reach(top, rows, height, settings.radius)
+    seen_columns, before, behind = _tokens_in_reach(left, columns, width, settings.radius)
     bank = torch.stack([frame[seen_rows, seen_columns] for frame in sources])
     values = torch.stack([frame[seen_rows, seen_columns] for frame in labels])
     scores = (tile.flatten(0, 1) @ bank.flatten(0, 2).T).view(rows, columns, *bank.shape[:3])
@@ -144,11 +144,11 @@ def _propagate_tile(
         scores = functional.pad(scores, (before, behind, above, below), value=-torch.inf)
         values = functional.pad(values, (0, 0, before, behind, above, below))
     groups = _window_rows(scores, 2 * settings.radius + 1)
-    mixed = _mix(scores.flatten(0, 1).flatten(1), groups, values.flatten(0, 2), settings)
+    mixed = _mix_labels(scores.flatten(0, 1).flatten(1), groups, values.flatten(0, 2), settings)
     return mixed.reshape(rows, columns, -1)
 
 
-def _reach(first: int, count: int, length: int, radius: int) -> tuple[slice, int, int]:
+def _tokens_in_reach(first: int, count: int, length: int, radius: int) -> tuple[slice, int, int]:
     """Along one axis: the tokens within `radius` of a tile, and how many it misses before and behind the frame."""
     start, stop = first - radius, first + count + radius
     return slice(max(start, 0), min(stop, length)), max(-start, 0), max(stop - length, 0)
@@ -171,7 +171,7 @@ def _window_rows(scores: Tensor, side: int) -> _Groups:
     return _Groups(maxima, starts, side)
 
 
-def _mix(scores: Tensor, groups: _Groups, values: Tensor, settings: Propagation) -> Tensor:
+def _mix_labels(scores: Tensor, groups: _Groups, values: Tensor, settings: Propagation) -> Tensor:
     """Mean label of each target's strongest sources.
 
     The strongest k + 1 sources lie in the k + 1 groups with the highest maxima, so only those are searched. The one

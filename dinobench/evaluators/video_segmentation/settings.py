@@ -19,7 +19,7 @@ def layer_of(feature: str) -> int:
     return int(feature.partition(".")[2] or 1)
 
 
-def _layer(value: str | tuple[str, ...]) -> int | list[int]:
+def _layer_numbers(value: str | tuple[str, ...]) -> int | list[int]:
     return layer_of(value) if isinstance(value, str) else [layer_of(each) for each in value]
 
 
@@ -36,7 +36,7 @@ class Settings:
         was="normalisation",
     )
     feature: Patches = setting(
-        "patches", "patch tokens of the last block; patches.2: before it", was="layer", then=_layer
+        "patches", "patch tokens of the last block; patches.2: before it", was="layer", then=_layer_numbers
     )
     n_last_frames: CountOrZero = setting(7, "earlier frames to copy from, besides the first", unit="frames")
     radius: CountOrZero = setting(12, "half side of the search window; 0 for no window", unit="tokens")

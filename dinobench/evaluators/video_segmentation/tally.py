@@ -70,7 +70,7 @@ class Tally:
         failed = len(self.failures)
         return Scores(
             metrics,
-            _intervals(main),
+            _object_intervals(main),
             details={"objects": per_object(main), "sequences": {video.name: overall([video]) for video in main}},
             images={"val": self.frames},
             warnings=[*self.failures.values(), *self.warnings],
@@ -84,7 +84,7 @@ def objects_jf(videos: Sequence[VideoScores]) -> dict[str, float]:
     return {name: (each["j_mean"] + each["f_mean"]) / 2 for name, each in per_object(videos).items()}
 
 
-def _intervals(videos: Sequence[VideoScores]) -> dict[str, tuple[float, float]]:
+def _object_intervals(videos: Sequence[VideoScores]) -> dict[str, tuple[float, float]]:
     objects = per_object(videos).values()
     return {
         "jf_mean": interval(list(objects_jf(videos).values())),

@@ -43,13 +43,13 @@ class FaissSearch:
         """The nearest rows of the block to the queries of part `number`, and those that tie with the k-th."""
         part, length = self.parts[number], len(self.rows)
         asked = min(k + _MORE, length)
-        found = self._asked(part, asked)
-        while asked < length and _ties(found.similarities, k):
+        found = self._ask_index(part, asked)
+        while asked < length and _has_ties(found.similarities, k):
             asked = min(8 * asked, length)
-            found = self._asked(part, asked)
+            found = self._ask_index(part, asked)
         return found
 
-    def _asked(self, part: Tensor, count: int) -> Neighbors:
+    def _ask_index(self, part: Tensor, count: int) -> Neighbors:
         similarities, indices = self._index.search(part.cpu().numpy(), count)
         return Neighbors(torch.from_numpy(similarities), torch.from_numpy(indices)).to(part.device)
 
@@ -61,6 +61,6 @@ class FaissSearch:
         return self._faiss.index_cpu_to_gpu(self._memory, device.index or 0, index)  # this process's device alone
 
 
-def _ties(products: Tensor, k: int) -> bool:
+def _has_ties(products: Tensor, k: int) -> bool:
     """Whether the last product (Q, n) of any query cannot be told apart from its k-th."""
     return bool((products[:, k - 1] - products[:, -1] <= rounding(products)).any())

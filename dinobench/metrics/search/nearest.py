@@ -60,14 +60,14 @@ def nearest(
         ValueError: an unknown engine, or one that does not take these queries.
     """
     parts = torch.split(queries, query_block)
-    search = _Search(parts, k, _names(queries, engine))
+    search = _Search(parts, k, _engine_names(queries, engine))
     for block in bank:
         for rows in search.pieces(block.to(queries)):
             search.go_on(rows)
     return search.answer()
 
 
-def _names(queries: Tensor, engine: str) -> tuple[str, ...]:
+def _engine_names(queries: Tensor, engine: str) -> tuple[str, ...]:
     """The engines to choose from, the one to begin with first; "prefilter" where it pays, else "exact"."""
     if engine not in ("auto", *ENGINES):
         raise ValueError(f"engine is {engine!r}; use auto, {', '.join(ENGINES)}")
@@ -107,7 +107,7 @@ class _Search:
     def pieces(self, block: Tensor) -> Iterator[Tensor]:
         """The block whole; of the first block short pieces as long as there are several engines, then the rest."""
         if len(block) < WORTH_A_TRIAL:
-            self._keep(next(iter(self.engines)))
+            self._keep_engine(next(iter(self.engines)))
         while len(self.engines) > 1:
             length = TRIAL_ROWS if self.rows else FIRST_ROWS
             yield block[:length]
@@ -117,14 +117,14 @@ class _Search:
     def go_on(self, rows: Tensor) -> None:
         """Search the next rows of the bank; of a trial's engines the first searches a piece before any is timed."""
         if self.rows == 0 or len(self.engines) == 1:
-            self._search(rows, next(iter(self.engines)))
+            self._search_with(rows, next(iter(self.engines)))
             return
         name = next(name for name in self.engines if name not in self.seconds)
         start = time.perf_counter()
-        self._search(rows, name)
+        self._search_with(rows, name)
         self.seconds[name] = time.perf_counter() - start
         if len(self.seconds) == len(self.engines):
-            self._keep(min(self.seconds, key=self.seconds.__getitem__))
+            self._keep_engine(min(self.seconds, key=self.seconds.__getitem__))
 
     def answer(self) -> Neighbors:
         """The neighbors of all queries."""
@@ -132,7 +132,7 @@ class _Search:
         self.engines.clear()  # frees their memory before the answer takes it
         return replace(concatenate(self.best), engine=name)
 
-    def _search(self, rows: Tensor, name: str) -> None:
+    def _search_with(self, rows: Tensor, name: str) -> None:
         engine = self.engines[name]
         engine.start_block(rows)
         for number, known in enumerate(self.best):
@@ -140,5 +140,5 @@ class _Search:
             self.best[number] = merge(known, found.shifted(self.rows), self.k)
         self.rows += len(rows)
 
-    def _keep(self, name: str) -> None:
+    def _keep_engine(self, name: str) -> None:
         self.engines = {name: self.engines[name]}

@@ -42,14 +42,14 @@ class PrefilteredSearch:
     def candidates(self, number: int, known: Neighbors, k: int) -> Neighbors:
         """Rows of the block among which are all that belong to the k nearest of part `number`: (Q, any number)."""
         for kind in list(self.kinds):
-            found = self._by(kind, number, known, k)
+            found = self._candidates_by(kind, number, known, k)
             if found is not None:
                 return found
             if known.indices.shape[1] == k:
                 self.kinds.remove(kind)  # with k neighbors known it left too many, and will do so again
         raise AssertionError("products come last and never leave too many")
 
-    def _by(self, kind: Scores, number: int, known: Neighbors, k: int) -> Neighbors | None:
+    def _candidates_by(self, kind: Scores, number: int, known: Neighbors, k: int) -> Neighbors | None:
         """Candidates by one kind of scores; None where there are so many that it saves nothing."""
         filled = known.indices.shape[1] == k
         if not filled and k > kind.max_candidates * self.length:

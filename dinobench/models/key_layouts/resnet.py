@@ -43,15 +43,15 @@ def translate_blocks(rewriting: Rewriting) -> None:
 
 def build(rewriting: Rewriting, facts: Facts) -> Network:
     """The empty ResNet whose shape the tensors show."""
-    shape = _shape(rewriting, facts)
+    shape = _read_shape(rewriting, facts)
     with torch.device("meta"):
         backbone = ResNet(shape)
-    return Network(backbone, _name(shape), facts.get("image_size", 32 if shape.small else 224))
+    return Network(backbone, _shape_name(shape), facts.get("image_size", 32 if shape.small else 224))
 
 
 def build_cifar(rewriting: Rewriting, facts: Facts) -> Network:
     """The empty CIFAR ResNet; its depth is 6n + 2."""
-    blocks = [_count(rewriting, stage) for stage in (1, 2, 3)]
+    blocks = [_block_count(rewriting, stage) for stage in (1, 2, 3)]
     if len(set(blocks)) != 1:
         raise InputError(f"stages of {blocks} blocks make no CIFAR ResNet, whose stages are equal; is a block missing?")
     with torch.device("meta"):
@@ -81,14 +81,14 @@ CIFAR_LAYOUT = Layout(
 )
 
 
-def _shape(rewriting: Rewriting, facts: Facts) -> ResNetShape:
+def _read_shape(rewriting: Rewriting, facts: Facts) -> ResNetShape:
     tensors = rewriting.tensors
     stem, channels, size, _ = tensors["conv1.weight"].shape
     if size not in (3, 7):
         raise InputError(f"conv1.weight of shape {tuple(tensors['conv1.weight'].shape)} is no ResNet stem")
     first = tensors["layer1.0.conv1.weight"].shape[0]
     last = tensors.get("layer1.0.conv3.weight")
-    blocks = tuple(_count(rewriting, stage) for stage in (1, 2, 3, 4))
+    blocks = tuple(_block_count(rewriting, stage) for stage in (1, 2, 3, 4))
     known = BASIC_DEPTHS if last is None else BOTTLENECK_DEPTHS
     if blocks not in known:
         raise InputError(f"stages of {blocks} blocks make no known ResNet; is a block missing?")
@@ -109,11 +109,11 @@ def _shape(rewriting: Rewriting, facts: Facts) -> ResNetShape:
     )
 
 
-def _count(rewriting: Rewriting, stage: int) -> int:
+def _block_count(rewriting: Rewriting, stage: int) -> int:
     return rewriting.count(rf"layer{stage}\.")
 
 
-def _name(shape: ResNetShape) -> str:
+def _shape_name(shape: ResNetShape) -> str:
     depth = (BOTTLENECK_DEPTHS if shape.bottleneck else BASIC_DEPTHS)[shape.blocks]
     widen = f"w{shape.planes // 64}" if shape.planes > 64 else ""
     inner = f"_{shape.groups}x{shape.base_width}d" if (shape.groups, shape.base_width) != (1, 64) else ""

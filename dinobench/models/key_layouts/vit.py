@@ -36,7 +36,7 @@ def translate(rewriting: Rewriting) -> None:
 
 def build(rewriting: Rewriting, facts: Facts) -> Network:
     """The empty transformer whose shape the tensors show."""
-    shape = _shape(rewriting, facts)
+    shape = _read_shape(rewriting, facts)
     with torch.device("meta"):
         backbone = VisionTransformer(shape)
     if shape.positions == "rotary" and "rope_embed.periods" not in rewriting:
@@ -58,7 +58,7 @@ def architecture_name(shape: ViTShape) -> str:
     return f"vit_{stem}{registers}/{shape.patch_size}"
 
 
-def _shape(rewriting: Rewriting, facts: Facts) -> ViTShape:
+def _read_shape(rewriting: Rewriting, facts: Facts) -> ViTShape:
     tensors = rewriting.tensors
     projection = tensors["patch_embed.proj.weight"]
     if projection.ndim != 4 or projection.shape[2] != projection.shape[3]:
@@ -67,12 +67,12 @@ def _shape(rewriting: Rewriting, facts: Facts) -> ViTShape:
     rotary = "rope_embed.periods" in tensors or facts.get("positions") == "rotary"
     class_token, class_position, side = _position_facts(rewriting, facts, patch)
     registers = tensors["register_tokens"].shape[1] if "register_tokens" in tensors else 0
-    hidden = _hidden(rewriting)
+    hidden = _hidden_width(rewriting)
     return ViTShape(
         patch_size=patch,
         dim=dim,
-        depth=_depth(rewriting, facts, dim),
-        heads=_heads(rewriting, facts, dim),
+        depth=_read_depth(rewriting, facts, dim),
+        heads=_read_heads(rewriting, facts, dim),
         image_size=side * patch,
         in_channels=channels,
         hidden=hidden,
@@ -108,7 +108,7 @@ def _position_facts(rewriting: Rewriting, facts: Facts, patch: int) -> tuple[boo
     )
 
 
-def _depth(rewriting: Rewriting, facts: Facts, dim: int) -> int:
+def _read_depth(rewriting: Rewriting, facts: Facts, dim: int) -> int:
     depth = rewriting.count(r"blocks\.")
     usual = facts.get("depth", USUAL_DEPTHS.get(dim), "usual for this width")
     if depth == 0 or (usual is not None and depth != int(usual)):
@@ -117,7 +117,7 @@ def _depth(rewriting: Rewriting, facts: Facts, dim: int) -> int:
     return depth
 
 
-def _heads(rewriting: Rewriting, facts: Facts, dim: int) -> int:
+def _read_heads(rewriting: Rewriting, facts: Facts, dim: int) -> int:
     if "heads" in rewriting.found:
         facts.note("heads", rewriting.found["heads"], "from the shapes")
         return rewriting.found["heads"]
@@ -134,7 +134,7 @@ def _heads(rewriting: Rewriting, facts: Facts, dim: int) -> int:
     return dim // 64
 
 
-def _hidden(rewriting: Rewriting) -> int | None:
+def _hidden_width(rewriting: Rewriting) -> int | None:
     for name, halves in (("fc1", 1), ("w12", 2)):
         weight = rewriting.tensors.get(f"blocks.0.mlp.{name}.weight")
         if weight is not None:

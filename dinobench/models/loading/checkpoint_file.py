@@ -81,7 +81,7 @@ def _plan_or_reason(contents: Contents, settings: ModelSettings, beside: Mapping
     """The plan of a file, or why there is none; a network that its own arguments name is built by that name."""
     arguments = checkpoint_arguments(contents.content)
     try:
-        family = _family(settings, beside, arguments)
+        family = _find_family(settings, beside, arguments)
         plan = make_plan(contents, settings, family, beside)
         if family is not None or not plan.report.refusal or not _is_built(arguments):
             return plan
@@ -103,7 +103,7 @@ def _is_built(arguments: Mapping[str, Any]) -> bool:
     return bool(owners(str(arguments.get("architecture", ""))))
 
 
-def _family(settings: ModelSettings, beside: Mapping[str, Any], arguments: Mapping[str, Any]) -> Family | None:
+def _find_family(settings: ModelSettings, beside: Mapping[str, Any], arguments: Mapping[str, Any]) -> Family | None:
     """The one family that the user, a hub's configuration or the checkpoint itself named."""
     if settings.family_file:
         return family_from_file(user_path(settings.family_file))
@@ -126,11 +126,11 @@ def fill(plan: LoadPlan, source: str) -> Backbone:
             f"{source} looks like {plan.report.title} ({plan.report.architecture}), but {plan.report.refusal}"
         )
     expected = plan.network.backbone.state_dict()
-    strange = [name for name, tensor in plan.tensors.items() if not _alike(tensor, expected[name])]
+    strange = [name for name, tensor in plan.tensors.items() if not _same_storage(tensor, expected[name])]
     if strange:
         raise InputError(f"{source}: {first_names(strange)} are no plain floating point tensors")
     for name, tensor in plan.tensors.items():
-        if not _finite(tensor):
+        if not _is_finite(tensor):
             raise InputError(f"{source}: {name} holds values that are not finite; these weights are damaged")
     backbone = plan.network.backbone
     backbone.load_state_dict(plan.tensors, strict=True, assign=True)
@@ -165,11 +165,11 @@ def _short_name(path: Path, *, of_folder: bool) -> str:
     return re.sub(r"[^\w.+-]+", "_", stem) or "model"
 
 
-def _alike(tensor: Tensor, expected: Tensor) -> bool:
+def _same_storage(tensor: Tensor, expected: Tensor) -> bool:
     return tensor.dtype == expected.dtype and tensor.layout == torch.strided and not tensor.is_meta
 
 
-def _finite(tensor: Tensor) -> bool:
+def _is_finite(tensor: Tensor) -> bool:
     """Cheap first: a sum is finite unless a term is not, or the terms are huge."""
     if not tensor.is_floating_point() or torch.isfinite(tensor.sum()):
         return True

@@ -35,12 +35,12 @@ def configuration_of(path: Path, contents: Contents) -> tuple[dict[str, Any], Ch
     facts = {name: value for name, value in facts.items() if isinstance(value, (int, float, str))}
     if not facts:
         return {}, None
-    if wrong := "" if "architecture" in facts else _misfit(raw, flatten(contents.content)):
+    if wrong := "" if "architecture" in facts else _describe_misfit(raw, flatten(contents.content)):
         return {}, Choice("config.json", f"left out: {wrong}", "beside the file, of another model")
     return facts, None
 
 
-def _misfit(raw: Mapping[str, Any], state: Mapping[str, Tensor]) -> str:
+def _describe_misfit(raw: Mapping[str, Any], state: Mapping[str, Tensor]) -> str:
     """Where a configuration and the tensors disagree, "" where width, depth and patch agree."""
     tensors = _shape_of(state)
     for name, theirs in SHAPE.items():

@@ -159,7 +159,9 @@ def _open_zip(path: Path) -> Contents:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise InputError(f"{path} is truncated or damaged ({_line(error)}); download or save it again") from error
+        raise InputError(
+            f"{path} is truncated or damaged ({_short_error(error)}); download or save it again"
+        ) from error
     size = sum(member.file_size for member in members)
     if size > MAXIMUM_GROWTH * path.stat().st_size:
         raise InputError(f"{path} would unpack to {size / 1e9:.1f} GB from {path.stat().st_size / 1e6:.1f} MB; refused")
@@ -169,12 +171,12 @@ def _open_zip(path: Path) -> Contents:
     if any("/code/" in name or name.endswith("constants.pkl") for name in names):
         raise InputError(
             f"{path} is a TorchScript program, not a table of tensors; if you trust it, save its tensors in Python: "
-            f"{_saving('torch.jit.load', path)}"
+            f"{_saving_lines('torch.jit.load', path)}"
         )
     return _open_torch(path, mapped=True)
 
 
-def _saving(load: str, path: Path, options: str = "") -> str:
+def _saving_lines(load: str, path: Path, options: str = "") -> str:
     """The two Python lines that make a table of tensors of a file whose code the user trusts."""
     return f"module = {load}({path.name!r}{options}); torch.save(module.state_dict(), 'state_dict.pth')"
 
@@ -182,15 +184,15 @@ def _saving(load: str, path: Path, options: str = "") -> str:
 def _open_npz(path: Path) -> Contents:
     try:
         with zipfile.ZipFile(path) as archive:
-            arrays = {member.filename.removesuffix(".npy"): _array(archive, member) for member in archive.infolist()}
+            arrays = {member.filename.removesuffix(".npy"): _array_of(archive, member) for member in archive.infolist()}
         return Contents("npz", {name: torch.from_numpy(array) for name, array in arrays.items()})
     except OSError:
         raise
     except Exception as error:  # whatever zlib, zipfile and NumPy raise on damaged bytes
-        raise InputError(f"{path} is a damaged or pickled npz ({_line(error)}); save plain arrays") from error
+        raise InputError(f"{path} is a damaged or pickled npz ({_short_error(error)}); save plain arrays") from error
 
 
-def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+def _array_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     """One array of an npz, read only where its header claims no more than the member holds."""
     with archive.open(member) as stream:
         version = np.lib.format.read_magic(stream)
@@ -210,7 +212,9 @@ def _open_safetensors(path: Path) -> Contents:
     except OSError:
         raise
     except Exception as error:  # whatever a damaged header leads to
-        raise InputError(f"{path} is truncated or damaged ({_line(error)}); download or save it again") from error
+        raise InputError(
+            f"{path} is truncated or damaged ({_short_error(error)}); download or save it again"
+        ) from error
 
 
 def _open_torch(path: Path, *, mapped: bool) -> Contents:
@@ -225,16 +229,18 @@ def _open_torch(path: Path, *, mapped: bool) -> Contents:
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise InputError(
-            f"{path} holds more than tensors ({_culprit(error)}); if you trust it, save its tensors in Python: "
-            f"{_saving('torch.load', path, ', weights_only=False')}"
+            f"{path} holds more than tensors ({_refused_global(error)}); if you trust it, save its tensors in Python: "
+            f"{_saving_lines('torch.load', path, ', weights_only=False')}"
         ) from error
     except Exception as error:  # whatever damaged bytes lead to: AssertionError, OverflowError, MemoryError, ...
-        raise InputError(f"{path} is truncated or damaged ({_line(error)}); download or save it again") from error
+        raise InputError(
+            f"{path} is truncated or damaged ({_short_error(error)}); download or save it again"
+        ) from error
     if isinstance(content, Tensor) or not isinstance(content, Mapping):
         kind = unknown[0] if isinstance(content, Inert) and unknown else type(content).__name__
         raise InputError(
             f"{path} holds one {kind}, not a table of tensors; if you trust it, save its tensors in Python: "
-            f"{_saving('torch.load', path, ', weights_only=False')}"
+            f"{_saving_lines('torch.load', path, ', weights_only=False')}"
         )
     return Contents("torch", content, unknown)
 
@@ -251,16 +257,18 @@ def _unknown_globals(path: Path) -> tuple[str, ...]:
     try:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except Exception as error:  # whatever a damaged pickle raises while it is only being read
-        raise InputError(f"{path} is truncated or damaged ({_line(error)}); download or save it again") from error
+        raise InputError(
+            f"{path} is truncated or damaged ({_short_error(error)}); download or save it again"
+        ) from error
     return tuple(sorted(set(names) - {"argparse.Namespace"}))
 
 
-def _culprit(error: Exception) -> str:
+def _refused_global(error: Exception) -> str:
     found = re.search(r"GLOBAL ([\w.]+)", str(error))
-    return found[1] if found else _line(error)
+    return found[1] if found else _short_error(error)
 
 
-def _line(error: Exception) -> str:
+def _short_error(error: Exception) -> str:
     """The first sentence of an error, short enough for one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0][:160] if lines else type(error).__name__

@@ -43,7 +43,7 @@ def cached_weights(name: str, url: str, folder: Path | None = None) -> Path | No
 
     A file that somebody copied into the folder counts too, as offline machines need.
     """
-    path = _place(name, url, folder)
+    path = _target_path(name, url, folder)
     return path if path.is_file() and origin_of(path).get("url", url) == url else None
 
 
@@ -60,21 +60,21 @@ def fetch_weights(name: str, url: str, *, sha256: str = "", folder: Path | None 
         InputError: no network, the server refuses, the connection is cut (the next call resumes), a web page instead of
             a file, or a digest that differs (what was downloaded is removed).
     """
-    path = _place(name, url, folder)
+    path = _target_path(name, url, folder)
     with alone(path):
         if cached_weights(name, url, folder):
-            digest = _checked(path, sha256, "remove the file and fetch again")
+            digest = _check_digest(path, sha256, "remove the file and fetch again")
             return Fetched(path, digest, bool(sha256), downloaded=False)
         part = beside(path, ".part")
         download(url, part)
         try:
-            digest = _checked(
+            digest = _check_digest(
                 part, sha256, "it was removed; if a new fetch says the same, the address has another file"
             )
         except InputError:
             discard(part)
             raise
-        _put(part, path)
+        _put_in_place(part, path)
         return Fetched(path, digest, bool(sha256), downloaded=True)
 
 
@@ -91,20 +91,20 @@ def alone(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _place(name: str, url: str, folder: Path | None) -> Path:
+def _target_path(name: str, url: str, folder: Path | None) -> Path:
     file_name = urlsplit(url).path.rpartition("/")[2]
     suffix = re.sub(r"^.*?((\.[a-z]+)*)$", r"\1", file_name)
     return (folder or weights_folder()) / f"{name}{suffix}"
 
 
-def _checked(path: Path, sha256: str, advice: str) -> str:
+def _check_digest(path: Path, sha256: str, advice: str) -> str:
     digest = sha256_file(path)
     if not digest.startswith(sha256.lower()):
         raise InputError(f"{path}: sha256 is {digest}, the card says {sha256}; {advice}")
     return digest
 
 
-def _put(part: Path, path: Path) -> None:
+def _put_in_place(part: Path, path: Path) -> None:
     """Rename a whole part; the order leaves, at every moment, no file beside another file's origin."""
     path.unlink(missing_ok=True)
     beside(part, ".origin").replace(beside(path, ".origin"))

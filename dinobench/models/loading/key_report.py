@@ -76,7 +76,7 @@ class LoadReport(TensorAccount):
     def refusal(self) -> str:
         """Why the file must not be loaded, on one line; empty if it may."""
         if has_adapters(self.deciding):
-            return self._decision
+            return self._decision_line
         if self.missing:
             return f"{len(self.missing)} tensors of the backbone are missing: {first_names(self.missing)}"
         if self.mismatched:
@@ -86,7 +86,7 @@ class LoadReport(TensorAccount):
         if self.unexpected:
             names = first_names(self.unexpected)
             return f"{len(self.unexpected)} tensors inside the backbone have no place in it: {names}"
-        return self._decision if self.deciding else ""
+        return self._decision_line if self.deciding else ""
 
     @property
     def of_another_network(self) -> bool:
@@ -94,7 +94,7 @@ class LoadReport(TensorAccount):
         return bool(self.refusal) and not has_adapters(self.deciding)
 
     @property
-    def _decision(self) -> str:
+    def _decision_line(self) -> str:
         names = first_names(self.deciding)
         count = len(self.deciding)
         return f"{count} of its tensors may be part of how it makes its feature: {names}; {advice(self.deciding)}"
@@ -131,12 +131,12 @@ def reasons_outside(names: Iterable[str], prefix: str, prefixes: Iterable[str]) 
     reasons = {}
     for name in names:
         if not name.startswith(prefix):
-            copy = next((start for start in _beginnings(name) if start in others), None)
+            copy = next((start for start in _possible_prefixes(name) if start in others), None)
             reasons[name] = reason(name) if copy is None else f"another copy of the network ({role(copy) or copy})"
     return reasons
 
 
-def _beginnings(name: str) -> Iterator[str]:
+def _possible_prefixes(name: str) -> Iterator[str]:
     """Every prefix that a network could stand under: "a.b.c" -> "", "a.", "a.b."."""
     yield ""
     for index, char in enumerate(name):

@@ -30,24 +30,24 @@ UNTRAINED = ", or take random weights with --set pretrained=false"
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
-def _timm(name: str, settings: ModelSettings) -> LoadedBackbone:
+def _load_timm(name: str, settings: ModelSettings) -> LoadedBackbone:
     """`timm:NAME`, with its published weights unless `pretrained=false`."""
     import timm  # here: with torchvision it takes seconds, which most models need not wait for
 
     if not timm.is_model(name):
         raise InputError(f"timm has no model {name!r}; {suggestion(name)}")
     torch.manual_seed(settings.init_seed)
-    network = _downloaded(
+    network = _run_download(
         f"timm:{name}",
         lambda: create_timm(name, pretrained=settings.pretrained, image_size=settings.image_size),
         UNTRAINED,
         remote=settings.pretrained,
     )
     chosen = choose_preprocessing(timm_preprocessing(network), "from timm's config", settings)
-    return _loaded(f"timm:{name}", adapt_timm(network), name, chosen, _origin("timm", settings))
+    return _as_loaded(f"timm:{name}", adapt_timm(network), name, chosen, _weights_origin("timm", settings))
 
 
-def _torchvision(name: str, settings: ModelSettings) -> LoadedBackbone:
+def _load_torchvision(name: str, settings: ModelSettings) -> LoadedBackbone:
     """`torchvision:NAME`, with its default weights unless `pretrained=false`."""
     import torchvision
 
@@ -55,7 +55,7 @@ def _torchvision(name: str, settings: ModelSettings) -> LoadedBackbone:
         raise InputError(f"torchvision has no classification model {name!r}; {suggestion(name)}")
     torch.manual_seed(settings.init_seed)
     weights = torchvision.models.get_model_weights(name).DEFAULT if settings.pretrained else None
-    network = _downloaded(
+    network = _run_download(
         f"torchvision:{name}",
         lambda: torchvision.models.get_model(name, weights=weights),
         UNTRAINED,
@@ -74,12 +74,12 @@ def _torchvision(name: str, settings: ModelSettings) -> LoadedBackbone:
         )
     chosen = choose_preprocessing(base, source, settings)
     backbone = ConvNet(network, image_size=chosen[0].size)
-    return _loaded(f"torchvision:{name}", backbone, name, chosen, _origin("torchvision", settings))
+    return _as_loaded(f"torchvision:{name}", backbone, name, chosen, _weights_origin("torchvision", settings))
 
 
-def _hub(name: str, settings: ModelSettings) -> LoadedBackbone:
+def _load_hub(name: str, settings: ModelSettings) -> LoadedBackbone:
     """`hf:OWNER/NAME`: the hub's weight file, then as any other file."""
-    return from_file(f"hf:{name}", _downloaded(f"hf:{name}", lambda: _hub_file(name)), settings)
+    return from_file(f"hf:{name}", _run_download(f"hf:{name}", lambda: _hub_file(name)), settings)
 
 
 def _hub_file(name: str) -> Path:
@@ -103,37 +103,37 @@ def _hub_configuration(name: str) -> None:
         return
 
 
-def _random(name: str, settings: ModelSettings) -> LoadedBackbone:
+def _load_random(name: str, settings: ModelSettings) -> LoadedBackbone:
     """`random:ARCH`: fresh weights of seed `init_seed`."""
     size = settings.image_size or native_size(name)
     torch.manual_seed(settings.init_seed)
     backbone = build_backbone(name, image_size=size)
     architecture = canonical_architecture(name)
     source = f"random, seed {settings.init_seed}"
-    return _loaded(f"random:{name}", backbone, architecture, _ordinary(settings, size), source)
+    return _as_loaded(f"random:{name}", backbone, architecture, _imagenet_input(settings, size), source)
 
 
-def _pixels(name: str, settings: ModelSettings) -> LoadedBackbone:
+def _load_pixels(name: str, settings: ModelSettings) -> LoadedBackbone:
     """`pixels`: the image itself, at 32 px unless `image_size` says otherwise."""
     side = settings.image_size or 32
-    return _loaded("pixels", PixelBackbone(side), f"pixels/{side}", _ordinary(settings, side), "no weights")
+    return _as_loaded("pixels", PixelBackbone(side), f"pixels/{side}", _imagenet_input(settings, side), "no weights")
 
 
 SOURCES: Mapping[str, Callable[[str, ModelSettings], LoadedBackbone]] = {
-    "timm": _timm,
-    "torchvision": _torchvision,
-    "hf": _hub,
-    "random": _random,
-    "pixels": _pixels,
+    "timm": _load_timm,
+    "torchvision": _load_torchvision,
+    "hf": _load_hub,
+    "random": _load_random,
+    "pixels": _load_pixels,
 }
 
 
-def _ordinary(settings: ModelSettings, size: int) -> tuple[Preprocessing, tuple[Choice, ...]]:
+def _imagenet_input(settings: ModelSettings, size: int) -> tuple[Preprocessing, tuple[Choice, ...]]:
     """ImageNet's preprocessing, for what has no weights of its own."""
     return choose_preprocessing(Preprocessing(), "by convention of ImageNet", settings, size=size)
 
 
-def _loaded(
+def _as_loaded(
     spec: str, backbone: Backbone, architecture: str, chosen: tuple[Preprocessing, tuple[Choice, ...]], source: str
 ) -> LoadedBackbone:
     return LoadedBackbone(
@@ -148,11 +148,11 @@ def _loaded(
     )
 
 
-def _origin(library: str, settings: ModelSettings) -> str:
+def _weights_origin(library: str, settings: ModelSettings) -> str:
     return f"{library}'s published weights" if settings.pretrained else f"random, seed {settings.init_seed}"
 
 
-def _downloaded(spec: str, get: Callable[[], T], instead: str = "", *, remote: bool = True) -> T:
+def _run_download(spec: str, get: Callable[[], T], instead: str = "", *, remote: bool = True) -> T:
     """Run a download that the user asked for; whatever goes wrong on the way ends in one line."""
     try:
         with hub_or_cache(remote):

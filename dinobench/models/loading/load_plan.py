@@ -73,7 +73,7 @@ def make_plan(
     Raises:
         InputError: no family fits, or the tensors of the one that does make no network.
     """
-    state, choices = _tensors(contents.content, settings, float((beside or {}).get("lora_scale", 0.0)))
+    state, choices = _read_tensors(contents.content, settings, float((beside or {}).get("lora_scale", 0.0)))
     match = match_family(state, (family,) if family else all_families())
     prefix, chosen = choose_network(match, state, settings.weights)
     inside = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
@@ -85,10 +85,10 @@ def make_plan(
         ("from the configuration beside it", beside or {}),
         (f"as {match.family.title} has it", match.family.facts),
     )
-    network = _translate(match, rewriting, facts)
+    network = _translate_names(match, rewriting, facts)
     _refuse_idle(network, settings)
-    account = _account(rewriting, network, reasons_outside(state, prefix, match.prefixes))
-    preprocessing, kept = _preprocessing(match.family, network, facts, arguments, settings)
+    account = _account_tensors(rewriting, network, reasons_outside(state, prefix, match.prefixes))
+    preprocessing, kept = _choose_preprocessing(match.family, network, facts, arguments, settings)
     report = LoadReport(
         **vars(account),
         family=match.family.name,
@@ -110,7 +110,7 @@ def make_plan(
     return LoadPlan(report, network, rewriting.tensors, preprocessing, facts.notes)
 
 
-def _tensors(content: Mapping[Any, Any], settings: ModelSettings, lora_scale: float) -> tuple[State, list[Choice]]:
+def _read_tensors(content: Mapping[Any, Any], settings: ModelSettings, lora_scale: float) -> tuple[State, list[Choice]]:
     """The tensors of a file as their own code would name them, adapters merged, less what the user leaves out."""
     choices = []
     state = flatten(content)
@@ -141,7 +141,7 @@ def _beginning_with(part: str, state: State) -> list[str]:
     return [name for name in state if name.startswith(part)] or [name for name in state if f".{part}" in name]
 
 
-def _account(rewriting: Rewriting, network: Network, outside: Mapping[str, str]) -> TensorAccount:
+def _account_tensors(rewriting: Rewriting, network: Network, outside: Mapping[str, str]) -> TensorAccount:
     """What becomes of every tensor; afterwards `rewriting` holds the backbone's alone, in fp32."""
     expected = network.backbone.state_dict()
     _reset_counters(rewriting, expected)
@@ -160,7 +160,7 @@ def _refuse_idle(network: Network, settings: ModelSettings) -> None:
         raise InputError(f"pooling acts on vision transformers, and this is {network.architecture}; leave it out")
 
 
-def _translate(match: NetworkMatch, rewriting: Rewriting, facts: Facts) -> Network:
+def _translate_names(match: NetworkMatch, rewriting: Rewriting, facts: Facts) -> Network:
     """Our names, and the empty network that the tensors under them fill."""
     try:
         for pattern, why in match.family.drops:
@@ -193,10 +193,10 @@ def checkpoint_arguments(content: Mapping[Any, Any]) -> dict[str, Any]:
         arguments = vars(arguments)
     if not isinstance(arguments, Mapping):
         return {}
-    return {str(key): value for key, value in arguments.items() if _plain(value)}
+    return {str(key): value for key, value in arguments.items() if _is_plain(value)}
 
 
-def _plain(value: object) -> bool:
+def _is_plain(value: object) -> bool:
     """Whether a value is a number, a text, or a list of numbers: all that training arguments are read for."""
     if isinstance(value, (list, tuple)):
         return bool(value) and all(isinstance(item, (int, float)) for item in value)
@@ -209,7 +209,7 @@ def _facts_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
     name = architecture if "/" in architecture else f"{architecture}/{patch}"
     match = VIT_NAME.fullmatch(canonical_architecture(name))
     names = {"image_size": "image_size", "heads": "num_heads", "depth": "depth", "input_size": "input_size"}
-    facts: dict[str, Any] = {ours: _whole(arguments.get(theirs)) for ours, theirs in names.items()}
+    facts: dict[str, Any] = {ours: _whole_number(arguments.get(theirs)) for ours, theirs in names.items()}
     if match is not None:
         size = VIT_SIZES[match[1]]
         facts |= {"heads": facts["heads"] or size.heads, "depth": facts["depth"] or size.depth}
@@ -220,12 +220,12 @@ def _facts_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def _whole(value: object) -> int | None:
+def _whole_number(value: object) -> int | None:
     """A positive whole number, or nothing."""
     return value if type(value) is int and value > 0 else None
 
 
-def _preprocessing(
+def _choose_preprocessing(
     family: Family, network: Network, facts: Facts, arguments: Mapping[str, Any], settings: ModelSettings
 ) -> tuple[Preprocessing, tuple[Choice, ...]]:
     """The family's preprocessing, or the checkpoint's own, at the size that the weights are meant for."""

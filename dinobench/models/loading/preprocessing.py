@@ -58,10 +58,10 @@ def choose_preprocessing(
         chosen = replace(chosen, **gray)
         sources |= dict.fromkeys(gray, f"the mean of three channels for gray images, {source}")
     _refuse_misfits(chosen, channels)
-    return chosen, _choices(chosen, sources)
+    return chosen, _preprocessing_choices(chosen, sources)
 
 
-def _choices(chosen: Preprocessing, sources: Mapping[str, str]) -> tuple[Choice, ...]:
+def _preprocessing_choices(chosen: Preprocessing, sources: Mapping[str, str]) -> tuple[Choice, ...]:
     mean, std = ("/".join(f"{value:g}" for value in values) for values in (chosen.mean, chosen.std))
     return (
         Choice("mean", mean, sources["mean"]),
@@ -85,7 +85,7 @@ def _of_user(settings: ModelSettings) -> dict[str, Any]:
 
 def _of_checkpoint(arguments: Mapping[str, Any], side: int) -> dict[str, Any]:
     """What the training arguments say; how images are resized holds for their own size alone."""
-    named: dict[str, Any] = {"mean": _numbers(arguments.get("mean")), "std": _numbers(arguments.get("std"))}
+    named: dict[str, Any] = {"mean": _float_tuple(arguments.get("mean")), "std": _float_tuple(arguments.get("std"))}
     if side == arguments.get("input_size"):
         resize, interpolation = arguments.get("resize"), arguments.get("interpolation")
         named["resize"] = resize if type(resize) is int and 0 < resize <= LARGEST_SIDE else None
@@ -93,7 +93,7 @@ def _of_checkpoint(arguments: Mapping[str, Any], side: int) -> dict[str, Any]:
     return {name: value for name, value in named.items() if value}
 
 
-def _numbers(value: object) -> tuple[float, ...]:
+def _float_tuple(value: object) -> tuple[float, ...]:
     return tuple(map(float, value)) if isinstance(value, (list, tuple)) else ()
 
 

@@ -61,9 +61,9 @@ def download(url: str, part: Path) -> None:
         headers |= {"Range": f"bytes={start}-", "If-Range": origin["mark"]}
     try:
         with _answers_in_words(url, part), _open(url, headers) as response:
-            span = _span(url, response, start)
-            write_text_atomically(beside(part, ".origin"), json.dumps({"url": url, "mark": _mark(response)}))
-            _receive(response, part, span)
+            span = _answer_span(url, response, start)
+            write_text_atomically(beside(part, ".origin"), json.dumps({"url": url, "mark": _version_mark(response)}))
+            _receive_file(response, part, span)
     except _OtherPartError as answer:
         if answer.length != start:
             discard(part)
@@ -71,7 +71,7 @@ def download(url: str, part: Path) -> None:
     _refuse_page(url, part)
 
 
-def _mark(response: http.client.HTTPResponse) -> str:
+def _version_mark(response: http.client.HTTPResponse) -> str:
     """What tells this version of the file from another: its strong ETag, else when it was changed; "" for neither."""
     tag = response.headers.get("ETag") or ""
     return tag if tag and not tag.startswith("W/") else response.headers.get("Last-Modified") or ""
@@ -93,7 +93,7 @@ class _Span:
     total: int | None
 
 
-def _span(url: str, response: http.client.HTTPResponse, start: int) -> _Span:
+def _answer_span(url: str, response: http.client.HTTPResponse, start: int) -> _Span:
     """What an answer holds; everything but a file, or the rest that was asked for, is refused."""
     if urlsplit(response.url).scheme not in ("http", "https"):
         raise InputError(f"{url} leads to {response.url}, which is no http address; download there by hand")
@@ -108,10 +108,10 @@ def _span(url: str, response: http.client.HTTPResponse, start: int) -> _Span:
         return _Span(0, int(announced) if announced else None)
     if response.status != http.HTTPStatus.PARTIAL_CONTENT or not start:
         raise InputError(f"{url} answers {response.status} {response.reason}, not a file; see the card's source")
-    return _partial(response.headers.get("Content-Range") or "", start)
+    return _partial_span(response.headers.get("Content-Range") or "", start)
 
 
-def _partial(content_range: str, start: int) -> _Span:
+def _partial_span(content_range: str, start: int) -> _Span:
     """The span of "bytes FIRST-LAST/TOTAL", which must begin where the part ends."""
     found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", content_range)
     if found is None or int(found[1]) != start:
@@ -167,7 +167,7 @@ def _refuse_page(url: str, part: Path) -> None:
     raise InputError(f"{url} is {kind}: download there by hand, then use --model FILE")
 
 
-def _receive(response: http.client.HTTPResponse, part: Path, span: _Span) -> None:
+def _receive_file(response: http.client.HTTPResponse, part: Path, span: _Span) -> None:
     bar = tqdm(
         total=span.total,
         initial=span.start,
@@ -179,7 +179,7 @@ def _receive(response: http.client.HTTPResponse, part: Path, span: _Span) -> Non
         leave=False,
     )
     with _part_stream(part, "ab" if span.start else "wb") as stream, bar:
-        received = span.start + _copy(response, stream, bar)
+        received = span.start + _copy_blocks(response, stream, bar)
     if span.total is not None and received != span.total:
         raise http.client.IncompleteRead(b"", span.total - received)
 
@@ -193,7 +193,7 @@ def _part_stream(part: Path, mode: str) -> Iterator[IO[bytes]]:
         os.fsync(stream.fileno())
 
 
-def _copy(response: http.client.HTTPResponse, stream: IO[bytes], bar: tqdm) -> int:
+def _copy_blocks(response: http.client.HTTPResponse, stream: IO[bytes], bar: tqdm) -> int:
     received = 0
     while chunk := response.read(_CHUNK):
         try:

@@ -59,7 +59,7 @@ def choose_network(match: NetworkMatch, state: State, wanted: str) -> tuple[str,
         InputError: the user's word fits none, or nobody's word decides between networks that differ.
     """
     roles = {prefix: role(prefix) for prefix in match.prefixes}
-    candidates = _candidates(match, roles, "teacher" if wanted == AVERAGED else wanted)
+    candidates = _candidate_prefixes(match, roles, "teacher" if wanted == AVERAGED else wanted)
     if wanted and not candidates:
         under = first_names(map(repr, match.prefixes))
         raise InputError(f"the file holds no {wanted} weights, only those under {under}")
@@ -73,7 +73,7 @@ def choose_network(match: NetworkMatch, state: State, wanted: str) -> tuple[str,
     return chosen, [Choice("weights", value, CHANGES if others else "the only one")] if chosen or others else []
 
 
-def _candidates(match: NetworkMatch, roles: Mapping[str, str], wanted: str) -> list[str]:
+def _candidate_prefixes(match: NetworkMatch, roles: Mapping[str, str], wanted: str) -> list[str]:
     """The prefixes of a role, else those of no role; or those that begin as the user says."""
     if wanted not in ("", "teacher", "student"):
         return [prefix for prefix in match.prefixes if prefix.startswith(wanted)]
@@ -83,28 +83,28 @@ def _candidates(match: NetworkMatch, roles: Mapping[str, str], wanted: str) -> l
 
 def _refuse_doubt(state: State, match: NetworkMatch, candidates: list[str]) -> None:
     """Refuse to choose between networks of different architecture, or between different ones of equal claim."""
-    signatures = {prefix: _signature(state, prefix, match.layout) for prefix in match.prefixes}
+    signatures = {prefix: _shape_signature(state, prefix, match.layout) for prefix in match.prefixes}
     chosen = candidates[0]
     for other in match.prefixes:
         if signatures[other] != signatures[chosen]:
             raise InputError(
                 f"the file holds networks of different architecture, under {chosen!r} and {other!r}; "
-                f"choose one by --set weights={_word(chosen)} or --set weights={_word(other)}"
+                f"choose one by --set weights={_weights_word(chosen)} or --set weights={_weights_word(other)}"
             )
     for other in candidates[1:]:
-        if not _equal(state, chosen, other):
+        if not _same_numbers(state, chosen, other):
             raise InputError(
                 f"the file holds several networks, under {first_names(map(repr, candidates))}; choose one by "
-                f"--set weights={_word(chosen)} or --set weights={_word(other)}"
+                f"--set weights={_weights_word(chosen)} or --set weights={_weights_word(other)}"
             )
 
 
-def _word(prefix: str) -> str:
+def _weights_word(prefix: str) -> str:
     """What `weights` takes for a prefix: its role, or the prefix itself."""
     return role(prefix) or prefix or "''"
 
 
-def _signature(state: State, prefix: str, layout: Layout) -> dict[str, tuple[int, ...]]:
+def _shape_signature(state: State, prefix: str, layout: Layout) -> dict[str, tuple[int, ...]]:
     """Names and shapes that tell architectures apart: those of the anchors and of every numbered block."""
     inside = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     return {
@@ -114,7 +114,7 @@ def _signature(state: State, prefix: str, layout: Layout) -> dict[str, tuple[int
     }
 
 
-def _equal(state: State, one: str, other: str) -> bool:
+def _same_numbers(state: State, one: str, other: str) -> bool:
     """Whether the same numbers stand under two prefixes."""
     names = [name.removeprefix(one) for name in state if name.startswith(one)]
     return all(

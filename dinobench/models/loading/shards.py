@@ -30,7 +30,7 @@ def open_checkpoint(path: Path) -> Contents:
 
 
 def _open_shards(index: Path) -> Contents:
-    places = _places(index)
+    places = _shard_places(index)
     opened = {name: open_container(index.parent / name) for name in sorted(set(places.values()))}
     absent = [tensor for tensor, name in places.items() if tensor not in opened[name].content]
     if absent:
@@ -39,7 +39,7 @@ def _open_shards(index: Path) -> Contents:
     return Contents("shards", content, tuple(item for contents in opened.values() for item in contents.ignored))
 
 
-def _places(index: Path) -> Mapping[str, str]:
+def _shard_places(index: Path) -> Mapping[str, str]:
     """Which shard holds which tensor."""
     table: Any = read_json(index)
     places = table.get("weight_map") if isinstance(table, Mapping) else None

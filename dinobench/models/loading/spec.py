@@ -39,7 +39,7 @@ def load_backbone(spec: str, *, settings: Mapping[str, Any] | None = None) -> Lo
     return SOURCES[scheme](name, chosen)
 
 
-def _kind(spec: str) -> str:
+def _spec_kind(spec: str) -> str:
     """Which kind of model a SPEC names, in the words of `About.acts_on`."""
     if is_path(spec):
         return "file" if Path(spec).is_file() else "run"
@@ -48,7 +48,7 @@ def _kind(spec: str) -> str:
 
 def _refuse_idle(spec: str, chosen: ModelSettings) -> None:
     """Refuse a setting that would be taken and do nothing."""
-    fields, kind = fields_of(ModelSettings), _kind(spec)
+    fields, kind = fields_of(ModelSettings), _spec_kind(spec)
     acting = [name for name, field in fields.items() if kind in field.about.acts_on]
     for name, field in fields.items():
         value = getattr(chosen, name)

@@ -32,10 +32,12 @@ def deciding(
         dim: width of the network; a table or a vector of this width may act on its tokens.
         pooled_by_user: whether the user said how features are pooled.
     """
-    return tuple(name for name, why in dropped.items() if _decides(name, why == UNKNOWN, inside, dim, pooled_by_user))
+    return tuple(
+        name for name, why in dropped.items() if _is_decisive(name, why == UNKNOWN, inside, dim, pooled_by_user)
+    )
 
 
-def _decides(name: str, unknown: bool, inside: Mapping[str, Tensor], dim: int, pooled_by_user: bool) -> bool:
+def _is_decisive(name: str, unknown: bool, inside: Mapping[str, Tensor], dim: int, pooled_by_user: bool) -> bool:
     if ADAPTERS.search(name):
         return True
     tensor = inside.get(name)
@@ -87,7 +89,7 @@ def refuse_shards(state: Mapping[str, Tensor]) -> None:
 
 def tensor_parallel(mismatched: Mapping[str, str]) -> str:
     """A hint where tensors have an even share of the shape that they need; "" elsewhere."""
-    shares = [_share(how) for how in mismatched.values()]
+    shares = [_size_ratio(how) for how in mismatched.values()]
     whole = {share for share in shares if share in (2, 4, 8, 16)}
     if len(shares) < 2 or not whole:
         return ""
@@ -95,7 +97,7 @@ def tensor_parallel(mismatched: Mapping[str, str]) -> str:
     return f"; the file may be one of {ranks} ranks of a tensor-parallel network: join the ranks first"
 
 
-def _share(how: str) -> float:
+def _size_ratio(how: str) -> float:
     """How many times larger the needed shape is than the one that is there."""
     sizes = [list(map(int, re.findall(r"\d+", shape))) for shape in re.findall(r"\(([^)]*)\)", how)]
     if len(sizes) != 2 or len(sizes[0]) != len(sizes[1]):

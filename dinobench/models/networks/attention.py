@@ -71,21 +71,21 @@ class SelfAttention(nn.Module):
         self, tokens: Tensor, rotation: Rotation | None, queries: int | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         if queries is None:
-            query, key, value = self._split(self.qkv(tokens), 3)
+            query, key, value = self._split_heads(self.qkv(tokens), 3)
         else:
-            (query,) = self._split(self._project(tokens[:, :queries], 0, 1), 1)
-            key, value = self._split(self._project(tokens, 1, 3), 2)
+            (query,) = self._split_heads(self._project_thirds(tokens[:, :queries], 0, 1), 1)
+            key, value = self._split_heads(self._project_thirds(tokens, 1, 3), 2)
         if rotation is not None:
             query, key = rotation.apply(query), rotation.apply(key)
         return query, key, value
 
-    def _project(self, tokens: Tensor, first: int, last: int) -> Tensor:
+    def _project_thirds(self, tokens: Tensor, first: int, last: int) -> Tensor:
         """Thirds `first` to `last` of the joint projection: 0 query, 1 key, 2 value."""
         dim = tokens.shape[-1]
         bias = None if self.qkv.bias is None else self.qkv.bias[first * dim : last * dim]
         return F.linear(tokens, self.qkv.weight[first * dim : last * dim], bias)
 
-    def _split(self, joint: Tensor, parts: int) -> tuple[Tensor, ...]:
+    def _split_heads(self, joint: Tensor, parts: int) -> tuple[Tensor, ...]:
         batch, length, width = joint.shape
         split = joint.reshape(batch, length, parts, self.heads, width // (parts * self.heads))
         return split.permute(2, 0, 3, 1, 4).unbind(0)

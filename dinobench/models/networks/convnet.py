@@ -27,7 +27,7 @@ class ConvNet(Adapter):
 
     def __init__(self, network: nn.Module, *, image_size: int = 224) -> None:
         super().__init__(_without_classifier(network))
-        self.last_map, self.dim, self.patch_size = _probe(network, image_size)
+        self.last_map, self.dim, self.patch_size = _probe_network(network, image_size)
         self.depth = 1
 
     def last_features(self, images: Tensor) -> Features:
@@ -45,7 +45,7 @@ def _without_classifier(network: nn.Module) -> nn.Module:
     return network
 
 
-def _probe(network: nn.Module, image_size: int) -> tuple[str, int, int]:
+def _probe_network(network: nn.Module, image_size: int) -> tuple[str, int, int]:
     """Name of the child that gives the last map, pooled width, and pixels per cell of that map."""
     shadow = copy.deepcopy(network).to("meta").eval()
     channels = next(module.in_channels for module in shadow.modules() if isinstance(module, nn.Conv2d))

@@ -33,7 +33,7 @@ def multi_scale(
     Returns:
         (B, D)
     """
-    mean = torch.stack([describe(_rescale(images, scale)) for scale in scales]).mean(dim=0)
+    mean = torch.stack([describe(_rescale_images(images, scale)) for scale in scales]).mean(dim=0)
     length: Tensor = torch.linalg.vector_norm(mean, dim=None if norm == "batch" else 1, keepdim=True)
     return mean / length
 
@@ -49,7 +49,7 @@ def multi_scale_class_token(
     return multi_scale(backbone.class_token, images, scales=scales, norm=norm)
 
 
-def _rescale(images: Tensor, scale: float) -> Tensor:
+def _rescale_images(images: Tensor, scale: float) -> Tensor:
     if scale == 1:
         return images
     return F.interpolate(images, scale_factor=scale, mode="bilinear", align_corners=False)

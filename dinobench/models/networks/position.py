@@ -81,11 +81,11 @@ class RotaryPositions(nn.Module):
 
     def forward(self, grid: tuple[int, int]) -> Rotation:
         """The rotation of an (h, w) grid."""
-        rows, columns = (self._centers(length) for length in grid)
+        rows, columns = (self._patch_centers(length) for length in grid)
         centers = torch.stack(torch.meshgrid(rows, columns, indexing="ij"), dim=-1).reshape(-1, 2, 1)
         angles = (2 * math.pi * centers / self.periods).flatten(1).tile(2)
         return Rotation(angles.cos(), angles.sin())
 
-    def _centers(self, length: int) -> Tensor:
+    def _patch_centers(self, length: int) -> Tensor:
         steps = torch.arange(length, dtype=self.periods.dtype, device=self.periods.device)
         return 2 * (steps + 0.5) / length - 1

@@ -107,12 +107,14 @@ class ResNet(PooledBackbone):
         channels = shape.stem
         for number, name in enumerate(self.stages):
             planes = shape.planes * 2**number
-            setattr(self, name, _stage(shape, channels, planes, shape.blocks[number], stride=1 if number == 0 else 2))
+            setattr(
+                self, name, _make_stage(shape, channels, planes, shape.blocks[number], stride=1 if number == 0 else 2)
+            )
             channels = planes * expansion
         if shape.same == "same":
             pad_strides_same(self)
 
-    def _pool(self, stem: Tensor) -> Tensor:
+    def _pool_stem(self, stem: Tensor) -> Tensor:
         if self.shape.same == "torch":
             return F.max_pool2d(stem, kernel_size=3, stride=2, padding=1)
         return F.max_pool2d(same_padding(stem, 3, 2, value=-torch.inf), kernel_size=3, stride=2)
@@ -121,13 +123,13 @@ class ResNet(PooledBackbone):
         """See `PooledBackbone`."""
         out = F.relu(self.bn1(self.conv1(images)))
         if not self.shape.small:
-            out = self._pool(out)
+            out = self._pool_stem(out)
         for name in self.stages:
             out = self.get_submodule(name)(out)
         return out
 
 
-def _stage(shape: ResNetShape, channels: int, planes: int, blocks: int, stride: int) -> nn.Sequential:
+def _make_stage(shape: ResNetShape, channels: int, planes: int, blocks: int, stride: int) -> nn.Sequential:
     from torchvision.models.resnet import BasicBlock, Bottleneck  # here: torchvision takes seconds to import
 
     block: type[BasicBlock | Bottleneck] = Bottleneck if shape.bottleneck else BasicBlock
@@ -167,9 +169,9 @@ class CifarResNet(PooledBackbone):
         self.dim, self.patch_size = 4 * width, 4
         self.conv1 = nn.Conv2d(3, width, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.layer1 = self._stage(width, width, blocks, stride=1)
-        self.layer2 = self._stage(width, 2 * width, blocks, stride=2)
-        self.layer3 = self._stage(2 * width, 4 * width, blocks, stride=2)
+        self.layer1 = self._make_stage(width, width, blocks, stride=1)
+        self.layer2 = self._make_stage(width, 2 * width, blocks, stride=2)
+        self.layer3 = self._make_stage(2 * width, 4 * width, blocks, stride=2)
 
     def last_map(self, images: Tensor) -> Tensor:
         """See `PooledBackbone`."""
@@ -178,6 +180,6 @@ class CifarResNet(PooledBackbone):
         return last
 
     @staticmethod
-    def _stage(channels: int, planes: int, blocks: int, stride: int) -> nn.Sequential:
+    def _make_stage(channels: int, planes: int, blocks: int, stride: int) -> nn.Sequential:
         rest = (CifarBlock(planes, planes, 1) for _ in range(blocks - 1))
         return nn.Sequential(CifarBlock(channels, planes, stride), *rest)

@@ -68,7 +68,9 @@ class TimmTransformer(Adapter):
             return_prefix_tokens=True,
             intermediates_only=True,
         )
-        return tuple(self._features(*layer) if isinstance(layer, tuple) else self._features(layer) for layer in layers)
+        return tuple(
+            self._features_of(*layer) if isinstance(layer, tuple) else self._features_of(layer) for layer in layers
+        )
 
     def attention(self, images: Tensor) -> Tensor:
         """See `Backbone`."""
@@ -90,7 +92,7 @@ class TimmTransformer(Adapter):
         pools = getattr(self.network, "global_pool", "token") not in ("token", "")
         return self.has_class_token and not pools and (after is None or isinstance(after, nn.Identity))
 
-    def _features(self, patches: Tensor, prefix: Tensor | None = None) -> Features:
+    def _features_of(self, patches: Tensor, prefix: Tensor | None = None) -> Features:
         """What the classifier of this model reads, and its tokens."""
         grid = patches.permute(0, 2, 3, 1)
         registers = prefix[:, int(self.has_class_token) :] if prefix is not None else None
@@ -126,9 +128,9 @@ class TimmConvNet(Adapter):
             return Features(pooled, pooled[:, None, None])
         if self.map_norm:
             last = self.network.get_submodule(self.map_norm)(last)
-        return Features(pooled, self._grid(last, images))
+        return Features(pooled, self._last_grid(last, images))
 
-    def _grid(self, last: Tensor, images: Tensor) -> Tensor:
+    def _last_grid(self, last: Tensor, images: Tensor) -> Tensor:
         """The last map as (B, h, w, D), from channels first, channels last or a row of tokens."""
         if last.ndim == 3:
             last = last[:, getattr(self.network, "num_prefix_tokens", 0) :]

@@ -193,18 +193,18 @@ class VisionTransformer(Backbone):
         self.norm = nn.LayerNorm(shape.dim, eps=shape.norm_eps)
         if shape.class_norm:
             self.cls_norm = nn.LayerNorm(shape.dim, eps=shape.norm_eps)
-        self._initialize()
+        self._initialize_weights()
 
     def intermediate_layers(self, images: Tensor, n: int = 1) -> tuple[Features, ...]:
         """See `Backbone`."""
         if not 1 <= n <= self.depth:
             raise InputError(f"asked for the last {n} blocks of a model with {self.depth}; ask for 1 to {self.depth}")
-        tokens, grid, rotation = self._embed(images)
+        tokens, grid, rotation = self._embed_images(images)
         layers = []
         for index, block in enumerate(self.blocks):
             tokens = block(tokens, rotation)
             if index >= self.depth - n:
-                layers.append(self._features(tokens, grid))
+                layers.append(self._split_features(tokens, grid))
         return tuple(layers)
 
     def class_token(self, images: Tensor) -> Tensor:
@@ -237,11 +237,11 @@ class VisionTransformer(Backbone):
         return torch.cat([self.pos_embed[:, :leading], patches], dim=1)
 
     @property
-    def _leading(self) -> int:
+    def _leading_tokens(self) -> int:
         """How many tokens stand before the patches."""
         return int(self.shape.class_token) + self.shape.registers
 
-    def _embed(self, images: Tensor) -> tuple[Tensor, tuple[int, int], Rotation | None]:
+    def _embed_images(self, images: Tensor) -> tuple[Tensor, tuple[int, int], Rotation | None]:
         """Tokens [class, registers, patches] with their positions, the grid, and the rotation if rotary."""
         patches = self.patch_embed(images)
         grid = (patches.shape[2], patches.shape[3])
@@ -258,7 +258,7 @@ class VisionTransformer(Backbone):
         return tokens, grid, self.rope_embed(grid) if self.shape.positions == "rotary" else None
 
     def _before_last_block(self, images: Tensor) -> tuple[Tensor, Rotation | None]:
-        tokens, _, rotation = self._embed(images)
+        tokens, _, rotation = self._embed_images(images)
         for block in self.blocks[:-1]:
             tokens = block(tokens, rotation)
         return tokens, rotation
@@ -273,15 +273,15 @@ class VisionTransformer(Backbone):
         normed: Tensor = self.cls_norm(tokens) if self.shape.class_norm else self.norm(tokens)
         return normed
 
-    def _features(self, tokens: Tensor, grid: tuple[int, int]) -> Features:
+    def _split_features(self, tokens: Tensor, grid: tuple[int, int]) -> Features:
         """Split one block's tokens, each part after its final norm."""
-        leading = self._leading_norm(tokens[:, : self._leading])
-        patches = self.norm(tokens[:, self._leading :])
+        leading = self._leading_norm(tokens[:, : self._leading_tokens])
+        patches = self.norm(tokens[:, self._leading_tokens :])
         cls = leading[:, 0] if self.shape.feature_is_class_token else patches.mean(dim=1)
         registers = leading[:, int(self.shape.class_token) :] if self.shape.registers else None
         return Features(cls, patches.unflatten(1, grid), registers)
 
-    def _initialize(self) -> None:
+    def _initialize_weights(self) -> None:
         """Linear weights and tokens from a normal of deviation 0.02 cut at +-2, biases zero (released recipe)."""
         for module in self.modules():
             if isinstance(module, nn.Linear):

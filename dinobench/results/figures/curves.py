@@ -45,11 +45,11 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 def series(log: Log, name: str) -> tuple[list[float], list[float]]:
     """Epochs and values of one quantity, where the log has it."""
-    points = [(float(entry["epoch"]), float(entry[name])) for entry in log if _has(entry, name)]
+    points = [(float(entry["epoch"]), float(entry[name])) for entry in log if _has_curve(entry, name)]
     return [epoch for epoch, _ in points], [value for _, value in points]
 
 
-def _has(entry: Mapping[str, Any], name: str) -> bool:
+def _has_curve(entry: Mapping[str, Any], name: str) -> bool:
     # A line of kind "epoch" repeats the steps' means and adds the k-NN probe.
     repeated = entry.get("kind") == "epoch" and name != "knn"
     return not repeated and isinstance(entry.get("epoch"), int | float) and isinstance(entry.get(name), int | float)

@@ -135,7 +135,7 @@ def build_table(
             _add_own(own, record, cell, labels)
         elif not record.deviations or (index, cell.column) not in placed:  # the default run before another seed's
             placed[index, cell.column] = (record, cell.metric)
-    return _assemble(spec, published, placed, [row for rows in own.values() for row in rows])
+    return _assemble_table(spec, published, placed, [row for rows in own.values() for row in rows])
 
 
 def _bearing_on(
@@ -180,7 +180,7 @@ def _add_own(
     row.figures[cell.column], row.metrics[cell.column] = record, cell.metric
 
 
-def _assemble(
+def _assemble_table(
     spec: TableSpec,
     published: Sequence[Mapping[str, str]],
     placed: Mapping[tuple[int, str], tuple[RunRecord, str]],

@@ -50,16 +50,16 @@ def table_cells(
     found = []
     for spec in specs:
         rows = read_published(spec.path)
-        owners = _owners(spec, rows, models)
+        owners = _row_owners(spec, rows, models)
         measured = {cell.column for card in tasks.values() for cell in card.cells if cell.table == spec.name}
         for number, values in enumerate(rows):
             for figure in spec.figures:
                 if figure.name in measured:
-                    found.append(_cell(spec, number, values, figure.name, owners.get(number, ""), tasks))
+                    found.append(_build_cell(spec, number, values, figure.name, owners.get(number, ""), tasks))
     return found
 
 
-def _owners(spec: TableSpec, rows: Sequence[Mapping[str, str]], models: Mapping[str, ModelCard]) -> dict[int, str]:
+def _row_owners(spec: TableSpec, rows: Sequence[Mapping[str, str]], models: Mapping[str, ModelCard]) -> dict[int, str]:
     owners: dict[int, str] = {}
     for card in models.values():
         for row in card.rows:
@@ -73,7 +73,7 @@ def _owners(spec: TableSpec, rows: Sequence[Mapping[str, str]], models: Mapping[
     return owners
 
 
-def _cell(
+def _build_cell(
     spec: TableSpec, number: int, values: Mapping[str, str], column: str, model: str, tasks: Mapping[str, TaskCard]
 ) -> TableCell:
     """The cell with the task whose own row values fit best: most of them wins."""

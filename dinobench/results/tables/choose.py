@@ -19,10 +19,10 @@ def choose(table: Table, rows: str = "", columns: str = "") -> Table:
         rows: patterns such as "DINO*,my_run" on what names a row; "ours" keeps the rows with a figure of ours.
         columns: patterns on the headings of the figures, such as "k-NN,Linear".
     """
-    return _choose_columns(_choose_rows(table, _patterns(rows)), _patterns(columns))
+    return _choose_columns(_choose_rows(table, _split_patterns(rows)), _split_patterns(columns))
 
 
-def _patterns(text: str) -> list[str]:
+def _split_patterns(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 

@@ -110,15 +110,15 @@ class _Panel:
             if len(members) > 1:
                 groups.append(rf"\multicolumn{{{span}}}{{c}}{{{escape(figure)}}}")
                 rules.append(rf"\cmidrule(lr){{{place}-{place + span - 1}}}")
-                names += [name for each in members for name in _subheads(each)]
+                names += [name for each in members for name in _subheading_cells(each)]
             else:
                 groups.append("")
-                names.append(self._single(members[0]))
+                names.append(self._single_heading(members[0]))
             place += span
         lines = [" & ".join(groups) + r" \\", " ".join(rules)] if grouped else []
         return [*lines, " & ".join(names) + r" \\"]
 
-    def _single(self, each: LatexColumn) -> str:
+    def _single_heading(self, each: LatexColumn) -> str:
         heading = escape(each.column.heading)
         if each.column.is_text:
             return heading
@@ -133,10 +133,10 @@ class _Panel:
             if name:
                 yield rf"\multicolumn{{{span}}}{{@{{}}l}}{{\emph{{{escape(name)}}}}} \\"
             for number, row in enumerate(rows):
-                cells = [cell for each in self.columns for cell in self._cells(each, row, (name, number))]
+                cells = [cell for each in self.columns for cell in self._row_cells(each, row, (name, number))]
                 yield " & ".join(cells) + r" \\"
 
-    def _cells(self, each: LatexColumn, row: tuple[str, ...], where: tuple[str, int]) -> list[str]:
+    def _row_cells(self, each: LatexColumn, row: tuple[str, ...], where: tuple[str, int]) -> list[str]:
         cell = row[each.place]
         if each.column.is_text:
             return [f"{{{escape(cell)}}}"]
@@ -156,13 +156,13 @@ def escape(text: str) -> str:
 
 
 def _escaped_word(word: str) -> str:
-    parts = [_escaped(character) for character in word]
+    parts = [_escape_character(character) for character in word]
     if len(word) <= LONG_WORD:
         return "".join(parts)
     return r"\allowbreak{}".join("".join(parts[start : start + PIECE]) for start in range(0, len(parts), PIECE))
 
 
-def _escaped(character: str) -> str:
+def _escape_character(character: str) -> str:
     if character in _ESCAPES:
         return _ESCAPES[character]
     if character.isspace():
@@ -187,7 +187,7 @@ def _short_panel(caption: str, panel: _Panel, notes: Sequence[str]) -> list[str]
         *panel.body(),
         r"\bottomrule",
         r"\end{tabular}",
-        *_notes(notes, panel.width),
+        *_note_lines(notes, panel.width),
         r"\end{table}",
     ]
 
@@ -203,12 +203,12 @@ def _long_panel(caption: str, panel: _Panel, notes: Sequence[str]) -> list[str]:
         *panel.body(),
         r"\bottomrule",
         r"\end{longtable}",
-        *_notes(notes, panel.width),
+        *_note_lines(notes, panel.width),
         "}",
     ]
 
 
-def _notes(notes: Sequence[str], width: float) -> list[str]:
+def _note_lines(notes: Sequence[str], width: float) -> list[str]:
     if not notes:
         return []
     lines = [rf"{escape(note)}\par" for note in notes]
@@ -217,7 +217,7 @@ def _notes(notes: Sequence[str], width: float) -> list[str]:
     return [rf"\par\smallskip\noindent\parbox{{{width:g}pt}}{{\scriptsize\raggedright", *lines, "}"]
 
 
-def _subheads(each: LatexColumn) -> list[str]:
+def _subheading_cells(each: LatexColumn) -> list[str]:
     head = rf"\multicolumn{{1}}{{c}}{{{escape(subheading(each.column))}}}"
     return [head, r"\multicolumn{1}{c}{95\%}"] if each.bounds else [head]
 

@@ -35,21 +35,21 @@ def title(table: Table) -> str:
 def to_markdown(table: Table) -> str:
     """A pipe table; section titles in bold rows, footnotes below."""
     lines = [f"**{title(table)}**", ""]
-    lines += [_pipe(table.headings), _pipe(["---"] * len(table.headings))]
+    lines += [_markdown_row(table.headings), _markdown_row(["---"] * len(table.headings))]
     for name, rows in table.sections:
         if name:
-            lines.append(_pipe([f"**{name}**", *[""] * (len(table.headings) - 1)]))
-        lines += [_pipe(row) for row in rows]
+            lines.append(_markdown_row([f"**{name}**", *[""] * (len(table.headings) - 1)]))
+        lines += [_markdown_row(row) for row in rows]
     if table.notes:
         lines += ["", *(f"{note}  " for note in table.notes)]
     return "\n".join(lines) + "\n"
 
 
-def _pipe(cells: tuple[str, ...] | list[str]) -> str:
-    return "| " + " | ".join(_inline(cell) for cell in cells) + " |"
+def _markdown_row(cells: tuple[str, ...] | list[str]) -> str:
+    return "| " + " | ".join(_markdown_cell(cell) for cell in cells) + " |"
 
 
-def _inline(cell: str) -> str:
+def _markdown_cell(cell: str) -> str:
     """Text of one line that Markdown neither splits nor reads as HTML."""
     return " ".join(cell.split()).replace("|", r"\|").replace("<", "&lt;")
 
@@ -61,19 +61,21 @@ def to_csv(table: Table) -> str:
     """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["section", *(name for column in table.columns for name in _names(column)), "notes"])
+    writer.writerow(["section", *(name for column in table.columns for name in _column_names(column)), "notes"])
     notes = dict(note.split(" ", 1) for note in table.notes)
     for name, rows in table.sections:
         for row in rows:
             marks = [mark for cell in row for mark in _MARK.findall(cell) if mark in notes]
             cells = [
-                text for column, cell in zip(table.columns, row, strict=True) for text in _plain(column, cell, marks)
+                text
+                for column, cell in zip(table.columns, row, strict=True)
+                for text in _csv_cells(column, cell, marks)
             ]
             writer.writerow([name, *cells, "; ".join(notes[mark] for mark in marks)])
     return stream.getvalue()
 
 
-def _plain(column: Column, cell: str, marks: list[str]) -> list[str]:
+def _csv_cells(column: Column, cell: str, marks: list[str]) -> list[str]:
     for mark in marks:
         cell = cell.replace(mark, "")
     text = "" if cell == MISSING else cell.strip()
@@ -85,7 +87,7 @@ def _plain(column: Column, cell: str, marks: list[str]) -> list[str]:
     return [part.replace(MINUS, "-") for part in (value, low, high)]
 
 
-def _names(column: Column) -> list[str]:
+def _column_names(column: Column) -> list[str]:
     if column.heading == OURS:
         return [f"{column.figure} ours", f"{column.figure} low", f"{column.figure} high"]
     return [f"{column.figure} difference" if column.heading == DIFFERENCE else column.heading]

@@ -75,7 +75,7 @@ def load_tables(extra: Path | None = None) -> Mapping[str, TableSpec]:
         for path in sorted(folder.glob("*.toml")) if folder else ():
             spec = read_table(path)
             found[spec.name] = spec
-    return dict(sorted(found.items(), key=lambda item: _place(item[0])))
+    return dict(sorted(found.items(), key=lambda item: _sort_key(item[0])))
 
 
 def read_table(path: Path) -> TableSpec:
@@ -110,6 +110,6 @@ def select_tables(name: str, extra: Path | None = None) -> list[TableSpec]:
     return [known[name]]
 
 
-def _place(name: str) -> tuple[int, str]:
+def _sort_key(name: str) -> tuple[int, str]:
     """Numbers in their order, then names."""
     return (int(name), "") if name.isdecimal() else (10**6, name)

@@ -38,14 +38,14 @@ def test_a_run_stopped_anywhere_goes_on_to_the_same_weights(
     whole = train(how, tmp_path / "whole")
     path = tmp_path / "cut" / "checkpoint.pth"
     first = run(how)
-    take_step = first._accumulate
+    take_step = first._accumulate_gradients
 
     def update(batch: loop.Batch) -> None:
         if batch.step == stop_after:
             raise _KilledError
         take_step(batch)
 
-    monkeypatch.setattr(first, "_accumulate", update)
+    monkeypatch.setattr(first, "_accumulate_gradients", update)
     with pytest.raises(_KilledError):
         first.run(path, {})
     second = run(how, seed=0)
@@ -59,14 +59,14 @@ def test_a_run_stopped_anywhere_goes_on_to_the_same_weights(
 def test_a_signal_stops_after_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "cut" / "checkpoint.pth"
     first = run(recipe())
-    take_step = first._accumulate
+    take_step = first._accumulate_gradients
 
     def update(batch: loop.Batch) -> None:
         if batch.step == 1:
             os.kill(os.getpid(), signal.SIGTERM)
         take_step(batch)
 
-    monkeypatch.setattr(first, "_accumulate", update)
+    monkeypatch.setattr(first, "_accumulate_gradients", update)
     with pytest.raises(StoppedError, match="stopped at step 2"):
         first.run(path, {})
     second = run(recipe())
@@ -170,6 +170,6 @@ def test_images_are_erased_before_groups_of_them_are_mixed() -> None:
         return images, torch.nn.functional.one_hot(labels, 3).float()
 
     tuned._erasing, tuned._mixup = erase, mix  # type: ignore[assignment]
-    images, labels = tuned._targets(next(tuned._batches()))
+    images, labels = tuned._inputs_and_targets(next(tuned._train_batches()))
     assert calls == [("erase", 8), ("mix", 4), ("mix", 4)]
     assert (len(images), labels.shape) == (8, (8, 3))

@@ -77,14 +77,14 @@ def test_all_processes_score_one_networks_statistics(tmp_path: Path) -> None:
 def _stopped(rank: int, root: Path, stop: bool) -> Any:
     """A run whose folder is local to the process; a signal reaches the second one alone."""
     tuned = run(recipe())
-    accumulate = tuned._accumulate
+    accumulate = tuned._accumulate_gradients
 
     def note(batch: loop.Batch) -> None:
         accumulate(batch)
         if stop and rank == 1 and batch.step == 3:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    tuned._accumulate = note  # type: ignore[method-assign]
+    tuned._accumulate_gradients = note  # type: ignore[method-assign]
     tuned.run(root / str(rank) / "checkpoint.pth", {})
     return weights(tuned)
 
@@ -105,7 +105,7 @@ def test_a_signal_to_one_stops_both_and_the_first_ones_checkpoint_counts(tmp_pat
 def _unreadable(rank: int, folder: Path) -> Any:
     tuned = run(recipe())
     if rank == 1:
-        tuned._accumulate = _broken  # type: ignore[method-assign]
+        tuned._accumulate_gradients = _broken  # type: ignore[method-assign]
     tuned.run(folder / "checkpoint.pth", {})
 
 

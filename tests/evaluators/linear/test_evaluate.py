@@ -80,7 +80,7 @@ def test_without_held_out_images_it_says_so(folder_context):
 )
 def test_the_papers_feature_of_each_architecture(folder_context, spec, feature):
     folder_context.model, folder_context.settings = load_backbone(spec), Settings()
-    assert linear._features(folder_context) == (feature,)
+    assert linear._feature_names(folder_context) == (feature,)
 
 
 @pytest.mark.parametrize(

@@ -146,13 +146,13 @@ def test_auto_goes_on_with_the_engine_that_was_fastest(a_trial_of_all, fastest, 
     bank, asked = (normalize(torch.randn(n, 16, generator=generator)) for n in (2000, 300))
     now = [0.0]
     monkeypatch.setattr(nearest_module.time, "perf_counter", lambda: now[0])
-    search = nearest_module._Search._search
+    search = nearest_module._Search._search_with
 
     def timed(self, rows, name):
         search(self, rows, name)
         now[0] += 1 if name == fastest else 2
 
-    monkeypatch.setattr(nearest_module._Search, "_search", timed)
+    monkeypatch.setattr(nearest_module._Search, "_search_with", timed)
     found = nearest(asked, bank.split(500), 7)
     assert found.engine == fastest
     assert torch.equal(found.indices, nearest_exact(asked, bank, 7).indices)
@@ -161,11 +161,11 @@ def test_auto_goes_on_with_the_engine_that_was_fastest(a_trial_of_all, fastest, 
 def test_auto_has_a_trial_only_where_it_pays(a_trial_of_all):
     bank, asked = torch.randn(300, 16), torch.randn(300, 16)
     assert nearest(asked, [bank], 5).engine == "exact"
-    assert nearest_module._names(asked, "auto") == ENGINES
-    assert nearest_module._names(asked[:20], "auto") == ("exact", "faiss")
-    assert nearest_module._names(asked.double(), "auto") == ("exact",)
-    assert nearest_module._names(asked.to("meta"), "auto") == ("exact",)
-    assert nearest_module._names(asked.to("meta"), "prefilter") == ("exact",)
+    assert nearest_module._engine_names(asked, "auto") == ENGINES
+    assert nearest_module._engine_names(asked[:20], "auto") == ("exact", "faiss")
+    assert nearest_module._engine_names(asked.double(), "auto") == ("exact",)
+    assert nearest_module._engine_names(asked.to("meta"), "auto") == ("exact",)
+    assert nearest_module._engine_names(asked.to("meta"), "prefilter") == ("exact",)
 
 
 def test_refuses_what_no_engine_takes():

@@ -45,7 +45,7 @@ class Database:
     def blocks(self, rows: int = BLOCK_ROWS) -> Iterator[Tensor]:
         """(about `rows`, k) at a time, in the order of ids; distractors are read from disk at every pass."""
         yield torch.from_numpy(self.images)
-        yield from map(torch.from_numpy, self._streamed(rows))
+        yield from map(torch.from_numpy, self._stream_rows(rows))
 
     def positions(self, queries: Matrix, judged: Sequence[NDArray[np.int64]]) -> list[Positions]:
         """Where the judged images of each query stand among all; exact, and without sorting ids.
@@ -59,7 +59,7 @@ class Database:
         similarities = queries @ self.images.T
         positions = [positions_by_similarity(row, ids) for row, ids in zip(similarities, judged, strict=True)]
         thresholds = [row[ids] for row, ids in zip(similarities, judged, strict=True)]
-        for block in self._streamed(BLOCK_ROWS):
+        for block in self._stream_rows(BLOCK_ROWS):
             for index, row in enumerate(queries @ block.T):
                 positions[index] = positions[index] + count_above(row, thresholds[index])
         return positions
@@ -81,7 +81,7 @@ class Database:
             start += len(block)
         return found
 
-    def _streamed(self, rows: int) -> Iterator[Matrix]:
+    def _stream_rows(self, rows: int) -> Iterator[Matrix]:
         for block in self._distractors.blocks(rows) if self._distractors else ():
             yield finished(block.numpy(), self._whitening)
 

@@ -78,7 +78,7 @@ class Describer:
         self.pooling, self.gem_power, self.scales = pooling, gem_power, tuple(scales)
         self._backbone = context.model.backbone
         self._pool = find_pooling(pooling, gem_power)
-        self._forward = compiled_if(context.compiled, self._described)
+        self._forward = compiled_if(context.compiled, self._all_scales)
         self._network = FrozenNetwork(self._backbone, context.model.preprocessing, context.device, context.precision)
 
     def __call__(self, pixels: Tensor) -> Tensor:
@@ -104,9 +104,9 @@ class Describer:
 
         model = self.context.model
         about = {"name": model.name, "architecture": model.architecture, "weights": model.sha256, "data": images.name}
-        return stored_descriptors(self._identity(images, preparation), about, len(images), compute)
+        return stored_descriptors(self._entry_identity(images, preparation), about, len(images), compute)
 
-    def _identity(self, images: ImageSet, preparation: Preparation) -> dict[str, Any]:
+    def _entry_identity(self, images: ImageSet, preparation: Preparation) -> dict[str, Any]:
         model = self.context.model
         return {
             "model": model.identity,
@@ -116,10 +116,10 @@ class Describer:
             "descriptor": {"pooling": self.pooling, "gem_power": self.gem_power, "scales": list(self.scales)},
         }
 
-    def _described(self, images: Tensor) -> Tensor:
-        return multi_scale(self._describe, images, scales=self.scales) if self.scales else self._describe(images)
+    def _all_scales(self, images: Tensor) -> Tensor:
+        return multi_scale(self._one_scale, images, scales=self.scales) if self.scales else self._one_scale(images)
 
-    def _describe(self, images: Tensor) -> Tensor:
+    def _one_scale(self, images: Tensor) -> Tensor:
         if self.pooling == "cls":  # spares the last block what only its patches need
             return self._backbone.class_token(images)
         return self._pool(self._backbone.intermediate_layers(images)[-1])

@@ -43,7 +43,7 @@ def score_retrieval_file(ranks: Path, ground_truth: Path, ks: Sequence[int] = (1
     located = []
     for query, ranked, groups in zip(truth.queries, lists, truth.judged, strict=True):
         judged = np.concatenate([groups[name] for name in GROUPS])
-        located.append(split_groups(_positions(ids.of(ranked, query), judged, query, ranks), groups))
+        located.append(split_groups(_positions_of(ids.of(ranked, query), judged, query, ranks), groups))
     ids.refuse_strangers()
     scores = score_positions(located, truth, ks)
     scores.warnings += ids.warnings()
@@ -74,7 +74,7 @@ def score_copydays_file(ranks: Path, root: Path, top: int = 20, measure: str = "
         pairing = copydays.pair_copies(block, names[block], names["original"])
         scores.warnings += [pairing.note] if pairing.note else []
         located = [
-            _positions(ids.of(ranked, copy)[: top or None], np.array(wanted), copy, ranks)
+            _positions_of(ids.of(ranked, copy)[: top or None], np.array(wanted), copy, ranks)
             for copy, ranked, wanted in zip(names[block], lists, pairing.positives, strict=True)
         ]
         score_block(scores, block, names[block], located, measure)
@@ -108,7 +108,7 @@ class _Ids:
                 f"{self.source}: the ranking of {query} is {json.dumps(ranked)[:40]}, not a list of ids or names"
             )
         named = isinstance(ranked, list) and all(isinstance(item, str) for item in ranked)
-        ids = np.array([self._id(item) for item in ranked], dtype=np.int64) if named else self._given(ranked, query)
+        ids = np.array([self._id_of(item) for item in ranked], dtype=np.int64) if named else self._ids_of(ranked, query)
         known = int((ids < self.size).sum())
         self.results, self.known = self.results + len(ids), self.known + known
         self.strange += len(ids) - known if named else 0
@@ -129,18 +129,18 @@ class _Ids:
             return []
         return [f"{self.strange} of {self.results} results name no image of the database; they count as distractors"]
 
-    def _given(self, ranked: list[Any] | Ids, query: str) -> Ids:
+    def _ids_of(self, ranked: list[Any] | Ids, query: str) -> Ids:
         if isinstance(ranked, np.ndarray):
             return ranked[ranked >= 0]
         if not all(type(item) is int and 0 <= item < 2**63 for item in ranked):
             raise InputError(f"{self.source}: the list of {query} is neither all ids nor all names")
         return np.array(ranked, dtype=np.int64)
 
-    def _id(self, name: str) -> int:
+    def _id_of(self, name: str) -> int:
         return self.by_name.setdefault(Path(name).stem, len(self.by_name))
 
 
-def _positions(ranked: Ids, wanted: Ids, query: str, source: Path) -> Positions:
+def _positions_of(ranked: Ids, wanted: Ids, query: str, source: Path) -> Positions:
     try:
         return positions_in_list(ranked, wanted)
     except ValueError as error:

@@ -21,13 +21,13 @@ def save_per_query(scores: Scores, path: Path, names: Sequence[str], values: Seq
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image", "value"])
-    told_apart = zip(_numbered(names), values, strict=True)
+    told_apart = zip(_numbered_names(names), values, strict=True)
     writer.writerows((name, value / 100) for name, value in told_apart if value is not None)
     write_text_atomically(path, text.getvalue())
     scores.files.append(str(path))
 
 
-def _numbered(names: Sequence[str]) -> list[str]:
+def _numbered_names(names: Sequence[str]) -> list[str]:
     """The names, with their number where one comes again."""
     seen: Counter[str] = Counter()
     numbered = []

@@ -58,20 +58,20 @@ def rmac(patches: Tensor, levels: int = RMAC_LEVELS) -> Tensor:
     regions = [patches]
     for level in range(1, levels + 1):
         side = max(1, 2 * min(height, width) // (level + 1))
-        for top in _starts(height, width, side, level):
+        for top in _region_starts(height, width, side, level):
             regions += [
-                patches[:, top : top + side, left : left + side] for left in _starts(width, height, side, level)
+                patches[:, top : top + side, left : left + side] for left in _region_starts(width, height, side, level)
             ]
     return torch.stack([functional.normalize(region.amax(dim=(1, 2)), dim=1) for region in regions]).sum(dim=0)
 
 
-def _starts(length: int, other: int, side: int, level: int) -> list[int]:
+def _region_starts(length: int, other: int, side: int, level: int) -> list[int]:
     """Where a level's regions begin along an axis of `length`; `other` is the length of the other axis."""
-    last = level + _extra(length, other) - 1
+    last = level + _extra_regions(length, other) - 1
     return [index * (length - side) // max(last, 1) for index in range(last + 1)]
 
 
-def _extra(length: int, other: int) -> int:
+def _extra_regions(length: int, other: int) -> int:
     """How many more regions the longer axis takes, so that neighbors of level 1 overlap by 40% as nearly as can be."""
     if length <= other:
         return 0
