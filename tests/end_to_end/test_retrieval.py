@@ -50,7 +50,7 @@ def test_both_tables_on_the_twins(tmp_path: Path) -> None:
         assert f"{value:.1f} (" in run("tables", "--table", number, "--results", str(out))
     page = tmp_path / "report" / "index.html"
     run("report", "--results", str(out), "--output", str(page.parent))
-    assert page.read_text().count("gallery.png") == 2
+    assert page.read_text().count('gallery.png" alt=') == 2
 
 
 def test_the_protocol_is_part_of_the_record(tmp_path: Path) -> None:

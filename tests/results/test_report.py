@@ -65,6 +65,12 @@ def test_a_broken_log_is_named_with_its_line(tmp_path: Path) -> None:
         read_log(tmp_path / "mine" / "log.jsonl")
 
 
+def test_a_log_line_without_names_is_named(tmp_path: Path) -> None:
+    write_run(tmp_path, "5\n" + LOG)
+    with pytest.raises(InputError, match="line 1, holds no named values"):
+        read_log(tmp_path / "mine" / "log.jsonl")
+
+
 def test_a_log_with_nothing_to_draw_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="anything to draw"):
         draw_curves({"x": [{"epoch": 1}]}, tmp_path / "x.png")

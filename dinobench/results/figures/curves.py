@@ -36,10 +36,14 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     entries = []
     for number, line in enumerate(lines, start=1):
         try:
-            entries.append(json.loads(line))
+            entry = json.loads(line)
         except (ValueError, RecursionError) as error:
             if number < len(lines):
                 raise InputError(f"{path}, line {number}, is not JSON; was the log edited?") from error
+            break
+        if not isinstance(entry, dict):
+            raise InputError(f"{path}, line {number}, holds no named values; was the log edited?")
+        entries.append(entry)
     return entries
 
 

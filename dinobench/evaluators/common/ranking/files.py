@@ -161,7 +161,12 @@ def _read_lists(path: Path, queries: Sequence[str]) -> list[Any]:
             raise InputError(f"{path} holds {json.dumps(content)[:40]}; expected one list of ids or names per query")
         return content
     lines = [line.split() for line in _read_text(path).splitlines() if line.strip()]
-    return [[int(item) for item in line] if all(item.isdecimal() for item in line) else line for line in lines]
+    return [[int(item) for item in line] if all(map(_is_id, line)) else line for line in lines]
+
+
+def _is_id(word: str) -> bool:
+    """Whether a word is the number of an image: digits, and no more of them than a 64-bit number has."""
+    return word.isascii() and word.isdecimal() and len(word) < 19
 
 
 def _read_blocks(path: Path, names: Mapping[str, Sequence[str]]) -> dict[str, list[Any]]:

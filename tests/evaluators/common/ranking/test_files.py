@@ -119,3 +119,12 @@ def test_bad_rankings_of_copies_are_refused(tmp_path: Path, content: object, mes
 def test_a_negative_number_of_results_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="top is -3"):
         score_copydays_file(tmp_path / "ranks.json", write_copydays(tmp_path), top=-3)
+
+
+@pytest.mark.parametrize("word", ["9" * 5000, "\u0663"])
+def test_a_word_of_too_many_or_odd_digits_is_a_name_that_nobody_has(tmp_path: Path, word: str) -> None:
+    data = write_revisitop(tmp_path)
+    path = tmp_path / "ranks.txt"
+    path.write_text("\n".join(" ".join([word, *named(ids)]) for ids in RANKS), encoding="utf-8")
+    with_word = score_retrieval_file(path, next(data.glob("gnd_*.pkl")))
+    assert with_word.metrics
