@@ -108,6 +108,15 @@ def obow() -> Case:
 
 
 @case
+def multigrain() -> Case:
+    def content(state: State) -> Mapping[str, Any]:
+        head = {"pool.p": torch.tensor(3.0), "classifier.weight": torch.ones(9, 2048), "classifier.bias": torch.ones(9)}
+        return {"model_state": prefixed(state, "features.") | head, "epoch": 119}
+
+    return resnet_case(content, "multigrain")
+
+
+@case
 def infomin() -> Case:
     def content(state: State) -> Mapping[str, Any]:
         model = prefixed(state, "module.encoder.") | {"module.head.0.weight": torch.ones(2, 2)}

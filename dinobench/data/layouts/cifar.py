@@ -14,9 +14,9 @@ from dinobench.data.layouts._files import refuse_out_of_range, require, texts, w
 from dinobench.data.layouts._parquet import column_names, read_parquet
 from dinobench.data.layouts._places import contents, split_base, split_folder
 from dinobench.data.layouts._walk import subfolders
-from dinobench.data.unpickle import read_pickle
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
+from dinobench.runtime.unpickle import read_pickle
 
 DATASETS = ("cifar10", "cifar100")
 FOLDERS = {"cifar-10-batches-py": "cifar10", "cifar-100-python": "cifar100"}

@@ -14,9 +14,9 @@ from dinobench.data.dataset import ImageSet, UNLabeled, from_files
 from dinobench.data.decode import is_image_name
 from dinobench.data.layouts._files import read_object, texts
 from dinobench.data.registry import Findings
-from dinobench.data.unpickle import read_pickle
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.text import first_few
+from dinobench.runtime.unpickle import read_pickle
 
 DATASETS = ("roxford5k", "rparis6k")
 EXPECTED_TREE = """ROOT/

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dinobench.models.key_layouts import resnet
+from dinobench.models.key_layouts import haiku_resnet, resnet
 from dinobench.models.loading.family import Family
 
 FAMILY = Family(
     name="byol",
     title="BYOL",
-    layouts=(resnet.LAYOUT, resnet.NUMBERED_LAYOUT),
+    layouts=(haiku_resnet.LAYOUT, resnet.LAYOUT, resnet.NUMBERED_LAYOUT),
     signs=(r"online", r"target"),
     order=35,
     branch="student",

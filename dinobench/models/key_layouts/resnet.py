@@ -6,7 +6,7 @@ import torch
 
 from dinobench.models.loading.conversion import Rewriting
 from dinobench.models.loading.family import Facts, Layout, Network
-from dinobench.models.networks.resnet import CifarResNet, ResNet, ResNetShape
+from dinobench.models.networks.resnet import CifarResNet, ResNet, ResNetShape, SamePadding
 from dinobench.runtime.errors import InputError
 
 BOTTLENECK_DEPTHS: dict[tuple[int, ...], int] = {
@@ -41,9 +41,9 @@ def translate_blocks(rewriting: Rewriting) -> None:
     translate(rewriting)
 
 
-def build(rewriting: Rewriting, facts: Facts) -> Network:
-    """The empty ResNet whose shape the tensors show."""
-    shape = _read_shape(rewriting, facts)
+def build(rewriting: Rewriting, facts: Facts, same: SamePadding = "torch") -> Network:
+    """The empty ResNet whose shape the tensors show; `same` is how it pads where nobody says."""
+    shape = _read_shape(rewriting, facts, same)
     with torch.device("meta"):
         backbone = ResNet(shape)
     return Network(backbone, _shape_name(shape), facts.get("image_size", 32 if shape.small else 224))
@@ -81,7 +81,7 @@ CIFAR_LAYOUT = Layout(
 )
 
 
-def _read_shape(rewriting: Rewriting, facts: Facts) -> ResNetShape:
+def _read_shape(rewriting: Rewriting, facts: Facts, same: SamePadding) -> ResNetShape:
     tensors = rewriting.tensors
     stem, channels, size, _ = tensors["conv1.weight"].shape
     if size not in (3, 7):
@@ -105,7 +105,7 @@ def _read_shape(rewriting: Rewriting, facts: Facts) -> ResNetShape:
         small=size == 3,
         padding=facts.get("stem_padding", 1) if size == 3 else 3,
         in_channels=channels,
-        same=facts.get("padding") or "torch",
+        same=facts.get("padding") or same,
     )
 
 

@@ -18,7 +18,9 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from dinobench.models.loading.haiku import open_haiku
 from dinobench.models.loading.state_dict import first_names, flatten
+from dinobench.models.loading.wrapping import unpacked, wrapped_member
 from dinobench.runtime.errors import InputError
 
 # Modules whose pickled names act when called. Their presence is an attack or a mistake: refuse the file.
@@ -72,6 +74,8 @@ HARMLESS = frozenset(
     }
 )
 
+# The magic number, a long integer, with which torch's files began before version 1.6.
+LEGACY = (b"\x8a",)
 # A compressed archive that grows by more than this is a bomb: trained weights hardly compress.
 MAXIMUM_GROWTH = 50
 # Tensors may share memory (tied weights, one table under two names), but no more often than this.
@@ -83,7 +87,7 @@ class Contents:
     """What a checkpoint file holds.
 
     Attributes:
-        kind: "torch", "safetensors" or "npz".
+        kind: "torch", "safetensors", "npz" or "pickle".
         content: nested mappings and tensors, as stored.
         ignored: names of pickled objects that stand in the file but were not built.
     """
@@ -128,6 +132,8 @@ def _open_by_first_bytes(path: Path, start: bytes) -> Contents:
         return _open_zip(path)
     if len(start) > 8 and start[8:9] == b"{":
         return _open_safetensors(path)
+    if start.startswith(b"\x80") and start[2:3] not in LEGACY:
+        return Contents("pickle", *open_haiku(path))
     if start.startswith(b"\x80") or b"ustar" in start:
         return _open_torch(path, mapped=False)
     raise InputError(f"{path} is no checkpoint (torch, safetensors or npz); it starts with {start[:8]!r}")
@@ -166,6 +172,9 @@ def _open_zip(path: Path) -> Contents:
     if size > MAXIMUM_GROWTH * path.stat().st_size:
         raise InputError(f"{path} would unpack to {size / 1e9:.1f} GB from {path.stat().st_size / 1e6:.1f} MB; refused")
     names = [member.filename for member in members]
+    if (inner := wrapped_member(path, members)) is not None:
+        with unpacked(path, inner) as file:
+            return open_container(file)
     if names and all(name.endswith(".npy") for name in names):
         return _open_npz(path)
     if any("/code/" in name or name.endswith("constants.pkl") for name in names):

@@ -12,6 +12,8 @@ from torch.nn import functional as F
 from dinobench.models.networks.backbone import Backbone, Features
 from dinobench.runtime.errors import InputError
 
+SamePadding = Literal["torch", "same-pool", "same"]
+
 
 class PooledBackbone(Backbone):
     """A convnet of ours: one level of features, pooled by the mean."""
@@ -59,7 +61,7 @@ class ResNetShape:
     small: bool = False
     padding: int = 3
     in_channels: int = 3
-    same: Literal["torch", "same-pool", "same"] = "torch"
+    same: SamePadding = "torch"
 
 
 def same_padding(images: Tensor, size: int, stride: int, value: float = 0.0) -> Tensor:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dinobench.data.unpickle import read_pickle
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.unpickle import read_pickle
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

@@ -6,16 +6,17 @@ import codecs
 import io
 import pickletools
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dinobench.data import pickled_arrays as arrays
-from dinobench.data.pickled_arrays import PickleError
+from dinobench.runtime import pickled_arrays as arrays
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import read_bytes
+from dinobench.runtime.pickled_arrays import PickleError
 
 _DEEPEST = 50  # lists in lists; plain data have fewer than ten
 _SPARE = 1 << 16
@@ -40,13 +41,40 @@ def read_pickle(path: Path) -> Any:
         raise InputError(f"cannot read {path} as a pickle of plain values: {reason:.200}; fetch it again") from error
 
 
-def plain_value(data: bytes) -> Any:
-    """The object in the bytes of a pickle; any exception where it is damaged or asks for more than plain values."""
-    value = _Machine(len(data)).run(data)
+def plain_value(data: bytes, libraries: frozenset[str] = frozenset()) -> Any:
+    """The object in the bytes of a pickle; any exception where it is damaged or asks for more than plain values.
+
+    Args:
+        data: the whole pickle.
+        libraries: top modules whose objects are read as a `StandIn` each; nothing of theirs is imported.
+    """
+    value = _Machine(len(data), libraries).run(data)
     largest = 16 * len(data) + _SPARE
     if _unfolded_size(value, {}, 0)[0] > largest:
         raise PickleError("it unfolds to more values than its size justifies")
     return value
+
+
+@dataclass
+class StandIn:
+    """An object of a library, as its pickle spells it: nothing of it runs.
+
+    Attributes:
+        name: MODULE.CLASS.
+        arguments: what it would be called with.
+        state: what it would be given after that.
+    """
+
+    name: str
+    arguments: tuple[Any, ...] = ()
+    state: Any = None
+
+
+@dataclass(frozen=True)
+class _LibraryName:
+    """A name of a library, whose call makes a stand-in."""
+
+    name: str
 
 
 def _read_opcodes(data: bytes) -> Iterator[tuple[str, Any]]:
@@ -69,7 +97,8 @@ def _read_opcodes(data: bytes) -> Iterator[tuple[str, Any]]:
 class _Machine:
     """The stack machine that pickles are programs of."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, libraries: frozenset[str] = frozenset()) -> None:
+        self.libraries = libraries
         self.stack: list[Any] = []
         self.marked: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
@@ -186,14 +215,26 @@ class _Machine:
 
     def do_global(self, names: str) -> None:
         module, _, name = names.partition(" ")
-        self.stack.append(_find_name(module, name))
+        self.stack.append(self._find_name(module, name))
 
     def do_stack_global(self) -> None:
         name, module = self.stack.pop(), self.stack.pop()
-        self.stack.append(_find_name(_require_kind(str, module), _require_kind(str, name)))
+        self.stack.append(self._find_name(_require_kind(str, module), _require_kind(str, name)))
+
+    def _find_name(self, module: str, name: str) -> Any:
+        if module.split(".")[0] not in self.libraries:
+            return _find_name(module, name)
+        return _LIBRARY_NAMES.get(name) or _LibraryName(f"{module}.{name}")
+
+    def do_newobj(self) -> None:
+        arguments, kind = _require_kind(tuple, self.stack.pop()), self.stack.pop()
+        self.stack.append(StandIn(_require_kind(_LibraryName, kind).name, arguments))
 
     def do_reduce(self) -> None:
         arguments, function = _require_kind(tuple, self.stack.pop()), self.stack.pop()
+        if isinstance(function, _LibraryName):
+            self.stack.append(StandIn(function.name, arguments))
+            return
         if not isinstance(function, _Maker):
             raise PickleError(f"it calls a {type(function).__name__}")
         self._spend_budget(sum(len(a) for a in arguments if isinstance(a, str | bytes | bytearray | list | tuple)))
@@ -201,6 +242,9 @@ class _Machine:
 
     def do_build(self) -> None:
         state, unfinished = self.stack.pop(), self.stack[-1]
+        if isinstance(unfinished, StandIn):
+            unfinished.state = state
+            return
         if isinstance(unfinished, arrays.UnfilledArray):
             self._spend_budget(len(state[4]) if isinstance(state, tuple) and isinstance(state[-1], str | bytes) else 0)
             finished: Any = arrays.array_from_state(state)
@@ -289,6 +333,24 @@ _NUMPY: dict[str, Any] = {
 }
 
 
+def _array_of_library(_make: Any, _arguments: Any, state: Any, *_rest: Any) -> Any:
+    """JAX's arrays: numpy's own pickle, taken apart."""
+    return arrays.array_from_state(state)
+
+
+def _named_tuple(name: Any, _fields: Any, module: Any, *_defaults: Any) -> _LibraryName:
+    """A class that dill spells by its name."""
+    return _LibraryName(f"{_require_kind(str, module)}.{_require_kind(str, name)}")
+
+
+_LIBRARY_NAMES: dict[str, Any] = {
+    "_reconstruct_array": _Maker(_array_of_library),
+    "_create_array": _Maker(_array_of_library),  # of dill
+    "_create_namedtuple": _Maker(_named_tuple),
+    "OrderedDict": _Maker(dict),
+}
+
+
 def _find_name(module: str, name: str) -> Any:
     """What stands for a name of builtins or numpy; the modules of numpy's functions differ between its versions."""
     if module in ("builtins", "__builtin__") and name in _BUILTINS:
@@ -325,13 +387,19 @@ def _pair_items(items: list[Any]) -> dict[Any, Any]:
     return {_check_key(key): value for key, value in zip(items[::2], items[1::2], strict=True)}
 
 
+def _parts(value: Any) -> list[Any]:
+    if isinstance(value, StandIn):
+        return [value.arguments, value.state]
+    return [*value.keys(), *value.values()] if isinstance(value, dict) else list(value)
+
+
 def _unfolded_size(value: Any, known: dict[int, tuple[int, int]], depth: int) -> tuple[int, int]:
     """How many values stand in `value`, shared ones counted wherever they stand, and how deep."""
-    if isinstance(value, list | tuple | set | frozenset | dict):
+    if isinstance(value, list | tuple | set | frozenset | dict | StandIn):
         if id(value) not in known:
             if depth > _DEEPEST:
                 raise PickleError(f"it is nested more than {_DEEPEST} deep")
-            parts = [*value.keys(), *value.values()] if isinstance(value, dict) else list(value)
+            parts = _parts(value)
             inner = [_unfolded_size(part, known, depth + 1) for part in parts]
             known[id(value)] = 1 + sum(size for size, _ in inner), 1 + max((deep for _, deep in inner), default=0)
         if known[id(value)][1] > _DEEPEST:

@@ -1,0 +1,15 @@
+"""MultiGrain: a trunk `features`, the exponent `pool.p` of its generalized mean, a classifier, maybe a whitening."""
+
+from __future__ import annotations
+
+from dinobench.models.key_layouts import resnet
+from dinobench.models.loading.family import Family
+
+FAMILY = Family(
+    name="multigrain",
+    title="MultiGrain",
+    layouts=(resnet.LAYOUT,),
+    signs=(r"^model_state\.(module\.)?features\.conv1\.weight$",),
+    order=40,
+    branch="student",
+)
