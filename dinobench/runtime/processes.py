@@ -189,7 +189,10 @@ def _meeting_of_foreign_group() -> Meeting:
 def _connect_group(meeting: Meeting, backend: str) -> None:
     """Make the group in which tensors travel."""
     store = PrefixStore(f"group {meeting.generation}", meeting.store)
-    dist.init_process_group(backend, store=store, rank=meeting.rank, world_size=meeting.processes, timeout=_LIMIT)
+    try:
+        dist.init_process_group(backend, store=store, rank=meeting.rank, world_size=meeting.processes, timeout=_LIMIT)
+    except dist.DistError as error:  # one that died before this one had joined
+        raise ProcessError(f"another process ended before the group was made ({error}); see its output") from error
 
 
 @contextlib.contextmanager
