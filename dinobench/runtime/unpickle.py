@@ -338,6 +338,10 @@ def _array_of_library(_make: Any, _arguments: Any, state: Any, *_rest: Any) -> A
     return arrays.array_from_state(state)
 
 
+def _empty_table() -> dict[Any, Any]:
+    return {}
+
+
 def _named_tuple(name: Any, _fields: Any, module: Any, *_defaults: Any) -> _LibraryName:
     """A class that dill spells by its name."""
     return _LibraryName(f"{_require_kind(str, module)}.{_require_kind(str, name)}")
@@ -347,7 +351,7 @@ _LIBRARY_NAMES: dict[str, Any] = {
     "_reconstruct_array": _Maker(_array_of_library),
     "_create_array": _Maker(_array_of_library),  # of dill
     "_create_namedtuple": _Maker(_named_tuple),
-    "OrderedDict": _Maker(dict),
+    "OrderedDict": _Maker(_empty_table),
 }
 
 

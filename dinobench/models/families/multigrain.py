@@ -1,4 +1,4 @@
-"""MultiGrain: a trunk `features`, the exponent `pool.p` of its generalized mean, a classifier, maybe a whitening."""
+"""MultiGrain: a trunk `features`, the exponent `pool.p` of its pooling, a classifier; sometimes a whitening."""
 
 from __future__ import annotations
 
