@@ -33,12 +33,14 @@ from dinobench.features.extract import Extractor
 from dinobench.features.names import parse_feature
 from dinobench.metrics.bootstrap import accuracy_interval
 from dinobench.metrics.classification import top_classes
+from dinobench.models.networks.backbone import Backbone
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import barrier, rank
 from dinobench.runtime.settings import hashed_form
 from dinobench.runtime.text import first_few
 
 TOP = 5
+WIDE = 768  # of ViT-B, the narrowest network that the paper scores on class token and mean patch
 GRID = "the paper sweeps the learning rate per model without giving the values; this grid is dinobench's"
 
 
@@ -83,15 +85,31 @@ class _Sets:
 
 
 def _feature_names(context: EvaluationContext[Settings]) -> tuple[str, ...]:
-    """The paper's feature of each architecture where the setting says "auto"."""
-    architecture, depth = context.model.architecture, context.model.backbone.depth
-    if not architecture.startswith("vit_"):
-        own = "cls"
-    elif architecture.startswith(("vit_base", "vit_large", "vit_huge")):
-        own = "cls+mean"
-    else:
-        own = "+".join(f"cls.{layer}" for layer in range(min(4, depth), 0, -1))
+    """The features to train on or score, with the usual one of the network where the setting says "auto"."""
+    own, _ = usual_feature(context.model.architecture, context.model.backbone)
     return tuple(dict.fromkeys(own if name == "auto" else name for name in context.settings.features))
+
+
+def usual_feature(architecture: str, backbone: Backbone) -> tuple[str, str]:
+    """What "auto" takes for a network, and the rule with its source."""
+    if not architecture.startswith("vit_"):
+        return "cls", "auto takes the pooled output of a network that is no vision transformer (DINO, appendix F.2)"
+    if backbone.dim >= WIDE:
+        return "cls+mean", (
+            f"auto takes class token and mean patch from a width of {WIDE} on, that of ViT-B (DINO, appendix F.2; "
+            "DINOv2's and DINOv3's released heads of ViT-g and ViT-7B)"
+        )
+    blocks = min(4, backbone.depth)
+    rule = f"auto takes the class tokens of the last {blocks} blocks below a width of {WIDE} (DINO, appendix F.2)"
+    return "+".join(f"cls.{layer}" for layer in range(blocks, 0, -1)), rule
+
+
+def _note_features(context: EvaluationContext[Settings], scores: Scores, features: Sequence[str]) -> None:
+    """Which features were taken, and by which rule where the setting says "auto"."""
+    scores.details["features"] = list(features)
+    feature, rule = usual_feature(context.model.architecture, context.model.backbone)
+    if "auto" in context.settings.features and feature in features:
+        scores.details["features_rule"] = f"{feature}: {rule}; this network's width is {context.model.backbone.dim}"
 
 
 def _training_sets(context: EvaluationContext[Settings], settings: Settings, val: LabeledFeatures) -> _Sets:
@@ -198,6 +216,7 @@ def _build_scores(
         "grid": _head_rows(probe, settings.lrs),
         "grid_source": GRID,
     }
+    _note_features(context, scores, settings.features)
     save_head(context.output / "head.safetensors", head, feature)
     scores.files.append(str(context.output / "head.safetensors"))
     if sets.held_out is None:
@@ -237,6 +256,7 @@ def _score_file(context: EvaluationContext[Settings], settings: Settings) -> Sco
     scores = Scores(
         {}, images={"val": len(val.labels)}, details={"head": str(path), "feature": feature, "order": order}
     )
+    _note_features(context, scores, [feature])
     scores.warnings += [val.skipped] if val.skipped else []
     scores.not_comparable += scores.warnings
     scores.warnings += _order_of_numbers(val.classes)

@@ -17,7 +17,8 @@ class Settings(LabeledImagesSettings):
     """How a linear classifier is trained, or which one is scored."""
 
     features: tuple[str, ...] = setting(
-        ("auto",), "auto: the paper's of each architecture (ViT-S: last 4 class tokens; ViT-B: class token and mean)"
+        ("auto",),
+        "auto: class token and mean patch of a ViT of width 768 (ViT-B) or more, else its last 4 class tokens",
     )
     lrs: tuple[Positive, ...] = setting(GRID, "learning rates to try, each times batch_size / 256", was="rates")
     epochs: Count = setting(100, "passes over the training images")

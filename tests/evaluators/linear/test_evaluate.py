@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -81,6 +82,30 @@ def test_without_held_out_images_it_says_so(folder_context):
 def test_the_papers_feature_of_each_architecture(folder_context, spec, feature):
     folder_context.model, folder_context.settings = load_backbone(spec), Settings()
     assert linear._feature_names(folder_context) == (feature,)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "width", "depth", "feature"),
+    [
+        ("vit_giant/14", 1536, 40, "cls+mean"),
+        ("vit_7b/16", 4096, 40, "cls+mean"),
+        ("vit_base/16", 768, 12, "cls+mean"),
+        ("vit_small/14", 384, 12, "cls.4+cls.3+cls.2+cls.1"),
+        ("vit_tiny/16", 192, 2, "cls.2+cls.1"),
+        ("convnext_base", 1024, 36, "cls"),
+    ],
+)
+def test_the_usual_feature_goes_by_width(architecture, width, depth, feature):
+    found, rule = linear.usual_feature(architecture, SimpleNamespace(dim=width, depth=depth))
+    assert found == feature
+    assert "appendix F.2" in rule
+
+
+def test_the_record_says_which_feature_auto_took(folder_context):
+    details = _evaluate(folder_context).details
+    assert details["features"] == ["cls"]
+    assert details["features_rule"].startswith("cls: auto takes")
+    assert "features_rule" not in _evaluate(folder_context, features=["mean"], resume=False).details
 
 
 @pytest.mark.parametrize(
