@@ -156,6 +156,7 @@ class ModelCard:
         weights: an address, "not released", "random:ARCHITECTURE", or a path from the card's folder.
         because: why the weights are not to be had, where they are not.
         sha256: digest of the published file or its first digits (as torch.hub names carry), empty where none is known.
+        by_hand: whether the weights cannot be fetched or opened as they are released; `because` says what to do.
         recipe: of `dinobench train`, which trains such a network where no weights are released.
         figures: published figures outside the paper's tables, by name.
         file: the card's own file.
@@ -172,6 +173,7 @@ class ModelCard:
     weights: str
     because: str = ""
     sha256: str = ""
+    by_hand: bool = False
     recipe: str = ""
     rows: tuple[Row, ...] = ()
     figures: Mapping[str, Figure] = field(default_factory=dict)

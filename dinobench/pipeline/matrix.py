@@ -13,7 +13,7 @@ from dinobench.results.records import RunRecord
 from dinobench.results.tables.cells import TableCell
 from dinobench.runtime.errors import InputError
 
-State = Literal["done", "to run", "to fetch", "to train", "no way"]
+State = Literal["done", "to run", "to fetch", "by hand", "to train", "no way"]
 
 
 @dataclass(frozen=True)
@@ -97,4 +97,6 @@ def way_of(card: ModelCard) -> tuple[State, str]:
 
     if cached_weights(card.name, card.weights) is not None:
         return "to run", ""
+    if card.by_hand:
+        return "by hand", card.because
     return "to fetch", f"dinobench models fetch {card.name}"

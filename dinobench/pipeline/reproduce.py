@@ -58,7 +58,7 @@ class TablePlan:
 
     def waiting(self) -> list[MatrixJob]:
         """Jobs that can run now and have no sound record."""
-        able = ("to run",) if not self.request.rehearse else ("to run", "to fetch", "to train", "no way")
+        able = ("to run",) if not self.request.rehearse else ("to run", "to fetch", "by hand", "to train", "no way")
         return [job for job in self.jobs if job.state in able]
 
     def verdicts(self, records: Sequence[RunRecord]) -> list[tuple[TableCell, CellVerdict]]:

@@ -16,6 +16,7 @@ import torch
 from dinobench.models.loading.spec import load_backbone
 from dinobench.models.networks.resnet import ResNet, ResNetShape
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.unpickle import plain_value
 from tests.models.checkpoints import images, randomized
 
 FIELDS = "online_params target_params online_state target_state opt_state"
@@ -99,3 +100,17 @@ def test_a_payload_in_such_a_pickle_does_not_run(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no pickle of plain arrays"):
         load_backbone(str(path))
     assert not (tmp_path / "mark").exists()
+
+
+class _FilledTable:
+    """Pickles as a call of OrderedDict with items, whose keys no check would see."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return collections.OrderedDict, ([("a", 1)],)
+
+
+def test_a_table_takes_no_items_in_its_call() -> None:
+    libraries = frozenset({"collections"})
+    assert plain_value(pickle.dumps(collections.OrderedDict(a=1), protocol=2), libraries) == {"a": 1}
+    with pytest.raises(TypeError):
+        plain_value(pickle.dumps(_FilledTable(), protocol=2), libraries)
