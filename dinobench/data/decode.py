@@ -81,7 +81,7 @@ def open_image(source: Path | io.BytesIO) -> Image.Image:
         InputError: `source` is a pipe, a device or a folder.
         Exception: whatever Pillow raises; `fault_of` says it in words.
     """
-    _limit_pixels()
+    _limit_megapixels()
     if isinstance(source, Path):
         require_regular(source)
     try:
@@ -97,7 +97,7 @@ def fault_of(error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
         pixels = int(next(iter(re.findall(r"\d+", str(error))), "0"))
         return (
-            f"it has {math.ceil(pixels / 1e6)} megapixels, more than Pillow's limit of {_limit_pixels():.0f}; "
+            f"it has {math.ceil(pixels / 1e6)} megapixels, more than Pillow's limit of {_limit_megapixels():.0f}; "
             f"shrink it, or set {LIMIT_VARIABLE}={math.ceil(pixels / 1e6)}"
         )
     return f"{_one_line(error)}; replace or remove it"
@@ -115,15 +115,19 @@ def _rarer_formats() -> tuple[str, ...]:
     return tuple(name for name in _RARE if name in Image.OPEN)
 
 
-@functools.cache
-def _limit_pixels() -> float:
+def _limit_megapixels() -> float:
     """Megapixels above which Pillow refuses an image; the user's number where there is one."""
+    _take_the_users_limit()
+    return 2 * (Image.MAX_IMAGE_PIXELS or math.inf) / 1e6
+
+
+@functools.cache
+def _take_the_users_limit() -> None:
     if text := os.environ.get(LIMIT_VARIABLE):
         try:
             Image.MAX_IMAGE_PIXELS = math.ceil(float(text) * 1e6 / 2)  # Pillow warns at half of what it refuses
         except (ValueError, OverflowError) as error:
             raise InputError(f"{LIMIT_VARIABLE}={text} is no number of megapixels; give one such as 400") from error
-    return 2 * (Image.MAX_IMAGE_PIXELS or math.inf) / 1e6
 
 
 def _one_line(error: Exception) -> str:
