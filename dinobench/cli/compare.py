@@ -24,11 +24,11 @@ def command(names: tuple[str, ...], results: Path, seed: int, tasks_dir: Path | 
     Every record keeps a value of each image, unless it was made with --set predictions=false.
     Records of a model that differ in nothing but seeds are runs of one figure: their mean is compared.
     """
-    from dinobench.results.compare import compare_all
+    from dinobench.results.compare import compare
 
     if len(names) < 2:
         raise click.UsageError("give two or more models or records")
-    for comparison in compare_all(names, results, seed, tasks_dir=tasks_dir):
+    for comparison in compare(names, results, seed, tasks_dir=tasks_dir):
         _show(comparison)
 
 

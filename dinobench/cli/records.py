@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +19,21 @@ WHERE = click.option("--where", default="", help='Such as "top1 > 60" or "family
 FORMATS = ("csv", "parquet", "json")
 
 
+def _with_filters(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that choose records."""
+    for option in (TABLES_DIR, MODELS_DIR, TASKS_DIR, WHERE, TASK, RESULTS):
+        function = option(function)
+    return function
+
+
 @click.group(cls=CommandGroup)
 def command() -> None:
     """List, show and export run records."""
 
 
 @command.command("ls")
-@RESULTS
-@TASK
+@_with_filters
 @MODEL
-@WHERE
-@TASKS_DIR
-@MODELS_DIR
-@TABLES_DIR
 def list_records(results: Path, task: str, model: str, where: str, **folders: Any) -> None:
     """List the main figure of every record."""
     frame = _chosen_records(results, task, model, where, folders)
@@ -64,12 +67,7 @@ def show(record: Path) -> None:
 
 @command.command()
 @click.option("--metric", default="", help="By default each task's main one.")
-@RESULTS
-@TASK
-@WHERE
-@TASKS_DIR
-@MODELS_DIR
-@TABLES_DIR
+@_with_filters
 def best(metric: str, results: Path, task: str, where: str, **folders: Any) -> None:
     """The best model of each task, protocol and data set."""
     frame = _chosen_records(results, task, "", where, folders)
@@ -83,13 +81,8 @@ def best(metric: str, results: Path, task: str, where: str, **folders: Any) -> N
 @command.command()
 @click.option("--format", "style", type=click.Choice(FORMATS), default="csv", show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="File to write.")
-@RESULTS
-@TASK
+@_with_filters
 @MODEL
-@WHERE
-@TASKS_DIR
-@MODELS_DIR
-@TABLES_DIR
 def export(style: str, output: Path, results: Path, task: str, model: str, where: str, **folders: Any) -> None:
     """Write the records as a table, one row per record and metric."""
     from dinobench.runtime.files import atomic_path

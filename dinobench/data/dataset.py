@@ -17,7 +17,7 @@ from dinobench.data.decode import read_rgb
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import read_bytes
 
-UNLabeled = -1
+UNLABELED = -1
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
@@ -130,7 +130,7 @@ class ImageSet:
         object.__setattr__(self, "positions", _read_only_view(positions))
         if not len(self.labels) == len(self.names) == len(positions):
             raise ValueError(f"{self.name}: {len(self.names)} names, {len(self.labels)} labels")
-        if len(self.labels) and not UNLabeled <= self.labels.min() <= self.labels.max() < max(len(self.classes), 1):
+        if len(self.labels) and not UNLABELED <= self.labels.min() <= self.labels.max() < max(len(self.classes), 1):
             raise InputError(
                 f"{self.name}: a label lies outside its {len(self.classes)} classes; check the annotations"
             )
@@ -182,7 +182,7 @@ class ImageSet:
     @property
     def labeled(self) -> bool:
         """Whether every image has a label."""
-        return bool((self.labels != UNLabeled).all())
+        return bool((self.labels != UNLABELED).all())
 
     @property
     def _known_positions(self) -> NDArray[np.int64]:

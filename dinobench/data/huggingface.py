@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dinobench.data.content import Digest, digest_of, remembered_digests, stamp_of
-from dinobench.data.dataset import ImageSet, UNLabeled
+from dinobench.data.dataset import UNLABELED, ImageSet
 from dinobench.data.decode import decode_rgb, read_rgb
 from dinobench.data.layouts._class_folders import fewer_classes, in_order
 from dinobench.data.layouts._listed import LABEL_COLUMNS
@@ -190,13 +190,13 @@ def _labels_of(table: Any, training: Callable[[], set[str]]) -> tuple[NDArray[np
             return np.asarray(table.with_format("numpy")[key][:], dtype=np.int64), tuple(feature.names)
     key = _label_column(table)
     if key is None:
-        return np.full(len(table), UNLabeled, dtype=np.int64), ()
+        return np.full(len(table), UNLABELED, dtype=np.int64), ()
     kinds = [str(kind) for kind in table.with_format("arrow")[:][key].to_pylist()]
     found = {kind for kind in kinds if kind not in _NO_LABEL}
     classes = in_order(training() or found)
     refuse_unknown_classes("the data set", classes, in_order(found))
     index = {kind: number for number, kind in enumerate(classes)}
-    return np.array([index.get(kind, UNLabeled) for kind in kinds], dtype=np.int64), classes
+    return np.array([index.get(kind, UNLABELED) for kind in kinds], dtype=np.int64), classes
 
 
 def _label_column(table: Any) -> str | None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from dinobench.cards import ModelCard
 from dinobench.runtime.cache import cache_folder
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.files import sha256_file, user_path, write_text_atomically
+from dinobench.runtime.files import read_json, sha256_file, user_path, write_text_atomically
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ def _seen_file() -> Path:
 
 def _read_seen() -> dict[str, dict[str, list[object] | str]]:
     try:
-        seen = json.loads(_seen_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        seen = read_json(_seen_file())
+    except InputError:
         return {}
     return seen if isinstance(seen, dict) and all(isinstance(part, dict) for part in seen.values()) else {}
 

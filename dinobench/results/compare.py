@@ -48,14 +48,14 @@ class Comparison:
     verdict: str = ""
 
 
-def compare(a: str, b: str, folder: Path, seed: int = 0, *, tasks_dir: Path | None = None) -> list[Comparison]:
-    """Compare two record files, or two models on every task and protocol that both have records of.
+def compare(names: Sequence[str], folder: Path, seed: int = 0, *, tasks_dir: Path | None = None) -> list[Comparison]:
+    """Compare every two of several record files or models, on every task and protocol that both have records of.
 
-    Records of a model that differ in nothing but seeds count as runs of one figure.
+    Records of a model that differ in nothing but seeds count as runs of one figure; p-values are corrected for all
+    comparisons together.
 
     Args:
-        a: a record file, or a model's name or SPEC.
-        b: likewise.
+        names: record files, or models by name or SPEC.
         folder: of the records, for models and for files that moved with it.
         seed: of the bootstrap.
         tasks_dir: folder with further task cards.
@@ -63,13 +63,6 @@ def compare(a: str, b: str, folder: Path, seed: int = 0, *, tasks_dir: Path | No
     Raises:
         InputError: nothing to compare, no per-image values, or different images.
     """
-    return compare_all([a, b], folder, seed, tasks_dir=tasks_dir)
-
-
-def compare_all(
-    names: Sequence[str], folder: Path, seed: int = 0, *, tasks_dir: Path | None = None
-) -> list[Comparison]:
-    """`compare` of every two of several models or records; p-values are corrected for all of them together."""
     pairs = [pair for a, b in itertools.combinations(names, 2) for pair in _pair_records(a, b, folder)]
     found = [_compare_pair(one, other, seed) for one, other in pairs]
     tasks = load_tasks(tasks_dir)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -196,6 +197,4 @@ def _rows_where(frame: pd.DataFrame, condition: str) -> pd.DataFrame:
 
 
 def _names_it(condition: str, name: str) -> bool:
-    import re
-
     return re.search(rf"(?<![\w'\"]){re.escape(name)}(?![\w'\"])", condition) is not None

@@ -115,16 +115,12 @@ def index_page(
         tables=[Markup(table) for table in tables],
         curves=curves,
         pictures=pictures,
-        style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
-        script=Markup((TEMPLATES / "board.js").read_text(encoding="utf-8")),
     )
     return page
 
 
 def record_page(record: RunRecord, pictures: Sequence[Picture]) -> str:
     """Everything that one record holds."""
-    from markupsafe import Markup
-
     model = {name: value for name, value in vars(record.model).items() if name != "choices" and value not in ("", None)}
     data: dict[str, Any] = {"spec": record.data.spec, "layout": record.data.layout}
     for name, split in record.data.splits.items():
@@ -138,7 +134,6 @@ def record_page(record: RunRecord, pictures: Sequence[Picture]) -> str:
         data=data,
         run=run,
         pictures=pictures,
-        style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
     )
     return page
 
@@ -150,5 +145,9 @@ def _template(name: str) -> Any:
 @cache
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader
+    from markupsafe import Markup
 
-    return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=FileSystemLoader(TEMPLATES))
+    found = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=FileSystemLoader(TEMPLATES))
+    found.globals["style"] = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
+    found.globals["script"] = Markup((TEMPLATES / "board.js").read_text(encoding="utf-8"))
+    return found

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
+import io
 import json
 import os
 import stat
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,15 @@ def write_text_atomically(path: Path, text: str) -> None:
     """Write UTF-8 text through `atomic_path`; bytes of file names that are no UTF-8 are written as they are."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+
+
+def write_table_atomically(path: Path, heading: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV through `atomic_path`: one line of headings, then one a row, quoted where they need it."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(heading)
+    writer.writerows(rows)
+    write_text_atomically(path, text.getvalue())
 
 
 def sha256_file(path: Path) -> str:

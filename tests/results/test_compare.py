@@ -23,7 +23,7 @@ def _add(folder, name, right, **changes):
 def test_a_clear_difference(tmp_path):
     _add(tmp_path, "good", range(90))
     _add(tmp_path, "poor", range(50))
-    (found,) = compare("good", "poor", tmp_path)
+    (found,) = compare(["good", "poor"], tmp_path)
     assert (found.a, found.b, found.images) == (90.0, 50.0, 100)
     assert found.difference.value == pytest.approx(40)
     assert 25 < found.difference.low < 40 < found.difference.high < 55
@@ -33,7 +33,7 @@ def test_a_clear_difference(tmp_path):
 def test_record_files_and_notes(tmp_path):
     one = _add(tmp_path, "a", range(50))
     other = _add(tmp_path, "b", range(1, 51), protocol={"name": "other", "version": 1, "hash": "1" * 16})
-    (found,) = compare(str(one), str(other), tmp_path)
+    (found,) = compare([str(one), str(other)], tmp_path)
     assert found.difference.low <= 0 <= found.difference.high
     assert "knn@paper and knn@other" in found.notes[0]
 
@@ -42,7 +42,7 @@ def test_files_that_moved_with_the_records(tmp_path):
     _add(tmp_path / "old", "a", range(50))
     _add(tmp_path / "old", "b", range(60))
     (tmp_path / "old").rename(tmp_path / "new")
-    assert compare("a", "b", tmp_path / "new")[0].difference.value == pytest.approx(-10)
+    assert compare(["a", "b"], tmp_path / "new")[0].difference.value == pytest.approx(-10)
 
 
 def test_refusals(tmp_path):
@@ -50,14 +50,14 @@ def test_refusals(tmp_path):
     _add(tmp_path, "fewer", range(50), images=99)
     RecordStore(tmp_path).add(make_record())
     with pytest.raises(InputError, match=r"1 are in one alone, first 99\.jpg"):
-        compare("a", "fewer", tmp_path)
+        compare(["a", "fewer"], tmp_path)
     with pytest.raises(InputError, match=r"no per-image values.*predictions=true"):
-        compare("a", "dino_vits16", tmp_path)
+        compare(["a", "dino_vits16"], tmp_path)
     with pytest.raises(InputError, match="no record of model 'nobody'"):
-        compare("a", "nobody", tmp_path)
+        compare(["a", "nobody"], tmp_path)
     (tmp_path / "files" / "a" / "predictions.csv").write_text("image,value\n0.jpg,right\n")
     with pytest.raises(InputError, match="cannot read the per-image values"):
-        compare("a", "fewer", tmp_path)
+        compare(["a", "fewer"], tmp_path)
 
 
 def test_models_without_a_common_task(tmp_path):
@@ -65,7 +65,7 @@ def test_models_without_a_common_task(tmp_path):
         _add(tmp_path, "a", range(50), protocol={"name": protocol, "version": 1, "hash": protocol})
     _add(tmp_path, "b", range(50), task="linear")
     with pytest.raises(InputError, match="no task, protocol and data in common"):
-        compare("a", "b", tmp_path)
+        compare(["a", "b"], tmp_path)
 
 
 def test_settings_are_paired_and_records_without_values_left_out(tmp_path):
@@ -73,7 +73,7 @@ def test_settings_are_paired_and_records_without_values_left_out(tmp_path):
         _add(tmp_path, name, range(right))
         _add(tmp_path, f"{name}{name}", range(20), deviations={"shots": 5}, model_name=name)
     RecordStore(tmp_path).add(make_record(model={"name": "a", "spec": "a", "sha256": "c" * 64}))
-    found = compare("a", "b", tmp_path)
+    found = compare(["a", "b"], tmp_path)
     assert sorted(round(each.difference.value) for each in found) == [-10, 0]
 
 
@@ -81,14 +81,14 @@ def test_records_given_as_files_find_their_values_beside_them(tmp_path):
     one, other = (_add(tmp_path / "old", name, range(50)) for name in "ab")
     (tmp_path / "old").rename(tmp_path / "new")
     paths = [str(tmp_path / "new" / path.name) for path in (one, other)]
-    assert compare(*paths, tmp_path / "elsewhere")[0].images == 100
+    assert compare(paths, tmp_path / "elsewhere")[0].images == 100
 
 
 def test_records_that_differ_in_seeds_are_runs_of_one_figure(tmp_path):
     for seed, right in enumerate((40, 60)):
         _add(tmp_path, f"a{seed}", range(right), deviations={"seed": seed} if seed else {}, model_name="a")
     _add(tmp_path, "b", range(20))
-    (found,) = compare("a", "b", tmp_path)
+    (found,) = compare(["a", "b"], tmp_path)
     assert (found.a, found.b, found.runs, found.notes) == (50, 20, (2, 1), ())
     assert 10 < found.difference.low < 30 < found.difference.high
 
@@ -98,7 +98,7 @@ def test_other_weights_are_another_model(tmp_path):
     for step, right in enumerate((40, 60)):
         _add(tmp_path, f"a{step}", range(right), model_name="a", sha256=str(step) * 8)
     _add(tmp_path, "b", range(20))
-    assert sorted(each.a for each in compare("a", "b", tmp_path)) == [40, 60]
+    assert sorted(each.a for each in compare(["a", "b"], tmp_path)) == [40, 60]
 
 
 def test_random_weights_are_draws_of_one_baseline(tmp_path):
@@ -106,6 +106,6 @@ def test_random_weights_are_draws_of_one_baseline(tmp_path):
         settings = {"deviations": {"init_seed": seed} if seed else {}, "family": "random"}
         _add(tmp_path, f"random{seed}", range(right), model_name="random", sha256=str(seed) * 8, **settings)
     _add(tmp_path, "b", range(80))
-    (found,) = compare("b", "random", tmp_path)
+    (found,) = compare(["b", "random"], tmp_path)
     assert found.difference.value == pytest.approx(30)
     assert found.runs == (1, 2)

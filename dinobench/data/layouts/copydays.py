@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dinobench.data.dataset import ImageSet, UNLabeled, from_files
+from dinobench.data.dataset import UNLABELED, ImageSet, from_files
 from dinobench.data.decode import is_image_name
 from dinobench.data.registry import Findings
 from dinobench.runtime.errors import InputError
@@ -44,7 +44,7 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
     names = _images_of_block(root, split)
     if not names:
         raise InputError(f"no images in {root / split}; expected {BLOCKS[split]} as `dinobench data list` shows")
-    return from_files(f"{root.resolve().name}/{split}", root, names, [UNLabeled] * len(names), ())
+    return from_files(f"{root.resolve().name}/{split}", root, names, [UNLABELED] * len(names), ())
 
 
 def check(root: Path) -> Findings:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dinobench.data.dataset import ImageSet, UNLabeled, from_files
+from dinobench.data.dataset import UNLABELED, ImageSet, from_files
 from dinobench.data.decode import is_image_name, open_image, read_rgb
 from dinobench.data.layouts._files import read_lines
 from dinobench.data.layouts._places import contents, folder_with
@@ -179,7 +179,7 @@ def frames_of(root: Path, name: str, sequences: tuple[str, ...]) -> ImageSet:
             f"it holds {contents(root / _FRAMES)}; unpack DAVIS at 480p"
         )
     names = [path.relative_to(root).as_posix() for path in files]
-    return from_files(name, root, names, [UNLabeled] * len(names), ())
+    return from_files(name, root, names, [UNLABELED] * len(names), ())
 
 
 def check_sequences(root: Path, year: str, *, merged: bool) -> Findings:

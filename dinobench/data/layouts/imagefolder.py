@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dinobench.data.dataset import ImageSet, UNLabeled, from_files
+from dinobench.data.dataset import UNLABELED, ImageSet, from_files
 from dinobench.data.decode import is_image_name
 from dinobench.data.layouts._class_folders import (
     LabeledFiles,
@@ -79,7 +79,7 @@ def training(root: Path) -> ImageSet:
     if not kept:
         raise _no_images(root, f"there are no images in it; it holds {contents(base / place)}")
     notes = [f"training on all {len(kept)} images below {base / place}, in any folder", *walk.notes()]
-    return from_files(root.resolve().name, base, kept, [UNLabeled] * len(kept), (), notes)
+    return from_files(root.resolve().name, base, kept, [UNLABELED] * len(kept), (), notes)
 
 
 def has_class_folders(root: Path) -> bool:
@@ -232,7 +232,7 @@ def _unlabeled_images(root: Path, base: Path, folder: str) -> ImageSet:
     kept = [name for name, keep in zip(names, walk.once(names), strict=True) if keep]
     if not kept:
         raise _no_images(root, f"there are no images in it; it holds {contents(base / folder)}")
-    return from_files(root.resolve().name, base, kept, [UNLabeled] * len(kept), (), walk.notes())
+    return from_files(root.resolve().name, base, kept, [UNLABELED] * len(kept), (), walk.notes())
 
 
 def _flat_error(root: Path, base: Path, folder: str) -> InputError:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dinobench.data.dataset import ImageSet, UNLabeled, from_files
+from dinobench.data.dataset import UNLABELED, ImageSet, from_files
 from dinobench.data.decode import is_image_name
 from dinobench.data.layouts._files import read_object, texts
 from dinobench.data.registry import Findings
@@ -71,7 +71,7 @@ def open_one(root: Path, split: str, dataset: str) -> ImageSet:
     if missing or not wanted:
         raise InputError(_missing_line(folder, listed_in, missing, len(wanted)))
     names = [found[name] for name in wanted]
-    return from_files(f"{folder.resolve().name}/{split}", folder, names, [UNLabeled] * len(names), ())
+    return from_files(f"{folder.resolve().name}/{split}", folder, names, [UNLABELED] * len(names), ())
 
 
 def check(root: Path) -> Findings:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from dinobench.data.check import check_splits
 from dinobench.data.content import Digest, remembered_digests, stamp_of
-from dinobench.data.dataset import ImageSet, UNLabeled
+from dinobench.data.dataset import UNLABELED, ImageSet
 from dinobench.data.decode import decode_rgb, is_image_name
 from dinobench.data.layouts._class_folders import fewer_classes
 from dinobench.data.layouts._listed import LABEL_COLUMNS
@@ -217,4 +217,4 @@ def _labels_of(root: Path, members: tuple[_Member, ...], classes: tuple[str, ...
         where = f"{root / bare[0].shard}:{bare[0].name}"
         raise InputError(f"{where} has no label though others have; label all images or none")
     index = {name: number for number, name in enumerate(classes)}
-    return np.array([UNLabeled if m.label is None else index[m.label] for m in members], dtype=np.int64)
+    return np.array([UNLABELED if m.label is None else index[m.label] for m in members], dtype=np.int64)

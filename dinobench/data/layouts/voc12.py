@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dinobench.data.check import check_splits
-from dinobench.data.dataset import ImageSet, UNLabeled, from_files
+from dinobench.data.dataset import UNLABELED, ImageSet, from_files
 from dinobench.data.layouts._files import missing_files, read_lines, refuse_missing
 from dinobench.data.layouts._walk import subfolders
 from dinobench.data.masks import VOID, Labels, read_labels
@@ -35,7 +35,7 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
     names = [f"JPEGImages/{name}.jpg" for name in ids]
     refuse_missing(base, names, listing)
     refuse_missing(base, [f"SegmentationObject/{name}.png" for name in ids], listing)
-    return from_files(f"voc12/{split}", base, names, [UNLabeled] * len(names), ())
+    return from_files(f"voc12/{split}", base, names, [UNLABELED] * len(names), ())
 
 
 def check(root: Path) -> Findings:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from torch import Tensor
 from dinobench.evaluators.base import Scores
 from dinobench.metrics.bootstrap import accuracy_interval
 from dinobench.metrics.classification import hits
-from dinobench.runtime.files import write_text_atomically
+from dinobench.runtime.files import write_table_atomically
 
 ONE_CLASS = "all images that were scored are of one class: is the folder the right one? The accuracy says little"
 
@@ -47,11 +45,8 @@ def save_predictions(
 
     `dinobench compare` pairs two such files by image.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "label", "predicted", "value"])
     right = hits(predictions, labels).int().tolist()
-    for name, label, found, value in zip(names, labels.tolist(), predictions[:, 0].tolist(), right, strict=True):
-        writer.writerow([name, classes[label], classes[found] if found >= 0 else "", value])
-    write_text_atomically(path, text.getvalue())
+    rows = zip(names, labels.tolist(), predictions[:, 0].tolist(), right, strict=True)
+    named = ((name, classes[label], classes[found] if found >= 0 else "", value) for name, label, found, value in rows)
+    write_table_atomically(path, ("image", "label", "predicted", "value"), named)
     scores.files.append(str(path))

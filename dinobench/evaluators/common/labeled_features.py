@@ -16,6 +16,7 @@ from dinobench.features.matrix import FeatureMatrix
 from dinobench.features.store import ExtractionSettings, FeatureStore
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import agree
+from dinobench.runtime.text import first_few
 
 _NAMED = 5  # unreadable images that a message names
 
@@ -112,9 +113,5 @@ def skipped_line(images: ImageSet, unreadable: Mapping[int, str]) -> str:
     """How many of the images could not be read, by index, and the names of the first; empty if none."""
     if not unreadable:
         return ""
-    first = list(unreadable)[:_NAMED]
-    names = ", ".join(images.names[index] for index in first)
-    more = len(unreadable) - len(first)
-    return f"{len(unreadable)} of {len(images)} images of {images.name} cannot be read: {names}" + (
-        f" and {more} more" if more else ""
-    )
+    names = first_few([images.names[index] for index in unreadable], _NAMED)
+    return f"{len(unreadable)} of {len(images)} images of {images.name} cannot be read: {names}"

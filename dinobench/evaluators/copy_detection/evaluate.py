@@ -24,6 +24,7 @@ from dinobench.metrics.whitening import Whitening, learn_whitening
 from dinobench.models.loading.spec import LoadedBackbone
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_text_atomically
+from dinobench.runtime.text import first_few
 
 MEASURES = {"trapezoid": trapezoid_ap, "standard": standard_ap}
 
@@ -167,6 +168,5 @@ def _unusual_sizes(images: Mapping[str, Any], present: Sequence[str]) -> list[st
         if images.get(block, size) != size
     ]
     missing = [block for block in BLOCKS if block not in present]
-    shown = ", ".join(odd[:3]) + (f" and {len(odd) - 3} more" if len(odd) > 3 else "")
-    lines = [f"blocks of other sizes than the published ones: {shown}"] if odd else []
+    lines = [f"blocks of other sizes than the published ones: {first_few(odd)}"] if odd else []
     return lines + ([f"blocks missing: {', '.join(missing)}"] if missing else [])

@@ -24,7 +24,7 @@ from dinobench.evaluators.video_segmentation.settings import Settings, layer_of
 from dinobench.evaluators.video_segmentation.tally import Tally, gathered, my_share, objects_jf
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.files import write_text_atomically
+from dinobench.runtime.files import write_table_atomically
 from dinobench.runtime.processes import look_for_failures
 
 SHEET_FRAMES, SHEET_WIDTH = 6, 320
@@ -164,5 +164,4 @@ def _sweep_row(way: Way, videos: Sequence[VideoScores]) -> dict[str, float]:
 
 
 def _write_sweep(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    lines = [",".join(rows[0]), *(",".join(f"{value:g}" for value in row.values()) for row in rows)]
-    write_text_atomically(path, "\n".join(lines) + "\n")
+    write_table_atomically(path, list(rows[0]), ([f"{value:g}" for value in row.values()] for row in rows))

@@ -30,6 +30,7 @@ from dinobench.features.loading import ahead
 from dinobench.features.network import FrozenNetwork
 from dinobench.models.networks.backbone import Preprocessing
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.text import first_few
 
 IMAGENET_RED_STD, RELEASED_RED_STD = 0.229, 0.228
 _NAMED = 5  # objects that one warning names
@@ -170,7 +171,7 @@ def _vanished_warning(name: str, first: Labels, one_hot: Tensor) -> list[str]:
     ]
     if not gone:
         return []
-    named = ", ".join(gone[:_NAMED]) + (f" and {len(gone) - _NAMED} more" if len(gone) > _NAMED else "")
+    named = first_few(gone, _NAMED)
     subject = f"object {named} vanishes" if len(gone) == 1 else f"objects {named} vanish"
     return [
         f"sequence {name}: {subject} when its first mask is reduced to {height} x {width} tokens; what has no token "

@@ -12,7 +12,7 @@ from dinobench.data.layouts.davis import Video
 from dinobench.data.masks import Labels, read_labels
 from dinobench.metrics.segmentation import ObjectScores, score_video, statistics, summarize
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.files import write_text_atomically
+from dinobench.runtime.files import write_table_atomically
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,9 @@ def per_object(videos: Iterable[VideoScores]) -> dict[str, dict[str, float]]:
 
 def write_csv(path: Path, video: VideoScores) -> None:
     """One line per object and scored frame: sequence, object, frame, J, F (shares of 1)."""
-    lines = ["sequence,object,frame,j,f"]
-    for number, score in video.objects.items():
-        rows = zip(video.frames, score.j, score.f, strict=True)
-        lines += [f"{video.name},{number},{frame},{j:.6f},{f:.6f}" for frame, j, f in rows]
-    write_text_atomically(path, "\n".join(lines) + "\n")
+    rows = (
+        (video.name, number, frame, f"{j:.6f}", f"{f:.6f}")
+        for number, score in video.objects.items()
+        for frame, j, f in zip(video.frames, score.j, score.f, strict=True)
+    )
+    write_table_atomically(path, ("sequence", "object", "frame", "j", "f"), rows)

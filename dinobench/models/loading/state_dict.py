@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.text import first_few
 
 State = dict[str, Tensor]
 
@@ -54,9 +55,7 @@ def flatten(content: Mapping[Any, Any]) -> State:
 
 def first_names(names: Iterable[str]) -> str:
     """The first three of many names, each short and printable, for one line of text."""
-    listed = list(names)
-    shown = ["".join(char if char.isprintable() else "?" for char in name[:120]) for name in listed[:3]]
-    return ", ".join(shown) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")
+    return first_few(["".join(char if char.isprintable() else "?" for char in name[:120]) for name in names])
 
 
 def scopes(keys: Iterable[str], anchors: tuple[str, ...]) -> list[str]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from dinobench.evaluators.base import Scores
-from dinobench.runtime.files import write_text_atomically
+from dinobench.runtime.files import write_table_atomically
 
 
 def save_per_query(scores: Scores, path: Path, names: Sequence[str], values: Sequence[float | None]) -> None:
@@ -18,12 +16,9 @@ def save_per_query(scores: Scores, path: Path, names: Sequence[str], values: Seq
     The columns `image` and `value` are those that `dinobench compare` pairs. Where several queries ask for one image,
     the second is called NAME#2, and so on.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "value"])
     told_apart = zip(_numbered_names(names), values, strict=True)
-    writer.writerows((name, value / 100) for name, value in told_apart if value is not None)
-    write_text_atomically(path, text.getvalue())
+    rows = ((name, value / 100) for name, value in told_apart if value is not None)
+    write_table_atomically(path, ("image", "value"), rows)
     scores.files.append(str(path))
 
 
