@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from dinobench.cards import ModelCard, Protocol, TaskCard
+from dinobench.pipeline.data_specs import data_by_task
+from dinobench.pipeline.plan import default_data
 from dinobench.results.records import RunRecord
 from dinobench.results.tables.cells import TableCell
 from dinobench.runtime.errors import InputError
@@ -43,6 +45,7 @@ def matrix_jobs(
     models: Mapping[str, ModelCard],
     records: Iterable[RunRecord],
     patterns: str = "",
+    data: str | None = None,
 ) -> list[MatrixJob]:
     """Every (model, task) that fills a cell once: those of one model together, so that they share features.
 
@@ -52,6 +55,7 @@ def matrix_jobs(
         models: by name.
         records: what was measured before.
         patterns: models to take, such as "dino_*,ibot_*"; "" for all.
+        data: as for eval; a record of other data does not count as done.
 
     Raises:
         InputError: no model fits the patterns.
@@ -60,12 +64,28 @@ def matrix_jobs(
     chosen = [key for key in wanted if _fits_patterns(key[0], patterns)]
     if wanted and not chosen:
         raise InputError(f"no model of these tables fits {patterns!r}; `dinobench models` lists them")
-    done = {(record.model.card, record.task, record.protocol.hash) for record in records if _is_sound(record)}
+    done = {
+        (record.model.card, record.task, record.protocol.hash, record.data.spec)
+        for record in records
+        if _is_sound(record)
+    }
+    used = {model: {task for owner, task, _ in chosen if owner == model} for model, _, _ in chosen}
+    specs = {model: _data_of(model, [tasks[task] for task in names], data) for model, names in used.items()}
     jobs = []
     for model, task, name in chosen:
         protocol = tasks[task].protocol(name)
-        jobs.append(_build_job(models[model], protocol, task, (model, task, protocol.hash) in done))
+        key = (model, task, protocol.hash, specs[model].get(task, ""))
+        jobs.append(_build_job(models[model], protocol, task, key in done))
     return sorted(jobs, key=lambda job: job.model)
+
+
+def _data_of(model: str, cards: Sequence[TaskCard], data: str | None) -> dict[str, str]:
+    """The data SPEC that each task of a model would read; none where the folders are not there."""
+    try:
+        given = data_by_task(data, cards)
+    except InputError:
+        return {}  # which the run itself says
+    return {card.name: given.get(card.name) or default_data(card, model) for card in cards}
 
 
 def _is_sound(record: RunRecord) -> bool:

@@ -87,7 +87,7 @@ def make_plan(
     spec = model or str(newest_run())
     specs = data_by_task(data, [card for card, _ in chosen])
     jobs = tuple(
-        _build_job(card, used, specs.get(card.name) or _default_data(card, spec), own, run, of_model)
+        _build_job(card, used, specs.get(card.name) or default_data(card, spec), own, run, of_model)
         for (card, used), own in zip(chosen, resolved, strict=True)
     )
     return Plan(spec, jobs, run, of_model)
@@ -144,7 +144,7 @@ def newest_run(runs: Path = RUNS) -> Path:
     return max(checkpoints, key=lambda path: path.stat().st_mtime).parent
 
 
-def _default_data(card: TaskCard, model: str) -> str:
+def default_data(card: TaskCard, model: str) -> str:
     """What a run was trained on, else the card's data set where $DINOBENCH_DATA says where it is, else `mini`."""
     if card.layout == "imagefolder" and (trained_on := _training_data(model)) is not None:
         return trained_on

@@ -91,7 +91,9 @@ def plan_tables(request: TableRequest) -> TablePlan:
     if not any(cell.task for cell in cells):
         raise InputError(f"no task fills a column of table {request.tables}; see `dinobench tasks`")
     records = RecordStore(request.output).runs()
-    return TablePlan(request, cells, matrix_jobs(cells, tasks, models, records, request.models), tasks, models)
+    return TablePlan(
+        request, cells, matrix_jobs(cells, tasks, models, records, request.models, request.data), tasks, models
+    )
 
 
 def fetch_missing(plan: TablePlan, report: Callable[[str], None]) -> dict[str, str]:
@@ -133,7 +135,7 @@ def _run_here(
     request = plan.request
     spec, name, data, settings = model, "", request.data, dict(request.settings)
     if request.rehearse:
-        spec, name, data = f"random:{plan.models[model].architecture}", model, "mini"
+        spec, name, data = f"random:{plan.models[model].architecture}", f"rehearsal_{model}", "mini"
         settings = {**REHEARSAL_SETTINGS, **settings}
     try:
         records = evaluate(

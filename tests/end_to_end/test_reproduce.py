@@ -79,6 +79,15 @@ def test_a_table_is_planned_measured_judged_and_not_measured_twice(tmp_path: Pat
     again = reproduce(*common, "--strict")
     assert (again.exit_code, "knn-few@few  top1" in again.output) == (1, False)
     assert "1 done" in reproduce(*common, "--dry-run").output
+    elsewhere = [*cards, "--output", str(tmp_path / "records"), "--data", "digits"]
+    assert "1 to run" in reproduce(*elsewhere, "--dry-run").output  # the record is of other images
+
+
+def test_a_rehearsal_is_named_as_one_and_fills_no_cell(tmp_path: Path, cards: list[str]) -> None:
+    done = reproduce(*cards, "--output", str(tmp_path / "records"), "--rehearse", "--models", "model_B")
+    assert done.exit_code == 0, done.output
+    assert "rehearsal_model_B knn-few@few  top1" in done.output
+    assert "model_B  top1: no weights are released" in done.output
 
 
 def test_a_pattern_that_fits_no_model_and_a_row_with_two_owners_are_one_line(tmp_path: Path, cards: list[str]) -> None:
