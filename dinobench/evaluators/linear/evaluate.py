@@ -37,7 +37,6 @@ from dinobench.models.networks.backbone import Backbone
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import barrier, rank
 from dinobench.runtime.settings import hashed_form
-from dinobench.runtime.text import first_few
 
 TOP = 5
 WIDE = 768  # of ViT-B, the narrowest network that the paper scores on class token and mean patch
@@ -217,7 +216,7 @@ def _build_scores(
         "grid_source": GRID,
     }
     _note_features(context, scores, settings.features)
-    save_head(context.output / "head.safetensors", head, feature)
+    save_head(context.output / "head.safetensors", head, feature, val.classes)
     scores.files.append(str(context.output / "head.safetensors"))
     if sets.held_out is None:
         scores.warnings.append("held_out = 0: the head was chosen on the validation images themselves")
@@ -259,20 +258,11 @@ def _score_file(context: EvaluationContext[Settings], settings: Settings) -> Sco
     _note_features(context, scores, [feature])
     scores.warnings += [val.skipped] if val.skipped else []
     scores.not_comparable += scores.warnings
-    scores.warnings += _order_of_numbers(val.classes)
+    head, lines = file.rows.in_order_of(head, val.classes)
+    scores.warnings += lines
     _add_head_scores(context, settings, scores, head, rows, val)
     scores.metrics["top1_best"] = scores.metrics["top1"]
     return scores
-
-
-def _order_of_numbers(classes: Sequence[str]) -> list[str]:
-    """A line where classes are numbers that stand in the order of text, which a head may not have been trained in."""
-    if not all(name.isdecimal() for name in classes) or sorted(classes, key=int) == list(classes):
-        return []
-    return [
-        f"class folders are numbers, and row i of the head is taken for the i-th in order of text "
-        f"({first_few(classes)}), as torchvision sorts folders; if row i is class i, give the folders leading zeros"
-    ]
 
 
 def _add_head_scores(

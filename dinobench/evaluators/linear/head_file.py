@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -23,6 +23,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from dinobench.evaluators.linear.head_classes import RowNames, row_names
 from dinobench.evaluators.linear.heads import LinearHead
 from dinobench.features.names import parse_feature
 from dinobench.models.loading.container import Contents, open_container
@@ -43,12 +44,14 @@ class HeadFile:
     Attributes:
         feature: name of the feature, "hub" where its width tells it, empty where the file does not tell.
         order: "concatenated", or "auto" where the file does not tell.
+        rows: what numbers the classes of its rows.
     """
 
     path: Path
     head: LinearHead
     feature: str = ""
     order: str = "concatenated"
+    rows: RowNames = field(default_factory=RowNames)
 
     def feature_for(self, asked: str, usual: str, dim: int) -> str:
         """The feature that this head reads.
@@ -92,11 +95,12 @@ class HeadFile:
         return (_deinterleave_columns(self.head) if found == "interleaved" else self.head), found
 
 
-def save_head(path: Path, head: LinearHead, feature: str) -> None:
-    """Write a head that `load_head` reads, with the name of its feature; the order is concatenated."""
+def save_head(path: Path, head: LinearHead, feature: str, classes: Sequence[str] = ()) -> None:
+    """Write a head that `load_head` reads, with the names of its feature and its classes; the order is concatenated."""
     with atomic_path(path) as temporary:
         tensors = {"linear.weight": head.weight.cpu().contiguous(), "linear.bias": head.bias.cpu()}
-        save_file(tensors, temporary, metadata={"feature": json.dumps(feature)})
+        about = {"feature": json.dumps(feature), "classes": json.dumps(list(classes))}
+        save_file(tensors, temporary, metadata=about)
 
 
 def load_head(path: Path) -> HeadFile:
@@ -118,7 +122,7 @@ def load_head(path: Path) -> HeadFile:
         raise InputError(
             f"{path} is no linear head: it needs one linear.weight (C, D) and linear.bias (C,); has {names}"
         )
-    return found
+    return replace(found, rows=row_names(path, contents, len(found.head.weight)))
 
 
 def _eval_linear(path: Path, contents: Contents, tensors: State) -> HeadFile | None:
