@@ -80,6 +80,7 @@ class TaskCard:
         layout: reader of that data set, a module of dinobench.data.layouts.
         images: how many images each split has in the published benchmark.
         classes: how many kinds of images it tells apart; 0 where it does not classify.
+        hub_dataset: the data set's name on the Hugging Face Hub, where it has one.
         file: the card's own file.
         note: one line where this card replaces a built-in one of its name.
     """
@@ -97,6 +98,7 @@ class TaskCard:
     cells: tuple[Cell, ...] = ()
     images: Mapping[str, int] = field(default_factory=dict)
     classes: int = 0
+    hub_dataset: str = ""
     file: str = ""
     note: str = ""
 

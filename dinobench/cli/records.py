@@ -86,7 +86,10 @@ def best(metric: str, results: Path, task: str, where: str, **folders: Any) -> N
 def export(style: str, output: Path, results: Path, task: str, model: str, where: str, **folders: Any) -> None:
     """Write the records as a table, one row per record and metric."""
     from dinobench.runtime.files import atomic_path
+    from dinobench.runtime.libraries import require_library
 
+    if style == "parquet":
+        require_library("pyarrow", "--format parquet", "hf")
     frame = _chosen_records(results, task, model, where, folders)
     with atomic_path(output) as path:
         if style == "csv":

@@ -13,6 +13,8 @@ from dinobench.results.tables.build import read_published
 from dinobench.results.tables.cells import published_figures
 from dinobench.results.tables.specs import load_tables, select_tables
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.libraries import require_library
+from dinobench.runtime.names import inside
 from dinobench.runtime.suggest import unknown
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ COLUMNS = (
     "date",
     "path",
 )
+_NUMBERS = ("value", "low", "high", "published", "difference", "seconds", "images_per_second")
 
 
 def records(
@@ -75,7 +78,7 @@ def records(
     store = RecordStore(Path(folder))
     published = published_figures(load_tables(tables_dir).values(), load_tasks(tasks_dir), load_models(models_dir))
     rows = [row for path, record in store.with_paths() for row in _rows_of(record, path, published)]
-    frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS))
+    frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS)).astype(dict.fromkeys(_NUMBERS, float))
     frame = _rows_where(frame, where) if where else frame
     if wide:
         good = frame[frame["metric"] != ""].sort_values("date")
@@ -106,23 +109,27 @@ def kept_values(record: Path | str, columns: Iterable[str], kind: str) -> pd.Dat
     """A CSV or Parquet file that a record kept, as a frame: the first that has `columns`.
 
     Raises:
-        InputError: the record keeps no such file.
+        InputError: the record keeps no such file, or one that cannot be read.
     """
-    import pandas as pd
-
     path = Path(record)
-    found = read_record(path)
-    for name in found.files:
-        file = path.parent / name
-        if file.suffix == ".csv" and file.is_file():
-            frame = pd.read_csv(file, keep_default_na=False, na_values=[""])
-        elif file.suffix == ".parquet" and file.is_file():
-            frame = pd.read_parquet(file)
-        else:
-            continue
-        if set(columns) <= set(frame.columns):
+    for name in read_record(path).files:
+        file = inside(path.parent, name, f"file of {path}")
+        frame = _read_frame(file) if file.suffix in (".csv", ".parquet") and file.is_file() else None
+        if frame is not None and set(columns) <= set(frame.columns):
             return frame
     raise InputError(f"{path} keeps no {kind}; run the task again with --set predictions=true")
+
+
+def _read_frame(file: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        if file.suffix == ".parquet":
+            require_library("pyarrow", str(file), "hf")
+            return pd.read_parquet(file)
+        return pd.read_csv(file, keep_default_na=False, na_values=[""])
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {file}: {error}; score the model again") from error
 
 
 def predictions(record: Path | str) -> pd.DataFrame:

@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from dinobench.metrics.bootstrap import interval
+from dinobench.results.bundle import SUMS, broken_seals
 from dinobench.results.compare import read_values
 from dinobench.results.records import RunRecord, content_digest, read_record
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import sha256_file
+from dinobench.runtime.names import inside
 
 _TOLERANCE = 1e-9
 
@@ -38,7 +40,7 @@ class Verification:
 
 
 def verify(target: Path) -> list[Verification]:
-    """Verify a record, or every record of a folder.
+    """Verify a record, or every record of a folder; of a published bundle also that its files are those listed.
 
     Raises:
         InputError: nothing there.
@@ -46,7 +48,16 @@ def verify(target: Path) -> list[Verification]:
     paths = sorted(target.glob("*.json")) if target.is_dir() else [target]
     if not paths:
         raise InputError(f"there is no record in {target}; give a record's .json file or a folder of records")
-    return [verify_record(path) for path in paths]
+    seals = [_verify_bundle(target)] if (target / SUMS).is_file() else []
+    return seals + [verify_record(path) for path in paths]
+
+
+def _verify_bundle(folder: Path) -> Verification:
+    try:
+        listed, problems = broken_seals(folder)
+    except InputError as error:
+        return Verification(folder / SUMS, problems=(str(error),))
+    return Verification(folder / SUMS, listed, problems=tuple(problems))
 
 
 def verify_record(path: Path) -> Verification:
@@ -76,7 +87,11 @@ def verify_record(path: Path) -> Verification:
 
 def _changed_files(record: RunRecord, folder: Path) -> Iterator[str]:
     for name, digest in record.digests.items():
-        file = folder / name
+        try:
+            file = inside(folder, name, "a kept file")
+        except InputError as error:
+            yield str(error)
+            continue
         if not file.is_file():
             yield f"{name} is missing"
         elif sha256_file(file) != digest:

@@ -70,6 +70,14 @@ def refuse_unwritable(path: Path) -> None:
         raise InputError(f"cannot write {path}: {folder} is no folder that you may write to; choose another place")
 
 
+def claim_folder(folder: Path) -> None:
+    """InputError where `folder` is neither new nor empty, so that what is written would mix with other files."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"cannot write into {folder}: it is no folder; give a new --output")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise InputError(f"{folder} holds files already; give a new or an empty --output, or remove it")
+
+
 def _reason_of(error: Exception) -> str:
     """The system's words where there are any."""
     if _cut_short(error):

@@ -47,3 +47,8 @@ def test_export_reads_back(folder: Path, tmp_path: Path, style: str) -> None:
 def test_a_wrong_condition_is_one_line(folder: Path) -> None:
     done = run("ls", "--results", str(folder), "--where", "famly == 1")
     assert (done.exit_code, "did you mean family" in done.output) == (2, True)
+
+
+def test_a_folder_without_a_published_figure_is_listed(tmp_path: Path) -> None:
+    RecordStore(tmp_path).add(make_record(model={"name": "mine", "sha256": "ef" * 32}))
+    assert "knn@paper  mine on imagenet  top1 74.46\n" in run("ls", "--results", str(tmp_path)).output

@@ -72,3 +72,14 @@ def test_kept_predictions_are_a_frame_and_their_absence_is_said(tmp_path: Path) 
 def test_the_package_lists_what_it_offers() -> None:
     assert {"records", "evaluate", "knn_classify", "__version__"} <= set(dir(dinobench))
     assert dinobench.__version__[0].isdigit()
+
+
+def test_a_half_written_parquet_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "files" / "predictions.parquet"
+    file.parent.mkdir()
+    frame = pd.DataFrame({"image": ["a"] * 100, "value": [1.0] * 100})
+    frame.to_parquet(file)
+    file.write_bytes(file.read_bytes()[:-20])
+    path = RecordStore(tmp_path).add(make_record(files=("files/predictions.parquet",)))
+    with pytest.raises(InputError, match=r"cannot read .*predictions\.parquet"):
+        dinobench.predictions(path)
