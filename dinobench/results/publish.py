@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dinobench.cards import load_tasks
 from dinobench.results.bundle import copy_records, seal_bundle
@@ -109,7 +109,7 @@ def push_publication(publication: Publication, output: Path) -> str:
     from huggingface_hub import HfApi, ModelCard, metadata_update
     from huggingface_hub.errors import HfHubHTTPError
 
-    card = ModelCard(publication.texts["README.md"])
+    about: Any = ModelCard(publication.texts["README.md"]).data
     try:
         HfApi().create_repo(publication.repo, exist_ok=True)
         HfApi().upload_folder(
@@ -118,7 +118,7 @@ def push_publication(publication: Publication, output: Path) -> str:
             ignore_patterns=["README.md"],
             commit_message="Results measured by dinobench",
         )
-        metadata_update(publication.repo, card.data.to_dict(), overwrite=True)
+        metadata_update(publication.repo, about.to_dict(), overwrite=True)
     except (HfHubHTTPError, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"cannot push to {publication.repo}: {reason}; log in by `hf auth login`") from error
