@@ -26,7 +26,7 @@ _OTHER = "image-feature-extraction"  # the Hub's word for a network that is aske
 def refuse_repo_name(name: str) -> None:
     """InputError where `name` can be no repository of the Hub."""
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils._validators import validate_repo_id
 
     try:
         validate_repo_id(name)
