@@ -1,0 +1,63 @@
+"""Random views of images, each decided by seed, image and number alone."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
+from PIL import Image
+
+from dinobench.data.crops import crop_box
+from dinobench.data.transforms import resampling
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.settings import Probability, setting
+
+Area = Annotated[float, Meta(gt=0, le=1)]
+_RATIO = (3 / 4, 4 / 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewSettings:
+    """How a view is cut from an image."""
+
+    crop_scale: tuple[Area, ...] = setting(
+        (0.25, 1.0), "least and largest area of a view, as a share of the image's; 0.25 as DINO's global views"
+    )
+    flip: Probability = setting(0.5, "probability that a view is mirrored")
+
+    def __post_init__(self) -> None:
+        """Refuse a range that is none."""
+        if len(self.crop_scale) != 2 or self.crop_scale[0] > self.crop_scale[1]:
+            raise InputError(
+                f"crop_scale = {list(self.crop_scale)} is no range; give the least and the largest area, as [0.25, 1.0]"
+            )
+
+
+@dataclass(frozen=True)
+class Views:
+    """One view of each image.
+
+    Attributes:
+        settings: how it is cut.
+        size: side in pixels.
+        interpolation: of the resize.
+        seed: of the draws.
+        number: of the view.
+    """
+
+    settings: ViewSettings
+    size: int
+    interpolation: str
+    seed: int
+    number: int
+
+    def __call__(self, image: Image.Image, index: int) -> Image.Image:
+        """A random part of the image (index tells which), resized to a square and perhaps mirrored."""
+        rng = random.Random(f"{self.seed} {index} {self.number}")
+        low, high = self.settings.crop_scale
+        box = crop_box(image.size, (low, high), _RATIO, rng)
+        view = image.resize((self.size, self.size), resampling(self.interpolation), box=box)
+        mirrored = rng.random() < self.settings.flip
+        return view.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else view

@@ -1,0 +1,1 @@
+"""What features say of themselves, without labels."""

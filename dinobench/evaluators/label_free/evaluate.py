@@ -1,0 +1,115 @@
+"""RankMe, alpha-ReQ, LiDAR, uniformity and alignment of a model's features on images of any folder."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dinobench.data.dataset import ImageSet
+from dinobench.evaluators.base import EvaluationContext, Scores
+from dinobench.evaluators.common.labeled_features import reasons_line, skipped_line, stored_matrix
+from dinobench.evaluators.common.views import Views
+from dinobench.evaluators.label_free.settings import Settings
+from dinobench.features.extract import Extractor, feature_batches
+from dinobench.features.loading import in_chunks
+from dinobench.features.matrix import FeatureMatrix
+from dinobench.features.names import parse_feature
+from dinobench.metrics import spectrum
+from dinobench.metrics.bootstrap import interval
+from dinobench.runtime.console import progress
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.processes import gather_objects, rank, world_size
+
+
+def evaluate(context: EvaluationContext[Settings]) -> Scores:
+    """Every measure of every feature of the settings: all of one image come from one forward pass.
+
+    Metric names: `rankme`, `alpha`, `uniformity`, `lidar` and `alignment` of the first feature; those of the others
+    end in its name, such as `rankme_cls.2`. The folder's training images are taken, or all where it has no splits.
+
+    Raises:
+        InputError: fewer than two images, or one that cannot be read unless `unreadable` is "skip".
+    """
+    settings = context.settings
+    images = _drawn(context.dataset("train"), settings.samples, context.seed)
+    if len(images) < 2:
+        raise InputError(f"{images.name} holds {len(images)} image; measures of a spectrum need at least two")
+    matrix = _features(context, images)
+    scores = Scores({}, images={"train": len(matrix)})
+    viewed = images.subset(matrix.rows[: settings.view_images])
+    views = _view_features(context, viewed) if settings.views else {}
+    for feature in settings.features:
+        suffix = "" if feature == settings.features[0] else f"_{feature}"
+        _add_spectrum(scores, matrix.only(feature).tensor(), suffix, settings)
+        if views:
+            _add_views(scores, views[feature], suffix, settings.delta)
+    scores.details["view_images"] = len(viewed) if views else 0
+    return scores
+
+
+def _drawn(images: ImageSet, samples: int, seed: int) -> ImageSet:
+    """`samples` of the images, or all, in their order."""
+    if not samples or len(images) <= samples:
+        return images
+    return images.subset(np.sort(np.random.default_rng(seed).choice(len(images), samples, replace=False)))
+
+
+def _features(context: EvaluationContext[Settings], images: ImageSet) -> FeatureMatrix:
+    """Stored features of the images; says or refuses what cannot be read."""
+    everything = "+".join(context.settings.features)
+    with context.clock.phase("features"):
+        matrix = stored_matrix(context, None, images, everything)
+    if skipped := skipped_line(images, matrix.unreadable):
+        line = f"{skipped} ({reasons_line(images, matrix.unreadable)})"
+        if context.settings.unreadable != "skip":
+            raise InputError(f"{line}; repair or remove them, or leave them out with --set unreadable=skip")
+        context.notes.append(line)
+    return matrix
+
+
+def _view_features(context: EvaluationContext[Settings], images: ImageSet) -> dict[str, Tensor]:
+    """(n, q, D) features of q views of each image, by the feature's name; processes share the images."""
+    settings, model = context.settings, context.model
+    names = {feature: parse_feature(feature) for feature in settings.features}
+    columns = tuple(dict.fromkeys(column for each in names.values() for column in each))
+    network = Extractor(
+        model.backbone, model.preprocessing, columns, context.device, context.precision, context.compiled
+    )
+    first, last = (len(images) * edge // world_size() for edge in (rank(), rank() + 1))
+    chunks = in_chunks(np.arange(first, last), context.batch_size)
+    found: list[list[Tensor]] = []
+    for number in progress(range(settings.views), "views", settings.views):
+        view = Views(settings, network.transform.size, network.transform.interpolation, context.seed, number)
+        with context.clock.phase("views"):
+            batches = list(feature_batches(network, images, chunks, context.workers, view))
+        found.append([torch.cat([batch.columns[column] for batch in batches]) for column in columns] if batches else [])
+    shares = gather_objects([torch.stack(each, 1) for each in zip(*found, strict=True)], "features of views")
+    whole = dict(zip(columns, (torch.cat(each) for each in zip(*filter(None, shares), strict=True)), strict=True))
+    return {feature: torch.cat([whole[column] for column in each], 2) for feature, each in names.items()}
+
+
+def _add_spectrum(scores: Scores, features: Tensor, suffix: str, settings: Settings) -> None:
+    if not features.any():
+        raise InputError("the model's features are zero throughout; check its weights")
+    scores.metrics[f"rankme{suffix}"] = spectrum.effective_rank(spectrum.singular_values(features))
+    scores.metrics[f"uniformity{suffix}"] = spectrum.uniformity(features)
+    eigenvalues = spectrum.covariance_eigenvalues(features)
+    scores.details[f"eigenvalues{suffix}"] = eigenvalues[: settings.last_rank].tolist()
+    try:
+        alpha = spectrum.decay_exponent(eigenvalues, settings.first_rank, settings.last_rank)
+    except ValueError as error:
+        scores.warnings.append(f"no alpha{suffix}: {error}; lower first_rank, or give more images")
+        return
+    scores.metrics[f"alpha{suffix}"] = alpha
+
+
+def _add_views(scores: Scores, views: Tensor, suffix: str, delta: float) -> None:
+    """LiDAR of all views; alignment of the first two, with its interval over images."""
+    distances = spectrum.alignment(views[:, 0], views[:, 1])
+    scores.metrics[f"alignment{suffix}"] = float(distances.mean())
+    scores.intervals[f"alignment{suffix}"] = interval(distances)
+    try:
+        scores.metrics[f"lidar{suffix}"] = spectrum.lidar_rank(views, delta)
+    except ValueError:
+        scores.warnings.append(f"no lidar{suffix}: all images have the same features")
