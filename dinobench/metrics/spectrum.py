@@ -41,7 +41,8 @@ def covariance_eigenvalues(features: Tensor) -> FloatArray:
     """(n,) eigenvalues above rounding of the covariance of features (N, D), largest first; none where all are equal."""
     values = singular_values(features - features.mean(0)) ** 2 / max(1, len(features) - 1)
     scale = float(features.double().square().sum(1).mean())
-    return values[values > _ROUNDING * max(values.max(initial=0.0), scale)]
+    above: FloatArray = values[values > _ROUNDING * max(values.max(initial=0.0), scale)]
+    return above
 
 
 def decay_exponent(eigenvalues: FloatArray, first: int, last: int) -> float:
