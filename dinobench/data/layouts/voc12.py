@@ -29,7 +29,7 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
     Raises:
         InputError: no list of ids, or a photo or an object mask is missing.
     """
-    base = _devkit_folder(root)
+    base = devkit_folder(root)
     listing = base / "ImageSets" / "Segmentation" / f"{split}.txt"
     ids = read_lines(listing)
     names = [f"JPEGImages/{name}.jpg" for name in ids]
@@ -40,7 +40,7 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
 
 def check(root: Path) -> Findings:
     """Images of each split that is there, and what is missing."""
-    lists = _devkit_folder(root) / "ImageSets" / "Segmentation"
+    lists = devkit_folder(root) / "ImageSets" / "Segmentation"
     present = [split for split in ("train", "val") if (lists / f"{split}.txt").is_file()]
     return check_splits(open, root, present or ["val"])
 
@@ -61,7 +61,8 @@ def object_labels(images: ImageSet, index: int) -> Labels:
     return np.where(classes == VOID, VOID, labels).astype(np.uint8)
 
 
-def _devkit_folder(root: Path) -> Path:
+def devkit_folder(root: Path) -> Path:
+    """The folder VOC2012 at, below or above `root`."""
     inner = Path("VOCdevkit", "VOC2012")
     below = [root / name / part for name in subfolders(root) for part in (inner, inner.name, "")]
     candidates = (root / inner, root / inner.name, root, *below)

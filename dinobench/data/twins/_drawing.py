@@ -36,6 +36,12 @@ def save_jpeg(path: Path, pixels: NDArray[np.uint8], quality: int = 92) -> None:
     Image.fromarray(pixels).save(path, format="JPEG", quality=quality)
 
 
+def save_png(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """Write (H, W, 3) pixels as a PNG, folders included."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, format="PNG")
+
+
 def save_mat(path: Path, variables: dict[str, Any]) -> None:
     """Write a MATLAB 5 file whole."""
     import scipy.io
