@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 TASK = click.option("--task", default="", help="Of this task alone.")
 MODEL = click.option("--model", default="", help="Of this model alone.")
 WHERE = click.option("--where", default="", help='Such as "top1 > 60" or "family == \'dino\' and value > 60".')
+KINDS = ("dino-log", "dino-knn", "davis", "dinov2", "dinov3", "mteb", "clip-benchmark")
 FORMATS = ("csv", "parquet", "json")
 
 
@@ -99,6 +100,22 @@ def export(style: str, output: Path, results: Path, task: str, model: str, where
         else:
             frame.to_parquet(path, index=False)
     click.echo(f"{len(frame)} rows in {output}")
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--as", "kind", required=True, metavar="KIND", help=f"Kind of file: {', '.join(KINDS)}.")
+@click.option("--model", default="", help="Name of the network, where the file does not say it.")
+@click.option("--data", default="", help="Name of the data set, likewise.")
+@RESULTS
+def import_file(file: Path, kind: str, model: str, data: str, results: Path) -> None:
+    """Read another tool's result FILE into a record, marked as imported and never comparable."""
+    from dinobench.results.import_records import import_record
+
+    path, record = import_record(file, kind, results, model, data)
+    for metric, value in record.metrics.items():
+        click.echo(f" {'*' if metric == record.main_metric else ' '} {metric:<24} {value:.2f}")
+    click.echo(f"{record.task}, {record.model.name}: {path}")
 
 
 def _chosen_records(results: Path, task: str, model: str, where: str, folders: dict[str, Any]) -> pd.DataFrame:

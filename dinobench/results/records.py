@@ -105,6 +105,7 @@ class RunRecord:
         processes: how many shared the work.
         digests: sha256 of each kept file, as it was when the record was written.
         seal: digest of all the rest of the record, by which a later change is found.
+        imported: kind of another tool's result file that it was read from; empty for a run of ours.
     """
 
     task: str
@@ -131,6 +132,7 @@ class RunRecord:
     processes: int = 1
     digests: dict[str, str] = field(default_factory=dict)
     seal: str = ""
+    imported: str = ""
     schema: int = SCHEMA
 
     @property
