@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     shell_complete=data_names,
     help="Folder, data set name (below $DINOBENCH_DATA), hf:NAME, mini or digits.",
 )
-@click.option("--output", type=click.Path(path_type=Path), help="TrainingRun directory; by default runs/RECIPE-TIME.")
+@click.option("--output", type=click.Path(path_type=Path), help="Run directory; by default runs/RECIPE-TIME.")
 @click.option("--resume/--no-resume", default=True, show_default=True, help="Continue the run that --output holds.")
 @DEVICE
 @click.option("--launcher", type=click.Choice(("slurm", "local")), help="Submit a job of many processes instead.")

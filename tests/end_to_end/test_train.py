@@ -25,7 +25,7 @@ import os, signal, sys
 from pathlib import Path
 from dinobench.runtime.settings import parse_pairs
 from dinobench.training import checkpoints
-from dinobench.training import run
+from dinobench.training import run, training_run
 folder, settings = Path(sys.argv[1]), parse_pairs(sys.argv[2:])
 
 def attempt(target, die_in=None, at=0):
@@ -42,7 +42,7 @@ def attempt(target, die_in=None, at=0):
                 (arguments[1].parent / ".checkpoint.pth.half.tmp").write_bytes(b"half")
             os.kill(os.getpid(), signal.SIGKILL)
         return original(*arguments, **named)
-    holder, name = (checkpoints, "save") if die_in == "save" else (run.Learner, "step")
+    holder, name = (checkpoints, "save") if die_in == "save" else (training_run.Learner, "step")
     original = getattr(holder, name)
     if die_in:
         setattr(holder, name, counted)

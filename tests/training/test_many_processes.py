@@ -8,7 +8,7 @@ import torch
 
 from dinobench.data.dataset import ImageSet, from_arrays
 from dinobench.runtime.errors import InputError, RunFailedError
-from dinobench.training import build, run, source
+from dinobench.training import build, run, source, training_run
 from dinobench.training.checkpoints import load
 from dinobench.training.run import train
 from tests.group import in_processes
@@ -48,7 +48,7 @@ def assert_equal(one: Path, other: Path) -> None:
 
 
 def stop_at_4(rank: int, folder: Path) -> Path:
-    step, steps = run.Learner.step, []
+    step, steps = training_run.Learner.step, []
 
     def stopping(self, batch, settings):
         steps.append(None)
@@ -56,7 +56,7 @@ def stop_at_4(rank: int, folder: Path) -> Path:
             raise KeyboardInterrupt
         return step(self, batch, settings)
 
-    run.Learner.step = stopping
+    training_run.Learner.step = stopping
     return trained(rank, folder, own=True)
 
 
@@ -93,7 +93,7 @@ def test_other_settings_in_one_process_are_refused_by_all(tmp_path):
 
 def one_diverges(rank: int, folder: Path) -> Path:
     if rank == 1:
-        run.Learner.is_finite = lambda self: False
+        training_run.Learner.is_finite = lambda self: False
     return trained(rank, folder)
 
 

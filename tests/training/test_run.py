@@ -15,12 +15,13 @@ from dinobench.data.dataset import ImageSet, from_arrays
 from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.runtime.signals import StoppedError
-from dinobench.training import run, source, verdict
+from dinobench.training import source, training_run, verdict
 from dinobench.training.checkpoints import keep_last_good, load
 from dinobench.training.diagnostics import Diagnosis
 from dinobench.training.recipe_files import load_recipe
-from dinobench.training.run import TrainingRun, train
+from dinobench.training.run import train
 from dinobench.training.run_folder import hold_run_folder
+from dinobench.training.training_run import TrainingRun
 
 TINY = {
     "architecture": "vit_mini/8",
@@ -106,7 +107,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_its_log_anew(tmp_path, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(run.Learner, "step", killed)
+        patched.setattr(training_run.Learner, "step", killed)
         trained(tmp_path / "run", knn_every=1)
     folder = trained(tmp_path / "run", knn_every=1)
     steps = [json.loads(line)["step"] for line in (folder / "log.jsonl").read_text().splitlines()]
@@ -188,14 +189,14 @@ def test_a_damaged_checkpoint_is_called_so_and_the_best_one_goes_on(tmp_path, ke
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     folder = tmp_path / "run"
-    step = run.Learner.step
+    step = training_run.Learner.step
 
     def broken(self, batch, settings):
         if settings.momentum > 0.9975:  # from the second epoch on
             batch = [[views * float("inf") for views in batch[0]]]
         return step(self, batch, settings)
 
-    monkeypatch.setattr(run.Learner, "step", broken)
+    monkeypatch.setattr(training_run.Learner, "step", broken)
     with pytest.raises(RunFailedError, match="the loss is nan at step"):
         trained(folder, momentum_teacher=0.99)
     state = load(folder / "checkpoint.pth")
@@ -265,7 +266,7 @@ def test_a_run_directory_is_a_model(tmp_path):
 
 def signal_at(monkeypatch, step: int, number: int = signal.SIGTERM, factor: float = 1.0) -> None:
     """The signal during that step, whose views are multiplied."""
-    original, steps = run.Learner.step, []
+    original, steps = training_run.Learner.step, []
 
     def signalled(self, batch, settings):
         steps.append(None)
@@ -274,7 +275,7 @@ def signal_at(monkeypatch, step: int, number: int = signal.SIGTERM, factor: floa
             batch = [[views * factor for views in batch[0]]]
         return original(self, batch, settings)
 
-    monkeypatch.setattr(run.Learner, "step", signalled)
+    monkeypatch.setattr(training_run.Learner, "step", signalled)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -304,7 +305,7 @@ def test_the_checkpoint_before_a_trouble_is_kept_until_the_run_is_well(tmp_path,
     def judged(recipe, epoch, means, **_):
         return Diagnosis("plateau", "as tested", fatal=False) if epoch in sick_epochs else None
 
-    monkeypatch.setattr(run, "judge_epoch", judged)
+    monkeypatch.setattr(training_run, "judge_epoch", judged)
     sick_epochs |= {2, 3}
     assert load(trained(tmp_path / "sick") / "last_good.pth")["epoch"] == 1
     sick_epochs -= {3}
@@ -367,7 +368,7 @@ def test_the_last_good_checkpoint_is_copied_where_there_are_no_hard_links(tmp_pa
 
 @pytest.mark.parametrize("broken_step", [4, 6])
 def test_weights_that_are_not_finite_are_never_saved(tmp_path, monkeypatch, broken_step):
-    step, steps = run.Learner.step, []
+    step, steps = training_run.Learner.step, []
 
     def overflowing(self, batch, settings):
         measured = step(self, batch, settings)
@@ -376,7 +377,7 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path, monkeypatch, brok
             next(self.student.parameters()).data.fill_(float("nan"))
         return measured
 
-    monkeypatch.setattr(run.Learner, "step", overflowing)
+    monkeypatch.setattr(training_run.Learner, "step", overflowing)
     with pytest.raises(RunFailedError, match=f"some weights are not finite after step {broken_step}; what was saved"):
         trained(tmp_path / "run", knn_every=1)
     state = load(tmp_path / "run" / "checkpoint.pth")

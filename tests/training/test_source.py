@@ -13,8 +13,9 @@ from dinobench.data.stream import open_stream
 from dinobench.runtime.errors import InputError
 from dinobench.training.batches import BatchPlan
 from dinobench.training.checkpoints import load
-from dinobench.training.run import TrainingRun, train
+from dinobench.training.run import train
 from dinobench.training.source import stream_requests
+from dinobench.training.training_run import TrainingRun
 
 datasets = pytest.importorskip("datasets")
 TINY = {"architecture": "vit_mini/8", "global_size": 16, "local_size": 8, "local_crops": 1, "out_dim": 32,

@@ -50,7 +50,7 @@ def test_a_killed_run_goes_on_to_the_bit(tmp_path, monkeypatch):
     again = {**CONTINUED, "init": str(tmp_path / "first"), "epochs": 3, "head_epochs": 1, "layer_decay": 0.5}
     train("mini", "x", tmp_path / "whole", settings=again)
 
-    from dinobench.training.run import TrainingRun
+    from dinobench.training.training_run import TrainingRun
 
     end = TrainingRun._end_epoch
 

@@ -1,0 +1,86 @@
+"""What the probe says of the teacher in the course of a run, and of a run that continues a network what its guard does.
+
+The first process measures; the others wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dinobench.models.networks.backbone import Backbone
+from dinobench.runtime.processes import from_first
+from dinobench.training.guard import StartGuard
+from dinobench.training.probe import KnnProbe, ViewProbe
+
+
+class FeatureWatch:
+    """The accuracies of a run.
+
+    Args:
+        probe: in the first process, where the data have one.
+        guarded: whether the run is to be held at its start's accuracy, where there is a probe.
+
+    Attributes:
+        untrained: accuracy before the first step, in percent.
+        best: the highest so far.
+        answers: whether each query was right, at the last measurement of a guarded run.
+    """
+
+    def __init__(self, probe: KnnProbe | ViewProbe | None, *, guarded: bool) -> None:
+        self._probe = probe
+        self.measures = from_first(lambda: probe is not None, "probe")
+        self.guarded = guarded and self.measures
+        self.guard = StartGuard()
+        self.answers = list[bool]()
+        self.best = -1.0
+        self.untrained: float | None = None
+
+    def measure(self, backbone: Backbone) -> float:
+        """Accuracy of the teacher's backbone in percent."""
+        probe = self._probe
+        if not self.guarded:
+            return from_first(lambda: 0.0 if probe is None else probe(backbone), "k-NN probe")
+        self.answers = from_first(lambda: [] if probe is None else probe.correct(backbone), "k-NN probe")
+        return 100 * sum(self.answers) / len(self.answers)
+
+    def measure_start(self, backbone: Backbone) -> None:
+        """What the features must pass; for a guarded run also the floor."""
+        if self.measures:
+            self.untrained = self.measure(backbone)
+        if self.guarded:
+            self.guard.start = self.guard.kept = self.answers
+            self.best = 0.0 if self.untrained is None else self.untrained
+
+    def is_best(self, accuracy: float) -> bool:
+        """Whether the accuracy just measured is the highest; it is then the one to pass."""
+        if accuracy <= self.best:
+            return False
+        self.best = accuracy
+        if self.guarded:
+            self.guard.kept = self.answers
+        return True
+
+    def fall(self, accuracy: float, *, last: bool) -> str:
+        """The fall below the start in words: beyond chance, at the end of the run any; "" where there is none."""
+        fall = self.guard.fall(self.answers) if self.guarded else ""
+        if not fall and self.guarded and last and self.untrained is not None and accuracy < self.untrained:
+            return f"the end at {accuracy:.2f}% is below the start"
+        return fall
+
+    def take_back(self) -> None:
+        """The best checkpoint's weights are in place again."""
+        self.guard.falls += 1
+        self.answers = list(self.guard.kept)
+
+    def verdict(self) -> str:
+        """Start and end of the run, paired."""
+        probe = self._probe
+        return self.guard.verdict(self.answers, from_first(lambda: "" if probe is None else probe.measure, "probe"))
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Put back what a checkpoint holds."""
+        self.best, self.untrained = state["best"], state.get("untrained")
+        progress = state.get("progress", {})
+        if progress:
+            self.guard = StartGuard(**progress["guard"])
