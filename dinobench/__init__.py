@@ -10,36 +10,68 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dinobench.data.open import open_dataset, open_images
+    from dinobench.evaluators.attention_segmentation.maps import AttentionMaps
     from dinobench.metrics.knn import knn_classify
-    from dinobench.pipeline import evaluate, load_backbone
+    from dinobench.metrics.logistic import logistic_classify
+    from dinobench.metrics.ranking import retrieval_scores
+    from dinobench.metrics.segmentation import davis_scores
+    from dinobench.models.networks.backbone import Backbone, Features, Preprocessing
+    from dinobench.pipeline import evaluate, load_backbone, wrap_module
+    from dinobench.pipeline.vision_model import VisionModel
     from dinobench.results.frames import per_object, per_query, predictions, published, records
     from dinobench.results.tables import tables
+    from dinobench.runtime.errors import InputError
     from dinobench.training import train
 
 _ROOMS = {
+    "AttentionMaps": "dinobench.evaluators.attention_segmentation.maps",
+    "Backbone": "dinobench.models.networks.backbone",
+    "Features": "dinobench.models.networks.backbone",
+    "InputError": "dinobench.runtime.errors",
+    "Preprocessing": "dinobench.models.networks.backbone",
+    "VisionModel": "dinobench.pipeline.vision_model",
+    "davis_scores": "dinobench.metrics.segmentation",
     "evaluate": "dinobench.pipeline",
     "knn_classify": "dinobench.metrics.knn",
     "load_backbone": "dinobench.pipeline",
+    "logistic_classify": "dinobench.metrics.logistic",
+    "open_dataset": "dinobench.data.open",
+    "open_images": "dinobench.data.open",
     "per_object": "dinobench.results.frames",
     "per_query": "dinobench.results.frames",
     "predictions": "dinobench.results.frames",
     "published": "dinobench.results.frames",
     "records": "dinobench.results.frames",
+    "retrieval_scores": "dinobench.metrics.ranking",
     "tables": "dinobench.results.tables",
     "train": "dinobench.training",
+    "wrap_module": "dinobench.pipeline",
 }
 __all__ = [
+    "AttentionMaps",
+    "Backbone",
+    "Features",
+    "InputError",
+    "Preprocessing",
+    "VisionModel",
     "__version__",
+    "davis_scores",
     "evaluate",
     "knn_classify",
     "load_backbone",
+    "logistic_classify",
+    "open_dataset",
+    "open_images",
     "per_object",
     "per_query",
     "predictions",
     "published",
     "records",
+    "retrieval_scores",
     "tables",
     "train",
+    "wrap_module",
 ]
 
 

@@ -199,12 +199,12 @@ class ModelCard:
         return self.weights.startswith("random:")
 
 
-def load_tasks(extra: Path | None = None) -> dict[str, TaskCard]:
+def load_tasks(extra: Path | str | None = None) -> dict[str, TaskCard]:
     """All task cards by name, in alphabetical order."""
     return {name: _task_card(name, raw, path) for name, (raw, path) in _read_all("tasks", extra).items()}
 
 
-def load_models(extra: Path | None = None) -> dict[str, ModelCard]:
+def load_models(extra: Path | str | None = None) -> dict[str, ModelCard]:
     """All model cards by name, in alphabetical order."""
     cards = {name: _model_card(name, raw, path) for name, (raw, path) in _read_all("reference_models", extra).items()}
     return {
@@ -219,11 +219,12 @@ def packaged(folder: str) -> Path:
     return installed if installed.is_dir() else Path(__file__).parents[1] / folder
 
 
-def _read_all(folder: str, extra: Path | None) -> dict[str, tuple[dict[str, Any], Path]]:
-    if extra is not None and not extra.is_dir():
-        raise InputError(f"no folder of cards at {extra}; give an existing folder of TOML files")
+def _read_all(folder: str, extra: Path | str | None) -> dict[str, tuple[dict[str, Any], Path]]:
+    own = None if extra is None else Path(extra)
+    if own is not None and not own.is_dir():
+        raise InputError(f"no folder of cards at {own}; give an existing folder of TOML files")
     found: dict[str, tuple[dict[str, Any], Path]] = {}
-    for place in (packaged(folder), Path(folder), extra):
+    for place in (packaged(folder), Path(folder), own):
         for path in sorted(place.glob("*.toml")) if place else ():
             found[path.stem] = (_read_card_file(path), path)
     return dict(sorted(found.items()))

@@ -104,7 +104,7 @@ def export(
     from dinobench.features.export import check_format, export_features
     from dinobench.features.store import ExtractionSettings, FeatureStore
     from dinobench.models.loading.settings import ModelSettings
-    from dinobench.pipeline.model import load_backbone
+    from dinobench.pipeline.model import ModelRequest, resolve_model
     from dinobench.pipeline.settings import RunSettings
     from dinobench.runtime.device import pick_device, prepare_device
     from dinobench.runtime.settings import known_changes, parse_pairs, refuse_unknown, resolve
@@ -115,7 +115,8 @@ def export(
     run = resolve(RunSettings, known_changes(RunSettings, changes), "features export")
     device = pick_device(run.device)
     prepare_device(device)
-    loaded = load_backbone(model, settings=known_changes(ModelSettings, changes), models_dir=models_dir)
+    request = ModelRequest(model, known_changes(ModelSettings, changes), models_dir=models_dir)
+    loaded = resolve_model(request).backbone
     images = open_dataset(data, split, layout)
     how = ExtractionSettings(device, run.batch_size, run.workers, run.precision, run.compile)
     matrix = FeatureStore().features(loaded, images, feature, how)

@@ -78,9 +78,9 @@ def command(
 
 def load_start(spec: str) -> LoadedBackbone:
     """The network that `init` names: all that `eval --model` takes, cards too."""
-    from dinobench.pipeline.model import load_backbone
+    from dinobench.pipeline.model import ModelRequest, resolve_model
 
-    return load_backbone(spec)
+    return resolve_model(ModelRequest(spec)).backbone
 
 
 def _submit_training(

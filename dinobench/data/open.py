@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from dinobench.data import digits, huggingface, lists, mini
-from dinobench.data.dataset import ImageSet
+from dinobench.data.dataset import UNLABELED, ImageSet, from_files
 from dinobench.data.layouts import imagefolder
 from dinobench.data.registry import dataset_layouts, folder_names, is_labeled, layout_by_signs, split_opener
 from dinobench.runtime.errors import InputError
@@ -17,7 +17,7 @@ EMBEDDED = {"mini": mini.open_mini, "digits": digits.open_digits}
 DATA_VARIABLE = "DINOBENCH_DATA"
 
 
-def open_dataset(spec: str, split: str, layout: str | None = None, dataset: str = "") -> ImageSet:
+def open_dataset(spec: str | Path, split: str, layout: str | None = None, dataset: str = "") -> ImageSet:
     """Open a split of the data that `spec` names.
 
     Args:
@@ -31,6 +31,7 @@ def open_dataset(spec: str, split: str, layout: str | None = None, dataset: str 
     Raises:
         InputError: nothing is there, or what is there does not fit its layout.
     """
+    spec = str(spec)
     if spec in EMBEDDED:
         return EMBEDDED[spec](split)
     if lists.is_list(spec):
@@ -51,6 +52,18 @@ def open_training(spec: str) -> ImageSet:
         return open_dataset(spec, "train")
     root, layout = locate(spec, None)
     return imagefolder.training(root) if layout == "imagefolder" else split_opener(layout)(root, "train")
+
+
+def open_images(path: str | Path) -> ImageSet:
+    """Every image below a folder, sorted by path, or one image file; without labels.
+
+    Raises:
+        InputError: nothing is there, or no image in it.
+    """
+    place = user_path(str(path))
+    if place.is_file():
+        return from_files(place.name, place.parent, [place.name], [UNLABELED], ())
+    return imagefolder.all_images(dataset_root(str(path)))
 
 
 def locate(spec: str, layout: str | None) -> tuple[Path, str]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from dinobench.metrics.classification import accuracy
+from dinobench.metrics.rows import tensor_of, unit_rows
 from dinobench.metrics.search.nearest import QUERY_ROWS, nearest
 from dinobench.metrics.search.neighbors import Neighbors
 
@@ -37,7 +38,7 @@ class KnnPredictions:
 
     def accuracy(self, labels: Array, k: int, top: int = 1) -> float:
         """Percentage of the test images whose label is among the `top` best classes; labels (M,)."""
-        return accuracy(self.top[k], torch.as_tensor(labels), top)
+        return accuracy(self.top[k], tensor_of(labels), top)
 
 
 def knn_classify(
@@ -55,9 +56,9 @@ def knn_classify(
     """Classify by the k nearest training features, each voting exp(cosine / temperature); every k from one search.
 
     Args:
-        train_features: (N, D), l2-normalized; a memory-mapped array is read block by block.
+        train_features: (N, D), normalized here where they are not; a memory-mapped array is read block by block.
         train_labels: (N,) classes from 0.
-        test_features: (M, D), l2-normalized.
+        test_features: (M, D), normalized likewise.
         ks: neighbors to count, each at most N.
         temperature: of the votes.
         num_classes: number of classes, by default the largest training label plus one.
@@ -68,12 +69,13 @@ def knn_classify(
     Raises:
         ValueError: a k above N, or labels that do not fit the features.
     """
-    labels = torch.as_tensor(train_labels)
+    labels = tensor_of(train_labels)
     if len(labels) != len(train_features):
         raise ValueError(f"{len(labels)} labels for {len(train_features)} training features; give one per feature")
     check_knn(len(train_features), labels, ks, temperature, num_classes)
-    queries = torch.as_tensor(test_features).to(device)
-    found = nearest(queries, blocks_of(train_features), max(ks), engine=engine, query_block=block)
+    queries = unit_rows(tensor_of(test_features).to(device))
+    bank = (unit_rows(rows) for rows in blocks_of(train_features))
+    found = nearest(queries, bank, max(ks), engine=engine, query_block=block)
     return vote(found, labels, ks, temperature, num_classes)
 
 

@@ -179,6 +179,39 @@ def score_setup(
     return SetupScores(ap, precision)
 
 
+def retrieval_scores(
+    similarities: ArrayLike,
+    positives: Sequence[ArrayLike],
+    ignored: Sequence[ArrayLike] | None = None,
+    cutoffs: Sequence[int] = (1, 5, 10),
+) -> SetupScores:
+    """AP, by trapezoids, and precision of every query, from similarities of one's own.
+
+    Args:
+        similarities: (queries, N) of each query to each image, the larger the nearer, such as
+            `query_features @ image_features.T`.
+        positives: for each query the ids of its images, 0 to N - 1; a query without one leaves the means.
+        ignored: for each query the ids that leave the ranking (junk, or the query itself); by default none.
+        cutoffs: the k of the precision at k.
+
+    Raises:
+        ValueError: other numbers of queries, an id that is no image, or a similarity that is not a number.
+    """
+    table = np.asarray(similarities)
+    junk = [np.empty(0, np.int64)] * len(table) if ignored is None else ignored
+    if table.ndim != 2 or not len(table) == len(positives) == len(junk):
+        raise ValueError(f"similarities {table.shape} with {len(positives)} positives and {len(junk)} ignored lists")
+    queries = []
+    for row, wanted, left_out in zip(table, positives, junk, strict=True):
+        ids = [np.asarray(each, np.int64) for each in (wanted, left_out)]
+        if any(len(each) and not 0 <= each.min() <= each.max() < len(row) for each in ids):
+            raise ValueError(f"an id is beyond 0 to {len(row) - 1}, the images that the similarities are of")
+        queries.append(
+            {name: positions_by_similarity(row, each) for name, each in zip(("hard", "junk"), ids, strict=True)}
+        )
+    return score_setup([{"easy": np.empty(0), **groups} for groups in queries], "hard", cutoffs)
+
+
 def _retrieved_positions(positions: ArrayLike) -> Positions:
     values = np.asarray(positions, dtype=np.float64)
     return np.sort(values[np.isfinite(values)])

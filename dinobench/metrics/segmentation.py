@@ -117,3 +117,31 @@ def summarize(scores: Mapping[str, ObjectScores]) -> dict[str, float]:
         for name in ("mean", "recall", "decay"):
             summary[f"{letter}_{name}"] = float(np.mean([getattr(entry, name) for entry in per_object]))
     return {"jf_mean": (summary["j_mean"] + summary["f_mean"]) / 2, **summary}
+
+
+def davis_scores(videos: Mapping[str, tuple[LabelArray, LabelArray]]) -> dict[str, float]:
+    """J&F of masks of one's own, as DAVIS scores them: over all objects of all videos.
+
+    Args:
+        videos: by name the truth and the prediction, both (T, H, W) uint8 object numbers, 0 for the background; T is at
+            least 3, for the first and the last frame are not scored.
+
+    Returns:
+        `jf_mean`, and mean, recall and decay of J and F, as shares of 1.
+
+    Raises:
+        ValueError: no video, shapes that differ, or a first frame without an object.
+    """
+    objects: dict[str, ObjectScores] = {}
+    for name, (truth, prediction) in videos.items():
+        if truth.shape != prediction.shape or truth.ndim != 3 or len(truth) < 3:
+            raise ValueError(
+                f"video {name}: truth {truth.shape} and prediction {prediction.shape}; give (T, H, W) twice"
+            )
+        scores = score_video(truth, prediction)
+        if not scores:
+            raise ValueError(f"video {name}: the first frame of the truth holds no object")
+        objects |= {f"{name}_{number}": each for number, each in scores.items()}
+    if not objects:
+        raise ValueError("there is no video to score; give at least one")
+    return summarize(objects)

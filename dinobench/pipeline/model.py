@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dinobench.cards import ModelCard, load_models
 from dinobench.pipeline.weights import CardMatch, check_digest, local_weights, recognize
@@ -15,9 +15,16 @@ from dinobench.runtime.files import user_path
 from dinobench.runtime.suggest import did_you_mean, unknown
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from dinobench.models.loading.loaded import LoadedBackbone
+    from dinobench.models.networks.backbone import Preprocessing
+    from dinobench.pipeline.read_transform import Transform
+    from dinobench.pipeline.vision_model import VisionModel
 
 NO_CARD = "none"
+Model: TypeAlias = "str | Path | VisionModel | nn.Module"
+"""What a model may be given as: a SPEC, what `load_backbone` returned, or a module of the user's own."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +63,72 @@ class ResolvedModel:
 
 
 def load_backbone(
-    spec: str | Path, *, settings: Mapping[str, Any] | None = None, models_dir: Path | str | None = None
-) -> LoadedBackbone:
+    spec: str | Path,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    card: str = "",
+    name: str = "",
+    models_dir: Path | str | None = None,
+) -> VisionModel:
     """Load what a model SPEC names: a card, a file, a run directory or a library's network.
+
+    Args:
+        spec: as `--model` of `dinobench eval`.
+        settings: of the model, as `--set` takes them, such as {"image_size": 448, "weights": "student"}.
+        card: the published model that a file is; "none" for no card; by default it is recognized.
+        name: in tables and records; by default the file's or the card's.
+        models_dir: folder with further model cards.
 
     Raises:
         InputError: nothing there, weights that are not the card's, or a checkpoint that does not fit.
     """
-    folder = Path(models_dir) if models_dir is not None else None
-    return resolve_model(ModelRequest(str(spec), settings or {}, models_dir=folder)).backbone
+    from dinobench.pipeline.vision_model import VisionModel
+
+    folder = user_path(str(models_dir)) if models_dir is not None else None
+    return VisionModel(resolve_model(ModelRequest(str(spec), settings or {}, card, name, folder)))
+
+
+def wrap_module(
+    module: nn.Module, transform: Transform | Preprocessing | None = None, *, name: str = ""
+) -> VisionModel:
+    """A module of your own program as a model; see `dinobench.pipeline.given_module.from_module`.
+
+    Its figures are never comparable with published ones: nobody can tell whose weights they are.
+    """
+    from dinobench.pipeline.given_module import GIVEN, from_module
+    from dinobench.pipeline.vision_model import VisionModel
+
+    loaded = from_module(module, transform, name)
+    return VisionModel(ResolvedModel(loaded, notes=tuple(map(str, loaded.choices)), unverified=f"the model is {GIVEN}"))
+
+
+def held_model(
+    model: object, transform: Transform | Preprocessing | None, name: str, card: str
+) -> ResolvedModel | None:
+    """The model where it is an object of the program's own, not a SPEC.
+
+    Raises:
+        InputError: an object that is no model; a transform or card with what needs none.
+    """
+    if model is None or isinstance(model, str | Path):
+        if transform is not None:
+            raise InputError("transform belongs to an nn.Module; a model by its name brings its own")
+        return None
+    from torch import nn
+
+    from dinobench.pipeline.vision_model import VisionModel
+
+    if card:
+        raise InputError(
+            "card names the published model that a file is; give it to load_backbone together with the file"
+        )
+    if isinstance(model, nn.Module):
+        return wrap_module(model, transform, name=name).resolved
+    if not isinstance(model, VisionModel) or transform is not None:
+        raise InputError(f"a {type(model).__name__} is no model, or has its transform; give a SPEC, or an nn.Module")
+    if not name:
+        return model.resolved
+    return dataclasses.replace(model.resolved, backbone=dataclasses.replace(model.loaded, name=name))
 
 
 def resolve_model(request: ModelRequest) -> ResolvedModel:

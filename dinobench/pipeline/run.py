@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dinobench.cards import load_models
 from dinobench.pipeline.data_specs import refuse_missing_data
-from dinobench.pipeline.model import ModelRequest, ResolvedModel, refuse_missing_model, resolve_model
+from dinobench.pipeline.model import Model, ModelRequest, ResolvedModel, held_model, refuse_missing_model, resolve_model
 from dinobench.pipeline.plan import Job, Plan, asked_settings, job_of_network, make_plan
 from dinobench.pipeline.record import make_record
 from dinobench.results.records import RECORDS, RecordStore, RunRecord, run_name
@@ -24,20 +24,23 @@ if TYPE_CHECKING:
 
     from dinobench.evaluators.base import EvaluationContext
     from dinobench.models.loading.spec import LoadedBackbone
+    from dinobench.models.networks.backbone import Preprocessing
+    from dinobench.pipeline.read_transform import Transform
 
 Report = Callable[[RunRecord], None]
 
 
 def evaluate(
     tasks: str,
-    model: str | None = None,
-    data: str | None = None,
+    model: Model | None = None,
+    data: str | Path | None = None,
     protocol: str | None = None,
-    output: Path = RECORDS,
+    output: str | Path = RECORDS,
     settings: Mapping[str, Any] | None = None,
     *,
-    tasks_dir: Path | None = None,
-    models_dir: Path | None = None,
+    transform: Transform | Preprocessing | None = None,
+    tasks_dir: str | Path | None = None,
+    models_dir: str | Path | None = None,
     card: str = "",
     name: str = "",
     report: Report = lambda record: None,
@@ -49,11 +52,12 @@ def evaluate(
 
     Args:
         tasks: NAME[,NAME...], a group or "all".
-        model: Model SPEC; by default the newest run.
-        data: Data SPEC for all tasks; by default what a run was trained on, then the cards' own data, then `mini`.
+        model: Model SPEC, what `load_backbone` gave, or an `nn.Module` (see `wrap_module`); by default the newest run.
+        data: Data SPEC for all tasks; by default what a run was trained on, then the cards' own data.
         protocol: name of a protocol that every chosen task has; by default each card's own.
         output: folder of the records.
         settings: overrides of the protocol's, the model's or the run's settings.
+        transform: of an `nn.Module`: from a Pillow image to its input.
         tasks_dir: folder with further task cards.
         models_dir: folder with further model cards.
         card: the published model that a file is; "none" for no card; by default it is recognized.
@@ -63,26 +67,33 @@ def evaluate(
     Raises:
         InputError: bad input. With several tasks, one that fails is recorded and the others still run.
     """
+    folder, own_tasks, own_models = Path(output), _folder(tasks_dir), _folder(models_dir)
     with _told_to_others():
-        plan = make_plan(tasks, model, data, protocol, settings, tasks_dir=tasks_dir)
-        request = ModelRequest(plan.model, asked_settings(plan), card, name, models_dir)
-        _refuse_missing(plan, request)
+        given = held_model(model, transform, name, card)
+        spec = given.backbone.spec if given else None if model is None else str(model)
+        plan = make_plan(tasks, spec, str(data) if data else None, protocol, settings, tasks_dir=own_tasks)
+        request = ModelRequest(plan.model, asked_settings(plan), card, name, own_models)
+        _refuse_missing(plan, request, given)
         from dinobench.runtime.device import pick_device, prepare_device  # after bad settings: torch takes seconds
         from dinobench.runtime.processes import from_first, process_group
 
         prepare_device(pick_device(plan.run.device))
     with process_group(pick_device(plan.run.device)) as device:
         plan = from_first(lambda: plan, "the plan")
-        resolved = _resolve_everywhere(request)
+        resolved = _resolve_everywhere(request, given)
         done = [
             _store_run(
-                *_try_job(plan, job, _context_of(job, resolved.backbone, output, device), resolved, output),
-                output,
+                *_try_job(plan, job, _context_of(job, resolved.backbone, folder, device), resolved, folder),
+                folder,
                 report,
             )
             for job in [job_of_network(job, resolved.backbone.backbone) for job in plan.jobs]
         ]
     return [record for record in done if record is not None]
+
+
+def _folder(path: str | Path | None) -> Path | None:
+    return None if path is None else user_path(str(path))
 
 
 @contextlib.contextmanager
@@ -98,19 +109,24 @@ def _told_to_others() -> Iterator[None]:
         raise
 
 
-def _refuse_missing(plan: Plan, request: ModelRequest) -> None:
+def _refuse_missing(plan: Plan, request: ModelRequest, given: ResolvedModel | None) -> None:
     """Say within a second that the model or a lone task's data are not there; of several tasks the others still run."""
-    refuse_missing_model(request, load_models(request.models_dir))
+    if given is None:
+        refuse_missing_model(request, load_models(request.models_dir))
+    elif request.settings:
+        raise InputError(
+            f"{next(iter(request.settings))} is a setting of loading, and the model is loaded; set it then"
+        )
     if len(plan.jobs) == 1:
         refuse_missing_data(plan.jobs[0].data)
 
 
-def _resolve_everywhere(request: ModelRequest) -> ResolvedModel:
+def _resolve_everywhere(request: ModelRequest, given: ResolvedModel | None) -> ResolvedModel:
     """The model, which must be one and the same in every process."""
     from dinobench.runtime.processes import agree, together
 
     with together("loading the model"):
-        resolved = resolve_model(request)
+        resolved = given or resolve_model(request)
         agree(resolved.backbone.identity, f"the model {request.spec}", "give every process the same file")
     return resolved
 

@@ -56,9 +56,9 @@ def records(
     *,
     where: str = "",
     wide: bool = False,
-    tasks_dir: Path | None = None,
-    models_dir: Path | None = None,
-    tables_dir: Path | None = None,
+    tasks_dir: Path | str | None = None,
+    models_dir: Path | str | None = None,
+    tables_dir: Path | str | None = None,
 ) -> pd.DataFrame:
     """The records of a folder: one row per record and metric, with the published figure beside ours.
 
@@ -86,7 +86,7 @@ def records(
     return frame
 
 
-def published(table: str = "all", *, tables_dir: Path | None = None) -> pd.DataFrame:
+def published(table: str = "all", *, tables_dir: Path | str | None = None) -> pd.DataFrame:
     """Published figures: one row per row of a table, numbers as numbers; "all" puts a column `table` first.
 
     Raises:

@@ -12,6 +12,7 @@ from dinobench.metrics.ranking import (
     positions_by_similarity,
     positions_in_list,
     precision_at,
+    retrieval_scores,
     score_setup,
     standard_ap,
     trapezoid_ap,
@@ -119,3 +120,15 @@ def test_repeated_ids_count_as_the_revisited_kit_counts_them(positives, junk, ap
     scores = score_setup([{**groups, "junk": positions_in_list(ranked, junk)}], "easy", (1, 5))
     assert scores.ap[0] == pytest.approx(ap, abs=1e-8)
     assert scores.precision[0, 1] == pytest.approx(precision)
+
+
+def test_similarities_of_ones_own() -> None:
+    similarities = [[0.9, 0.8, 0.7, 0.1], [0.1, 0.2, 0.3, 0.4], [1.0, 0.0, 0.0, 0.0]]
+    found = retrieval_scores(similarities, [[0, 2], [3], []], [[1], [], []], cutoffs=(1, 2))
+    np.testing.assert_allclose(found.ap[:2], 1.0)
+    assert not found.counted[2]
+    assert retrieval_scores(similarities[:1], [[0, 2]]).mean_ap < 1
+    with pytest.raises(ValueError, match="beyond 0 to 3"):
+        retrieval_scores(similarities[:1], [[4]])
+    with pytest.raises(ValueError, match="2 positives"):
+        retrieval_scores(similarities, [[0], [1]])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dinobench.metrics.segmentation import ObjectScores, jaccard, score_video, statistics, summarize
+from dinobench.metrics.segmentation import ObjectScores, davis_scores, jaccard, score_video, statistics, summarize
 
 VIDEOS = arrays(np.uint8, (5, 8, 9), elements=st.integers(0, 3))
 
@@ -61,3 +61,15 @@ def test_summary_averages_objects_not_frames() -> None:
     summary = summarize({"a_1": long, "b_1": short})
     assert summary["j_mean"] == 0.5
     assert summary["jf_mean"] == pytest.approx(0.75)
+
+
+def test_masks_of_ones_own() -> None:
+    truth = np.zeros((4, 20, 20), np.uint8)
+    truth[:, 4:10, 4:10] = 1
+    assert davis_scores({"a": (truth, truth)})["jf_mean"] == 1
+    both = davis_scores({"a": (truth, truth), "b": (truth, np.zeros_like(truth))})
+    assert both["j_mean"] == 0.5
+    with pytest.raises(ValueError, match="holds no object"):
+        davis_scores({"a": (0 * truth, truth)})
+    with pytest.raises(ValueError, match="video a"):
+        davis_scores({"a": (truth, truth[:2])})

@@ -82,6 +82,15 @@ def training(root: Path) -> ImageSet:
     return from_files(root.resolve().name, base, kept, [UNLABELED] * len(kept), (), notes)
 
 
+def all_images(root: Path) -> ImageSet:
+    """Every image below a folder, sorted by path, whatever its sub-folders are; without labels.
+
+    Raises:
+        InputError: there is no such folder, or no image in it.
+    """
+    return _unlabeled_images(root, root, ".")
+
+
 def has_class_folders(root: Path) -> bool:
     """Whether the training folder holds folders of images."""
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,8 @@ import torch
 from torch import Tensor
 
 from dinobench.models.networks.backbone import Backbone, Features
+from dinobench.models.networks.tokens import square_grid
 from dinobench.runtime.errors import InputError
-
-# Class token and registers; a row of tokens with more before its square grid is no row of patches.
-MOST_PREFIX_TOKENS = 16
 
 
 class OnnxNetwork(Backbone):
@@ -120,12 +117,8 @@ def _grid(tokens: Tensor) -> tuple[Tensor, Tensor | None]:
     """Patches (B, h, w, D), and the tokens before them: those beyond the largest square number."""
     if tokens.ndim == 4:
         return tokens.permute(0, 2, 3, 1), None
-    side = math.isqrt(tokens.shape[1])
-    before = tokens.shape[1] - side * side
-    if before > MOST_PREFIX_TOKENS:
-        raise InputError(f"its {tokens.shape[1]} tokens are no square grid with up to {MOST_PREFIX_TOKENS} before it")
-    grid = tokens[:, before:].reshape(len(tokens), side, side, -1)
-    return grid, tokens[:, :before] if before else None
+    prefix, grid = square_grid(tokens)
+    return grid, prefix if prefix.shape[1] else None
 
 
 def _line(error: Exception) -> str:

@@ -17,9 +17,9 @@ def build_tables(
     name: str,
     results: Path,
     *,
-    tasks_dir: Path | None = None,
-    models_dir: Path | None = None,
-    tables_dir: Path | None = None,
+    tasks_dir: Path | str | None = None,
+    models_dir: Path | str | None = None,
+    tables_dir: Path | str | None = None,
 ) -> list[Table]:
     """The table called `name` ("2" to "9", "all", ...), filled from the records in `results`."""
     specs, records = select_tables(name, tables_dir), RecordStore(results).runs()
@@ -32,9 +32,9 @@ def tables(
     style: str = "markdown",
     results: Path | str = RECORDS,
     *,
-    tasks_dir: Path | None = None,
-    models_dir: Path | None = None,
-    tables_dir: Path | None = None,
+    tasks_dir: Path | str | None = None,
+    models_dir: Path | str | None = None,
+    tables_dir: Path | str | None = None,
     rows: str = "",
     columns: str = "",
     intervals: bool = False,

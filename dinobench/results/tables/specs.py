@@ -64,14 +64,14 @@ class TableSpec:
     path: Path = field(default=Path())
 
 
-def load_tables(extra: Path | None = None) -> Mapping[str, TableSpec]:
+def load_tables(extra: Path | str | None = None) -> Mapping[str, TableSpec]:
     """All tables by name: the package's, then those of ./tables, then those of `extra`; a later one replaces.
 
     Raises:
         InputError: a card that is no table, or whose CSV is not beside it.
     """
     found = {}
-    for folder in (packaged("results/published"), Path(FOLDER), extra):
+    for folder in (packaged("results/published"), Path(FOLDER), Path(extra) if extra else None):
         for path in sorted(folder.glob("*.toml")) if folder else ():
             spec = read_table(path)
             found[spec.name] = spec
@@ -95,7 +95,7 @@ def read_table(path: Path) -> TableSpec:
     return replace(spec, name=path.stem.removeprefix("table"), path=source)
 
 
-def select_tables(name: str, extra: Path | None = None) -> list[TableSpec]:
+def select_tables(name: str, extra: Path | str | None = None) -> list[TableSpec]:
     """The table called `name` ("2" or "table2"), or the paper's tables 2 to 9 for "all".
 
     Raises:
