@@ -1,8 +1,9 @@
-"""`python -m tests.fuzz [--mutations N] [--seed S] [READER ...]`: the long run, reader after reader."""
+"""`python -m tests.fuzz [--mutations N] [--seed S] [--seconds T] [READER ...]`: the long run, reader after reader."""
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 
 from tests.fuzz.campaign import attack
@@ -13,14 +14,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
     parser.add_argument("--mutations", type=int, default=1000, help="of each reader's file")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=math.inf, help="at most, for each reader")
     parser.add_argument("readers", nargs="*", metavar="READER", help=", ".join(READERS))
     options = parser.parse_args()
     bad = 0
     for name in options.readers or READERS:
-        findings = attack(name, options.mutations, options.seed)
-        bad += len(findings)
-        print(f"{name}: {options.mutations} mutations, {len(findings)} findings", flush=True)
-        for finding in findings:
+        done = attack(name, options.mutations, options.seed, options.seconds)
+        bad += len(done.findings)
+        print(f"{name}: {done.mutations} mutations, {len(done.findings)} findings", flush=True)
+        for finding in done.findings:
             print(f"  {finding}", flush=True)
     sys.exit(1 if bad else 0)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 
 
@@ -21,12 +23,20 @@ class Finding:
         return f"{self.reader}: {self.error} at {self.at} (mutation {self.mutation})"
 
 
-def attack(reader: str, mutations: int, seed: int) -> list[Finding]:
-    """What `mutations` damaged files of a reader lead to; each (error, place) once."""
+@dataclass(frozen=True)
+class Attack:
+    """What came of a reader's damaged files: how many were made, and each (error, place) once."""
+
+    mutations: int
+    findings: list[Finding]
+
+
+def attack(reader: str, mutations: int, seed: int, seconds: float = math.inf) -> Attack:
+    """Read `mutations` damaged files of a reader, or as many as `seconds` have room for."""
     found: dict[tuple[str, str], Finding] = {}
-    first = 0
-    while first < mutations:
-        command = [sys.executable, "-m", "tests.fuzz.child", reader, str(first), str(mutations), str(seed)]
+    first, end = 0, time.monotonic() + seconds
+    while first < mutations and (left := end - time.monotonic()) > 0:
+        command = [sys.executable, "-m", "tests.fuzz.child", reader, str(first), str(mutations), str(seed), str(left)]
         done = subprocess.run(command, capture_output=True, text=True)
         for line in done.stdout.splitlines():
             if line.startswith("at "):
@@ -40,7 +50,7 @@ def attack(reader: str, mutations: int, seed: int) -> list[Finding]:
             raise RuntimeError(done.stderr)
         how = "endless or slow" if "Timeout" in done.stderr else f"ended by {done.returncode}"
         found.setdefault((how, ""), Finding(reader, first - 1, how, _last_place(done.stderr)))
-    return list(found.values())
+    return Attack(first, list(found.values()))
 
 
 def _last_place(trace: str) -> str:

@@ -7,6 +7,7 @@ import json
 import random
 import sys
 import tempfile
+import time
 import traceback
 import warnings
 from pathlib import Path
@@ -22,16 +23,18 @@ SECONDS = 20
 """For one file, on a machine with other work."""
 
 
-def read_all(name: str, first: int, mutations: int, seed: int) -> None:
+def read_all(name: str, first: int, mutations: int, seed: int, seconds: float) -> None:
     """Print "at N" before each mutation from `first` on, and a JSON line for what is neither result nor InputError."""
     reader = READERS[name]
-    sound = reader.content()
+    sound, end = reader.content(), time.monotonic() + seconds
     _limit_memory()
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / reader.name
         path.parent.mkdir(parents=True, exist_ok=True)
         for number in range(first, mutations):
+            if time.monotonic() > end:
+                break
             print(f"at {number}", flush=True)
             path.write_bytes(mutated(sound, random.Random(f"{seed} {name} {number}")))
             faulthandler.dump_traceback_later(SECONDS, exit=True)
@@ -61,4 +64,4 @@ def _limit_memory() -> None:
 
 
 if __name__ == "__main__":
-    read_all(sys.argv[1], *map(int, sys.argv[2:5]))
+    read_all(sys.argv[1], *map(int, sys.argv[2:5]), float(sys.argv[5]))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dinobench.runtime.errors import InputError
-from tests.fuzz.campaign import attack
+from tests.fuzz.campaign import Attack, attack
 from tests.fuzz.mutations import mutated
 from tests.fuzz.readers import READERS
 
@@ -35,4 +35,4 @@ def test_damaged_files_are_results_or_one_line(name: str, tmp_path: Path) -> Non
 
 
 def test_the_child_goes_on_behind_what_ends_it() -> None:
-    assert attack("log", 20, seed=0) == []
+    assert attack("log", 20, seed=0) == Attack(20, [])
