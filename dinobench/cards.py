@@ -18,6 +18,7 @@ from typing import Any
 from dinobench.runtime.card_tables import build, table_in, tables_in
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import read_toml
+from dinobench.runtime.names import safe_name
 from dinobench.runtime.plugins import settings_of
 from dinobench.runtime.settings import hashed_form, refuse_unknown, resolve
 from dinobench.runtime.suggest import unknown
@@ -226,7 +227,8 @@ def _read_all(folder: str, extra: Path | str | None) -> dict[str, tuple[dict[str
     found: dict[str, tuple[dict[str, Any], Path]] = {}
     for place in (packaged(folder), Path(folder), own):
         for path in sorted(place.glob("*.toml")) if place else ():
-            found[path.stem] = (_read_card_file(path), path)
+            raw = _read_card_file(path)
+            found[_checked_name(path.stem, raw, f"card {path}")] = raw, path
     return dict(sorted(found.items()))
 
 
@@ -245,6 +247,13 @@ def _read_card_file(path: Path) -> dict[str, Any]:
         raise InputError(f"card {error}") from error
 
 
+def _checked_name(name: str, raw: Mapping[str, Any], where: str) -> str:
+    """The name of a card is its file's, that of a protocol its table's: neither states what is filled in here."""
+    if filled := {"name", "file", "note"} & raw.keys():
+        raise InputError(f"{where} states {min(filled)}, which follows from its place; remove it")
+    return safe_name(name, where)
+
+
 def _task_card(name: str, raw: dict[str, Any], path: Path) -> TaskCard:
     if "options" in raw:
         raise InputError(f"card {path} has [options]; they are settings: state them in [protocols.NAME.settings]")
@@ -254,6 +263,7 @@ def _task_card(name: str, raw: dict[str, Any], path: Path) -> TaskCard:
     values["protocols"] = {key: _build_protocol(key, table_in(tables, key, path), kind, path) for key in tables}
     values["cells"] = tuple(build(Cell, cell, path) for cell in tables_in(raw, "cells", path))
     card = build(TaskCard, values, path)
+    safe_name(card.dataset, f"dataset of card {path}")
     if card.default_protocol not in card.protocols:
         raise InputError(f"card {path}: {unknown('default protocol', card.default_protocol, card.protocols)}")
     return card
@@ -271,11 +281,11 @@ def _settings_type(evaluator: object, path: Path) -> type | None:
 
 def _build_protocol(name: str, raw: dict[str, Any], kind: type | None, path: Path) -> Protocol:
     settings: Any = None
+    where = f"protocol {name} of card {path}"
     if kind is not None:
-        where = f"protocol {name} of card {path}"
         settings = resolve(kind, table_in(raw, "settings", path), where)
         refuse_unknown(table_in(raw, "sources", path), [kind], f"source of {where} for a setting")
-    return build(Protocol, {"name": name, **raw, "settings": settings or {}}, path)
+    return build(Protocol, {"name": _checked_name(name, raw, where), **raw, "settings": settings or {}}, path)
 
 
 def _model_card(name: str, raw: dict[str, Any], path: Path) -> ModelCard:

@@ -29,6 +29,7 @@ from dinobench.features.names import Column
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import atomic_path, sha256_file, write_text_atomically
 from dinobench.runtime.locks import try_lock
+from dinobench.runtime.names import safe_name
 
 SCHEMA = 1
 _WAIT_SECONDS = 0.1
@@ -91,7 +92,7 @@ class Entry:
 
     def path(self, shard: int, column: str) -> Path:
         """File of one column of one shard."""
-        return self.folder / f"{shard:05d}.{column}.npy"
+        return self.folder / safe_name(f"{shard:05d}.{column}.npy", f"column in {self.folder}")
 
     def commit_of(self, shard: int) -> Commit:
         """What has been written of the shard."""

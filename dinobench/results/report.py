@@ -18,6 +18,7 @@ from dinobench.results.tables.specs import TableSpec, load_tables
 from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import atomic_path, write_text_atomically
+from dinobench.runtime.names import file_below
 
 PICTURES = {".png", ".gif", ".jpg"}
 UNTRAINED = {"pixels", "random"}
@@ -97,13 +98,11 @@ def _data_spec(record: RunRecord) -> str:
 
 def _copy_pictures(record: RunRecord, results: Path, output: Path) -> Iterable[Picture]:
     for file in record.files:
-        source = results / file
-        if source.suffix not in PICTURES:
+        if Path(file).suffix not in PICTURES:
             continue
-        if not source.resolve().is_relative_to(results.resolve()):
-            notice(f"warning: {record.name} names {file}, which is outside {results}; it is left out of the report")
-            continue
-        if not source.is_file():
+        source = file_below(results, file)
+        if source is None:
+            notice(f"warning: {record.name} names {file!r:.80}, which is no file below {results}; it is left out")
             continue
         target = Path("pictures") / record.name / source.name
         with atomic_path(output / target) as temporary:

@@ -15,7 +15,7 @@ from dinobench.results.compare import read_values
 from dinobench.results.records import RunRecord, content_digest, read_record
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import sha256_file
-from dinobench.runtime.names import inside
+from dinobench.runtime.names import file_below
 
 _TOLERANCE = 1e-9
 
@@ -87,13 +87,9 @@ def verify_record(path: Path) -> Verification:
 
 def _changed_files(record: RunRecord, folder: Path) -> Iterator[str]:
     for name, digest in record.digests.items():
-        try:
-            file = inside(folder, name, "a kept file")
-        except InputError as error:
-            yield str(error)
-            continue
-        if not file.is_file():
-            yield f"{name} is missing"
+        file = file_below(folder, name)
+        if file is None:
+            yield f"{name:.80} is no file below {folder}"
         elif sha256_file(file) != digest:
             yield f"{name} is not the file that the run wrote"
 
@@ -101,7 +97,8 @@ def _changed_files(record: RunRecord, folder: Path) -> Iterator[str]:
 def _recomputed(record: RunRecord, folder: Path, problems: list[str]) -> Iterator[str]:
     """Metrics that equal the mean of the kept values; a problem where values are kept and none does."""
     for name in record.files:
-        values = read_values(folder / name) if (folder / name).is_file() else None
+        file = file_below(folder, name)
+        values = read_values(file) if file else None
         if not values:
             continue
         found = 100 * np.array(list(values.values()))

@@ -12,6 +12,7 @@ _RESERVED = frozenset(
     {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
 )
 _SEPARATORS = re.compile(r"[/\\]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _PLAIN = re.compile(r"[A-Za-z0-9_-][\w.-]*(/[A-Za-z0-9_-][\w.-]*)*", re.ASCII)  # most names, told apart at once
 
@@ -24,12 +25,10 @@ def safe_name(name: str, what: str) -> str:
         what: what it names and where it stands, for the message: "sequence in ROOT/val.txt".
 
     Raises:
-        InputError: it is empty, reserved ("..", "CON"), too long, or holds a separator or a zero byte.
+        InputError: it is empty, reserved ("..", "CON"), too long, holds a separator or a control character such as a
+            zero byte or the end of a line, or ends in a dot or a blank, which some systems drop.
     """
-    reason = _part_fault(name) or ("it holds a separator" if _SEPARATORS.search(name) or _DRIVE.match(name) else "")
-    if not reason and name.split(".")[0].upper() in _RESERVED:
-        reason = "that name is reserved on some systems"
-    if reason:
+    if reason := _part_fault(name) or _name_fault(name):
         raise InputError(f"{what}: {name!r:.80} is not taken as a name, since {reason}; rename it")
     return name
 
@@ -51,9 +50,29 @@ def inside(root: Path, relative: str, what: str) -> Path:
     return root / relative
 
 
+def file_below(root: Path, relative: str) -> Path | None:
+    """`root / relative` where it is a file below `root`, links followed; None where it is none or lies elsewhere."""
+    try:
+        found = (root / relative).resolve()
+        return root / relative if found.is_file() and found.is_relative_to(root.resolve()) else None
+    except (OSError, ValueError):  # a name too long for the file system, or with a zero byte
+        return None
+
+
 def printable(text: str) -> str:
     r"""`text` with bytes of file names that are no UTF-8 as \xe9, so that it can be shown and kept in a record."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _name_fault(name: str) -> str:
+    """What forbids that a part of a path is a name on every system; empty where nothing does."""
+    if _SEPARATORS.search(name) or _DRIVE.match(name):
+        return "it holds a separator"
+    if _CONTROL.search(name):
+        return "it holds a control character"
+    if name.endswith((".", " ")):
+        return "it ends in a dot or a blank"
+    return "that name is reserved on some systems" if name.split(".")[0].upper() in _RESERVED else ""
 
 
 def _part_fault(part: str) -> str:

@@ -1,10 +1,11 @@
-"""`python -m tests.fuzz [--mutations N] [--seed S] [--seconds T] [READER ...]`: the long run, reader after reader."""
+"""`python -m tests.fuzz [--mutations N] [--seed S] [--minutes T] [READER ...]`: the long run, reader after reader."""
 
 from __future__ import annotations
 
 import argparse
 import math
 import sys
+import time
 
 from tests.fuzz.campaign import attack
 from tests.fuzz.readers import READERS
@@ -14,12 +15,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
     parser.add_argument("--mutations", type=int, default=1000, help="of each reader's file")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=math.inf, help="at most, for each reader")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="for all readers: each may take its share")
     parser.add_argument("readers", nargs="*", metavar="READER", help=", ".join(READERS))
     options = parser.parse_args()
-    bad = 0
-    for name in options.readers or READERS:
-        done = attack(name, options.mutations, options.seed, options.seconds)
+    names, end, bad = options.readers or list(READERS), time.monotonic() + 60 * options.minutes, 0
+    for number, name in enumerate(names):
+        share = (end - time.monotonic()) / (len(names) - number)  # what quick readers leave is for those behind them
+        done = attack(name, options.mutations, options.seed, share)
         bad += len(done.findings)
         print(f"{name}: {done.mutations} mutations, {len(done.findings)} findings", flush=True)
         for finding in done.findings:

@@ -15,6 +15,7 @@ from dinobench.runtime.cache import cache_folder
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import sha256_file
 from dinobench.runtime.locks import try_lock
+from dinobench.runtime.names import safe_name
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def alone(path: Path) -> Iterator[None]:
 def _target_path(name: str, url: str, folder: Path | None) -> Path:
     file_name = urlsplit(url).path.rpartition("/")[2]
     suffix = re.sub(r"^.*?((\.[a-z]+)*)$", r"\1", file_name)
-    return (folder or weights_folder()) / f"{name}{suffix}"
+    return (folder or weights_folder()) / safe_name(f"{name}{suffix}", "model")
 
 
 def _check_digest(path: Path, sha256: str, advice: str) -> str:

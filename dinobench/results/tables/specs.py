@@ -12,6 +12,7 @@ import msgspec
 
 from dinobench.cards import packaged
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.names import safe_name
 from dinobench.runtime.suggest import unknown
 
 FOLDER = "tables"
@@ -89,8 +90,8 @@ def read_table(path: Path) -> TableSpec:
         spec = msgspec.convert(raw, TableSpec)
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, msgspec.ValidationError) as error:
         raise InputError(f"table card {path} cannot be read: {error}") from error
-    source = path.parent / spec.csv
-    if Path(spec.csv).name != spec.csv or not source.is_file():
+    source = path.parent / safe_name(spec.csv, f"`csv` of table card {path}")
+    if not source.is_file():
         raise InputError(f"table card {path} needs its rows in {source}; `csv` is the name of a file beside the card")
     return replace(spec, name=path.stem.removeprefix("table"), path=source)
 
