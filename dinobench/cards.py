@@ -160,7 +160,8 @@ class ModelCard:
         because: why the weights are not to be had, where they are not.
         sha256: digest of the published file or its first digits (as torch.hub names carry), empty where none is known.
         by_hand: whether the weights cannot be fetched or opened as they are released; `because` says what to do.
-        recipe: of `dinobench train`, which trains such a network where no weights are released.
+        recipe: trains such a network where no weights are released: of `dinobench train`, or TASK@PROTOCOL of a
+            supervised training.
         figures: published figures outside the paper's tables, by name.
         file: the card's own file.
         note: one line where this card replaces a built-in one of its name.

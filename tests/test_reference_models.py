@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from dinobench.cards import ModelCard, load_models, packaged
+from dinobench.cards import ModelCard, load_models, load_tasks, packaged
 from dinobench.models.loading.family import all_families
 from dinobench.models.loading.settings import ModelSettings
+from dinobench.models.networks.build import build_backbone
 from dinobench.results.tables.build import read_published
 from dinobench.results.tables.specs import load_tables
 from dinobench.runtime.files import read_toml
 from dinobench.runtime.settings import resolve
+from dinobench.training.recipe_files import load_recipe
 
 SPECS = load_tables()
 
@@ -60,6 +62,17 @@ def test_a_card_says_where_the_weights_are_or_why_not(name: str) -> None:
     assert card.license
     assert card.family in FAMILIES if card.family != "none" else card.because
     assert re.fullmatch(r"([0-9a-f]{8}|[0-9a-f]{64})?", card.sha256)
+
+
+@pytest.mark.parametrize("name", [name for name, card in MODELS.items() if card.recipe])
+def test_a_recipe_of_a_card_trains_its_network(name: str) -> None:
+    card = MODELS[name]
+    task, at, protocol = card.recipe.partition("@")
+    if at:
+        assert load_tasks()[task].protocol(protocol).settings.save_weights
+        assert build_backbone(card.architecture)
+    else:
+        assert load_recipe(card.recipe).architecture == card.architecture
 
 
 @pytest.mark.parametrize("name", MODELS)

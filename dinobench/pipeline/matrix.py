@@ -108,9 +108,9 @@ def way_of(card: ModelCard) -> tuple[State, str]:
     if card.random or (card.local and (Path(card.file).parent / card.weights).exists()):
         return "to run", ""
     if card.local and card.recipe:
-        return "to train", f"dinobench train --recipe {card.recipe} --output {card.weights}"
+        return "to train", f"no weights at {card.weights}; {training_command(card)} trains them"
     if not card.released and card.recipe:
-        return "to train", f"no weights are released; dinobench train --recipe {card.recipe} trains such a network"
+        return "to train", f"no weights are released; {training_command(card)} trains such a network"
     if not card.released:
         return "no way", f"no weights are released: {card.because}"
     from dinobench.models.loading.download import cached_weights
@@ -120,3 +120,11 @@ def way_of(card: ModelCard) -> tuple[State, str]:
     if card.by_hand:
         return "by hand", card.because
     return "to fetch", f"dinobench models fetch {card.name}"
+
+
+def training_command(card: ModelCard) -> str:
+    """The command that trains a card's network: by a recipe, or by a supervised task from drawn weights."""
+    if "@" in card.recipe:
+        return f"dinobench eval --task {card.recipe} --model random:{card.architecture}"
+    output = f" --output {card.weights}" if card.local else ""
+    return f"dinobench train --recipe {card.recipe}{output}"

@@ -6,16 +6,16 @@ import torch
 
 from dinobench.models.loading.conversion import Rewriting
 from dinobench.models.loading.family import Facts, Layout, Network
-from dinobench.models.networks.resnet import CifarResNet, ResNet, ResNetShape, SamePadding
+from dinobench.models.networks.resnet import (
+    BASIC_DEPTHS,
+    BOTTLENECK_DEPTHS,
+    CifarResNet,
+    ResNet,
+    ResNetShape,
+    SamePadding,
+)
 from dinobench.runtime.errors import InputError
 
-BOTTLENECK_DEPTHS: dict[tuple[int, ...], int] = {
-    (3, 4, 6, 3): 50,
-    (3, 4, 23, 3): 101,
-    (3, 8, 36, 3): 152,
-    (3, 24, 36, 3): 200,
-}
-BASIC_DEPTHS: dict[tuple[int, ...], int] = {(2, 2, 2, 2): 18, (3, 4, 6, 3): 34}
 # torchvision's children in order, as nn.Sequential(*children) numbers them; 2, 3 and 8 hold no tensors.
 CHILDREN = {0: "conv1", 1: "bn1", 4: "layer1", 5: "layer2", 6: "layer3", 7: "layer4"}
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dinobench.models.networks.backbone import Backbone
 from dinobench.models.networks.convnet import ConvNet
+from dinobench.models.networks.resnet import ResNet, wide_shape
 from dinobench.models.networks.timm_adapter import adapt_timm, create_timm
 from dinobench.models.networks.vit import VisionTransformer, ViTShape
 from dinobench.runtime.errors import InputError
@@ -65,8 +66,8 @@ def build_backbone(
     """A backbone with fresh random weights, drawn from torch's global generator.
 
     Args:
-        architecture: "vit_SIZE/PATCH" (or an alias) for our ViT, else a torchvision or timm name; "timm:NAME" and
-            "torchvision:NAME" say whose.
+        architecture: "vit_SIZE/PATCH" (or an alias) for our ViT, "resnet50w2" for a ResNet of double width, else a
+            torchvision or timm name; "timm:NAME" and "torchvision:NAME" say whose.
         image_size: native square input in pixels; by default `native_size`.
         drop_path: stochastic depth of the last block, linear over depth (ViTs and the timm models that know it).
         in_channels: image channels.
@@ -79,6 +80,9 @@ def build_backbone(
     shape = None if library else vit_shape(architecture, image_size=size, in_channels=in_channels)
     if shape is not None:
         return VisionTransformer(shape, drop_path=drop_path)
+    wide = None if library or drop_path else wide_shape(name, in_channels)
+    if wide is not None:
+        return ResNet(wide)
     import torchvision
 
     plain, known = in_channels == 3 and not drop_path, owners(architecture)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,15 @@ from dinobench.models.networks.backbone import Backbone, Features
 from dinobench.runtime.errors import InputError
 
 SamePadding = Literal["torch", "same-pool", "same"]
+
+BOTTLENECK_DEPTHS: dict[tuple[int, ...], int] = {
+    (3, 4, 6, 3): 50,
+    (3, 4, 23, 3): 101,
+    (3, 8, 36, 3): 152,
+    (3, 24, 36, 3): 200,
+}
+BASIC_DEPTHS: dict[tuple[int, ...], int] = {(2, 2, 2, 2): 18, (3, 4, 6, 3): 34}
+_WIDE = re.compile(r"resnet(\d+)w([1-9])")
 
 
 class PooledBackbone(Backbone):
@@ -62,6 +72,16 @@ class ResNetShape:
     padding: int = 3
     in_channels: int = 3
     same: SamePadding = "torch"
+
+
+def wide_shape(architecture: str, in_channels: int = 3) -> ResNetShape | None:
+    """The shape of "resnetDEPTHwWIDTH", every layer WIDTH times as wide; None for other names."""
+    match = _WIDE.fullmatch(architecture)
+    depths = {depth: blocks for blocks, depth in BOTTLENECK_DEPTHS.items()}
+    if match is None or int(match[1]) not in depths:
+        return None
+    width = 64 * int(match[2])
+    return ResNetShape(depths[int(match[1])], planes=width, stem=width, in_channels=in_channels)
 
 
 def same_padding(images: Tensor, size: int, stride: int, value: float = 0.0) -> Tensor:

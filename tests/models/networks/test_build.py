@@ -56,6 +56,14 @@ def test_the_table_1_networks_have_their_parameter_counts() -> None:
     assert counts == pytest.approx(expected, abs=0.06)
 
 
+def test_wide_resnets_have_the_parameter_counts_of_table_2() -> None:
+    expected = {"resnet50w2": 94, "resnet50w4": 375, "resnet50w5": 586, "resnet200w2": 250}
+    with torch.device("meta"):
+        counts = {name: sum(p.numel() for p in build_backbone(name).parameters()) / 1e6 for name in expected}
+    assert counts == pytest.approx(expected, abs=1)
+    assert build_backbone("resnet50w2", in_channels=1).conv1.in_channels == 1
+
+
 def test_timm_transformers_give_older_blocks_and_attention() -> None:
     backbone = build_backbone("vit_tiny_patch16_dinov3_qkvb").eval()
     images = torch.randn(1, 3, 48, 70)
