@@ -56,7 +56,7 @@ class StartGuard:
         elif found.high < 0:
             said = "the start was better: use it"
         elif now == self.start:
-            said = "the end is as the start was: the training did not improve it"
+            said = "the start was better: use it" if self.falls else "the training changed no answer"
         else:
             said = "the difference is within chance"
         return f"{measure}: start {first:.2f}%, end {last:.2f}%, difference {_span(found)}; {said}"

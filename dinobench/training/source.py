@@ -72,7 +72,7 @@ def open_source(recipe: Recipe, spec: str, device: torch.device) -> TrainingImag
         return TrainingImages(plan, data, views, probe)
     if recipe.guard == "labels":
         raise InputError(f"guard = labels needs labeled splits train and val, and {spec} has none; set guard=views")
-    return TrainingImages(plan, data, views, ViewProbe(_two_views(views), len(images), recipe, device))
+    return TrainingImages(plan, data, views, ViewProbe(_two_views(recipe, views), len(images), recipe, device))
 
 
 def _streamed_source(recipe: Recipe, spec: str) -> TrainingImages:
@@ -127,9 +127,15 @@ def _views_of(recipe: Recipe, images: DecodedImages | None) -> ViewBatches:
     return ViewBatches(images, multi_crop(recipe), recipe.seed, recipe.in_channels)
 
 
-def _two_views(views: ViewBatches) -> ViewBatches:
-    """The same images with their global views alone."""
-    return ViewBatches(views.images, replace(views.crops, kinds=views.crops.kinds[:2]), views.seed, views.in_channels)
+def _two_views(recipe: Recipe, views: ViewBatches) -> ViewBatches:
+    """The same images with the paper's two global views: a recipe whose own views blank the images would pass its own.
+
+    Images that are neither RGB nor luminance keep their colors.
+    """
+    colored = recipe.in_channels in (1, 3)
+    paper = Recipe() if colored else Recipe(jitter_probability=0, grayscale_probability=0, solarize_probability=0)
+    crops = multi_crop(replace(paper, global_size=recipe.global_size, local_crops=0))
+    return ViewBatches(views.images, crops, views.seed, views.in_channels)
 
 
 def _build_probe(recipe: Recipe, images: ImageSet, spec: str, device: torch.device) -> KnnProbe | None:

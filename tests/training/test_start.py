@@ -8,7 +8,6 @@ import torch
 from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.errors import InputError
 from dinobench.training.build import build_learner
-from dinobench.training.guard import StartGuard
 from dinobench.training.recipe_files import load_recipe
 from dinobench.training.run import train
 from dinobench.training.start import open_start
@@ -81,11 +80,3 @@ def test_bad_starts_are_one_line(tmp_path):
         train("mini", "x", tmp_path / "b", settings={**own, "init_all": True, "out_dim": 64})
     with pytest.raises(InputError, match="say --set init=SPEC"):
         train("continue", "x", tmp_path / "c")
-
-
-def test_the_guard_tells_a_fall_from_chance():
-    guard = StartGuard(start=[True] * 80 + [False] * 20)
-    assert guard.fall([True] * 79 + [False] * 21) == ""
-    assert "against the start's 80.00%" in guard.fall([True] * 40 + [False] * 60)
-    guard.falls = 2
-    assert guard.rate == 0.25
