@@ -141,7 +141,7 @@ def pretend_gpu(kind: str = "cuda") -> Iterator[None]:
     torch._C._ensureCUDADeviceGuardSet()  # its guards, in backward passes, then ask no driver
     with pytest.MonkeyPatch.context() as patch, _Gpu(), _Numbered():
         patch.setattr(GpuTensor, "place", torch.device(f"{kind}:0"))
-        patch.setattr(torch.backends.mps, "is_available", lambda: kind == "mps")
+        patch.setattr(torch.mps, "is_available", lambda: kind == "mps")
         patch.setattr(torch.cuda, "is_available", lambda: kind == "cuda")
         patch.setattr(torch.cuda, "_lazy_init", lambda: None)
         patch.setattr(torch.cuda, "device_count", lambda: 1)

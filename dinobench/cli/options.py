@@ -43,7 +43,7 @@ def with_device(settings: dict[str, Any], device: str | None) -> dict[str, Any]:
     return {**settings, "device": device}
 
 
-DEVICE = click.option("--device", help="cpu, cuda, cuda:N or mps; by default the best there is.")
+DEVICE = click.option("--device", help="cpu, cuda, cuda:N, mps or xpu; by default the best there is.")
 TASKS_DIR = click.option(
     "--tasks-dir", type=click.Path(path_type=Path), help="Folder with further task cards (default also ./tasks)."
 )

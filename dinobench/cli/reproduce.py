@@ -65,9 +65,9 @@ def command(
 def _device_names(devices: str) -> list[str]:
     if devices:
         return [device.strip() for device in devices.split(",")]
-    import torch
+    from dinobench.runtime.device import all_devices
 
-    return [f"cuda:{number}" for number in range(torch.cuda.device_count())] or ["auto"]
+    return all_devices()
 
 
 def _show_plan(plan: TablePlan) -> None:

@@ -16,7 +16,7 @@ Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 class RunSettings:
     """Where and how fast a run computes."""
 
-    device: str = setting("auto", "cpu, cuda, cuda:N or mps; auto takes the fastest there is", moves_figure=False)
+    device: str = setting("auto", "cpu, cuda, cuda:N, mps or xpu; auto takes the fastest there is", moves_figure=False)
     batch_size: Count = setting(64, "images per forward pass", unit="images", moves_figure=False)
     workers: CountOrZero = setting(0, "threads that decode images; 0 for one per core", moves_figure=False)
     precision: Literal["fp32", "bf16", "fp16"] = setting("fp32", "numbers that the network computes in; fp16 trains")

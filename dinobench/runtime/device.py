@@ -1,9 +1,11 @@
-"""Which device a run uses, chosen at run time."""
+"""Which device a run uses, chosen at run time; the one room that knows the kinds of devices and what each can do."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -11,29 +13,81 @@ from dinobench.runtime.cpu import tune_cpu
 from dinobench.runtime.errors import InputError
 
 
+@dataclass(frozen=True)
+class DeviceKind:
+    """What torch can do on devices of one kind."""
+
+    group_backend: str = "gloo"  # what carries tensors between processes
+    synchronizes_norms: bool = False  # torch has batch norm over all processes
+    pins_memory: bool = False  # a copy from pinned memory runs beside the computation
+    is_counted: bool = False  # several in one machine, each with a number
+
+
+# By the fastest first: the order in which "auto" takes them.
+DEVICE_KINDS = {
+    "cuda": DeviceKind(group_backend="nccl", synchronizes_norms=True, pins_memory=True, is_counted=True),
+    "xpu": DeviceKind(group_backend="xccl", synchronizes_norms=True, pins_memory=True, is_counted=True),
+    "mps": DeviceKind(),
+    "cpu": DeviceKind(),
+}
+DEVICE_CHOICES = "cpu, cuda, cuda:N, mps or xpu"
+
+
+def kind_of(device: torch.device) -> DeviceKind:
+    """What torch can do on `device`; a kind that is not known can do what a CPU can."""
+    return DEVICE_KINDS.get(device.type, DeviceKind())
+
+
 def pick_device(name: str | None = None) -> torch.device:
-    """The device called `name` ("cpu", "cuda", "cuda:1", "mps"); None or "auto": CUDA, else MPS, else CPU.
+    """The device called `name` ("cpu", "cuda", "cuda:1", "mps", "xpu"); None or "auto": the fastest kind there is.
 
     Raises:
         InputError: no such device here. Never falls back to a slower one unasked.
     """
     if name in (None, "auto"):
-        return torch.device(_best_available())
+        return torch.device(next(kind for kind in DEVICE_KINDS if _is_available(kind)))
     try:
         device = torch.device(str(name))
     except RuntimeError as error:
-        raise InputError(f"unknown device {name!r}; use cpu, cuda, cuda:N or mps") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device {name} was asked for but no CUDA device is visible; use --set device=cpu")
-    if device.type == "mps" and not torch.backends.mps.is_available():
-        raise InputError(f"device {name} was asked for but MPS is not available; use --set device=cpu")
+        raise InputError(f"unknown device {name!r}; use {DEVICE_CHOICES}") from error
+    if device.type in DEVICE_KINDS and not _is_available(device.type):
+        raise InputError(f"device {name} is given but no {device.type.upper()} device is visible; use --device cpu")
     return device
 
 
-def _best_available() -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+def _is_available(kind: str) -> bool:
+    return kind == "cpu" or bool(_torch_module(kind).is_available())
+
+
+def _torch_module(kind: str) -> Any:
+    """torch.cuda, torch.mps, torch.xpu."""
+    return torch.get_device_module(kind)
+
+
+def all_devices() -> list[str]:
+    """The names of all devices of the fastest kind, such as cuda:0 and cuda:1; ["auto"] where they have no numbers."""
+    kind = pick_device().type
+    if not DEVICE_KINDS[kind].is_counted:
+        return ["auto"]
+    return [f"{kind}:{number}" for number in range(_torch_module(kind).device_count())]
+
+
+def visible_devices(device: torch.device) -> int:
+    """How many devices of this one's kind the process sees; 0 where they have no numbers."""
+    return int(_torch_module(device.type).device_count()) if kind_of(device).is_counted else 0
+
+
+def use_device(device: torch.device) -> str:
+    """Make `device` the process's own; returns the mark of that piece of hardware, the same in every process."""
+    module = _torch_module(device.type)
+    module.set_device(device)
+    return str(getattr(module.get_device_properties(device.index), "uuid", device.index))
+
+
+def group_device(backend: str) -> torch.device:
+    """Where the tensors lie that a group of processes exchanges by `backend`."""
+    carried = (name for name, kind in DEVICE_KINDS.items() if kind.group_backend == backend and kind.is_counted)
+    return torch.device(next(carried, "cpu"))
 
 
 def prepare_device(device: torch.device) -> None:
@@ -50,9 +104,9 @@ def prepare_device(device: torch.device) -> None:
 
 
 def memory_bytes(device: torch.device) -> int | None:
-    """Memory of a CUDA device, or of the machine for "cpu"; None where nobody tells."""
-    if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory)
+    """Memory of a GPU, or of the machine for "cpu"; None where nobody tells."""
+    if kind_of(device).is_counted:
+        return int(_torch_module(device.type).get_device_properties(device).total_memory)
     if device.type != "cpu" or not hasattr(os, "sysconf"):  # Windows has no sysconf
         return None
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -60,14 +114,14 @@ def memory_bytes(device: torch.device) -> int | None:
 
 def device_name(device: torch.device) -> str:
     """What a record calls the device: the GPU's product name, or "cpu (N threads)"."""
-    if device.type == "cuda":
-        return str(torch.cuda.get_device_name(device))
+    if kind_of(device).is_counted:
+        return str(_torch_module(device.type).get_device_name(device))
     return f"{device.type} ({torch.get_num_threads()} threads)"
 
 
 def peak_device_memory(device: torch.device) -> int:
-    """The most memory that this process took on a CUDA device, in bytes; 0 for devices that do not count it."""
-    return int(torch.cuda.max_memory_allocated(device)) if device.type == "cuda" else 0
+    """The most memory that this process took on a GPU, in bytes; 0 for devices that do not count it."""
+    return int(_torch_module(device.type).max_memory_allocated(device)) if kind_of(device).is_counted else 0
 
 
 def accelerator_versions() -> dict[str, str]:

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch._C._distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
+from dinobench.runtime.device import group_device, kind_of, use_device, visible_devices
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.launch import launch_number, launched
 from dinobench.runtime.meeting import Meeting, ProcessError, failure_of
@@ -75,7 +76,7 @@ def from_first(make: Callable[[], T], what: str) -> T:
             return made  # type: ignore[return-value]
         content = pickle.dumps(made)
         size = gather_objects(len(content), f"size of {what}")[0]
-        here = "cuda" if dist.get_backend() == "nccl" else "cpu"
+        here = group_device(dist.get_backend())
         carried = torch.frombuffer(bytearray(content.ljust(size)), dtype=torch.uint8)[:size].to(here)
         copy_from_first(carried)
         result: T = pickle.loads(carried.cpu().numpy().tobytes())
@@ -213,7 +214,7 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
     try:
         with _meeting.task("run"):
             own = _own_device(device, _meeting)
-            _connect_group(_meeting, "nccl" if own.type == "cuda" else "gloo")
+            _connect_group(_meeting, kind_of(own).group_backend)
             yield own
     finally:
         _meeting.leave()
@@ -255,19 +256,16 @@ def _refuse_bare_srun() -> None:
 
 
 def _own_device(device: torch.device, meeting: Meeting) -> torch.device:
-    """This process's CUDA device: by its number on this machine, or the only one that its launcher lets it see."""
-    if device.type != "cuda":
+    """This process's GPU: by its number on this machine, or the only one that its launcher lets it see."""
+    local, visible = launch_number("LOCAL_RANK", 0), visible_devices(device)
+    if not visible:
         meeting.exchange("device")
         return device
-    local, visible = launch_number("LOCAL_RANK", 0), torch.cuda.device_count()
-    index = local if local < visible else 0
-    place = (socket.gethostname(), str(torch.cuda.get_device_properties(index).uuid))
-    places = meeting.exchange("device", place)
+    own = torch.device(device.type, local if local < visible else 0)
+    places = meeting.exchange("device", (socket.gethostname(), use_device(own)))
     if len(set(places)) < len(places):
         raise InputError(
-            f"process {local} of this machine has no CUDA device of its own: only {visible} are visible; "
-            "start as many processes as there are devices"
+            f"process {local} of this machine has no {device.type.upper()} device of its own: only {visible} are "
+            "visible; start as many processes as there are devices"
         )
-    own = torch.device("cuda", index)
-    torch.cuda.set_device(own)
     return own

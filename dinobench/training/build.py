@@ -8,7 +8,7 @@ from torch import nn
 
 from dinobench.models.networks.build import build_backbone
 from dinobench.runtime.console import notice
-from dinobench.runtime.device import memory_bytes
+from dinobench.runtime.device import kind_of, memory_bytes
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import rank, world_size
 from dinobench.runtime.seeds import seed_everything
@@ -29,7 +29,7 @@ def build_learner(recipe: Recipe, device: torch.device, start: RunStart | None =
     seed_everything(recipe.seed)
     student, teacher = build_networks(recipe, start)
     if world_size() > 1 and has_batch_norm(student):
-        if device.type == "cuda":  # torch has no synchronized batch norm elsewhere
+        if kind_of(device).synchronizes_norms:
             student, teacher = (_synchronize_norms(network) for network in (student, teacher))
         elif rank() == 0:
             notice(

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from dinobench.runtime.device import kind_of
 from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.runtime.processes import agree, any_process, barrier, look_for_failures, rank, world_size
 from dinobench.runtime.signals import StoppedError, StopSignals
@@ -120,9 +121,8 @@ class TrainingRun:
 
     def _train(self) -> None:
         workers = worker_count(self.recipe.workers, self.device)
-        views = load_views(
-            self.source.views, self.source.requests(self.step), workers=workers, pin_memory=self.device.type == "cuda"
-        )
+        pinned = kind_of(self.device).pins_memory
+        views = load_views(self.source.views, self.source.requests(self.step), workers=workers, pin_memory=pinned)
         normalize = Normalize(self.recipe.mean, self.recipe.std, self.device)
         self.log.start_clock(self.step)
         self.saved = self.log.logged

@@ -1,10 +1,21 @@
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from dinobench.runtime.device import device_name, pick_device, prepare_device
+from dinobench.runtime.device import (
+    all_devices,
+    device_name,
+    group_device,
+    kind_of,
+    memory_bytes,
+    pick_device,
+    prepare_device,
+    use_device,
+    visible_devices,
+)
 from dinobench.runtime.errors import InputError
 
 
@@ -26,6 +37,44 @@ def test_an_absent_gpu_is_refused_not_replaced() -> None:
 def test_an_unknown_device_is_refused() -> None:
     with pytest.raises(InputError, match="unknown device 'tpu9'"):
         pick_device("tpu9")
+
+
+class TwoDevices:
+    """What torch.xpu says on a machine with two of Intel's GPUs."""
+
+    chosen: torch.device
+
+    def is_available(self) -> bool:
+        return True
+
+    def device_count(self) -> int:
+        return 2
+
+    def set_device(self, device: torch.device) -> None:
+        self.chosen = device
+
+    def get_device_name(self, device: torch.device) -> str:
+        return f"Max 1550 number {device.index}"
+
+    def get_device_properties(self, device: torch.device | int) -> SimpleNamespace:
+        return SimpleNamespace(uuid=f"uuid {device}", total_memory=48 << 30)
+
+
+def test_a_device_kind_is_known_in_this_room_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, known = TwoDevices(), torch.get_device_module
+    monkeypatch.setattr(torch, "get_device_module", lambda kind: module if kind == "xpu" else known(kind))
+    device = torch.device("xpu", 1)
+    if not torch.cuda.is_available():
+        assert (pick_device().type, all_devices()) == ("xpu", ["xpu:0", "xpu:1"])
+    assert (pick_device("xpu:1"), visible_devices(device)) == (device, 2)
+    assert (use_device(device), module.chosen) == ("uuid 1", device)
+    assert (device_name(device), memory_bytes(device)) == ("Max 1550 number 1", 48 << 30)
+    assert group_device(kind_of(device).group_backend).type == "xpu"
+
+
+def test_a_group_without_gpus_exchanges_tensors_of_the_cpu() -> None:
+    assert [group_device(backend).type for backend in ("nccl", "gloo")] == ["cuda", "cpu"]
+    assert visible_devices(torch.device("cpu")) == visible_devices(torch.device("mps")) == 0
 
 
 @pytest.mark.gpu

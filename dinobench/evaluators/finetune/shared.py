@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from dinobench.evaluators.finetune.classifier import Classifier
+from dinobench.runtime.device import kind_of
 from dinobench.runtime.processes import copy_from_first, sum_over_processes, world_size
 
 
@@ -21,9 +22,9 @@ def is_synchronized(model: nn.Module) -> bool:
 
 
 def synchronized(model: Classifier) -> Classifier:
-    """The model with batch norm over all processes, which torch has for CUDA alone."""
-    on_cuda = next(model.parameters()).device.type == "cuda"
-    if world_size() == 1 or not on_cuda or not has_batch_norm(model):
+    """The model with batch norm over all processes, on devices for which torch has that."""
+    device = next(model.parameters()).device
+    if world_size() == 1 or not kind_of(device).synchronizes_norms or not has_batch_norm(model):
         return model
     converted: Classifier = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
     return converted

@@ -55,7 +55,7 @@ class FaissSearch:
 
     def _empty_index(self, dim: int, device: torch.device) -> Any:
         index = self._faiss.IndexFlatIP(dim)
-        if device.type != "cuda" or not hasattr(self._faiss, "StandardGpuResources"):  # which faiss for CPUs lacks
+        if device.type == "cpu" or not hasattr(self._faiss, "StandardGpuResources"):  # which faiss for CPUs lacks
             return index
         self._memory = self._faiss.StandardGpuResources()
         return self._faiss.index_cpu_to_gpu(self._memory, device.index or 0, index)  # this process's device alone

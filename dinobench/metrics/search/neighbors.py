@@ -112,6 +112,8 @@ def settled(found: Neighbors, queries: Tensor, rows: Tensor, k: int) -> Neighbor
 
 
 def _float64_products(some: Tensor, others: Tensor) -> Tensor:
-    """(p,) products of rows (p, D) with rows (p, D); on the CPU where a device (mps) has no float64."""
-    place = torch.device("cpu") if some.device.type == "mps" else some.device
-    return (some.to(place).double() * others.to(place).double()).sum(1)
+    """(p,) products of rows (p, D) with rows (p, D); on the CPU where the device has no float64."""
+    try:
+        return (some.double() * others.double()).sum(1)
+    except TypeError:  # Apple's GPUs
+        return (some.cpu().double() * others.cpu().double()).sum(1)
