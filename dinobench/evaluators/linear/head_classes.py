@@ -16,7 +16,7 @@ import torch
 from safetensors import safe_open
 
 from dinobench.evaluators.linear.heads import LinearHead
-from dinobench.models.loading.container import Contents
+from dinobench.models.loading.container import CheckpointContents
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import json_value, read_json, read_text
 from dinobench.runtime.text import first_few
@@ -54,7 +54,7 @@ class RowNames:
         ]
 
 
-def row_names(path: Path, contents: Contents, rows: int) -> RowNames:
+def row_names(path: Path, contents: CheckpointContents, rows: int) -> RowNames:
     """What numbers the rows of a head: its own file, else a list beside it with a name for each row."""
     for source, found in (*_in_file(path, contents), *_beside(path)):
         names = _as_names(found)
@@ -63,7 +63,7 @@ def row_names(path: Path, contents: Contents, rows: int) -> RowNames:
     return RowNames()
 
 
-def _in_file(path: Path, contents: Contents) -> list[tuple[str, object]]:
+def _in_file(path: Path, contents: CheckpointContents) -> list[tuple[str, object]]:
     if contents.kind == "safetensors":
         with safe_open(path, framework="pt") as archive:
             text = (archive.metadata() or {}).get("classes", "null")

@@ -26,7 +26,7 @@ from torch import Tensor
 from dinobench.evaluators.linear.head_classes import RowNames, row_names
 from dinobench.evaluators.linear.heads import LinearHead
 from dinobench.features.names import parse_feature
-from dinobench.models.loading.container import Contents, open_container
+from dinobench.models.loading.container import CheckpointContents, open_container
 from dinobench.models.loading.state_dict import State, flatten
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import atomic_path
@@ -125,7 +125,7 @@ def load_head(path: Path) -> HeadFile:
     return replace(found, rows=row_names(path, contents, len(found.head.weight)))
 
 
-def _eval_linear(path: Path, contents: Contents, tensors: State) -> HeadFile | None:
+def _eval_linear(path: Path, contents: CheckpointContents, tensors: State) -> HeadFile | None:
     head = _one_head(tensors, r"(.*\.)?linear\.")
     if head is None:
         return None
@@ -138,7 +138,7 @@ def _eval_linear(path: Path, contents: Contents, tensors: State) -> HeadFile | N
     return HeadFile(path, head, "+".join([*classes, "mean"] if named[2] == "True" else classes))
 
 
-def _own_feature(path: Path, contents: Contents) -> str:
+def _own_feature(path: Path, contents: CheckpointContents) -> str:
     """The feature that our own file names."""
     if contents.kind != "safetensors":
         return ""

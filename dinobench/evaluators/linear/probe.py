@@ -31,7 +31,7 @@ class LabeledRows:
 
 
 @dataclass
-class Progress:
+class ProbeProgress:
     """What a probe knows of its heads after each epoch.
 
     Attributes:
@@ -73,7 +73,7 @@ class Probe:
         self.heads = {name: LinearHeads(dim, classes, rates, device, seed) for name, dim in dims.items()}
         self.rates, self.epochs, self.device = list(rates), epochs, device
         none = torch.zeros(0, len(dims) * len(rates))
-        self.progress = Progress(none, none, torch.zeros(0, dtype=torch.bool))
+        self.progress = ProbeProgress(none, none, torch.zeros(0, dtype=torch.bool))
 
     def train(
         self,
@@ -135,7 +135,7 @@ class Probe:
         for name, heads in self.heads.items():
             heads.restore(state["heads"][name])
         left_out.update(state.get("left_out", {}))
-        self.progress = Progress(state["val"], state["held_out"], state["best"])
+        self.progress = ProbeProgress(state["val"], state["held_out"], state["best"])
 
 
 def _as_percent(right: Tensor) -> Tensor:

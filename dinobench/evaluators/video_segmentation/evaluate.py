@@ -16,12 +16,12 @@ from dinobench.data.masks import Labels, write_labels
 from dinobench.data.overlays import overlay, save_moving, save_picture, sheet, shrink
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.ranking.per_query import save_per_query
-from dinobench.evaluators.video_segmentation.follow import PatchNetwork, Way, follow
 from dinobench.evaluators.video_segmentation.kept import KeptMasks
 from dinobench.evaluators.video_segmentation.propagation import Propagation
 from dinobench.evaluators.video_segmentation.scores import VideoScores, overall, score_masks, write_csv
 from dinobench.evaluators.video_segmentation.settings import Settings, layer_of
 from dinobench.evaluators.video_segmentation.tally import Tally, gathered, my_share, objects_jf
+from dinobench.evaluators.video_segmentation.tracking import PatchNetwork, TrackingConfig, track_objects
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_table_atomically
@@ -47,23 +47,23 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
         raise InputError(f"task {context.task} needs a folder as --data, not {context.data}")
     merged = context.layout == "davis2016"
     names = sequence_names(root, "val", "2016" if merged else "2017")
-    ways = ways_of(context.settings)
-    tally = Tally([[] for _ in ways])
-    network = PatchNetwork(context, max(way.layer for way in ways))
-    kept = KeptMasks(context, ways)
+    configs = sweep_configs(context.settings)
+    tally = Tally([[] for _ in configs])
+    network = PatchNetwork(context, max(config.layer for config in configs))
+    kept = KeptMasks(context, configs)
     for name in progress(my_share(names), "sequences"):
         look_for_failures()
         try:
-            _run_sequence(context, read_video(root, name, merged=merged), network, ways, tally, kept)
+            _run_sequence(context, read_video(root, name, merged=merged), network, configs, tally, kept)
         except InputError as error:
             tally.failures[name] = str(error)
-    scores = _build_scores(context, ways, gathered(tally))
+    scores = _build_scores(context, configs, gathered(tally))
     scores.temporary += [kept.path(name) for name in names]
     return scores
 
 
-def ways_of(settings: Settings) -> list[Way]:
-    """The protocol's own way first, then every combination of the values listed in sweep_*."""
+def sweep_configs(settings: Settings) -> list[TrackingConfig]:
+    """The protocol's own configuration first, then every combination of the values listed in sweep_*."""
     own = _build_config(settings.n_last_frames, settings.radius, settings.topk, settings.temperature, settings.feature)
     combinations = itertools.product(
         settings.sweep_topk or (settings.topk,),
@@ -72,25 +72,27 @@ def ways_of(settings: Settings) -> list[Way]:
         settings.sweep_temperature or (settings.temperature,),
         settings.sweep_feature or (settings.feature,),
     )
-    ways = [_build_config(frames, radius, topk, heat, feature) for topk, radius, frames, heat, feature in combinations]
-    return [own, *(way for way in ways if way != own)]
+    configs = [
+        _build_config(frames, radius, topk, heat, feature) for topk, radius, frames, heat, feature in combinations
+    ]
+    return [own, *(config for config in configs if config != own)]
 
 
-def _build_config(n_last_frames: int, radius: int, topk: int, temperature: float, feature: str) -> Way:
-    return Way(Propagation(n_last_frames, radius, topk, temperature), layer_of(feature))
+def _build_config(n_last_frames: int, radius: int, topk: int, temperature: float, feature: str) -> TrackingConfig:
+    return TrackingConfig(Propagation(n_last_frames, radius, topk, temperature), layer_of(feature))
 
 
 def _run_sequence(
     context: EvaluationContext[Settings],
     video: Video,
     network: PatchNetwork,
-    ways: Sequence[Way],
+    configs: Sequence[TrackingConfig],
     tally: Tally,
     kept: KeptMasks,
 ) -> None:
     """Follow and score one sequence, and write its files."""
     with context.clock.phase("propagation"):
-        masks, warnings = kept.load(video.name) or _followed(context, video, network, ways, kept)
+        masks, warnings = kept.load(video.name) or _tracked(context, video, network, configs, kept)
     with context.clock.phase("scoring"):
         scores = [score_masks(video, each) for each in masks]
         tally.add(video, scores)
@@ -99,10 +101,16 @@ def _run_sequence(
     tally.warnings += warnings
 
 
-def _followed(
-    context: EvaluationContext[Settings], video: Video, network: PatchNetwork, ways: Sequence[Way], kept: KeptMasks
+def _tracked(
+    context: EvaluationContext[Settings],
+    video: Video,
+    network: PatchNetwork,
+    configs: Sequence[TrackingConfig],
+    kept: KeptMasks,
 ) -> tuple[list[Labels], list[str]]:
-    masks, warnings = follow(video, network, ways, context.settings, context.model.preprocessing, context.workers)
+    masks, warnings = track_objects(
+        video, network, configs, context.settings, context.model.preprocessing, context.workers
+    )
     kept.save(video.name, masks, warnings)
     return masks, warnings
 
@@ -147,20 +155,20 @@ def _spread_frames(length: int, count: int) -> list[int]:
     return [int(index) for index in np.unique(np.linspace(0, length - 1, count).round())]
 
 
-def _build_scores(context: EvaluationContext[Settings], ways: Sequence[Way], tally: Tally) -> Scores:
+def _build_scores(context: EvaluationContext[Settings], configs: Sequence[TrackingConfig], tally: Tally) -> Scores:
     scores = tally.scores()
-    if len(ways) > 1:
-        rows = [_sweep_row(way, videos) for way, videos in zip(ways, tally.by_way, strict=True)]
+    if len(configs) > 1:
+        rows = [_sweep_row(config, videos) for config, videos in zip(configs, tally.by_config, strict=True)]
         scores.details["sweep"] = rows
         _write_sweep(context.output / "sweep.csv", rows)
         scores.files.append(str(context.output / "sweep.csv"))
-    objects = objects_jf(tally.by_way[0])
+    objects = objects_jf(tally.by_config[0])
     save_per_query(scores, context.output / "predictions.csv", list(objects), list(objects.values()))
     return scores
 
 
-def _sweep_row(way: Way, videos: Sequence[VideoScores]) -> dict[str, float]:
-    return {**asdict(way.propagation), "layer": way.layer, **overall(videos)}
+def _sweep_row(config: TrackingConfig, videos: Sequence[VideoScores]) -> dict[str, float]:
+    return {**asdict(config.propagation), "layer": config.layer, **overall(videos)}
 
 
 def _write_sweep(path: Path, rows: Sequence[Mapping[str, float]]) -> None:

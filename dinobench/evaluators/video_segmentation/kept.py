@@ -13,8 +13,8 @@ import numpy as np
 
 from dinobench.data.masks import Labels
 from dinobench.evaluators.base import EvaluationContext
-from dinobench.evaluators.video_segmentation.follow import Way
 from dinobench.evaluators.video_segmentation.settings import Settings
+from dinobench.evaluators.video_segmentation.tracking import TrackingConfig
 from dinobench.runtime.files import atomic_path
 from dinobench.runtime.settings import plain
 
@@ -22,16 +22,16 @@ from dinobench.runtime.settings import plain
 class KeptMasks:
     """The masks of one run's sequences, below `folder`; another run's are not read, but made anew."""
 
-    def __init__(self, context: EvaluationContext[Settings], ways: Sequence[Way]) -> None:
+    def __init__(self, context: EvaluationContext[Settings], configs: Sequence[TrackingConfig]) -> None:
         self.folder = context.output / "unfinished"
-        self._identity = json.dumps(_identity(context, ways), sort_keys=True)
+        self._identity = json.dumps(_identity(context, configs), sort_keys=True)
 
     def path(self, sequence: str) -> Path:
         """Where a sequence's masks are kept."""
         return self.folder / f"{sequence}.npz"
 
     def load(self, sequence: str) -> tuple[list[Labels], list[str]] | None:
-        """Masks by every way and the warnings; None where this run has not made them, or the file is damaged."""
+        """Masks by every configuration, and warnings; None where this run has not made them or the file is damaged."""
         try:
             with np.load(self.path(sequence), allow_pickle=False) as content:
                 if str(content["identity"]) != self._identity:
@@ -47,7 +47,7 @@ class KeptMasks:
             np.savez_compressed(file, masks=np.stack(masks), identity=identity, warnings=told)
 
 
-def _identity(context: EvaluationContext[Settings], ways: Sequence[Way]) -> dict[str, Any]:
+def _identity(context: EvaluationContext[Settings], configs: Sequence[TrackingConfig]) -> dict[str, Any]:
     """What two runs must share to come to the same masks."""
     return {
         "model": context.model.identity,
@@ -57,5 +57,5 @@ def _identity(context: EvaluationContext[Settings], ways: Sequence[Way]) -> dict
         "precision": context.precision,
         "compiled": context.compiled,
         "settings": plain(context.settings) | {"pictures": None},
-        "ways": [astuple(way) for way in ways],
+        "configs": [astuple(config) for config in configs],
     }

@@ -22,12 +22,12 @@ class Tally:
     """Scores of the sequences so far.
 
     Attributes:
-        by_way: of every way to follow objects, the protocol's own first; each a list over sequences.
+        by_config: of every configuration, the protocol's own first; each a list over sequences.
         floors: the same for what needs no model: the first mask copied, and nothing predicted.
         failures: sequence to the reason why it was not scored.
     """
 
-    by_way: list[list[VideoScores]]
+    by_config: list[list[VideoScores]]
     floors: dict[str, list[VideoScores]] = field(default_factory=lambda: {"copy": [], "empty": []})
     frames: int = 0
     warnings: list[str] = field(default_factory=list)
@@ -35,9 +35,9 @@ class Tally:
     files: list[str] = field(default_factory=list)
 
     def add(self, video: Video, scores: Sequence[VideoScores]) -> None:
-        """Note one sequence: its scores by every way, and its floors."""
+        """Note one sequence: its scores by every configuration, and its floors."""
         floor_scores = floors(video)
-        for done, score in zip(self.by_way, scores, strict=True):
+        for done, score in zip(self.by_config, scores, strict=True):
             done.append(score)
         for name, score in floor_scores.items():
             self.floors[name].append(score)
@@ -45,7 +45,7 @@ class Tally:
 
     def merge(self, other: Tally) -> None:
         """Add another process's sequences to these."""
-        for done, more in zip(self.by_way, other.by_way, strict=True):
+        for done, more in zip(self.by_config, other.by_config, strict=True):
             done += more
         for name, videos in other.floors.items():
             self.floors[name] += videos
@@ -60,7 +60,7 @@ class Tally:
         Raises:
             InputError: no sequence was scored.
         """
-        main = self.by_way[0]
+        main = self.by_config[0]
         if not main:
             raise InputError(f"no sequence could be scored; the first: {next(iter(self.failures.values()))}")
         metrics = overall(main)
@@ -102,7 +102,7 @@ def gathered(mine: Tally) -> Tally:
     """The sequences of all processes together."""
     if world_size() == 1:
         return mine
-    whole = Tally([[] for _ in mine.by_way])
+    whole = Tally([[] for _ in mine.by_config])
     for part in gather_objects(mine, "the scores of the sequences"):
         whole.merge(part)
     return whole

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from dinobench.metrics.search.int8_scores import Int8Scores
 from dinobench.metrics.search.neighbors import Neighbors, rounding
-from dinobench.metrics.search.scores import GROUP, ProductScores, Scores, in_groups
+from dinobench.metrics.search.scores import GROUP, ProductScores, RowScores, in_groups
 
 
 class PrefilteredSearch:
@@ -29,7 +29,7 @@ class PrefilteredSearch:
 
     def __init__(self, parts: Sequence[Tensor], *, quantized: bool) -> None:
         self.parts = parts
-        self.kinds: list[Scores] = [Int8Scores(parts), ProductScores(parts)] if quantized else [ProductScores(parts)]
+        self.kinds: list[RowScores] = [Int8Scores(parts), ProductScores(parts)] if quantized else [ProductScores(parts)]
 
     def start_block(self, rows: Tensor) -> None:
         """Go on to the next block (n, D)."""
@@ -49,7 +49,7 @@ class PrefilteredSearch:
                 self.kinds.remove(kind)  # with k neighbors known it left too many, and will do so again
         raise AssertionError("products come last and never leave too many")
 
-    def _candidates_by(self, kind: Scores, number: int, known: Neighbors, k: int) -> Neighbors | None:
+    def _candidates_by(self, kind: RowScores, number: int, known: Neighbors, k: int) -> Neighbors | None:
         """Candidates by one kind of scores; None where there are so many that it saves nothing."""
         filled = known.indices.shape[1] == k
         if not filled and k > kind.max_candidates * self.length:

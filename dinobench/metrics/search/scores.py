@@ -12,7 +12,7 @@ from torch import Tensor
 GROUP = 32  # consecutive columns whose maximum is taken; the width of a table of scores is a multiple of it
 
 
-class Scores(Protocol):
+class RowScores(Protocol):
     """Scores (Q, n) of a block's rows for each part of the queries: the products, or approximations with a bound."""
 
     max_candidates: float

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dinobench.models.loading.conversion import Rewriting
-from dinobench.models.loading.family import Facts, Layout, Network
+from dinobench.models.loading.conversion import StateDictConversion
+from dinobench.models.loading.family import KeyLayout, ModelFacts, Network
 from dinobench.models.networks.timm_adapter import TimmConvNet, create_timm
 from dinobench.runtime.errors import InputError
 
@@ -18,18 +18,18 @@ RENAMES = (
 )
 
 
-def translate(rewriting: Rewriting) -> None:
+def translate(conversion: StateDictConversion) -> None:
     """To timm's names; DINOv3 stores the final norm twice."""
-    rewriting.drop(r"head\.", "head")
-    rewriting.drop(r"norms\.", "second copy of the final norm")
+    conversion.drop(r"head\.", "head")
+    conversion.drop(r"norms\.", "second copy of the final norm")
     for pattern, replacement in RENAMES:
-        rewriting.rename(pattern, replacement)
+        conversion.rename(pattern, replacement)
 
 
-def build(rewriting: Rewriting, facts: Facts) -> Network:
+def build(conversion: StateDictConversion, facts: ModelFacts) -> Network:
     """The network of timm of the same width and depth; DINOv3 normalizes the last map as it does the pooled output."""
-    width = rewriting.tensors["stem.0.weight"].shape[0]
-    blocks = len(rewriting.matching(r"stages\.2\.blocks\.\d+\.norm\.weight"))
+    width = conversion.tensors["stem.0.weight"].shape[0]
+    blocks = len(conversion.matching(r"stages\.2\.blocks\.\d+\.norm\.weight"))
     if (width, blocks) not in SIZES:
         raise InputError(f"no ConvNeXt has width {width} and {blocks} blocks in its third stage; is a block missing?")
     name = f"convnext_{SIZES[width, blocks]}"
@@ -37,7 +37,7 @@ def build(rewriting: Rewriting, facts: Facts) -> Network:
     return Network(TimmConvNet(network, map_norm="head.norm"), name, facts.get("image_size", 224))
 
 
-LAYOUT = Layout(
+LAYOUT = KeyLayout(
     "ConvNeXt, released names",
     ("downsample_layers.0.0.weight", "stages.0.0.dwconv.weight", "norm.weight"),
     translate,

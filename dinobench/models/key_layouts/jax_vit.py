@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from dinobench.models.key_layouts import vit
-from dinobench.models.loading.conversion import Rewriting
-from dinobench.models.loading.family import Layout
+from dinobench.models.loading.conversion import StateDictConversion
+from dinobench.models.loading.family import KeyLayout
 from dinobench.runtime.errors import InputError
 
 RENAMES = (
@@ -26,22 +26,22 @@ RENAMES = (
 )
 
 
-def translate(rewriting: Rewriting) -> None:
+def translate(conversion: StateDictConversion) -> None:
     """Rename, bring every kernel to torch's axes, join query, key and value."""
-    if rewriting.matching("Transformer/encoderblock/"):
+    if conversion.matching("Transformer/encoderblock/"):
         raise InputError("the blocks are stacked in one array (scanned); save them unrolled")
-    rewriting.drop(r"head/|pre_logits/|MAPHead_0/", "head")
+    conversion.drop(r"head/|pre_logits/|MAPHead_0/", "head")
     for pattern, replacement in RENAMES:
-        rewriting.rename(pattern, replacement)
-    bias = rewriting.tensors.get("blocks.0.attn.query.bias")
+        conversion.rename(pattern, replacement)
+    bias = conversion.tensors.get("blocks.0.attn.query.bias")
     if bias is not None and bias.ndim == 2:
-        rewriting.found["heads"] = bias.shape[0]
-    for name in rewriting.matching(r".*(attn|mlp|patch_embed)\."):
-        rewriting.change(name, _torch_axes(name, rewriting.tensors[name]), "transposed")
-    for query in rewriting.matching(r"blocks\.\d+\.attn\.query\."):
+        conversion.found["heads"] = bias.shape[0]
+    for name in conversion.matching(r".*(attn|mlp|patch_embed)\."):
+        conversion.change(name, _torch_axes(name, conversion.tensors[name]), "transposed")
+    for query in conversion.matching(r"blocks\.\d+\.attn\.query\."):
         parts = (query, query.replace("query", "key"), query.replace("query", "value"))
-        rewriting.join(parts, query.replace("query", "qkv"))
-    vit.translate(rewriting)
+        conversion.join(parts, query.replace("query", "qkv"))
+    vit.translate(conversion)
 
 
 def _torch_axes(name: str, tensor: Tensor) -> Tensor:
@@ -57,6 +57,6 @@ def _torch_axes(name: str, tensor: Tensor) -> Tensor:
     return tensor.T.contiguous() if tensor.ndim == 2 else tensor
 
 
-LAYOUT = Layout(
+LAYOUT = KeyLayout(
     "vision transformer, JAX names", ("embedding/kernel", "Transformer/encoder_norm/scale"), translate, vit.build
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from dinobench.models.loading.conversion import Rewriting
-from dinobench.models.loading.family import Facts, Layout, Network
+from dinobench.models.loading.conversion import StateDictConversion
+from dinobench.models.loading.family import ModelFacts, KeyLayout, Network
 from dinobench.models.networks.resnet import (
     BASIC_DEPTHS,
     BOTTLENECK_DEPTHS,
@@ -20,60 +20,60 @@ from dinobench.runtime.errors import InputError
 CHILDREN = {0: "conv1", 1: "bn1", 4: "layer1", 5: "layer2", 6: "layer3", 7: "layer4"}
 
 
-def translate(rewriting: Rewriting) -> None:
+def translate(conversion: StateDictConversion) -> None:
     """The names are ours already; heads go."""
-    rewriting.drop(r"(fc|head|linear|last_linear|classifier|projection_head|prototypes)(\.|$|\d)", "head")
-    rewriting.rename(r"\.shortcut\.", ".downsample.")
+    conversion.drop(r"(fc|head|linear|last_linear|classifier|projection_head|prototypes)(\.|$|\d)", "head")
+    conversion.rename(r"\.shortcut\.", ".downsample.")
 
 
-def translate_numbered(rewriting: Rewriting) -> None:
+def translate_numbered(conversion: StateDictConversion) -> None:
     """`0.weight` is `conv1.weight`, `4.0.conv1.weight` is `layer1.0.conv1.weight`."""
     for number, name in CHILDREN.items():
-        rewriting.rename(rf"^{number}\.", f"{name}.")
-    translate(rewriting)
+        conversion.rename(rf"^{number}\.", f"{name}.")
+    translate(conversion)
 
 
-def translate_blocks(rewriting: Rewriting) -> None:
+def translate_blocks(conversion: StateDictConversion) -> None:
     """OBoW's list of feature blocks: the stem, then the four stages."""
-    rewriting.rename(r"^_feature_blocks\.0\.Conv\.", "conv1.")
-    rewriting.rename(r"^_feature_blocks\.0\.bn\.", "bn1.")
-    rewriting.rename(r"^_feature_blocks\.(\d)\.", r"layer\1.")
-    translate(rewriting)
+    conversion.rename(r"^_feature_blocks\.0\.Conv\.", "conv1.")
+    conversion.rename(r"^_feature_blocks\.0\.bn\.", "bn1.")
+    conversion.rename(r"^_feature_blocks\.(\d)\.", r"layer\1.")
+    translate(conversion)
 
 
-def build(rewriting: Rewriting, facts: Facts, same: SamePadding = "torch") -> Network:
+def build(conversion: StateDictConversion, facts: ModelFacts, same: SamePadding = "torch") -> Network:
     """The empty ResNet whose shape the tensors show; `same` is how it pads where nobody says."""
-    shape = _read_shape(rewriting, facts, same)
+    shape = _read_shape(conversion, facts, same)
     with torch.device("meta"):
         backbone = ResNet(shape)
     return Network(backbone, _shape_name(shape), facts.get("image_size", 32 if shape.small else 224))
 
 
-def build_cifar(rewriting: Rewriting, facts: Facts) -> Network:
+def build_cifar(conversion: StateDictConversion, facts: ModelFacts) -> Network:
     """The empty CIFAR ResNet; its depth is 6n + 2."""
-    blocks = [_block_count(rewriting, stage) for stage in (1, 2, 3)]
+    blocks = [_block_count(conversion, stage) for stage in (1, 2, 3)]
     if len(set(blocks)) != 1:
         raise InputError(f"stages of {blocks} blocks make no CIFAR ResNet, whose stages are equal; is a block missing?")
     with torch.device("meta"):
-        backbone = CifarResNet(blocks[0], rewriting.tensors["conv1.weight"].shape[0])
+        backbone = CifarResNet(blocks[0], conversion.tensors["conv1.weight"].shape[0])
     return Network(backbone, f"cifar_resnet{6 * blocks[0] + 2}", facts.get("image_size", 32))
 
 
 ANCHORS = ("conv1.weight", "bn1.running_mean", "layer1.0.conv1.weight", "layer4.0.conv1.weight")
-LAYOUT = Layout("ResNet, torchvision names", ANCHORS, translate, build)
-NUMBERED_LAYOUT = Layout(
+LAYOUT = KeyLayout("ResNet, torchvision names", ANCHORS, translate, build)
+NUMBERED_LAYOUT = KeyLayout(
     "ResNet, numbered children",
     ("0.weight", "1.running_mean", "4.0.conv1.weight", "7.0.conv1.weight"),
     translate_numbered,
     build,
 )
-BLOCKS_LAYOUT = Layout(
+BLOCKS_LAYOUT = KeyLayout(
     "ResNet, feature blocks",
     ("_feature_blocks.0.Conv.weight", "_feature_blocks.4.0.conv1.weight"),
     translate_blocks,
     build,
 )
-CIFAR_LAYOUT = Layout(
+CIFAR_LAYOUT = KeyLayout(
     "CIFAR ResNet",
     ("conv1.weight", "bn1.running_mean", "layer1.0.conv1.weight", "layer3.0.conv1.weight"),
     translate,
@@ -81,14 +81,14 @@ CIFAR_LAYOUT = Layout(
 )
 
 
-def _read_shape(rewriting: Rewriting, facts: Facts, same: SamePadding) -> ResNetShape:
-    tensors = rewriting.tensors
+def _read_shape(conversion: StateDictConversion, facts: ModelFacts, same: SamePadding) -> ResNetShape:
+    tensors = conversion.tensors
     stem, channels, size, _ = tensors["conv1.weight"].shape
     if size not in (3, 7):
         raise InputError(f"conv1.weight of shape {tuple(tensors['conv1.weight'].shape)} is no ResNet stem")
     first = tensors["layer1.0.conv1.weight"].shape[0]
     last = tensors.get("layer1.0.conv3.weight")
-    blocks = tuple(_block_count(rewriting, stage) for stage in (1, 2, 3, 4))
+    blocks = tuple(_block_count(conversion, stage) for stage in (1, 2, 3, 4))
     known = BASIC_DEPTHS if last is None else BOTTLENECK_DEPTHS
     if blocks not in known:
         raise InputError(f"stages of {blocks} blocks make no known ResNet; is a block missing?")
@@ -109,8 +109,8 @@ def _read_shape(rewriting: Rewriting, facts: Facts, same: SamePadding) -> ResNet
     )
 
 
-def _block_count(rewriting: Rewriting, stage: int) -> int:
-    return rewriting.count(rf"layer{stage}\.")
+def _block_count(conversion: StateDictConversion, stage: int) -> int:
+    return conversion.count(rf"layer{stage}\.")
 
 
 def _shape_name(shape: ResNetShape) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from dinobench.models.loading.conversion import Rewriting
-from dinobench.models.loading.family import Facts, Family, Layout, Network
+from dinobench.models.loading.conversion import StateDictConversion
+from dinobench.models.loading.family import Family, KeyLayout, ModelFacts, Network
 from dinobench.models.networks.backbone import Backbone, Preprocessing
 from dinobench.models.networks.build import build_backbone, suggestion
 from dinobench.models.networks.timm_adapter import adapt_timm, classifier_parts, create_timm, timm_preprocessing
@@ -45,13 +45,13 @@ def _family_of(
     heads = {re.escape(part.split(".")[0]) for part in classifier_parts(config.get("classifier"))}
     beginnings = "|".join(sorted(heads | {"head", "fc", "classifier", "head_dist"}))
 
-    def translate(rewriting: Rewriting) -> None:
-        for stored in rewriting.matching(rf"({beginnings})\."):
+    def translate(conversion: StateDictConversion) -> None:
+        for stored in conversion.matching(rf"({beginnings})\."):
             if stored not in expected:
-                rewriting.drop(rf"{re.escape(stored)}$", "head")
+                conversion.drop(rf"{re.escape(stored)}$", "head")
 
-    def build(rewriting: Rewriting, facts: Facts) -> Network:
+    def build(conversion: StateDictConversion, facts: ModelFacts) -> Network:
         return Network(backbone, name, preprocessing.size)
 
-    layout = Layout(f"{name}, its own names", (next(iter(expected)),), translate, build)
+    layout = KeyLayout(f"{name}, its own names", (next(iter(expected)),), translate, build)
     return Family(name=family, title=title, layouts=(layout,), preprocessing=preprocessing, preprocessing_source=source)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dinobench.models.key_layouts import vit
-from dinobench.models.loading.conversion import Rewriting
-from dinobench.models.loading.family import Layout
+from dinobench.models.loading.conversion import StateDictConversion
+from dinobench.models.loading.family import KeyLayout
 
 RENAMES = (
     (r"^class_token$", "cls_token"),
@@ -21,13 +21,13 @@ RENAMES = (
 )
 
 
-def translate(rewriting: Rewriting) -> None:
+def translate(conversion: StateDictConversion) -> None:
     """Every tensor has a twin; only the names differ."""
     for pattern, replacement in RENAMES:
-        rewriting.rename(pattern, replacement)
-    vit.translate(rewriting)
+        conversion.rename(pattern, replacement)
+    vit.translate(conversion)
 
 
-LAYOUT = Layout(
+LAYOUT = KeyLayout(
     "vision transformer, torchvision names", ("conv_proj.weight", "encoder.ln.weight"), translate, vit.build
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from dinobench.models.key_layouts import vit
-from dinobench.models.loading.conversion import Rewriting
-from dinobench.models.loading.family import Layout
+from dinobench.models.loading.conversion import StateDictConversion
+from dinobench.models.loading.family import KeyLayout
 
 RENAMES = (
     (r"^embeddings\.position_embeddings$", "pos_embed"),
@@ -27,36 +27,36 @@ RENAMES = (
 )
 
 
-def translate(rewriting: Rewriting) -> None:
+def translate(conversion: StateDictConversion) -> None:
     """Rename, then join query, key and value."""
-    rewriting.drop(r"pooler\.|classifier\.|decoder\.", "head")
+    conversion.drop(r"pooler\.|classifier\.|decoder\.", "head")
     for pattern, replacement in RENAMES:
-        rewriting.rename(pattern, replacement)
-    _gated_mlp(rewriting)
-    _join_attention(rewriting)
-    vit.translate(rewriting)
+        conversion.rename(pattern, replacement)
+    _gated_mlp(conversion)
+    _join_attention(conversion)
+    vit.translate(conversion)
 
 
-def _gated_mlp(rewriting: Rewriting) -> None:
-    gated = bool(rewriting.matching(r"blocks\.\d+\.mlp\.gate_proj\."))
-    for name in rewriting.matching(r"blocks\.\d+\.mlp\.gate_proj\."):
-        rewriting.join((name, name.replace("gate_proj", "up_proj")), name.replace("gate_proj", "w12"))
-    rewriting.rename(r"\.mlp\.up_proj\.", ".mlp.fc1.")
-    rewriting.rename(r"\.mlp\.down_proj\.", ".mlp.w3." if gated else ".mlp.fc2.")
+def _gated_mlp(conversion: StateDictConversion) -> None:
+    gated = bool(conversion.matching(r"blocks\.\d+\.mlp\.gate_proj\."))
+    for name in conversion.matching(r"blocks\.\d+\.mlp\.gate_proj\."):
+        conversion.join((name, name.replace("gate_proj", "up_proj")), name.replace("gate_proj", "w12"))
+    conversion.rename(r"\.mlp\.up_proj\.", ".mlp.fc1.")
+    conversion.rename(r"\.mlp\.down_proj\.", ".mlp.w3." if gated else ".mlp.fc2.")
 
 
-def _join_attention(rewriting: Rewriting) -> None:
-    for query in rewriting.matching(r"blocks\.\d+\.attn\.q\."):
+def _join_attention(conversion: StateDictConversion) -> None:
+    for query in conversion.matching(r"blocks\.\d+\.attn\.q\."):
         key, value, joint = (query.replace(".attn.q.", f".attn.{part}.") for part in ("k", "v", "qkv"))
-        if query.endswith("bias") and key not in rewriting and value in rewriting:
-            rewriting.add(key, torch.zeros_like(rewriting.tensors[query]), "zero")
-        rewriting.join((query, key, value), joint)
+        if query.endswith("bias") and key not in conversion and value in conversion:
+            conversion.add(key, torch.zeros_like(conversion.tensors[query]), "zero")
+        conversion.join((query, key, value), joint)
 
 
-LAYOUT = Layout(
+LAYOUT = KeyLayout(
     "vision transformer, transformers names", ("embeddings.patch_embeddings.projection.weight",), translate, vit.build
 )
-ROTARY_LAYOUT = Layout(
+ROTARY_LAYOUT = KeyLayout(
     "rotary vision transformer, transformers names",
     ("embeddings.patch_embeddings.weight", "embeddings.register_tokens"),
     translate,

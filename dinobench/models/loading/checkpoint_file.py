@@ -15,7 +15,7 @@ from dinobench.models.key_layouts.timm_any import built_family, timm_family
 from dinobench.models.loading.adapters import lora_scale
 from dinobench.models.loading.choices import Choice
 from dinobench.models.loading.configuration import configuration_of
-from dinobench.models.loading.container import Contents
+from dinobench.models.loading.container import CheckpointContents
 from dinobench.models.loading.family import Family, family_called, family_from_file
 from dinobench.models.loading.identification import timm_plan
 from dinobench.models.loading.load_plan import LoadPlan, checkpoint_arguments, make_plan
@@ -77,7 +77,9 @@ def _epoch_of(content: object) -> int | None:
     return epoch if isinstance(epoch, int) and not isinstance(epoch, bool) else None
 
 
-def _plan_or_reason(contents: Contents, settings: ModelSettings, beside: Mapping[str, Any]) -> LoadPlan | InputError:
+def _plan_or_reason(
+    contents: CheckpointContents, settings: ModelSettings, beside: Mapping[str, Any]
+) -> LoadPlan | InputError:
     """The plan of a file, or why there is none; a network that its own arguments name is built by that name."""
     arguments = checkpoint_arguments(contents.content)
     try:

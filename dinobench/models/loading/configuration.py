@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from dinobench.models.loading.choices import Choice
-from dinobench.models.loading.container import Contents
+from dinobench.models.loading.container import CheckpointContents
 from dinobench.models.loading.state_dict import flatten
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import read_json
@@ -21,8 +21,8 @@ SHAPE = {"width": "hidden_size", "depth": "num_hidden_layers", "patch": "patch_s
 _BLOCK = re.compile(r"(?:blocks|layers?|encoder_layer|encoderblock)[._](\d+)[./]")
 
 
-def configuration_of(path: Path, contents: Contents) -> tuple[dict[str, Any], Choice | None]:
-    """Facts from a configuration beside a file, none where it is of another model; then a choice says so."""
+def configuration_of(path: Path, contents: CheckpointContents) -> tuple[dict[str, Any], Choice | None]:
+    """ModelFacts from a configuration beside a file, none where it is of another model; then a choice says so."""
     if not path.is_file():
         return {}, None
     try:

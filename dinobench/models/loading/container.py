@@ -83,7 +83,7 @@ MAXIMUM_SHARING = 16
 
 
 @dataclass(frozen=True)
-class Contents:
+class CheckpointContents:
     """What a checkpoint file holds.
 
     Attributes:
@@ -107,7 +107,7 @@ class Inert:
     def __setitem__(self, key: object, value: object) -> None: ...
 
 
-def open_container(path: Path) -> Contents:
+def open_container(path: Path) -> CheckpointContents:
     """Open a checkpoint by its first bytes, whatever its name.
 
     Torch archives and safetensors are memory-mapped, so that opening costs little memory.
@@ -127,19 +127,19 @@ def open_container(path: Path) -> Contents:
     return contents
 
 
-def _open_by_first_bytes(path: Path, start: bytes) -> Contents:
+def _open_by_first_bytes(path: Path, start: bytes) -> CheckpointContents:
     if start.startswith(b"PK"):
         return _open_zip(path)
     if len(start) > 8 and start[8:9] == b"{":
         return _open_safetensors(path)
     if start.startswith(b"\x80") and start[2:3] not in LEGACY:
-        return Contents("pickle", *open_haiku(path))
+        return CheckpointContents("pickle", *open_haiku(path))
     if start.startswith(b"\x80") or b"ustar" in start:
         return _open_torch(path, mapped=False)
     raise InputError(f"{path} is no checkpoint (torch, safetensors or npz); it starts with {start[:8]!r}")
 
 
-def _refuse_inflated(path: Path, contents: Contents) -> None:
+def _refuse_inflated(path: Path, contents: CheckpointContents) -> None:
     """Refuse tensors that claim more memory than the file holds: views that repeat their numbers, or names that do."""
     try:
         tensors = flatten(contents.content)
@@ -160,7 +160,7 @@ def _refuse_inflated(path: Path, contents: Contents) -> None:
         raise InputError(f"{path} names the same numbers again and again, {claimed / 1e9:.1f} GB in all; refused")
 
 
-def _open_zip(path: Path) -> Contents:
+def _open_zip(path: Path) -> CheckpointContents:
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -190,11 +190,11 @@ def _saving_lines(load: str, path: Path, options: str = "") -> str:
     return f"module = {load}({path.name!r}{options}); torch.save(module.state_dict(), 'state_dict.pth')"
 
 
-def _open_npz(path: Path) -> Contents:
+def _open_npz(path: Path) -> CheckpointContents:
     try:
         with zipfile.ZipFile(path) as archive:
             arrays = {member.filename.removesuffix(".npy"): _array_of(archive, member) for member in archive.infolist()}
-        return Contents("npz", {name: torch.from_numpy(array) for name, array in arrays.items()})
+        return CheckpointContents("npz", {name: torch.from_numpy(array) for name, array in arrays.items()})
     except OSError:
         raise
     except Exception as error:  # whatever zlib, zipfile and NumPy raise on damaged bytes
@@ -214,10 +214,10 @@ def _array_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
         return array
 
 
-def _open_safetensors(path: Path) -> Contents:
+def _open_safetensors(path: Path) -> CheckpointContents:
     try:
         with safe_open(path, framework="pt") as archive:
-            return Contents("safetensors", {name: archive.get_tensor(name) for name in archive.keys()})  # noqa: SIM118
+            return CheckpointContents("safetensors", {name: archive.get_tensor(name) for name in archive.keys()})  # noqa: SIM118
     except OSError:
         raise
     except Exception as error:  # whatever a damaged header leads to
@@ -226,7 +226,7 @@ def _open_safetensors(path: Path) -> Contents:
         ) from error
 
 
-def _open_torch(path: Path, *, mapped: bool) -> Contents:
+def _open_torch(path: Path, *, mapped: bool) -> CheckpointContents:
     unknown = _unknown_globals(path) if mapped else ()
     active = [name for name in unknown if name.split(".")[0] in ACTIVE and name not in HARMLESS]
     if active:
@@ -251,7 +251,7 @@ def _open_torch(path: Path, *, mapped: bool) -> Contents:
             f"{path} holds one {kind}, not a table of tensors; if you trust it, save its tensors in Python: "
             f"{_saving_lines('torch.load', path, ', weights_only=False')}"
         )
-    return Contents("torch", content, unknown)
+    return CheckpointContents("torch", content, unknown)
 
 
 def _refuse_byte_arrays(path: Path) -> None:

@@ -12,7 +12,7 @@ from dinobench.models.loading.state_dict import State
 from dinobench.runtime.errors import InputError
 
 
-class Rewriting:
+class StateDictConversion:
     """Tensors under their present names, with the stored name of each and everything that was done to them.
 
     Attributes:

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from dinobench.models.loading.choices import Choice
-from dinobench.models.loading.conversion import Rewriting
+from dinobench.models.loading.conversion import StateDictConversion
 from dinobench.models.networks.backbone import Backbone, Preprocessing
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.plugins import plugin, plugin_names, run_file
 from dinobench.runtime.suggest import unknown
 
 
-class Facts:
+class ModelFacts:
     """What is known of a network besides its tensors, the strongest source first; remembers what was asked."""
 
     def __init__(self, *sources: tuple[str, Mapping[str, Any]]) -> None:
@@ -69,7 +69,7 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Layout:
+class KeyLayout:
     """One way to name a network's tensors.
 
     Attributes:
@@ -81,8 +81,8 @@ class Layout:
 
     name: str
     anchors: tuple[str, ...]
-    translate: Callable[[Rewriting], None]
-    build: Callable[[Rewriting, Facts], Network]
+    translate: Callable[[StateDictConversion], None]
+    build: Callable[[StateDictConversion, ModelFacts], Network]
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Family:
 
     name: str
     title: str
-    layouts: tuple[Layout, ...]
+    layouts: tuple[KeyLayout, ...]
     signs: tuple[str, ...] = ()
     order: int = 50
     branch: str = "teacher"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from dinobench.models.key_layouts.timm_any import timm_family
 from dinobench.models.loading.choices import Choice
-from dinobench.models.loading.container import Contents
+from dinobench.models.loading.container import CheckpointContents
 from dinobench.models.loading.load_plan import LoadPlan, make_plan
 from dinobench.models.loading.settings import ModelSettings
 from dinobench.models.loading.state_dict import flatten, unchunk, without_wrappers
@@ -15,7 +15,7 @@ from dinobench.runtime.errors import InputError
 from dinobench.runtime.text import first_few
 
 
-def timm_plan(contents: Contents, settings: ModelSettings) -> LoadPlan | None:
+def timm_plan(contents: CheckpointContents, settings: ModelSettings) -> LoadPlan | None:
     """How a file loads as the one network of timm that has its tensors; None where timm has no such network.
 
     Raises:

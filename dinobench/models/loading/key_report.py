@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from dinobench.models.loading.choices import Choice
-from dinobench.models.loading.conversion import Rewriting
+from dinobench.models.loading.conversion import StateDictConversion
 from dinobench.models.loading.state_dict import first_names
 from dinobench.models.loading.unexplained import UNKNOWN, advice, has_adapters, tensor_parallel
 
@@ -100,22 +100,22 @@ class LoadReport(TensorAccount):
         return f"{count} of its tensors may be part of how it makes its feature: {names}; {advice(self.deciding)}"
 
 
-def compare_tensors(rewriting: Rewriting, expected: Mapping[str, Tensor]) -> TensorAccount:
+def compare_tensors(conversion: StateDictConversion, expected: Mapping[str, Tensor]) -> TensorAccount:
     """What becomes of every tensor beside the backbone's own table."""
     modules = {name.split(".")[0] for name in expected}
-    extra = [name for name in rewriting.tensors if name not in expected]
+    extra = [name for name in conversion.tensors if name not in expected]
     unexpected = [name for name in extra if name.split(".")[0] in modules]
-    beside = {source: reason(name) for name in extra for source in rewriting.sources[name]}
-    misplaced = dict.fromkeys(source for name in unexpected for source in rewriting.sources[name])
+    beside = {source: reason(name) for name in extra for source in conversion.sources[name]}
+    misplaced = dict.fromkeys(source for name in unexpected for source in conversion.sources[name])
     return TensorAccount(
-        matched={name: rewriting.sources[name] for name in expected if rewriting.sources.get(name)},
-        missing=tuple(name for name in expected if name not in rewriting),
+        matched={name: conversion.sources[name] for name in expected if conversion.sources.get(name)},
+        missing=tuple(name for name in expected if name not in conversion),
         mismatched={
-            name: f"has shape {tuple(rewriting.tensors[name].shape)}, needs {tuple(tensor.shape)}"
+            name: f"has shape {tuple(conversion.tensors[name].shape)}, needs {tuple(tensor.shape)}"
             for name, tensor in expected.items()
-            if name in rewriting and rewriting.tensors[name].shape != tensor.shape
+            if name in conversion and conversion.tensors[name].shape != tensor.shape
         },
-        dropped={**rewriting.dropped, **{name: why for name, why in beside.items() if name not in misplaced}},
+        dropped={**conversion.dropped, **{name: why for name, why in beside.items() if name not in misplaced}},
         unexpected=tuple(misplaced),
     )
 

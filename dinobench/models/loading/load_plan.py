@@ -12,9 +12,9 @@ from torch import Tensor
 
 from dinobench.models.loading.adapters import merged
 from dinobench.models.loading.choices import Choice
-from dinobench.models.loading.container import Contents
-from dinobench.models.loading.conversion import Rewriting
-from dinobench.models.loading.family import Facts, Family, Network, all_families
+from dinobench.models.loading.container import CheckpointContents
+from dinobench.models.loading.conversion import StateDictConversion
+from dinobench.models.loading.family import Family, ModelFacts, Network, all_families
 from dinobench.models.loading.key_report import LoadReport, TensorAccount, compare_tensors, reasons_outside
 from dinobench.models.loading.preprocessing import choose_preprocessing
 from dinobench.models.loading.selection import (
@@ -56,7 +56,7 @@ class LoadPlan:
 
 
 def make_plan(
-    contents: Contents,
+    contents: CheckpointContents,
     settings: ModelSettings,
     family: Family | None = None,
     beside: Mapping[str, Any] | None = None,
@@ -77,17 +77,17 @@ def make_plan(
     match = match_family(state, (family,) if family else all_families())
     prefix, chosen = choose_network(match, state, settings.weights)
     inside = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
-    rewriting = Rewriting(inside, prefix)
+    conversion = StateDictConversion(inside, prefix)
     arguments = checkpoint_arguments(contents.content)
-    facts = Facts(
+    facts = ModelFacts(
         ("from the command line", plain(settings)),
         ("from the checkpoint", _facts_of(arguments)),
         ("from the configuration beside it", beside or {}),
         (f"as {match.family.title} has it", match.family.facts),
     )
-    network = _translate_names(match, rewriting, facts)
+    network = _translate_names(match, conversion, facts)
     _refuse_idle(network, settings)
-    account = _account_tensors(rewriting, network, reasons_outside(state, prefix, match.prefixes))
+    account = _account_tensors(conversion, network, reasons_outside(state, prefix, match.prefixes))
     preprocessing, kept = _choose_preprocessing(match.family, network, facts, arguments, settings)
     report = LoadReport(
         **vars(account),
@@ -103,11 +103,11 @@ def make_plan(
             network.backbone.dim,
             pooled_by_user=bool(settings.pooling),
         ),
-        changed={name: how for name, how in rewriting.changed.items() if name in rewriting},
+        changed={name: how for name, how in conversion.changed.items() if name in conversion},
         ignored=contents.ignored,
         parameters=sum(parameter.numel() for parameter in network.backbone.parameters()),
     )
-    return LoadPlan(report, network, rewriting.tensors, preprocessing, facts.notes)
+    return LoadPlan(report, network, conversion.tensors, preprocessing, facts.notes)
 
 
 def _read_tensors(content: Mapping[Any, Any], settings: ModelSettings, lora_scale: float) -> tuple[State, list[Choice]]:
@@ -141,14 +141,14 @@ def _beginning_with(part: str, state: State) -> list[str]:
     return [name for name in state if name.startswith(part)] or [name for name in state if f".{part}" in name]
 
 
-def _account_tensors(rewriting: Rewriting, network: Network, outside: Mapping[str, str]) -> TensorAccount:
-    """What becomes of every tensor; afterwards `rewriting` holds the backbone's alone, in fp32."""
+def _account_tensors(conversion: StateDictConversion, network: Network, outside: Mapping[str, str]) -> TensorAccount:
+    """What becomes of every tensor; afterwards `conversion` holds the backbone's alone, in fp32."""
     expected = network.backbone.state_dict()
-    _reset_counters(rewriting, expected)
-    account = compare_tensors(rewriting, expected)
-    rewriting.keep(expected)
+    _reset_counters(conversion, expected)
+    account = compare_tensors(conversion, expected)
+    conversion.keep(expected)
     if not account.mismatched:
-        _as_float32(rewriting)
+        _as_float32(conversion)
     return replace(account, dropped={**account.dropped, **outside})
 
 
@@ -160,30 +160,30 @@ def _refuse_idle(network: Network, settings: ModelSettings) -> None:
         raise InputError(f"pooling acts on vision transformers, and this is {network.architecture}; leave it out")
 
 
-def _translate_names(match: NetworkMatch, rewriting: Rewriting, facts: Facts) -> Network:
+def _translate_names(match: NetworkMatch, conversion: StateDictConversion, facts: ModelFacts) -> Network:
     """Our names, and the empty network that the tensors under them fill."""
     try:
         for pattern, why in match.family.drops:
-            rewriting.drop(pattern, why)
-        match.layout.translate(rewriting)
-        return match.layout.build(rewriting, facts)
+            conversion.drop(pattern, why)
+        match.layout.translate(conversion)
+        return match.layout.build(conversion, facts)
     except (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError) as error:
         # Layouts read shapes freely; a tensor without the axes that its name promises ends here.
         reason = " ".join(str(error).split())[:160]
         raise InputError(f"the tensors have not the shapes of a {match.layout.name} ({reason})") from error
 
 
-def _reset_counters(rewriting: Rewriting, expected: Mapping[str, Tensor]) -> None:
+def _reset_counters(conversion: StateDictConversion, expected: Mapping[str, Tensor]) -> None:
     """Batch norm's counters, which old files lack and evaluation does not read."""
     for name, tensor in expected.items():
-        if name.endswith("num_batches_tracked") and name not in rewriting:
-            rewriting.add(name, torch.zeros((), dtype=tensor.dtype), "counter that evaluation does not read, set to 0")
+        if name.endswith("num_batches_tracked") and name not in conversion:
+            conversion.add(name, torch.zeros((), dtype=tensor.dtype), "counter that evaluation does not read, set to 0")
 
 
-def _as_float32(rewriting: Rewriting) -> None:
-    for name, tensor in list(rewriting.tensors.items()):
+def _as_float32(conversion: StateDictConversion) -> None:
+    for name, tensor in list(conversion.tensors.items()):
         if tensor.is_floating_point() and tensor.dtype != torch.float32:
-            rewriting.change(name, tensor.float(), f"{str(tensor.dtype).removeprefix('torch.')} to float32")
+            conversion.change(name, tensor.float(), f"{str(tensor.dtype).removeprefix('torch.')} to float32")
 
 
 def checkpoint_arguments(content: Mapping[Any, Any]) -> dict[str, Any]:
@@ -226,7 +226,7 @@ def _whole_number(value: object) -> int | None:
 
 
 def _choose_preprocessing(
-    family: Family, network: Network, facts: Facts, arguments: Mapping[str, Any], settings: ModelSettings
+    family: Family, network: Network, facts: ModelFacts, arguments: Mapping[str, Any], settings: ModelSettings
 ) -> tuple[Preprocessing, tuple[Choice, ...]]:
     """The family's preprocessing, or the checkpoint's own, at the size that the weights are meant for."""
     size = settings.image_size or int(facts.get("input_size", network.size, "the network's own"))

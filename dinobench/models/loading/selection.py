@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from dinobench.models.loading.choices import Choice
-from dinobench.models.loading.family import Family, Layout
+from dinobench.models.loading.family import Family, KeyLayout
 from dinobench.models.loading.key_report import role
 from dinobench.models.loading.state_dict import State, first_names, flatten, scopes
 from dinobench.runtime.errors import InputError
@@ -26,7 +26,7 @@ class NetworkMatch:
     """A family that fits a table of tensors, and the prefixes under which its network stands there."""
 
     family: Family
-    layout: Layout
+    layout: KeyLayout
     prefixes: list[str]
     evidence: list[str]
 
@@ -104,7 +104,7 @@ def _weights_word(prefix: str) -> str:
     return role(prefix) or prefix or "''"
 
 
-def _shape_signature(state: State, prefix: str, layout: Layout) -> dict[str, tuple[int, ...]]:
+def _shape_signature(state: State, prefix: str, layout: KeyLayout) -> dict[str, tuple[int, ...]]:
     """Names and shapes that tell architectures apart: those of the anchors and of every numbered block."""
     inside = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     return {

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dinobench.models.loading.container import Contents, open_container
+from dinobench.models.loading.container import CheckpointContents, open_container
 from dinobench.models.loading.model_paths import INDEX
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import read_json
@@ -16,7 +16,7 @@ from dinobench.runtime.names import safe_name
 _SHARD = re.compile(r"-(\d+)-of-(\d+)\.(safetensors|bin)$")
 
 
-def open_checkpoint(path: Path) -> Contents:
+def open_checkpoint(path: Path) -> CheckpointContents:
     """Open a checkpoint file, or all the shards that an index names.
 
     Raises:
@@ -29,14 +29,16 @@ def open_checkpoint(path: Path) -> Contents:
     return open_container(path)
 
 
-def _open_shards(index: Path) -> Contents:
+def _open_shards(index: Path) -> CheckpointContents:
     places = _shard_places(index)
     opened = {name: open_container(index.parent / name) for name in sorted(set(places.values()))}
     absent = [tensor for tensor, name in places.items() if tensor not in opened[name].content]
     if absent:
         raise InputError(f"{index} names {absent[0]!r:.80} in {places[absent[0]]}, which lacks it; download it again")
     content = {tensor: opened[name].content[tensor] for tensor, name in places.items()}
-    return Contents("shards", content, tuple(item for contents in opened.values() for item in contents.ignored))
+    return CheckpointContents(
+        "shards", content, tuple(item for contents in opened.values() for item in contents.ignored)
+    )
 
 
 def _shard_places(index: Path) -> Mapping[str, str]:

@@ -20,7 +20,7 @@ OURS, DIFFERENCE = "ours", "Δ"
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """One column of a table.
 
     Attributes:
@@ -51,7 +51,7 @@ class Table:
     title: str
     source: str
     caption: str
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     sections: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
     notes: tuple[str, ...] = ()
 
@@ -188,10 +188,10 @@ def _assemble_table(
 ) -> Table:
     notes = Footnotes()
     filled = {column for _, column in placed} | {column for row in own for column in row.figures}
-    columns = [Column(column.heading) for column in spec.text]
+    columns = [TableColumn(column.heading) for column in spec.text]
     for figure in spec.figures:
         headings = [figure.heading, OURS, DIFFERENCE] if figure.name in filled else [figure.heading]
-        columns += [Column(heading, figure.heading, figure.best) for heading in headings]
+        columns += [TableColumn(heading, figure.heading, figure.best) for heading in headings]
     sections: dict[str, list[tuple[str, ...]]] = {}
     for index, values in enumerate(published):
         title = values.get(spec.group, "") if spec.group else ""

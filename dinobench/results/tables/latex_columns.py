@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from dinobench.results.tables.build import DIFFERENCE, MINUS, MISSING, OURS, Column, Table
+from dinobench.results.tables.build import DIFFERENCE, MINUS, MISSING, OURS, Table, TableColumn
 
 LONG_WORD, PIECE = 12, 4
 """Longer words may break behind every PIECE letters."""
@@ -59,7 +59,7 @@ class LatexColumn:
     """
 
     place: int
-    column: Column
+    column: TableColumn
     width: float
     number: _NumberFormat | None = None
     bounds: float = 0.0
@@ -89,7 +89,7 @@ class LatexColumn:
         return self.width + 2 * SEPARATOR
 
 
-def subheading(column: Column) -> str:
+def subheading(column: TableColumn) -> str:
     """Heading below the figure's: paper, ours or the difference."""
     return column.heading if column.heading in (OURS, DIFFERENCE) else "paper"
 

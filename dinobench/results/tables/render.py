@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Callable, Mapping
 
-from dinobench.results.tables.build import DIFFERENCE, MINUS, MISSING, OURS, Column, Table
+from dinobench.results.tables.build import DIFFERENCE, MINUS, MISSING, OURS, Table, TableColumn
 from dinobench.results.tables.latex import to_latex
 from dinobench.results.tables.latex_columns import INTERVAL
 from dinobench.runtime.suggest import unknown
@@ -75,7 +75,7 @@ def to_csv(table: Table) -> str:
     return stream.getvalue()
 
 
-def _csv_cells(column: Column, cell: str, marks: list[str]) -> list[str]:
+def _csv_cells(column: TableColumn, cell: str, marks: list[str]) -> list[str]:
     for mark in marks:
         cell = cell.replace(mark, "")
     text = "" if cell == MISSING else cell.strip()
@@ -87,7 +87,7 @@ def _csv_cells(column: Column, cell: str, marks: list[str]) -> list[str]:
     return [part.replace(MINUS, "-") for part in (value, low, high)]
 
 
-def _column_names(column: Column) -> list[str]:
+def _column_names(column: TableColumn) -> list[str]:
     if column.heading == OURS:
         return [f"{column.figure} ours", f"{column.figure} low", f"{column.figure} high"]
     return [f"{column.figure} difference" if column.heading == DIFFERENCE else column.heading]

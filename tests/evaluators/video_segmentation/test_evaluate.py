@@ -12,9 +12,9 @@ from PIL import Image
 
 from dinobench.data.masks import palette, read_labels, write_labels
 from dinobench.evaluators.base import Scores
-from dinobench.evaluators.video_segmentation.evaluate import evaluate, ways_of
-from dinobench.evaluators.video_segmentation.follow import normalization
+from dinobench.evaluators.video_segmentation.evaluate import evaluate, sweep_configs
 from dinobench.evaluators.video_segmentation.tally import score_folder
+from dinobench.evaluators.video_segmentation.tracking import normalization
 from dinobench.models.networks.backbone import Preprocessing
 from dinobench.runtime.errors import InputError
 from tests.evaluators.toys import context, overflow
@@ -146,7 +146,7 @@ def test_the_released_slip_applies_to_imagenet_statistics_alone() -> None:
 
 def test_the_protocols_own_way_comes_first(tmp_path: Path) -> None:
     settings = context("davis", "paper", tmp_path, tmp_path, sweep_topk=[10, 5, 3]).settings
-    assert [way.propagation.topk for way in ways_of(settings)] == [5, 10, 3]
+    assert [config.propagation.topk for config in sweep_configs(settings)] == [5, 10, 3]
 
 
 def test_a_network_that_overflows_gets_no_figure(tmp_path: Path) -> None:

@@ -42,19 +42,21 @@ def test_two_processes_score_as_one(tmp_path: Path) -> None:
 
 
 def _killed_after(sequences: int, data: Path, output: Path) -> None:
-    followed, follow = [], module.follow
+    followed, track_objects = [], module.track_objects
 
     def die(*arguments: object) -> object:
         followed.append(None)
-        return os._exit(9) if len(followed) > sequences else follow(*arguments)  # type: ignore[arg-type]
+        return os._exit(9) if len(followed) > sequences else track_objects(*arguments)  # type: ignore[arg-type]
 
-    module.follow = die  # type: ignore[assignment]
+    module.track_objects = die  # type: ignore[assignment]
     evaluate(context("davis", "paper", data, output, model="random:vit_mini/4", **SETTINGS))
 
 
 def _count_follows(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    names, follow = [], module.follow
-    monkeypatch.setattr(module, "follow", lambda video, *rest: names.append(video.name) or follow(video, *rest))
+    names, track_objects = [], module.track_objects
+    monkeypatch.setattr(
+        module, "track_objects", lambda video, *rest: names.append(video.name) or track_objects(video, *rest)
+    )
     return names
 
 

@@ -13,7 +13,7 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from dinobench.models.loading.container import Contents
+from dinobench.models.loading.container import CheckpointContents
 from dinobench.models.loading.load_plan import make_plan
 from dinobench.models.loading.settings import ModelSettings
 from dinobench.models.loading.spec import load_backbone
@@ -181,7 +181,7 @@ def test_wide_resnets_by_their_shapes() -> None:
         shape = ResNetShape((3, 4, 6, 3), planes=64 * widen, stem=64 * widen)
         with torch.device("meta"):
             state = {f"module.{key}": value for key, value in ResNet(shape).state_dict().items()}
-        report = make_plan(Contents("torch", state), ModelSettings()).report
+        report = make_plan(CheckpointContents("torch", state), ModelSettings()).report
         assert (report.architecture, report.refusal) == (f"resnet50w{widen}", "")
 
 
@@ -189,7 +189,7 @@ def test_moco_v3_small_has_twelve_heads() -> None:
     with torch.device("meta"):
         state = build_backbone("vit_small/16").state_dict()
     content = {"state_dict": {f"module.base_encoder.{key}": value for key, value in state.items()}}
-    plan = make_plan(Contents("torch", content), ModelSettings())
+    plan = make_plan(CheckpointContents("torch", content), ModelSettings())
     assert plan.network.backbone.shape.heads == 12
 
 

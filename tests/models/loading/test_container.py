@@ -98,12 +98,12 @@ def test_a_users_own_family(tmp_path: Path) -> None:
     state = {f"trunk/{key.replace('.', '/')}": value for key, value in other().items()}
     path = saved(state, tmp_path / "own.pth")
     (tmp_path / "own.py").write_text(
-        "from dinobench.models.loading.family import Family, Layout\n"
+        "from dinobench.models.loading.family import Family, KeyLayout\n"
         "from dinobench.models.key_layouts import vit\n"
-        "def translate(rewriting):\n"
-        "    rewriting.rename('/', '.')\n"
-        "    vit.translate(rewriting)\n"
-        "layout = Layout('mine', ('patch_embed/proj/weight',), translate, vit.build)\n"
+        "def translate(conversion):\n"
+        "    conversion.rename('/', '.')\n"
+        "    vit.translate(conversion)\n"
+        "layout = KeyLayout('mine', ('patch_embed/proj/weight',), translate, vit.build)\n"
         "FAMILY = Family(name='mine', title='my own', layouts=(layout,))\n"
     )
     with pytest.raises(InputError, match="family_file=FILE"):

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dinobench.models.loading.container import Contents
+from dinobench.models.loading.container import CheckpointContents
 from dinobench.models.loading.load_plan import make_plan
 from dinobench.models.loading.settings import ModelSettings
 from dinobench.models.loading.state_dict import digest, flatten, scopes, unchunk
@@ -34,7 +34,7 @@ def test_any_wrapping_gives_the_same_tensors(path: list[str], joined: list[str],
     prefix = "".join(f"{word}." for word in joined)
     state = {prefix + key: value for key, value in STATE.items()}
     state |= {f"{prefix}zz_{name}": torch.ones(2) for name in strangers}
-    plan = make_plan(Contents("torch", nested(state, path)), ModelSettings())
+    plan = make_plan(CheckpointContents("torch", nested(state, path)), ModelSettings())
     assert not plan.report.refusal
     assert digest(plan.tensors) == digest(STATE)
     assert len(plan.report.dropped) == len(set(strangers))
@@ -104,6 +104,6 @@ def test_odd_training_arguments_never_crash(arguments: dict[str, object]) -> Non
 def _refused(content: dict[str, object]) -> bool:
     """Whether the content is refused; anything but InputError is a crash."""
     try:
-        return bool(make_plan(Contents("torch", content), ModelSettings()).report.refusal)
+        return bool(make_plan(CheckpointContents("torch", content), ModelSettings()).report.refusal)
     except InputError as error:
         return "\n" not in str(error)

@@ -11,7 +11,7 @@ import pytest
 from dinobench.cards import load_tasks
 from dinobench.results.records import RunRecord
 from dinobench.results.tables import tables
-from dinobench.results.tables.build import Column, Table, build_table, read_published
+from dinobench.results.tables.build import Table, TableColumn, build_table, read_published
 from dinobench.results.tables.latex import PACKAGES, to_latex
 from dinobench.results.tables.render import FORMATS, render
 from dinobench.results.tables.specs import load_tables
@@ -24,7 +24,7 @@ TABLE = Table(
     "Table 2",
     "Caron et al. (2021)",
     "Odd & ends, 100%",
-    (Column("Method"), *(Column(heading, "k-NN", "max") for heading in ("k-NN", "ours", "Δ"))),
+    (TableColumn("Method"), *(TableColumn(heading, "k-NN", "max") for heading in ("k-NN", "ours", "Δ"))),
     (("a_b", (("x|y [a]", "74.5", "–", "−0.2"),)), ("", (("[z] <i>", "1.0", "2.0", "+1.0"),))),
     ("[a] it's 5% & more",),
 )

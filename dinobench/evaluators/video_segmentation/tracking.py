@@ -37,8 +37,8 @@ _NAMED = 5  # objects that one warning names
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way to follow objects.
+class TrackingConfig:
+    """One configuration of the propagation of masks.
 
     Attributes:
         layer: block whose patch features are compared, 1 for the last, 2 for the one before.
@@ -92,26 +92,26 @@ def normalization(preprocessing: Preprocessing, rule: str) -> tuple[tuple[float,
     return mean, ((RELEASED_RED_STD, *std[1:]) if slip else std)
 
 
-def follow(
+def track_objects(
     video: Video,
     network: PatchNetwork,
-    ways: Sequence[Way],
+    configs: Sequence[TrackingConfig],
     settings: Settings,
     preprocessing: Preprocessing,
     workers: int = 0,
 ) -> tuple[list[Labels], list[str]]:
-    """Masks of every frame by every way, from one pass of the network over the frames.
+    """Masks of every frame by every configuration, from one pass of the network over the frames.
 
     Args:
         video: its first mask is given, the others are not looked at.
-        network: gives at least as many blocks as the ways ask for.
-        ways: each follows on its own; they share the features.
+        network: gives at least as many blocks as the configurations ask for.
+        configs: each follows on its own; they share the features.
         settings: the size and the normalization of frames.
         preprocessing: the model's own.
         workers: threads that decode frames ahead of the network, 0 for one per core.
 
     Returns:
-        For each way (T, H, W) object numbers, the first mask included; and warnings.
+        For each configuration (T, H, W) object numbers, the first mask included; and warnings.
 
     Raises:
         InputError: no object in the first mask, an unreadable frame, or frames of different sizes.
@@ -125,11 +125,11 @@ def follow(
     patch = network.backbone.patch_size
     share = covered((height, width), patch, frame_size(first.shape[0], first.shape[1], settings.image_size))
     one_hot = one_hot_labels(first, (height, width), share).permute(1, 2, 0).to(network.device)
-    propagators = [LabelPropagator(start[way.layer - 1], one_hot, way.propagation) for way in ways]
-    masks = [[first] for _ in ways]
+    propagators = [LabelPropagator(start[config.layer - 1], one_hot, config.propagation) for config in configs]
+    masks = [[first] for _ in configs]
     for layers in features:
-        for way, propagator, done in zip(ways, propagators, masks, strict=True):
-            soft = propagator.step(layers[way.layer - 1]).permute(2, 0, 1)
+        for config, propagator, done in zip(configs, propagators, masks, strict=True):
+            soft = propagator.step(layers[config.layer - 1]).permute(2, 0, 1)
             done.append(label_map(soft, patch, first.shape, share))
     return [np.stack(done) for done in masks], _vanished_warning(video.name, first, one_hot)
 
