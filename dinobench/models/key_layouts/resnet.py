@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from dinobench.models.loading.conversion import StateDictConversion
-from dinobench.models.loading.family import ModelFacts, KeyLayout, Network
+from dinobench.models.loading.family import KeyLayout, ModelFacts, Network
 from dinobench.models.networks.resnet import (
     BASIC_DEPTHS,
     BOTTLENECK_DEPTHS,
