@@ -101,6 +101,7 @@ def pipeline(given: argparse.Namespace) -> None:
     from dinobench.features.extract import Extractor, feature_batches
     from dinobench.features.loading import in_chunks, pixel_batches
     from dinobench.features.names import parse_feature
+    from dinobench.features.preparation import evaluation
     from dinobench.models.loading.spec import load_backbone
     from dinobench.runtime.cpu import tune_cpu
 
@@ -109,13 +110,9 @@ def pipeline(given: argparse.Namespace) -> None:
     model = load_backbone(f"random:{given.architecture}/{PATCH}")
     network = Extractor(model.backbone, model.preprocessing, parse_feature("cls"), torch.device("cpu"))
     chunks = in_chunks(torch.arange(min(given.images, len(images))).numpy(), given.batch)
-    pixels = [
-        batch.pixels for batch in pixel_batches(images, chunks, lambda im, _: network.transform.crop(im), SIZE, 0)
-    ]
+    pixels = [batch.pixels for batch in pixel_batches(images, chunks, evaluation(network.transform))]
     runs: dict[str, Callable[[], object]] = {
-        "decoding alone": lambda: list(
-            pixel_batches(images, chunks, lambda im, _: network.transform.crop(im), SIZE, 0)
-        ),
+        "decoding alone": lambda: list(pixel_batches(images, chunks, evaluation(network.transform))),
         "forward alone": lambda: [network(torch.from_numpy(part)) for part in pixels],
         "both, overlapped": lambda: list(feature_batches(network, images, chunks, 0)),
     }

@@ -4,28 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
-from dinobench.cli.options import SETTINGS, not_empty
-
-_MOST_PIXELS = 16384
-
-
-class SizeOption(click.ParamType[int | tuple[int, int]]):
-    """`480x320` as (width, height), `480` as a number."""
-
-    name = "SIZE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | tuple[int, int]:
-        """The size; a usage error for anything but one or two numbers."""
-        sides = str(value).lower().split("x")
-        if len(sides) > 2 or not all(side.isdecimal() and int(side) <= _MOST_PIXELS for side in sides):
-            self.fail(f"{value!r} is no size; give WIDTHxHEIGHT such as 480x480, or the shorter side such as 480")
-        if len(sides) == 1:
-            return int(sides[0])
-        return int(sides[0]), int(sides[1])
+from dinobench.cli.options import SETTINGS, SizeOption, not_empty
 
 
 @click.command()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from dinobench.cli.options import MODELS_DIR, SETTINGS, CommandGroup, not_empty
+from dinobench.cli.options import MODELS_DIR, SETTINGS, CommandGroup, SizeOption, not_empty
 
 if TYPE_CHECKING:
     from dinobench.features.entry import Entry
+    from dinobench.features.maps import MapSettings
 
 STORE = click.option(
     "--store", type=click.Path(path_type=Path), help="Folder of the store (default $DINOBENCH_CACHE/features)."
@@ -85,8 +86,21 @@ def prune(keys: tuple[str, ...], everything: bool, older_than: float | None, sto
 @click.option("--data", callback=not_empty, required=True, help="Data SPEC, as for eval.")
 @click.option("--split", default="val", show_default=True)
 @click.option("--layout", help="Layout of a folder; by default the data set's own, else class folders.")
-@click.option("--feature", default="cls", show_default=True, help="cls, mean, cls.N, or a sum such as cls.2+cls+mean.")
+@click.option(
+    "--feature",
+    default="cls",
+    show_default=True,
+    help="Vectors: cls, mean, cls.N, or a sum such as cls.2+cls+mean. Maps of h x w vectors: patches, patches.N, keys.",
+)
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="File: .npy, .safetensors or .parquet.")
+@click.option("--numbers", type=click.Choice(["fp32", "fp16"]), default="fp32", show_default=True, help="Of maps.")
+@click.option(
+    "--size",
+    type=SizeOption(),
+    help="WIDTHxHEIGHT that whole images are resized to for maps, whatever their aspect; by default the square center "
+    "crop that the model takes (--set image_size=PIXELS).",
+)
+@click.option("--dry-run", is_flag=True, help="Say how many bytes the features take; extract nothing.")
 @SETTINGS
 @MODELS_DIR
 def export(
@@ -96,13 +110,23 @@ def export(
     layout: str | None,
     feature: str,
     output: Path,
+    numbers: Literal["fp32", "fp16"],
+    size: int | tuple[int, int] | None,
+    dry_run: bool,
     settings: tuple[str, ...],
     models_dir: Path | None,
 ) -> None:
-    """Write the features of a data set's split to a file."""
+    r"""Write the features of a data set's split to a file.
+
+    \b
+    dinobench features export --model dino_vits8 --data imagenette --feature patches --numbers fp16 --output maps.npy
+    """
     from dinobench.data.open import open_dataset
     from dinobench.features.export import check_format, export_features
-    from dinobench.features.store import ExtractionSettings, FeatureStore
+    from dinobench.features.extract import ExtractionSettings
+    from dinobench.features.maps import row_size
+    from dinobench.features.names import parse_columns
+    from dinobench.features.store import FeatureStore
     from dinobench.models.loading.settings import ModelSettings
     from dinobench.pipeline.model import ModelRequest, resolve_model
     from dinobench.pipeline.settings import RunSettings
@@ -110,6 +134,7 @@ def export(
     from dinobench.runtime.settings import known_changes, parse_pairs, refuse_unknown, resolve
 
     check_format(output)
+    columns, kept = parse_columns(feature), _map_settings(feature, numbers, size)
     changes = parse_pairs(settings)
     refuse_unknown(changes, [RunSettings, ModelSettings], "setting of features export")
     run = resolve(RunSettings, known_changes(RunSettings, changes), "features export")
@@ -119,11 +144,37 @@ def export(
     loaded = resolve_model(request).backbone
     images = open_dataset(data, split, layout)
     how = ExtractionSettings(device, run.batch_size, run.workers, run.precision, run.compile)
-    matrix = FeatureStore().features(loaded, images, feature, how)
+    row = row_size(loaded, columns, kept, how)
+    what = f"{' x '.join(map(str, (len(images), *row.shape)))} features of {images.name}"
+    if dry_run:
+        click.echo(f"{what} would take {len(images) * row.bytes / 1e6:.1f} MB in the store, and as much in {output}")
+        return
+    store = FeatureStore()
+    if kept is None:
+        matrix = store.features(loaded, images, feature, how)
+    else:
+        matrix = store.maps(loaded, images, feature, how, kept=kept)
     export_features(matrix, images, output)
     for line in matrix.unreadable.values():
         click.echo(f"left out: {line}", err=True)
-    click.echo(f"{len(matrix)} x {matrix.dim} features of {images.name} in {output}")
+    click.echo(f"{' x '.join(map(str, matrix.shape))} features of {images.name} in {output}")
+
+
+def _map_settings(
+    feature: str, numbers: Literal["fp32", "fp16"], size: int | tuple[int, int] | None
+) -> MapSettings | None:
+    """How maps are kept; None for a feature of vectors."""
+    from dinobench.features.maps import MapSettings
+    from dinobench.features.names import names_maps
+    from dinobench.features.preparation import stretched
+
+    if not names_maps(feature):
+        if numbers != "fp32" or size is not None:
+            raise click.UsageError(f"--numbers and --size act on maps, and {feature} is a vector; leave them out")
+        return None
+    if isinstance(size, int):
+        raise click.UsageError("maps of one store have one size; give --size WIDTHxHEIGHT")
+    return MapSettings(numbers, size and stretched(size[1], size[0]))
 
 
 def _chosen_entries(keys: tuple[str, ...], store: Path | None) -> list[Entry]:

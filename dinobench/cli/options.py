@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+_MOST_PIXELS = 16384
+
 
 class CommandGroup(click.Group):
     """A group whose help gives each sub-command's summary whole."""
@@ -19,6 +21,21 @@ class CommandGroup(click.Group):
         if rows:
             with formatter.section("Commands"):
                 formatter.write_dl(rows)
+
+
+class SizeOption(click.ParamType[int | tuple[int, int]]):
+    """`480x320` as (width, height), `480` as a number."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | tuple[int, int]:
+        """The size; a usage error for anything but one or two numbers."""
+        sides = str(value).lower().split("x")
+        if len(sides) > 2 or not all(side.isdecimal() and int(side) <= _MOST_PIXELS for side in sides):
+            self.fail(f"{value!r} is no size; give WIDTHxHEIGHT such as 480x480, or the shorter side such as 480")
+        if len(sides) == 1:
+            return int(sides[0])
+        return int(sides[0]), int(sides[1])
 
 
 def not_empty(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:

@@ -1,7 +1,7 @@
 """One folder of the feature store: the features of one image set by one model.
 
     entry.json          what this is: model, weights, preprocessing, precision, data, number of images and of shards
-    00007.cls.1.npy     column "cls.1" of shard 7, (rows, D) float32
+    00007.cls.1.npy     column "cls.1" of shard 7, (rows, D) float32; a map is (rows, h, w, D) float32 or float16
     00007.json          the shard's commit: digest of each column's file, images that could not be read
     locks/00007         held by the process that fills the shard
 
@@ -110,8 +110,8 @@ class Entry:
         digests = self.commit_of(shard).digests
         return all(str(column) in digests and self.path(shard, str(column)).is_file() for column in columns)
 
-    def write(self, shard: int, columns: Mapping[Column, NDArray[np.float32]], unreadable: Mapping[int, str]) -> None:
-        """Store a shard's columns, (rows, D) each, beside those already there; all or nothing.
+    def write(self, shard: int, columns: Mapping[Column, NDArray[np.floating]], unreadable: Mapping[int, str]) -> None:
+        """Store a shard's columns, (rows, ...) each, beside those already there; all or nothing.
 
         Columns that were extracted when other images could be read leave the commit, to be extracted again.
 
@@ -123,7 +123,7 @@ class Entry:
         digests, zero = dict(kept.digests), dict(kept.zero)
         readable = ~np.isin(self.rows(shard), list(unreadable))
         for column, values in columns.items():
-            zero[str(column)] = int((~values.any(1) & readable).sum())
+            zero[str(column)] = int((~values.reshape(len(values), -1).any(1) & readable).sum())
             path = self.path(shard, str(column))
             with atomic_path(path) as temporary:
                 with temporary.open("wb") as stream:

@@ -14,27 +14,26 @@ from torch import Tensor
 from dinobench.data.dataset import ImageSet
 from dinobench.data.transforms import EvaluationTransform, evaluation_transform
 from dinobench.features.compiled import Compiled
-from dinobench.features.loading import Crop, in_chunks, pixel_batches
+from dinobench.features.loading import in_chunks, pixel_batches
 from dinobench.features.names import Column, depth_of, parse_feature
 from dinobench.features.network import FrozenNetwork
+from dinobench.features.preparation import Preparation, evaluation
+from dinobench.features.rows import FeatureBatch
+from dinobench.models.loading.loaded import LoadedBackbone
 from dinobench.models.networks.backbone import Backbone, Preprocessing
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
 
 
 @dataclass(frozen=True)
-class FeatureBatch:
-    """Features of a few images.
+class ExtractionSettings:
+    """How features are computed; only the precision is part of their identity."""
 
-    Attributes:
-        indices: (b,) int64, which images.
-        columns: for each column asked for, (b, D) float32 on the CPU.
-        unreadable: one line per image that could not be decoded, by index.
-    """
-
-    indices: NDArray[np.int64]
-    columns: dict[Column, Tensor]
-    unreadable: dict[int, str]
+    device: torch.device = torch.device("cpu")  # noqa: RUF009 (immutable)
+    batch_size: int = 64
+    workers: int = 0
+    precision: str = "fp32"
+    compiled: bool = False
 
 
 def extract_features(
@@ -85,7 +84,7 @@ def feature_batches(
     images: ImageSet,
     chunks: Iterable[NDArray[np.int64]],
     workers: int = 0,
-    crop: Crop | None = None,
+    preparation: Preparation | None = None,
 ) -> Iterator[FeatureBatch]:
     """Features of each chunk of indices, in order; unreadable images are reported in their batch, not raised.
 
@@ -94,11 +93,11 @@ def feature_batches(
         images: where to read from.
         chunks: indices of the images of each batch.
         workers: decoding threads, 0 for one per core.
-        crop: from an image and its index to what the network sees; by default the evaluation transform's.
+        preparation: from an image to what the network sees, all of one size; by default the evaluation transform.
     """
-    seen = crop or (lambda image, index: network.transform.crop(image))
+    seen = preparation or evaluation(network.transform)
     channels = len(network.transform.mean)
-    for batch in pixel_batches(images, chunks, seen, network.transform.size, workers, channels):
+    for batch in pixel_batches(images, chunks, seen, workers, channels):
         features = network(torch.from_numpy(batch.pixels)) if len(batch.indices) else {}
         yield FeatureBatch(batch.indices, {key: value.cpu() for key, value in features.items()}, batch.unreadable)
 
@@ -124,24 +123,32 @@ class Extractor:
         self.transform = _transform_of(preprocessing)
         self._forward = (_compiled_columns if compiled else _columns_of)(self.network.backbone, columns)
 
+    @classmethod
+    def of(cls, model: LoadedBackbone, columns: tuple[Column, ...], how: ExtractionSettings) -> Extractor:
+        """The extractor of a loaded model."""
+        return cls(model.backbone, model.preprocessing, columns, how.device, how.precision, how.compiled)
+
     def __call__(self, pixels: Tensor) -> dict[Column, Tensor]:
-        """Columns (B, D) float32 on the device, of crops (B, S, S, 3) uint8."""
+        """Columns (B, D) or (B, h, w, D) float32 on the device, of crops (B, H, W, 3) uint8."""
         return self.of_images(self.network.input(pixels))
 
     def of_images(self, images: Tensor) -> dict[Column, Tensor]:
-        """Columns (B, D) float32 of normalized images (B, 3, H, W) on the device."""
+        """Columns (B, D) or (B, h, w, D) float32 of normalized images (B, 3, H, W) on the device."""
         return dict(zip(self.columns, self.network.apply(self._forward, images), strict=True))
 
 
 def _columns_of(backbone: Backbone, columns: tuple[Column, ...]) -> Callable[[Tensor], tuple[Tensor, ...]]:
-    """From images (B, 3, H, W) to one (B, D) float32 per column."""
+    """From images (B, 3, H, W) to one (B, D) or (B, h, w, D) float32 per column."""
     if columns == (Column("cls"),):  # spares the last block what only its patches need
         return lambda images: (backbone.class_token(images).float(),)
+    if columns == (Column("keys"),):
+        return lambda images: (backbone.key_map(images).float(),)
     depth = depth_of(columns)
 
     def forward(images: Tensor) -> tuple[Tensor, ...]:
         layers = backbone.intermediate_layers(images, depth)
-        return tuple(column.take(layers).float() for column in columns)
+        found = (backbone.key_map(images) if column.kind == "keys" else column.take(layers) for column in columns)
+        return tuple(each.float() for each in found)
 
     return forward
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dinobench.data.dataset import ImageSet
+from dinobench.features.preparation import Apply, Preparation
 from dinobench.runtime.errors import InputError
 
-Crop = Callable[[Image.Image, int], Image.Image]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -27,7 +27,7 @@ class PixelBatch:
 
     Attributes:
         indices: (b,) int64, which images of the set these are.
-        pixels: (b, S, S, C) uint8, C = 3 for RGB.
+        pixels: (b, H, W, C) uint8, C = 3 for RGB.
         unreadable: one line per image that could not be decoded, by index; they are in neither array.
     """
 
@@ -37,19 +37,25 @@ class PixelBatch:
 
 
 def pixel_batches(
-    images: ImageSet, chunks: Iterable[NDArray[np.int64]], crop: Crop, size: int, workers: int = 0, channels: int = 3
+    images: ImageSet,
+    chunks: Iterable[NDArray[np.int64]],
+    preparation: Preparation,
+    workers: int = 0,
+    channels: int = 3,
 ) -> Iterator[PixelBatch]:
     """The images of each chunk of indices as one batch, in order.
 
     Args:
         images: where to read from.
         chunks: indices of the images of each batch; taken one at a time, as the threads get to them.
-        crop: from an RGB image and its index to the size x size pixels that the network sees.
-        size: side of the crops in pixels.
+        preparation: from an RGB image and its index to the pixels that the network sees, all of one size.
         workers: decoding threads (Pillow decodes and resizes outside the interpreter's lock); 0 for one per core.
         channels: of the images; each is cropped by itself where it is not RGB.
     """
-    return ahead(lambda chunk: _load_batch(images, chunk, crop, (size, size, channels)), chunks, workers)
+    if preparation.size is None:
+        raise InputError(f"{preparation.name} gives images of varying size, which share no batch; give them one size")
+    shape = (*preparation.size, channels)
+    return ahead(lambda chunk: _load_batch(images, chunk, preparation.apply, shape), chunks, workers)
 
 
 def in_chunks(indices: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
@@ -73,21 +79,21 @@ def ahead(function: Callable[[Item], Result], items: Iterable[Item], workers: in
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _load_batch(images: ImageSet, indices: NDArray[np.int64], crop: Crop, shape: tuple[int, int, int]) -> PixelBatch:
+def _load_batch(images: ImageSet, indices: NDArray[np.int64], apply: Apply, shape: tuple[int, int, int]) -> PixelBatch:
     pixels = np.empty((len(indices), *shape), np.uint8)
     readable: list[int] = []
     unreadable: dict[int, str] = {}
     for index in indices.tolist():
         try:
-            pixels[len(readable)] = _image_pixels(images, index, crop, shape[2])
+            pixels[len(readable)] = _image_pixels(images, index, apply, shape[2])
             readable.append(index)
         except InputError as error:
             unreadable[index] = str(error)
     return PixelBatch(np.array(readable, np.int64), pixels[: len(readable)], unreadable)
 
 
-def _image_pixels(images: ImageSet, index: int, crop: Crop, channels: int) -> NDArray[np.uint8]:
+def _image_pixels(images: ImageSet, index: int, apply: Apply, channels: int) -> NDArray[np.uint8]:
     if channels == 3:
-        return np.asarray(crop(images.read(index), index))
+        return np.asarray(apply(index, images.read(index)))
     bands = np.moveaxis(images.pixels(index, channels), 2, 0)
-    return np.stack([np.asarray(crop(Image.fromarray(band), index)) for band in bands], axis=-1)
+    return np.stack([np.asarray(apply(index, Image.fromarray(band))) for band in bands], axis=-1)

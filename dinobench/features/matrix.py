@@ -1,9 +1,9 @@
-"""Features on disk as one matrix, read in blocks."""
+"""Features on disk as one array, read in blocks: a vector or a map for each image."""
 
 from __future__ import annotations
 
 import tokenize
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,18 +12,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dinobench.features.names import Column, parse_feature
+from dinobench.features.names import Column, parse_columns
 from dinobench.runtime.errors import InputError
 
 
-def _open_column(path: Path) -> NDArray[np.float32]:
+def _open_column(path: Path) -> NDArray[np.floating]:
     """One column of a shard, mapped.
 
     Raises:
         InputError: the file is gone or damaged.
     """
     try:
-        column: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+        column: NDArray[np.floating] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError) as error:
         raise InputError(
             f"stored features {path} cannot be read ({type(error).__name__}): removed meanwhile, or damaged; run again"
@@ -31,12 +31,23 @@ def _open_column(path: Path) -> NDArray[np.float32]:
     return column
 
 
+def joined_shape(shapes: Sequence[tuple[int, ...]], columns: tuple[Column, ...]) -> tuple[int, ...]:
+    """(D,) or (h, w, D) of what stands side by side, from the shape of each column.
+
+    Raises:
+        InputError: maps whose grids differ in size.
+    """
+    if len({shape[:-1] for shape in shapes}) > 1:
+        raise InputError(f"the maps of {' and '.join(map(str, columns))} differ in size; take one of them")
+    return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
+
+
 @dataclass(frozen=True)
 class Shard:
     """Consecutive images of a set.
 
     Attributes:
-        files: one .npy of (n, D_i) float32 per column.
+        files: one .npy of (n, D_i) or (n, h, w, D_i) per column.
         readable: (n,) bool, false where the image could not be decoded.
     """
 
@@ -47,7 +58,7 @@ class Shard:
         return int(self.readable.sum())
 
     def read(self, out: Tensor, rows: NDArray[np.int64] | None = None) -> None:
-        """Copy rows into `out` (n, D) float32, the columns side by side, and leave no map open.
+        """Copy rows into `out` (n, D) or (n, h, w, D), the columns side by side, and leave no file open.
 
         Args:
             out: as many rows as are asked for.
@@ -58,13 +69,13 @@ class Shard:
         start = 0
         for path in self.files:
             column = _open_column(path)
-            out.numpy()[:, start : start + column.shape[1]] = column[chosen]
-            start += column.shape[1]
+            out.numpy()[..., start : start + column.shape[-1]] = column[chosen]
+            start += column.shape[-1]
 
 
 @dataclass(frozen=True)
 class FeatureMatrix:
-    """One row per readable image.
+    """One row per readable image: a vector (D,), or a map (h, w, D) whose cells are what a column gives there.
 
     Attributes:
         columns: what stands side by side in a row.
@@ -85,12 +96,23 @@ class FeatureMatrix:
 
     @property
     def dim(self) -> int:
-        """Width D of a row."""
-        return sum(_open_column(path).shape[1] for path in self.shards[0].files)
+        """Width D of a row, or of a cell of its map."""
+        return self.shape[-1]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, D) or (N, h, w, D)."""
+        shapes = [_open_column(path).shape[1:] for path in self.shards[0].files]
+        return (len(self), *joined_shape(shapes, self.columns))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the stored numbers: float32, or float16 for maps where that was asked for."""
+        return torch.from_numpy(np.empty(0, _open_column(self.shards[0].files[0]).dtype)).dtype
 
     def only(self, feature: str) -> FeatureMatrix:
         """The columns of `feature` alone, all of which must be here."""
-        columns = parse_feature(feature)
+        columns = parse_columns(feature)
         places = [self.columns.index(column) for column in columns]
         shards = (replace(shard, files=tuple(shard.files[place] for place in places)) for shard in self.shards)
         return replace(self, columns=columns, shards=tuple(shards))
@@ -103,7 +125,7 @@ class FeatureMatrix:
         return replace(self, shards=self.shards[first:last], rows=self.rows[before : before + inside]), before
 
     def blocks(self, rows: int = 32768) -> Iterator[Tensor]:
-        """(b, D) float32 in order; every block but the last has at least `rows` rows and at most a shard more."""
+        """(b, ...) in order; every block but the last has at least `rows` rows and at most a shard more."""
         first, count = 0, 0
         for number, shard in enumerate(self.shards, 1):
             count += len(shard)
@@ -112,11 +134,11 @@ class FeatureMatrix:
                 first, count = number, 0
 
     def tensor(self) -> Tensor:
-        """All rows in memory: (N, D) float32."""
+        """All rows in memory: (N, D) or (N, h, w, D)."""
         return self._read_shards(self.shards)
 
     def _read_shards(self, shards: tuple[Shard, ...]) -> Tensor:
-        whole = torch.empty(sum(map(len, shards)), self.dim)
+        whole = torch.empty(sum(map(len, shards)), *self.shape[1:], dtype=self.dtype)
         start = 0
         for shard in shards:
             shard.read(whole[start : start + len(shard)])
@@ -124,8 +146,8 @@ class FeatureMatrix:
         return whole
 
     def take(self, rows: NDArray[np.int64]) -> Tensor:
-        """Some rows in memory: (n, D) float32 of `rows` (n,), which are sorted and distinct."""
-        chosen = torch.empty(len(rows), self.dim)
+        """Some rows in memory: (n, ...) of `rows` (n,), which are sorted and distinct; no others are read."""
+        chosen = torch.empty(len(rows), *self.shape[1:], dtype=self.dtype)
         start = 0
         for shard in self.shards:
             first, last = np.searchsorted(rows, (start, start + len(shard)))
@@ -133,3 +155,7 @@ class FeatureMatrix:
                 shard.read(chosen[first:last], rows[first:last] - start)
             start += len(shard)
         return chosen
+
+    def between(self, start: int, stop: int) -> Tensor:
+        """Consecutive rows in memory: (stop - start, ...), cut to those that there are."""
+        return self.take(np.arange(*slice(start, stop).indices(len(self))))

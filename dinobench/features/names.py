@@ -3,6 +3,10 @@
 A feature is a sum of columns, as in "cls.4+cls.3+cls.2+cls.1" or "cls+mean", concatenated in that order. A column is
 `cls` (class token, or a convnet's pooled output) or `mean` (mean of the patch tokens) of the last block; `.N` takes the
 N-th block from the end instead.
+
+Beside these vectors there are maps, D numbers for each cell of a grid: `patches` (patch tokens after the final norm, or
+a convnet's last map; `.N` as above) and `keys` (keys of the last self-attention). Vectors and maps do not stand in one
+feature.
 """
 
 from __future__ import annotations
@@ -15,15 +19,16 @@ from torch import Tensor
 from dinobench.models.networks.backbone import Features
 from dinobench.runtime.errors import InputError
 
-_COLUMN = re.compile(r"(cls|mean)(?:\.([1-9]\d*))?")
+_VECTOR = re.compile(r"(cls|mean)(?:\.([1-9]\d*))?")
+_MAP = re.compile(r"(patches|keys)(?:\.([1-9]\d*))?")
 
 
 @dataclass(frozen=True, order=True)
 class Column:
-    """One (N, D) array of features.
+    """One array of features: (N, D) of vectors, (N, h, w, D) of maps.
 
     Attributes:
-        kind: "cls" or "mean".
+        kind: "cls" or "mean", "patches" or "keys".
         layer: block counted from the end, 1 for the last.
     """
 
@@ -35,22 +40,58 @@ class Column:
         return f"{self.kind}.{self.layer}"
 
     def take(self, layers: tuple[Features, ...]) -> Tensor:
-        """(B, D) of a backbone's answer, oldest block first."""
+        """(B, D) or (B, h, w, D) of a backbone's answer, oldest block first."""
         features = layers[-self.layer]
+        if self.kind == "patches":
+            return features.patches
         return features.cls if self.kind == "cls" else features.patches.flatten(1, 2).mean(1)
 
 
 def parse_feature(name: str) -> tuple[Column, ...]:
-    """The columns of a feature.
+    """The columns of a feature of vectors.
 
     Raises:
-        InputError: a name that is no feature.
+        InputError: a name that is no such feature.
     """
-    matches = [_COLUMN.fullmatch(term.strip()) for term in name.split("+")]
-    columns = tuple(Column(match[1], int(match[2] or 1)) for match in matches if match)
-    if len(columns) < len(matches):
+    columns = _columns_of(name, _VECTOR)
+    if columns is None:
         raise InputError(f"unknown feature {name!r}; join cls, mean, cls.N, mean.N (N-th block from the end) by +")
     return columns
+
+
+def names_maps(name: str) -> bool:
+    """Whether a feature is of maps, as far as its first word says."""
+    return _MAP.match(name.strip()) is not None
+
+
+def parse_maps(name: str) -> tuple[Column, ...]:
+    """The columns of a feature of maps, which are concatenated by channel.
+
+    Raises:
+        InputError: a name that is no such feature.
+    """
+    columns = _columns_of(name, _MAP)
+    if columns is None or any(column.kind == "keys" and column.layer > 1 for column in columns):
+        raise InputError(
+            f"unknown feature of maps {name!r}; join patches, patches.N (N-th block from the end) and keys by +"
+        )
+    return columns
+
+
+def parse_columns(name: str) -> tuple[Column, ...]:
+    """The columns of a feature of vectors or of maps.
+
+    Raises:
+        InputError: a name that is neither.
+    """
+    return parse_maps(name) if names_maps(name) else parse_feature(name)
+
+
+def _columns_of(name: str, column: re.Pattern[str]) -> tuple[Column, ...] | None:
+    """The columns whose names are joined by +; None where one is no `column`."""
+    matches = [column.fullmatch(term.strip()) for term in name.split("+")]
+    columns = tuple(Column(match[1], int(match[2] or 1)) for match in matches if match)
+    return columns if len(columns) == len(matches) else None
 
 
 def depth_of(columns: tuple[Column, ...]) -> int:

@@ -52,6 +52,30 @@ def test_every_format_holds_the_same(exported):
     assert table["class"] == ["dark"] * 3 + ["light"] * 3
 
 
+def test_maps_in_every_format(run, tmp_path):
+    """24 x 16 px stretched to 16 x 24 give grids of 4 x 6 patches."""
+    given = ["--model", "random:vit_mini/4", "--data", str(tmp_path / "data"), "--feature", "patches"]
+    given += ["--size", "24x16", "--numbers", "fp16"]
+    paths = [tmp_path / f"maps{suffix}" for suffix in (".npy", ".safetensors", ".parquet")]
+    foreseen = run("export", *given, "--output", str(paths[0]), "--dry-run")
+    assert foreseen.exit_code == 0, foreseen.output
+    assert not paths[0].exists() and "0 entries" in run("ls").output
+    for path in paths:
+        done = run("export", *given, "--output", str(path))
+        assert done.exit_code == 0, done.output
+        assert "6 x 4 x 6 x 96 features of data/val" in done.output
+    maps = np.load(paths[0])
+    assert (maps.shape, maps.dtype) == ((6, 4, 6, 96), np.float16)
+    assert f"would take {maps.nbytes / 1e6:.1f} MB" in foreseen.output
+    tensors = load_file(paths[1])
+    np.testing.assert_array_equal(tensors["features"].numpy(), maps)
+    assert tensors["labels"].tolist() == [0, 0, 0, 1, 1, 1]
+    pq = pytest.importorskip("pyarrow.parquet")
+    column = pq.read_table(paths[2])["feature"].combine_chunks()
+    np.testing.assert_array_equal(column.to_numpy_ndarray(), maps)
+    assert "[patches.1 complete]" in run("ls").output
+
+
 def test_ls_verify_and_prune(run, exported, tmp_path):
     exported("features.npy")
     listed = run("ls")
@@ -76,6 +100,11 @@ def test_refusals(run, tmp_path):
     wanted = ("export", "--model", "pixels", "--data", str(tmp_path / "data"), "--output")
     assert "name it *.npy" in run(*wanted, str(tmp_path / "features.mat")).output
     assert run(*wanted, str(tmp_path / "x.npy"), "--feature", "token").exit_code == 2
+    assert "cls is a vector" in run(*wanted, str(tmp_path / "x.npy"), "--numbers", "fp16").output
+    assert (
+        "give --size WIDTHxHEIGHT" in run(*wanted, str(tmp_path / "x.npy"), "--feature", "keys", "--size", "9").output
+    )
+    assert "unknown feature of maps" in run(*wanted, str(tmp_path / "x.npy"), "--feature", "patches+cls").output
     assert run("prune").exit_code == 2
     assert run("prune", "--all", "--older-than", "1").exit_code == 2
 

@@ -34,7 +34,9 @@ class Computer:
 
 
 def rows(folder: Path, compute: Computer, count: int = 7, **identity: str) -> list[float]:
-    matrix = stored_descriptors(identity, {"data": "toy"}, count, compute, folder=folder, shard_rows=3)
+    matrix = stored_descriptors(
+        identity, {"data": "toy"}, [str(i) for i in range(count)], compute, folder=folder, shard_rows=3
+    )
     return matrix.tensor()[:, 0].tolist()
 
 
@@ -74,7 +76,7 @@ def test_nothing_and_no_numbers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="toy holds no image"):
         rows(tmp_path, Computer(), count=0)
     with pytest.raises(InputError, match="not finite"):
-        stored_descriptors({}, {}, 1, lambda i: iter([(i, torch.tensor([[torch.nan]]))]), folder=tmp_path)
+        stored_descriptors({}, {}, ["a.jpg"], lambda i: iter([(i, torch.tensor([[torch.nan]]))]), folder=tmp_path)
 
 
 def test_use_is_noted_for_pruning(tmp_path: Path) -> None:

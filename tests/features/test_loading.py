@@ -8,6 +8,7 @@ import pytest
 from dinobench.data.dataset import from_files
 from dinobench.data.transforms import evaluation_transform
 from dinobench.features.loading import ahead, in_chunks, pixel_batches
+from dinobench.features.preparation import evaluation
 
 
 def test_ahead_keeps_the_order_and_stays_bounded():
@@ -33,7 +34,7 @@ def test_unreadable_images_are_named_and_left_out(tmp_path, images):
     (tmp_path / "2.png").write_bytes(b"no image")
     files = from_files("toy", tmp_path, [f"{index}.png" for index in range(5)], [0] * 5, ["a"])
     transform = evaluation_transform(16, 16, "bicubic", (0, 0, 0), (1, 1, 1))
-    first, second = pixel_batches(files, in_chunks(np.arange(5), 3), lambda image, index: transform.crop(image), 16)
+    first, second = pixel_batches(files, in_chunks(np.arange(5), 3), evaluation(transform))
     assert first.indices.tolist() == [0, 1]
     assert first.pixels.shape == (2, 16, 16, 3)
     assert "2.png" in first.unreadable[2]

@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 
 from dinobench.data.dataset import from_files
-from dinobench.features import store as store_module
+from dinobench.features import extract as extract_module
 from dinobench.features.entry import Entry
-from dinobench.features.extract import extract_features
+from dinobench.features.extract import ExtractionSettings, extract_features
 from dinobench.features.names import Column
-from dinobench.features.store import ExtractionSettings, FeatureStore
+from dinobench.features.store import FeatureStore
 from dinobench.runtime.errors import InputError
 from tests.features.conftest import PREPROCESSING
 
@@ -32,7 +32,7 @@ class Counter:
 
     def __init__(self, monkeypatch, stop_after=None):
         self.images, self.stop_after = 0, stop_after
-        forward = store_module.Extractor.__call__
+        forward = extract_module.Extractor.__call__
 
         def counting(extractor, pixels):
             self.images += len(pixels)
@@ -40,7 +40,7 @@ class Counter:
                 raise KeyboardInterrupt
             return forward(extractor, pixels)
 
-        monkeypatch.setattr(store_module.Extractor, "__call__", counting)
+        monkeypatch.setattr(extract_module.Extractor, "__call__", counting)
 
 
 def test_equals_extraction_in_memory(store, model, images):
@@ -166,22 +166,23 @@ def test_a_full_disk_loses_nothing_written(store, model, images, monkeypatch):
 
 
 def test_waits_for_the_process_that_holds_a_shard(store, model, images, capsys):
-    store.features(model, images.subset([0]))  # another entry; makes the folder
-    entry = store._entry_of(model, images, "fp32", "manifest")
+    store.features(model, images)
+    (entry,) = store.entries()
+    (entry.folder / "00003.json").unlink()
     lock = entry.lock(3)
     release = threading.Timer(0.5, lock.release)
     release.start()
-    found = store.features(model, images, manifest="manifest")
+    found = store.features(model, images)
     release.join()
     torch.testing.assert_close(found.tensor(), extract_features(model.backbone, PREPROCESSING, images))
-    assert "another process is extracting" in capsys.readouterr().err
+    assert "another process computes features of toy/train by tiny" in capsys.readouterr().err
 
 
 def _fill(folder, model, images, counts):
     torch.set_num_threads(1)
     done = []
-    original = store_module.Extractor.__call__
-    store_module.Extractor.__call__ = lambda self, pixels: done.append(len(pixels)) or original(self, pixels)
+    original = extract_module.Extractor.__call__
+    extract_module.Extractor.__call__ = lambda self, pixels: done.append(len(pixels)) or original(self, pixels)
     FeatureStore(folder, shard_rows=2).features(model, images, settings=ExtractionSettings(batch_size=2, workers=1))
     counts.put(sum(done))
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from dinobench.data.dataset import ImageSet
 from dinobench.evaluators.base import EvaluationContext
 from dinobench.evaluators.common.setting_groups import LabeledImagesSettings
+from dinobench.features.extract import ExtractionSettings
 from dinobench.features.matrix import FeatureMatrix
-from dinobench.features.store import ExtractionSettings, FeatureStore
+from dinobench.features.store import FeatureStore
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import agree
 from dinobench.runtime.text import first_few

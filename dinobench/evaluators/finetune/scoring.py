@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from dinobench.data.dataset import ImageSet
 from dinobench.data.transforms import EvaluationTransform
 from dinobench.evaluators.finetune.batches import Normalizer
 from dinobench.features.loading import PixelBatch, in_chunks, pixel_batches
+from dinobench.features.preparation import evaluation
 from dinobench.metrics.classification import top_classes
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import barrier, rank, sum_over_processes, world_size
@@ -41,7 +41,7 @@ class Crops:
         size = self._transform.size
         fits = sum(map(len, self._chunks)) * 3 * size**2 <= KEEP_BYTES
         kept: list[PixelBatch] = []
-        for batch in pixel_batches(self.images, self._chunks, self._crop_image, size, self._workers):
+        for batch in pixel_batches(self.images, self._chunks, evaluation(self._transform), self._workers):
             if batch.unreadable:
                 raise InputError(next(iter(batch.unreadable.values())))
             if fits:
@@ -49,9 +49,6 @@ class Crops:
             yield batch
         if fits:
             self._kept = kept
-
-    def _crop_image(self, image: Image.Image, index: int) -> Image.Image:
-        return self._transform.crop(image)
 
 
 @torch.no_grad()

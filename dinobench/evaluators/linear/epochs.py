@@ -16,10 +16,12 @@ from dinobench.data.crops import crop_box
 from dinobench.data.dataset import ImageSet
 from dinobench.data.transforms import resampling
 from dinobench.evaluators.linear.sharing import SharedSteps, taken
-from dinobench.features.extract import Extractor, FeatureBatch, feature_batches
+from dinobench.features.extract import Extractor, feature_batches
 from dinobench.features.loading import ahead, in_chunks
 from dinobench.features.matrix import FeatureMatrix
 from dinobench.features.names import Column, parse_feature
+from dinobench.features.preparation import Preparation
+from dinobench.features.rows import FeatureBatch
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import gather_objects
 
@@ -125,15 +127,16 @@ def augmented_epochs(
         left_out: takes a line for each of them, by index.
     """
     labels = torch.tensor(images.labels)
+    size = network.transform.size
     shared = SharedSteps(network.columns, forward_batch, network.device)
 
     def batches(epoch: int) -> Batches:
-        def crop(image: Image.Image, index: int) -> Image.Image:
-            return training_crop(image, network.transform.size, random.Random(f"{seed}/{epoch}/{index}"))
+        def crop(index: int, image: Image.Image) -> Image.Image:
+            return training_crop(image, size, random.Random(f"{seed}/{epoch}/{index}"))
 
         steps = in_chunks(_epoch_order(len(images), seed, epoch), batch)
         own = [chunk for step in steps for chunk in shared.own_chunks(step)]
-        found = feature_batches(network, images, own, workers, crop)
+        found = feature_batches(network, images, own, workers, Preparation("random crops", crop, (size, size)))
         for step in steps:
             parts = taken(found, len(shared.own_chunks(step)))
             _note_unreadable(parts, skip_unreadable, left_out)

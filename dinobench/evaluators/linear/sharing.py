@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dinobench.features.extract import FeatureBatch
 from dinobench.features.loading import in_chunks
 from dinobench.features.names import Column
+from dinobench.features.rows import FeatureBatch
 from dinobench.runtime.processes import gather_from_processes, max_over_processes, rank, world_size
 
 StepFeatures = tuple[dict[Column, Tensor], NDArray[np.int64]]  # (n, D) of each column, and the n images

@@ -15,11 +15,12 @@ from dinobench.data.layouts.revisitop import GROUPS, GroundTruth, ground_truth_f
 from dinobench.data.open import dataset_root
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.ranking.database import Database, Matrix, expanded, finished
-from dinobench.evaluators.common.ranking.descriptors import Describer, Preparation, further_images, thumbnail
+from dinobench.evaluators.common.ranking.descriptors import Describer, further_images, thumbnail
 from dinobench.evaluators.common.ranking.per_query import save_per_query
 from dinobench.evaluators.retrieval.gallery import draw_gallery
 from dinobench.evaluators.retrieval.queries import queries_in_database, query_boxes
 from dinobench.evaluators.retrieval.settings import Settings
+from dinobench.features.preparation import Preparation
 from dinobench.metrics.bootstrap import interval
 from dinobench.metrics.ranking import SETUPS, Positions, score_setup
 from dinobench.metrics.search.neighbors import Neighbors

@@ -67,6 +67,10 @@ class SelfAttention(nn.Module):
         query, key, _ = self._query_key_value(tokens, rotation, queries)
         return attention_weights(query, key)
 
+    def keys(self, tokens: Tensor) -> Tensor:
+        """Keys (B, n, D) of tokens (B, n, D), before any rotary position; the heads stand side by side."""
+        return self._project_thirds(tokens, 1, 2)
+
     def _query_key_value(
         self, tokens: Tensor, rotation: Rotation | None, queries: int | None
     ) -> tuple[Tensor, Tensor, Tensor]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
+from dinobench.runtime.errors import InputError
+
 WHOLE_BELOW = 96
 
 
@@ -90,6 +92,13 @@ class Backbone(nn.Module, ABC):
     def class_attention(self, images: Tensor) -> Tensor:
         """Row of the class token in `attention`, (B, heads, tokens): entry 0 is the class token itself."""
         return self.attention(images)[:, :, 0]
+
+    def key_map(self, images: Tensor) -> Tensor:
+        """Keys of the last block's self-attention at the patches, (B, h, w, D), its heads side by side.
+
+        Raises InputError for a model whose keys are not known.
+        """
+        raise InputError(f"the keys of {type(self).__name__} are not known; take patches, or a vision transformer")
 
 
 def input_channels(backbone: nn.Module) -> int:

@@ -211,7 +211,7 @@ class VisionTransformer(Backbone):
         """See `Backbone`; the last block computes the class token alone."""
         if not self.shape.feature_is_class_token:
             return super().class_token(images)
-        tokens, rotation = self._before_last_block(images)
+        tokens, _, rotation = self._before_last_block(images)
         leading: Tensor = self.blocks[-1](tokens, rotation, queries=1)
         return self._leading_norm(leading)[:, 0]
 
@@ -224,6 +224,14 @@ class VisionTransformer(Backbone):
         if not self.shape.class_token:
             return super().class_attention(images)
         return self._last_attention(images, queries=1)[:, :, 0]
+
+    def key_map(self, images: Tensor) -> Tensor:
+        """See `Backbone`; as the projection gives them, before any rotary position."""
+        tokens, grid, _ = self._before_last_block(images)
+        block = self.blocks[-1]
+        assert isinstance(block, Block)
+        keys = block.attn.keys(block.norm1(tokens[:, self._leading_tokens :]))
+        return keys.reshape(len(keys), *grid, -1)
 
     def position_table(self, grid: tuple[int, int], *, square: bool) -> Tensor:
         """The learned table for an (h, w) grid: (1, [1 +] h * w, D).
@@ -257,14 +265,14 @@ class VisionTransformer(Backbone):
         tokens = torch.cat([*(token.expand(len(images), -1, -1) for token in leading), patches], dim=1)
         return tokens, grid, self.rope_embed(grid) if self.shape.positions == "rotary" else None
 
-    def _before_last_block(self, images: Tensor) -> tuple[Tensor, Rotation | None]:
-        tokens, _, rotation = self._embed_images(images)
+    def _before_last_block(self, images: Tensor) -> tuple[Tensor, tuple[int, int], Rotation | None]:
+        tokens, grid, rotation = self._embed_images(images)
         for block in self.blocks[:-1]:
             tokens = block(tokens, rotation)
-        return tokens, rotation
+        return tokens, grid, rotation
 
     def _last_attention(self, images: Tensor, queries: int | None) -> Tensor:
-        tokens, rotation = self._before_last_block(images)
+        tokens, _, rotation = self._before_last_block(images)
         block = self.blocks[-1]
         assert isinstance(block, Block)
         return block.attn.weights(block.norm1(tokens), rotation, queries=queries)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,21 +22,9 @@ from dinobench.features.compiled import compiled_if
 from dinobench.features.descriptors import stored_descriptors
 from dinobench.features.matrix import FeatureMatrix
 from dinobench.features.network import FrozenNetwork
+from dinobench.features.preparation import Preparation, stretched
 from dinobench.models.networks.multi_scale import multi_scale
 from dinobench.runtime.errors import InputError
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """From an image's index and pixels to what the network will see.
-
-    Attributes:
-        name: says everything that the result depends on.
-        apply: called in threads.
-    """
-
-    name: str
-    apply: Callable[[int, Image.Image], Image.Image]
 
 
 def thumbnail(size: int, boxes: NDArray[np.float64] | None = None) -> Preparation:
@@ -58,7 +46,7 @@ def thumbnail(size: int, boxes: NDArray[np.float64] | None = None) -> Preparatio
 
 def square(size: int) -> Preparation:
     """Resize to size x size without keeping the aspect, bicubic, as the released copy-detection code does."""
-    return Preparation(f"square {size}", lambda index, image: image.resize((size, size), Image.Resampling.BICUBIC))
+    return replace(stretched(size, size), name=f"square {size}")
 
 
 class Describer:
@@ -97,14 +85,14 @@ class Describer:
             self._refuse_small(image, images.names[index])
             return image
 
-        def compute(indices: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+        def describe(indices: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
             batch_size, workers = self.context.batch_size, self.context.workers
             label = f"features of {images.name}"
             return described(self, load, indices, batch_size=batch_size, workers=workers, label=label)
 
         model = self.context.model
         about = {"name": model.name, "architecture": model.architecture, "weights": model.sha256, "data": images.name}
-        return stored_descriptors(self._entry_identity(images, preparation), about, len(images), compute)
+        return stored_descriptors(self._entry_identity(images, preparation), about, images.names, describe)
 
     def _entry_identity(self, images: ImageSet, preparation: Preparation) -> dict[str, Any]:
         model = self.context.model
