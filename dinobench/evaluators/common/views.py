@@ -11,6 +11,7 @@ from PIL import Image
 
 from dinobench.data.crops import crop_box
 from dinobench.data.transforms import resampling
+from dinobench.features.preparation import Preparation
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.settings import Probability, setting
 
@@ -52,6 +53,13 @@ class Views:
     interpolation: str
     seed: int
     number: int
+
+    @property
+    def preparation(self) -> Preparation:
+        """The view as an input of `feature_batches`."""
+        return Preparation(
+            f"view {self.number} by seed {self.seed}", lambda index, image: self(image, index), (self.size, self.size)
+        )
 
     def __call__(self, image: Image.Image, index: int) -> Image.Image:
         """A random part of the image (index tells which), resized to a square and perhaps mirrored."""

@@ -82,7 +82,7 @@ def _view_features(context: EvaluationContext[Settings], images: ImageSet) -> di
     for number in progress(range(settings.views), "views", settings.views):
         view = Views(settings, network.transform.size, network.transform.interpolation, context.seed, number)
         with context.clock.phase("views"):
-            batches = list(feature_batches(network, images, chunks, context.workers, view))
+            batches = list(feature_batches(network, images, chunks, context.workers, view.preparation))
         found.append([torch.cat([batch.columns[column] for batch in batches]) for column in columns] if batches else [])
     shares = gather_objects([torch.stack(each, 1) for each in zip(*found, strict=True)], "features of views")
     whole = dict(zip(columns, (torch.cat(each) for each in zip(*filter(None, shares), strict=True)), strict=True))
