@@ -152,7 +152,8 @@ def _show_plan(plan: Plan, request: ModelRequest, cards: Mapping[str, ModelCard]
         click.echo(f"  missing: {error}")
         complete = False
     for job in plan.jobs:
-        click.echo(f"task    {job.card.name}@{job.protocol.name} version {job.protocol.version} on {job.data}")
+        where = f"on {job.data}" if job.data else "without data"
+        click.echo(f"task    {job.card.name}@{job.protocol.name} version {job.protocol.version} {where}")
         complete &= _show_data(job)
         for line in setting_lines(job.settings, dict.fromkeys(job.overridden, "overridden")):
             click.echo(line)
@@ -165,6 +166,7 @@ def _show_data(job: Job) -> bool:
     from dinobench.data.check import check_layout, check_splits
     from dinobench.data.open import is_folder_spec, locate, open_dataset
     from dinobench.data.registry import get_layout
+    from dinobench.pipeline.data_specs import refuse_no_data
     from dinobench.runtime.errors import InputError
 
     layout = job.card.layout
@@ -172,6 +174,7 @@ def _show_data(job: Job) -> bool:
         click.echo("  drawn when the task runs")
         return True
     try:
+        refuse_no_data(job.data, job.card)
         if is_folder_spec(job.data):
             root, used = locate(job.data, layout)
             findings = check_layout(used, root, job.card.dataset, tuple(job.card.images))

@@ -40,6 +40,15 @@ def data_by_task(spec: str | None, cards: Iterable[TaskCard]) -> Mapping[str, st
     return {card.name: spec for card in chosen}
 
 
+def refuse_no_data(spec: str, card: TaskCard) -> None:
+    """InputError where neither the user nor anything else says which data a task reads."""
+    if not spec:
+        raise InputError(
+            f"no data for {card.name}; say --data FOLDER (of {card.dataset}, or your own in its layout), "
+            "or --data mini for embedded drawn images"
+        )
+
+
 def refuse_missing_data(spec: str) -> None:
     """Say before anything is loaded that the folder or list of a data SPEC is not there.
 

@@ -83,9 +83,9 @@ def _data_of(model: str, cards: Sequence[TaskCard], data: str | None) -> dict[st
     """The data SPEC that each task of a model would read; none where the folders are not there."""
     try:
         given = data_by_task(data, cards)
+        return {card.name: given.get(card.name) or default_data(card, model) for card in cards}
     except InputError:
         return {}  # which the run itself says
-    return {card.name: given.get(card.name) or default_data(card, model) for card in cards}
 
 
 def _is_sound(record: RunRecord) -> bool:

@@ -145,10 +145,19 @@ def newest_run(runs: Path = RUNS) -> Path:
 
 
 def default_data(card: TaskCard, model: str) -> str:
-    """What a run was trained on, else the card's data set where $DINOBENCH_DATA says where it is, else `mini`."""
-    if card.layout == "imagefolder" and (trained_on := _training_data(model)) is not None:
+    """The data of a task where the user names none.
+
+    What a run was trained on, for labeled images; else the card's data set where $DINOBENCH_DATA says where it is; for
+    other tasks of such a run `mini`; for other models none (""): nobody asked to score them on drawn images.
+    """
+    from dinobench.data.open import DATA_VARIABLE
+
+    trained_on = _training_data(model)
+    if card.layout == "imagefolder" and trained_on is not None:
         return trained_on
-    return card.dataset if os.environ.get("DINOBENCH_DATA") else "mini"
+    if os.environ.get(DATA_VARIABLE):
+        return card.dataset
+    return "" if trained_on is None else "mini"
 
 
 def _training_data(model: str) -> str | None:

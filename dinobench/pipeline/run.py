@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dinobench.cards import load_models
-from dinobench.pipeline.data_specs import refuse_missing_data
+from dinobench.pipeline.data_specs import refuse_missing_data, refuse_no_data
 from dinobench.pipeline.model import Model, ModelRequest, ResolvedModel, held_model, refuse_missing_model, resolve_model
 from dinobench.pipeline.plan import Job, Plan, asked_settings, job_of_network, make_plan
 from dinobench.pipeline.record import make_record
@@ -117,6 +117,8 @@ def _refuse_missing(plan: Plan, request: ModelRequest, given: ResolvedModel | No
         raise InputError(
             f"{next(iter(request.settings))} is a setting of loading, and the model is loaded; set it then"
         )
+    for job in plan.jobs:
+        refuse_no_data(job.data, job.card)
     if len(plan.jobs) == 1:
         refuse_missing_data(plan.jobs[0].data)
 

@@ -289,3 +289,19 @@ def test_training_images_among_those_to_test_on_are_counted(tmp_path: Path) -> N
     shutil.rmtree(tmp_path / "data/val")
     shutil.copytree(tmp_path / "data/train", tmp_path / "data/val")
     assert "8 of 8 val images are training images too" in run(*asked).output
+
+
+def test_a_model_from_elsewhere_is_not_scored_on_drawn_images_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DINOBENCH_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    refused = run("eval", "--task", "knn,davis", "--model", "random:vit_mini/4")
+    assert refused.exit_code == 2
+    assert (
+        "no data for knn; say --data FOLDER (of imagenet, or your own in its layout), or --data mini" in refused.output
+    )
+    assert not (tmp_path / "results").exists()
+    planned = run("eval", "--task", "davis", "--model", "random:vit_mini/4", "--dry-run")
+    assert planned.exit_code == 2
+    assert "missing: no data for davis" in planned.output
