@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.settings import Count, CountOrZero, setting
+from dinobench.runtime.settings import Count, CountOrZero, Probability, setting
 
 Percent = Annotated[float, Meta(gt=0, le=100)]
+Area = Annotated[float, Meta(gt=0, le=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,3 +55,20 @@ class SearchSettings:
         "engine that finds nearest neighbors, all exact; auto measures which is the fastest",
         moves_figure=False,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewSettings:
+    """How a view is cut from an image."""
+
+    crop_scale: tuple[Area, ...] = setting(
+        (0.25, 1.0), "least and largest area of a view, as a share of the image's; 0.25 as DINO's global views"
+    )
+    flip: Probability = setting(0.5, "probability that a view is mirrored")
+
+    def __post_init__(self) -> None:
+        """Refuse a range that is none."""
+        if len(self.crop_scale) != 2 or self.crop_scale[0] > self.crop_scale[1]:
+            raise InputError(
+                f"crop_scale = {list(self.crop_scale)} is no range; give the least and the largest area, as [0.25, 1.0]"
+            )

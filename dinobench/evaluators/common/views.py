@@ -4,36 +4,15 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Annotated
 
-from msgspec import Meta
 from PIL import Image
 
 from dinobench.data.crops import crop_box
 from dinobench.data.transforms import resampling
+from dinobench.evaluators.common.setting_groups import ViewSettings
 from dinobench.features.preparation import Preparation
-from dinobench.runtime.errors import InputError
-from dinobench.runtime.settings import Probability, setting
 
-Area = Annotated[float, Meta(gt=0, le=1)]
 _RATIO = (3 / 4, 4 / 3)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ViewSettings:
-    """How a view is cut from an image."""
-
-    crop_scale: tuple[Area, ...] = setting(
-        (0.25, 1.0), "least and largest area of a view, as a share of the image's; 0.25 as DINO's global views"
-    )
-    flip: Probability = setting(0.5, "probability that a view is mirrored")
-
-    def __post_init__(self) -> None:
-        """Refuse a range that is none."""
-        if len(self.crop_scale) != 2 or self.crop_scale[0] > self.crop_scale[1]:
-            raise InputError(
-                f"crop_scale = {list(self.crop_scale)} is no range; give the least and the largest area, as [0.25, 1.0]"
-            )
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from dinobench.evaluators.common.views import ViewSettings
+from dinobench.evaluators.common.setting_groups import ViewSettings
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.settings import Count, CountOrZero, NotNegative, setting
 
