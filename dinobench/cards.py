@@ -36,6 +36,7 @@ class Protocol:
         comparable: whether its figure may stand beside the published one.
         because: why not, where it may not.
         sources: where a setting comes from, by its name: who stated it in which thread, or that it is inferred.
+        by_card: whether the `released_settings` of the model's card stand above the protocol's.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Protocol:
     comparable: bool = True
     because: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
+    by_card: bool = False
 
     @property
     def hash(self) -> str:
@@ -145,10 +147,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Figure:
-    """A published figure outside the paper's tables, in percent, and where it stands."""
+    """A published figure outside the paper's tables, in percent.
+
+    Attributes:
+        source: where it stands.
+        protocol: of the task, by which it was measured as far as images and features go; "" for one that no task has.
+    """
 
     value: float
     source: str
+    protocol: str = ""
 
 
 @dataclass(frozen=True)
@@ -163,6 +171,8 @@ class ModelCard:
         recipe: trains such a network where no weights are released: of `dinobench train`, or TASK@PROTOCOL of a
             supervised training.
         figures: published figures outside the paper's tables, by name.
+        settings: of the model.
+        released_settings: how the source measures: settings of the model ("model") and of evaluators, by name.
         file: the card's own file.
         note: one line where this card replaces a built-in one of its name.
     """
@@ -182,6 +192,7 @@ class ModelCard:
     rows: tuple[Row, ...] = ()
     figures: Mapping[str, Figure] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    released_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     file: str = ""
     note: str = ""
 

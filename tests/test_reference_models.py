@@ -3,7 +3,6 @@
 import re
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,7 @@ from dinobench.models.networks.build import build_backbone
 from dinobench.results.tables.build import read_published
 from dinobench.results.tables.specs import load_tables
 from dinobench.runtime.files import read_toml
+from dinobench.runtime.plugins import settings_of
 from dinobench.runtime.settings import resolve
 from dinobench.training.recipe_files import load_recipe
 
@@ -122,7 +122,27 @@ def test_a_card_sets_what_its_source_says_and_nothing_else(name: str) -> None:
     resolve(ModelSettings, MODELS[name].settings, name)
 
 
-@pytest.mark.parametrize("fact", FACTS["figures"], ids=lambda fact: fact["key"])
-def test_figures_are_those_of_the_source(fact: dict[str, Any]) -> None:
-    found = {name: MODELS[name].figures[fact["key"]].value for name in fact["values"]}
-    assert found == fact["values"]
+@pytest.mark.parametrize("name", MODELS)
+def test_a_card_says_how_its_source_measures(name: str) -> None:
+    stated = [fact for fact in FACTS["released"] if name in fact["cards"]]
+    assert len(stated) <= 1
+    expected = {key: values for fact in stated for key, values in fact.items() if key not in ("cards", "source")}
+    assert MODELS[name].released_settings == expected
+    for part, values in expected.items():
+        resolve(ModelSettings if part == "model" else settings_of(part), values, name)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_card_has_the_figures_of_its_source_and_no_others(name: str) -> None:
+    expected = {
+        (fact["key"], fact["values"][name], fact["protocol"]) for fact in FACTS["figures"] if name in fact["values"]
+    }
+    card = MODELS[name]
+    assert {(key, figure.value, figure.protocol) for key, figure in card.figures.items()} == expected
+    if any(figure.protocol == "released" for figure in card.figures.values()):
+        assert card.released_settings, "the protocol of its figures needs them"
+
+
+def test_a_figure_has_one_key_everywhere() -> None:
+    keys = {fact["key"] for fact in FACTS["figures"]}
+    assert not {"imagenet_1pct_top1", "imagenet_10pct_top1"} & keys

@@ -59,8 +59,11 @@ def show(cards: Mapping[str, ModelCard], name: str) -> None:
         click.echo(f"row      table {row.table}: {', '.join(f'{key} = {value}' for key, value in row.key.items())}")
     for setting, value in card.settings.items():
         click.echo(f"setting  {setting} = {value}")
+    for part, values in card.released_settings.items():
+        click.echo(f"released {part}: {', '.join(f'{key} = {value}' for key, value in values.items())}")
     for name_of_figure, figure in card.figures.items():
-        click.echo(f"figure   {name_of_figure} = {figure.value} ({figure.source})")
+        held = f"; protocol {figure.protocol}" if figure.protocol else ""
+        click.echo(f"figure   {name_of_figure} = {figure.value} ({figure.source}{held})")
 
 
 @command.command()

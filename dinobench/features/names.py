@@ -1,8 +1,8 @@
 """Names of features: what an evaluator asks for, and how a backbone's answer becomes rows of numbers.
 
 A feature is a sum of columns, as in "cls.4+cls.3+cls.2+cls.1" or "cls+mean", concatenated in that order. A column is
-`cls` (class token, or a convnet's pooled output) or `mean` (mean of the patch tokens) of the last block; `.N` takes the
-N-th block from the end instead.
+`cls` (class token, or a convnet's pooled output), `mean` (mean of the patch tokens) or `prenorm` (class token before
+the final norm) of the last block; `.N` takes the N-th block from the end instead.
 
 Beside these vectors there are maps, D numbers for each cell of a grid: `patches` (patch tokens after the final norm, or
 a convnet's last map; `.N` as above) and `keys` (keys of the last self-attention). Vectors and maps do not stand in one
@@ -19,7 +19,7 @@ from torch import Tensor
 from dinobench.models.networks.backbone import Features
 from dinobench.runtime.errors import InputError
 
-_VECTOR = re.compile(r"(cls|mean)(?:\.([1-9]\d*))?")
+_VECTOR = re.compile(r"(cls|mean|prenorm)(?:\.([1-9]\d*))?")
 _MAP = re.compile(r"(patches|keys)(?:\.([1-9]\d*))?")
 
 
@@ -28,7 +28,7 @@ class Column:
     """One array of features: (N, D) of vectors, (N, h, w, D) of maps.
 
     Attributes:
-        kind: "cls" or "mean", "patches" or "keys".
+        kind: "cls", "mean" or "prenorm", "patches" or "keys".
         layer: block counted from the end, 1 for the last.
     """
 
@@ -40,11 +40,14 @@ class Column:
         return f"{self.kind}.{self.layer}"
 
     def take(self, layers: tuple[Features, ...]) -> Tensor:
-        """(B, D) or (B, h, w, D) of a backbone's answer, oldest block first."""
+        """(B, D) or (B, h, w, D) of a backbone's answer, oldest block first; InputError where the network has none."""
         features = layers[-self.layer]
-        if self.kind == "patches":
-            return features.patches
-        return features.cls if self.kind == "cls" else features.patches.flatten(1, 2).mean(1)
+        if self.kind in ("patches", "mean"):
+            return features.patches if self.kind == "patches" else features.patches.flatten(1, 2).mean(1)
+        found = features.cls if self.kind == "cls" else features.prenorm
+        if found is None:
+            raise InputError(f"feature {self} needs a vision transformer of ours with a class token; take cls")
+        return found
 
 
 def parse_feature(name: str) -> tuple[Column, ...]:
@@ -55,7 +58,9 @@ def parse_feature(name: str) -> tuple[Column, ...]:
     """
     columns = _columns_of(name, _VECTOR)
     if columns is None:
-        raise InputError(f"unknown feature {name!r}; join cls, mean, cls.N, mean.N (N-th block from the end) by +")
+        raise InputError(
+            f"unknown feature {name!r}; join cls, mean, prenorm, or such as cls.N (N-th block from the end) by +"
+        )
     return columns
 
 

@@ -38,6 +38,7 @@ class ModelRequest:
         card: the published model that a file is; "none" for no card; "" to recognize it.
         name: in tables and records, "" for the file's or the card's.
         models_dir: folder with further cards.
+        as_released: whether images are prepared as the card says that the source of the weights does.
     """
 
     spec: str
@@ -45,6 +46,12 @@ class ModelRequest:
     card: str = ""
     name: str = ""
     models_dir: Path | None = None
+    as_released: bool = False
+
+    def settings_with(self, card: ModelCard) -> dict[str, Any]:
+        """The card's settings of the model, below the user's."""
+        released = card.released_settings.get("model", {}) if self.as_released else {}
+        return {**card.settings, **released, **self.settings}
 
 
 @dataclass(frozen=True)
@@ -177,7 +184,7 @@ def _from_card(request: ModelRequest, cards: Mapping[str, ModelCard]) -> Resolve
     path = _card_file(card, request)
     own = card.local and not card.sha256
     match = CardMatch(card, f"weights of your card {card.file}") if own else check_digest(card, path)
-    loaded = _load_spec(str(path), {**card.settings, **request.settings})
+    loaded = _load_with_card(str(path), card, request)
     loaded = dataclasses.replace(loaded, name=card.name, spec=card.name)
     return ResolvedModel(loaded, card, (*notes, match.note), match.unverified or card.note)
 
@@ -187,7 +194,7 @@ def _from_spec(request: ModelRequest, cards: Mapping[str, ModelCard]) -> Resolve
     if match is None:
         loaded = _load_spec(request.spec, request.settings)
         return ResolvedModel(loaded, _card_of_random(loaded, cards.values()))
-    loaded = _load_spec(request.spec, {**match.card.settings, **request.settings})
+    loaded = _load_with_card(request.spec, match.card, request)
     if not match.certain and loaded.architecture != match.card.architecture:
         return ResolvedModel(_load_spec(request.spec, request.settings))
     notes = tuple(note for note in (match.card.note, match.note) if note)
@@ -225,6 +232,18 @@ def _card_of_random(loaded: LoadedBackbone, cards: Iterable[ModelCard]) -> Model
     """The card of random weights in the architecture of a `random:` model."""
     drawn = (card for card in cards if card.random and card.architecture == loaded.architecture)
     return next(drawn, None) if loaded.family == "random" else None
+
+
+def _load_with_card(spec: str, card: ModelCard, request: ModelRequest) -> LoadedBackbone:
+    """The network with the card's settings, whose choices name the card where the user did not decide."""
+    settings = request.settings_with(card)
+    loaded = _load_spec(spec, settings)
+    of_card = settings.keys() - request.settings.keys()
+    choices = [
+        dataclasses.replace(choice, source=f"card {card.name}") if choice.what in of_card else choice
+        for choice in loaded.choices
+    ]
+    return dataclasses.replace(loaded, choices=tuple(choices))
 
 
 def _load_spec(spec: str, settings: Mapping[str, Any]) -> LoadedBackbone:

@@ -8,14 +8,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dinobench.cards import Protocol, TaskCard, load_tasks
+from dinobench.cards import ModelCard, Protocol, TaskCard, load_tasks
 from dinobench.models.loading.settings import ModelSettings
 from dinobench.pipeline.data_specs import data_by_task
 from dinobench.pipeline.selection import select_tasks
 from dinobench.pipeline.settings import RunSettings
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import user_path
-from dinobench.runtime.settings import differing, fields_of, known_changes, refuse_former, refuse_unknown, resolve
+from dinobench.runtime.settings import (
+    differing,
+    fields_of,
+    known_changes,
+    plain,
+    refuse_former,
+    refuse_unknown,
+    resolve,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -102,6 +110,32 @@ def job_of_network(job: Job, network: nn.Module) -> Job:
     own = differing(job.settings, job.protocol.settings, batch_norm=True)
     more = tuple(name for name in own if name not in job.deviations)
     return replace(job, overridden=(*job.overridden, *more), deviations={**job.deviations, **own})
+
+
+def job_of_card(job: Job, model: str, card: ModelCard | None) -> Job:
+    """The job under the protocol as the model's card completes it, where the protocol leaves that to the card.
+
+    Raises:
+        InputError: no card, or one that does not say how the source of the weights measures.
+    """
+    if not job.protocol.by_card:
+        return job
+    if card is None or not card.released_settings:
+        what = "no card" if card is None else f"card {card.name}"
+        raise InputError(
+            f"{job.card.name}@{job.protocol.name} measures as the source of the weights does, and {what} says how for "
+            f"{model}; name the card by --card, or take --protocol {job.card.default_protocol}"
+        )
+    own = dict(card.released_settings.get(job.card.evaluator, {}))
+    where = f"{job.card.name}@{job.protocol.name} of card {card.name}"
+    settings = resolve(job.card.settings_type, own, where, job.protocol.settings)
+    asked = {name: getattr(job.settings, name) for name in plain(job.settings) if _is_asked(job, name)}
+    return replace(job, protocol=replace(job.protocol, settings=settings), settings=replace(settings, **asked))
+
+
+def _is_asked(job: Job, name: str) -> bool:
+    """Whether the user's value of a setting is another than the protocol's."""
+    return bool(getattr(job.settings, name) != getattr(job.protocol.settings, name))
 
 
 def asked_settings(plan: Plan) -> dict[str, Any]:

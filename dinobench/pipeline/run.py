@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dinobench.cards import load_models
 from dinobench.pipeline.data_specs import refuse_missing_data, refuse_no_data
 from dinobench.pipeline.model import Model, ModelRequest, ResolvedModel, held_model, refuse_missing_model, resolve_model
-from dinobench.pipeline.plan import Job, Plan, asked_settings, job_of_network, make_plan
+from dinobench.pipeline.plan import Job, Plan, asked_settings, job_of_card, job_of_network, make_plan
 from dinobench.pipeline.record import make_record
 from dinobench.results.records import RECORDS, RecordStore, RunRecord, run_name
 from dinobench.runtime.errors import InputError, RunFailedError
@@ -80,20 +81,22 @@ def evaluate(
         prepare_device(pick_device(plan.run.device))
     with process_group(pick_device(plan.run.device)) as device:
         plan = from_first(lambda: plan, "the plan")
-        resolved = _resolve_everywhere(request, given)
+        ways = sorted({job.protocol.by_card for job in plan.jobs})
+        models = {way: _resolve_everywhere(dataclasses.replace(request, as_released=way), given) for way in ways}
         done = [
-            _store_run(
-                *_try_job(plan, job, _context_of(job, resolved.backbone, folder, device), resolved, folder),
-                folder,
-                report,
-            )
-            for job in [job_of_network(job, resolved.backbone.backbone) for job in plan.jobs]
+            _store_run(*_try_job(plan, job, model, folder, device), folder, report)
+            for job, model in [_job_and_model(job, models[job.protocol.by_card]) for job in plan.jobs]
         ]
     return [record for record in done if record is not None]
 
 
 def _folder(path: str | Path | None) -> Path | None:
     return None if path is None else user_path(str(path))
+
+
+def _job_and_model(job: Job, model: ResolvedModel) -> tuple[Job, ResolvedModel]:
+    job = job_of_card(job, model.backbone.name, model.card)
+    return job_of_network(job, model.backbone.backbone), model
 
 
 @contextlib.contextmanager
@@ -113,6 +116,10 @@ def _refuse_missing(plan: Plan, request: ModelRequest, given: ResolvedModel | No
     """Say within a second that the model or a lone task's data are not there; of several tasks the others still run."""
     if given is None:
         refuse_missing_model(request, load_models(request.models_dir))
+    elif any(job.protocol.by_card for job in plan.jobs):
+        raise InputError(
+            "the model is loaded, and images as its source prepares them are a setting of loading; give the card"
+        )
     elif request.settings:
         raise InputError(
             f"{next(iter(request.settings))} is a setting of loading, and the model is loaded; set it then"
@@ -148,7 +155,7 @@ def _store_run(record: RunRecord, temporary: list[Path], output: Path, report: R
 
 
 def _try_job(
-    plan: Plan, job: Job, context: EvaluationContext[Any], model: ResolvedModel, output: Path
+    plan: Plan, job: Job, model: ResolvedModel, output: Path, device: torch.device
 ) -> tuple[RunRecord, list[Path]]:
     """The job's record, and files that it makes needless.
 
@@ -156,6 +163,7 @@ def _try_job(
     """
     from dinobench.runtime.processes import begin_anew, together
 
+    context = _context_of(job, model.backbone, output, device)
     try:
         with together(job.card.name):
             return _score_job(plan, job, context, model)

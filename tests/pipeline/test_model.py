@@ -12,6 +12,8 @@ import torch
 from dinobench.cards import load_models
 from dinobench.models.loading.spec import load_backbone as load_plain
 from dinobench.pipeline.model import ModelRequest, load_backbone, resolve_model
+from dinobench.pipeline.run import evaluate
+from dinobench.results.records import RunRecord
 from dinobench.runtime.errors import InputError
 
 CARD = (
@@ -124,3 +126,43 @@ def test_a_card_that_replaces_a_built_in_one_says_so(tmp_path: Path) -> None:
     found = resolve_model(ModelRequest("dino_vits16", models_dir=folder))
     assert found.notes[0] == f"card {folder / 'dino_vits16.toml'} replaces the built-in card dino_vits16"
     assert found.unverified == found.notes[0]
+
+
+RELEASED = (
+    CARD
+    + """weights = "dino_mini_pretrain.pth"
+[released_settings]
+model = { interpolation = "bilinear", resize_size = 40 }
+knn = { features = ["prenorm"], ks = [3], main_k = 3 }
+"""
+)
+
+
+def released(weights: Path, **settings: object) -> RunRecord:
+    (weights.parent / "mine.toml").write_text(RELEASED)
+    more = {"image_size": 32, **settings}
+    (record,) = evaluate("knn", "mine", "mini", "released", weights.parent / "out", more, models_dir=weights.parent)
+    return record
+
+
+def test_the_protocol_of_the_source_takes_images_and_features_from_the_card(weights: Path) -> None:
+    record = released(weights)
+    assert (record.model.preprocessing["interpolation"], record.model.preprocessing["resize"]) == ("bilinear", 40)
+    assert record.settings["features"] == ["prenorm"]
+    assert "resize_size: 40 (card mine)" in record.model.choices
+    assert "image_size: 32 (set by you)" in record.model.choices
+    assert not record.comparable
+
+
+def test_what_the_user_sets_stands_above_the_card(weights: Path) -> None:
+    record = released(weights, resize_size=36, features=["mean"])
+    assert record.model.preprocessing["resize"] == 36
+    assert record.settings["features"] == ["mean"]
+    assert record.protocol.hash == released(weights).protocol.hash
+    plain = load_backbone("mine", models_dir=weights.parent)
+    assert plain.preprocessing.interpolation == "bicubic"
+
+
+def test_without_a_card_that_tells_the_protocol_of_the_source_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no card says how for pixels; name the card by --card, or take --protocol"):
+        evaluate("knn", "pixels", "mini", "released", tmp_path)

@@ -26,7 +26,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     scores = Scores({}, images={"train": len(train.labels), "val": len(test.labels)})
     scores.warnings += [line for line in (train.skipped, test.skipped) if line]
     scores.not_comparable += scores.warnings
-    queries = F.normalize(test.matrix.tensor(), dim=1).to(context.device)
+    queries = _unit_rows(test.matrix.tensor(), settings.center).to(context.device)
     draws = [_predict_labels(context, train, queries, draw, scores) for draw in range(settings.draws)]
     for top in (1, TOP):
         add_accuracy(scores, f"top{top}", draws, test.labels, top)
@@ -44,7 +44,7 @@ def _predict_labels(
     features, labels = _training_set(context, train, draw)
     with context.clock.phase("logistic regression"):
         fit = fit_logistic(
-            F.normalize(features, dim=1).to(context.device),
+            _unit_rows(features, settings.center).to(context.device),
             labels.to(context.device),
             len(train.classes),
             penalty=settings.penalty,
@@ -66,6 +66,11 @@ def _predict_labels(
             f"where {settings.tolerance:g} was asked; raise max_iterations"
         )
     return top_classes(queries @ fit.weight.T, TOP).cpu()
+
+
+def _unit_rows(features: Tensor, center: bool) -> Tensor:
+    """Rows (N, D) of length 1, each without its own mean where `center` says so."""
+    return F.normalize(features - features.mean(1, keepdim=True) if center else features, dim=1)
 
 
 def _training_set(context: EvaluationContext[Settings], train: LabeledFeatures, draw: int) -> tuple[Tensor, Tensor]:

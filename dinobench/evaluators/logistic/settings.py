@@ -12,7 +12,11 @@ from dinobench.runtime.settings import Count, NotNegative, Positive, setting
 class Settings(LabeledImagesSettings, TrainingRowsSettings):
     """How a multinomial logistic regression is fitted."""
 
-    feature: str = setting("cls", "cls, mean (patch tokens), cls.2 (block before the last), or a sum such as cls+mean")
+    feature: str = setting(
+        "cls",
+        "cls, mean (patch tokens), prenorm (cls before the last norm), cls.2 (block before), or a sum as cls+mean",
+    )
+    center: bool = setting(False, "take its own mean from each image's feature before its length (MSN)", later=True)
     penalty: Positive = setting(0.1, "l2 weight times the number of training images; 0.1 is scikit-learn's C = 10")
     tolerance: NotNegative = setting(
         1e-5, "stop where the objective is this near its minimum, by the norm of its gradient"

@@ -20,11 +20,13 @@ class Features:
         cls: (B, D) class token; for a convnet the pooled output.
         patches: (B, h, w, D) patch tokens on their grid; for a convnet the last map.
         registers: (B, R, D) register tokens, or None where the model has none.
+        prenorm: (B, D) class token before the final norm, or None where the network keeps none.
     """
 
     cls: Tensor
     patches: Tensor
     registers: Tensor | None = None
+    prenorm: Tensor | None = None
 
 
 @dataclass(frozen=True)

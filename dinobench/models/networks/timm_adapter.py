@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
 from typing import Any
@@ -142,8 +143,44 @@ class TimmConvNet(Adapter):
         return last if channels_last else last.permute(0, 2, 3, 1)
 
 
+class TimmSwin(TimmConvNet):
+    """A Swin transformer: the pooled tokens of each of the last n blocks, after the final norm in the last stage alone.
+
+    Earlier blocks are narrower and have more patches (iBOT's and EsViT's linear evaluation).
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__(network)
+        self.blocks = [f"layers.{stage}.blocks.{block}" for stage, block in _stages_and_blocks(network)]
+        self.depth = len(self.blocks)
+
+    def intermediate_layers(self, images: Tensor, n: int = 1) -> tuple[Features, ...]:
+        """See `Backbone`."""
+        if not 1 <= n <= self.depth:
+            raise InputError(f"asked for the last {n} blocks of a model with {self.depth}; ask for 1 to {self.depth}")
+        if n == 1:
+            return (self.last_features(images),)
+        maps: list[Tensor] = []
+        with contextlib.ExitStack() as hooks:
+            for name in self.blocks[-n:]:
+                block = self.network.get_submodule(name)
+                hooks.enter_context(block.register_forward_hook(lambda *call: maps.append(call[2])))
+            self.network.forward_features(images)  # type: ignore[operator]
+        last_stage = self.blocks[-1].rpartition(".blocks.")[0]
+        norm = self.network.get_submodule("norm")
+        named = zip(self.blocks[-n:], maps, strict=True)
+        tokens = [norm(grid) if name.startswith(last_stage) else grid for name, grid in named]
+        return tuple(Features(grid.mean(dim=(1, 2)), grid) for grid in tokens)
+
+
+def _stages_and_blocks(network: Any) -> list[tuple[int, int]]:
+    return [(stage, block) for stage, layer in enumerate(network.layers) for block in range(len(layer.blocks))]
+
+
 def adapt_timm(network: nn.Module) -> Adapter:
     """The adapter that fits a timm model."""
+    if type(network).__name__ == "SwinTransformer":
+        return TimmSwin(network)
     intermediates = getattr(network, "forward_intermediates", None)
     if intermediates is not None and "return_prefix_tokens" in inspect.signature(intermediates).parameters:
         plain = hasattr(network, "norm") and not hasattr(network, "cls_attn_blocks")

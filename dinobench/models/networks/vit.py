@@ -287,7 +287,8 @@ class VisionTransformer(Backbone):
         patches = self.norm(tokens[:, self._leading_tokens :])
         cls = leading[:, 0] if self.shape.feature_is_class_token else patches.mean(dim=1)
         registers = leading[:, int(self.shape.class_token) :] if self.shape.registers else None
-        return Features(cls, patches.unflatten(1, grid), registers)
+        prenorm = tokens[:, 0] if self.shape.class_token else None
+        return Features(cls, patches.unflatten(1, grid), registers, prenorm)
 
     def _initialize_weights(self) -> None:
         """Linear weights and tokens from a normal of deviation 0.02 cut at +-2, biases zero (released recipe)."""

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from dinobench.evaluators.logistic.evaluate import evaluate
+from dinobench.evaluators.logistic.evaluate import _unit_rows, evaluate
 from dinobench.evaluators.logistic.settings import Settings
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.settings import resolve
@@ -50,3 +51,13 @@ def test_warns_of_a_poor_fit_and_refuses(folder_context):
         _evaluate(folder_context, subset="1percent.txt")
     with pytest.raises(InputError, match=r"penalty of test is 0\.0; give a number, above 0"):
         _evaluate(folder_context, penalty=0.0)
+
+
+def test_rows_without_their_own_mean_as_msn_has_them(folder_context):
+    rows = torch.randn(3, 8, generator=torch.Generator().manual_seed(0))
+    for row, unit in zip(rows, _unit_rows(rows, center=True), strict=True):
+        torch.testing.assert_close(unit, (row - row.mean()) / (row - row.mean()).norm())
+    fits = []
+    for center in (False, True):
+        fits += _evaluate(folder_context, center=center).details["fits"]
+    assert fits[0]["objective"] != fits[1]["objective"]
