@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,7 @@ def command(
     click.echo(f"score it with: dinobench eval --task knn --model {folder}")
 
 
-def load_start(spec: str) -> LoadedBackbone:
+def load_start(spec: str, *, settings: Mapping[str, Any] | None = None) -> LoadedBackbone:
     """The network that `init` names: all that `eval --model` takes, cards too."""
     from dinobench.pipeline.model import ModelRequest, resolve_model
 

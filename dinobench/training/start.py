@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -29,8 +29,15 @@ from dinobench.training.optimizers import parameter_groups
 from dinobench.training.recipe import Recipe
 from dinobench.training.student_teacher import HeadedNetwork
 
-LoadStart = Callable[[str], LoadedBackbone]
+_CHANCES = ("p", "drop_prob", "rate")  # of dropout and stochastic depth, in torch, timm, transformers and here
 _WEIGHT_NORM = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+
+
+class LoadStart(Protocol):
+    """As `load_backbone`."""
+
+    def __call__(self, spec: str, *, settings: Mapping[str, Any] | None = None) -> LoadedBackbone:
+        """The network of a SPEC."""
 
 
 @dataclass
@@ -74,10 +81,35 @@ def open_start(recipe: Recipe, folder: Path, load: LoadStart) -> RunStart | None
     path, run = user_path(recipe.init).resolve(), folder.resolve()
     if path == run or path.parent == run:
         raise InputError(f"init = {recipe.init} is the run that --output names; give another --output or another init")
-    loaded = load(recipe.init)
+    loaded = _loaded_start(recipe, load)
     settled = _settled(recipe, loaded)
     notes = [f"start: {loaded.name}, {loaded.architecture}, {loaded.parameters:,} parameters from {loaded.source}"]
-    return RunStart(loaded, settled, notes)
+    return RunStart(loaded, settled, [*notes, *_unread_pixels(settled, loaded.backbone)])
+
+
+def _loaded_start(recipe: Recipe, load: LoadStart) -> LoadedBackbone:
+    """The start; a file for other channels than RGB that says no normalization of its own takes the recipe's."""
+    try:
+        return load(recipe.init)
+    except InputError:
+        if recipe.in_channels == 3:
+            raise
+        return load(recipe.init, settings={"mean": list(recipe.mean), "std": list(recipe.std)})
+
+
+def _unread_pixels(recipe: Recipe, backbone: Backbone) -> list[str]:
+    """A line for each size of views whose last pixels belong to no whole patch of a transformer."""
+    if not isinstance(backbone, VisionTransformer):
+        return []
+    patch, sizes = backbone.patch_size, {"global_size": recipe.global_size}
+    if recipe.local_crops:
+        sizes["local_size"] = recipe.local_size
+    return [
+        f"{name} = {size}: patches of {patch} leave {size % patch} pixels of a side unread; "
+        f"{round(size / patch) * patch} would use all"
+        for name, size in sizes.items()
+        if size % patch and size > patch
+    ]
 
 
 def _settled(recipe: Recipe, loaded: LoadedBackbone) -> Recipe:
@@ -108,6 +140,7 @@ def started_backbones(start: RunStart) -> tuple[Backbone, Backbone]:
         fit_channels(backbone, recipe.in_channels)
         start.notes.append(f"stem: {before} channels spread over {recipe.in_channels}")
     student, teacher = backbone, copy.deepcopy(backbone)
+    _draw_nothing(teacher)
     if recipe.drop_path:
         _set_drop_path(student, recipe.drop_path)
     return student, teacher
@@ -122,6 +155,14 @@ def fit_channels(backbone: nn.Module, channels: int) -> None:
     backbone.set_submodule(name, new)
     if isinstance(backbone, VisionTransformer):
         backbone.shape = dataclasses.replace(backbone.shape, in_channels=channels)
+
+
+def _draw_nothing(teacher: Backbone) -> None:
+    """Leave out the dropout and stochastic depth that the start may have: targets are those of the whole network."""
+    for module in teacher.modules():
+        for name in _CHANCES:
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
 
 
 def _set_drop_path(backbone: Backbone, rate: float) -> None:
