@@ -1,54 +1,101 @@
-"""`python tests/full_disk.py` (root, Linux): commands that write, on a disk that is full, has no inodes, is read-only.
+"""`python -m tests.full_disk [COMMAND ...]` (root, Linux): commands that write, on disks that fail.
 
-Right is one line and exit code 2, and no temporary file left. Commands whose output fits are said to have room.
+A disk is full but for 4 kB or 40 kB, has no inodes left, or is read-only. Right is one line and exit code 2, the
+earlier file untouched, every new file whole, no temporary file left; or exit code 0 where the output had room.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import http.server
 import os
 import subprocess
 import sys
 import tempfile
+import threading
+import traceback
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-EVAL = ["eval", "--model", "random:vit_mini/4", "--data", "mini", "--output", "OUT", "--task"]
+import timm
+import torch
+from PIL import Image
+
+from dinobench.cli.main import main as dinobench
+from tests.whole_files import not_whole
+
+EVAL = ["eval", "--data", "mini", "--output", "OUT", "--model"]
+VIT = [*EVAL, "random:vit_mini/4", "--task"]
 EXPORT = ["features", "export", "--model", "pixels", "--data", "mini", "--output"]
-QUICK = ["--set", "epochs=1"]
-COMMANDS: dict[str, list[str]] = {
-    "export npy": [*EXPORT, "OUT/f.npy"],
-    "export safetensors": [
-        "features",
-        "export",
-        "--model",
-        "pixels",
-        "--data",
-        "mini",
-        "--output",
-        "OUT/f.safetensors",
-    ],
-    "export parquet": [*EXPORT, "OUT/f.parquet"],
-    "eval knn": [*EVAL, "knn", "--set", "predictions=true"],
-    "eval linear": [*EVAL, "linear@cached", *QUICK],
-    "eval finetune": [*EVAL, "finetune-cifar10@quick", "--data", "cifar10-mini", *QUICK],
-    "attention": ["attention", "PICTURE", "--model", "random:vit_mini/4", "--output", "OUT/a"],
-    "tables": ["tables", "--results", "RECORDS", "--output", "OUT/t.md"],
-    "report": ["report", "--results", "RECORDS", "--output", "OUT/r"],
-    "records export csv": ["records", "export", "--results", "RECORDS", "--output", "OUT/r.csv"],
-    "data make": ["data", "make", "davis", "--output", "OUT/d"],
-    "train": ["train", "--recipe", "mini", "--output", "OUT/run", *QUICK],
+MINI = ["--set", "epochs=1", "--set", "warmup_epochs=0"]
+KINDS = {"full": 4096, "nearly full": 40_960, "no inodes": None, "read-only": None}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command that writes below OUT, and the file of an earlier run that it would replace.
+
+    Attributes:
+        words: of the command line; OUT, RECORDS, PICTURE, STATE, CARDS and RUN are replaced by paths.
+        earlier: name below OUT of a file that must survive.
+        cache: whether the cache lies on the failing disk.
+    """
+
+    words: list[str]
+    earlier: str = ""
+    cache: bool = False
+
+
+CASES = {
+    "features extract": Case(["eval", "--data", "mini", "--output", "RECORDS", "--model", "pixels", "--task", "knn"], cache=True),
+    "export npy": Case([*EXPORT, "OUT/f.npy"], "f.npy"),
+    "export safetensors": Case([*EXPORT, "OUT/f.safetensors"], "f.safetensors"),
+    "export parquet": Case([*EXPORT, "OUT/f.parquet"], "f.parquet"),
+    "eval knn": Case([*VIT, "knn"]),
+    "eval knn, figure to a file": Case([*VIT, "knn", "--output", "RECORDS", "--json", "OUT/k.json"], "k.json"),
+    "eval logistic": Case([*VIT, "logistic"]),
+    "eval linear": Case([*VIT, "linear@cached", "--set", "epochs=1", "--set", "lrs=0.1,0.01"]),
+    "eval finetune": Case([*VIT, "finetune-cifar10@quick", "--set", "epochs=1"]),
+    "eval davis": Case([*VIT, "davis@quick", "--set", "pictures=true"]),
+    "eval retrieval": Case([*VIT, "roxford@native"]),
+    "eval copydays": Case([*VIT, "copydays"]),
+    "eval voc-attention": Case([*VIT, "voc-attention@quick"]),
+    "attention": Case(["attention", "PICTURE", "--model", "random:vit_mini/4", "--output", "OUT/a"]),
+    "tables markdown": Case(["tables", "--results", "RECORDS", "--output", "OUT/t.md"], "t.md"),
+    "tables csv": Case(["tables", "--results", "RECORDS", "--format", "csv", "--output", "OUT/t.csv"], "t.csv"),
+    "report": Case(["report", "--results", "RECORDS/records", "--runs", "RUNS", "--output", "OUT"], "index.html"),
+    "records csv": Case(["records", "export", "--results", "RECORDS", "--output", "OUT/r.csv"], "r.csv"),
+    "records parquet": Case(
+        ["records", "export", "--results", "RECORDS", "--format", "parquet", "--output", "OUT/r.parquet"], "r.parquet"
+    ),
+    "records json": Case(
+        ["records", "export", "--results", "RECORDS", "--format", "json", "--output", "OUT/r.json"], "r.json"
+    ),
+    "publish": Case(["publish", "RECORDS", "--model-repo", "me/model", "--output", "OUT/p"]),
+    "data make": Case(["data", "make", "davis", "--output", "OUT/d"]),
+    "twins in the cache": Case([*VIT, "copydays", "--output", "RECORDS", "--dry-run"], cache=True),
+    "train": Case(["train", "--recipe", "mini", "--output", "OUT/run", *MINI]),
+    "models fetch": Case(["models", "--models-dir", "CARDS", "fetch", "mine", "--output", "OUT"]),
+    "timm index": Case(["inspect", "STATE"], cache=True),
+    "reproduce": Case(
+        ["reproduce", "--table", "3", "--models", "dino_vits16", "--rehearse", "--output", "OUT"]
+        + ["--set", "epochs=1", "--set", "lrs=0.1"]
+    ),
 }
 
 
 @contextlib.contextmanager
-def mounted(kind: str) -> Iterator[Path]:
-    """A small file system that is full but for 4 kB, has no inodes left, or is read-only."""
+def mounted(kind: str, earlier: str) -> Iterator[Path]:
+    """A small file system of one of the kinds, with the file of an earlier run."""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        options = "size=2m,nr_inodes=8" if kind == "inodes" else "size=1m"
+        options = "size=2m,nr_inodes=12" if kind == "no inodes" else "size=2m"
         subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", name], check=True)
         try:
+            if earlier:
+                (place / earlier).write_bytes(b"earlier")
             _use_up(place, kind)
             yield place
         finally:
@@ -56,12 +103,12 @@ def mounted(kind: str) -> Iterator[Path]:
 
 
 def _use_up(place: Path, kind: str) -> None:
-    if kind == "full":
+    if (free := KINDS[kind]) is not None:
         with contextlib.suppress(OSError), (place / "filler").open("wb", buffering=0) as filler:
             while filler.write(bytes(4096)):
                 pass
-        os.truncate(place / "filler", (place / "filler").stat().st_size - 4096)
-    elif kind == "inodes":
+        os.truncate(place / "filler", (place / "filler").stat().st_size - free)
+    elif kind == "no inodes":
         with contextlib.suppress(OSError):
             for number in range(100):
                 (place / f"filler{number}").touch()
@@ -69,37 +116,103 @@ def _use_up(place: Path, kind: str) -> None:
         subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
 
 
-def verdict(name: str, kind: str, fixed: dict[str, str]) -> str:
+def verdict(case: Case, kind: str, fixed: dict[str, str]) -> str:
     """What one command does there: "one line", "room", or what is wrong."""
-    with mounted(kind) as place:
-        before = sorted(place.rglob("*"))
-        words = [word.replace("OUT", str(place)) for word in COMMANDS[name]]
-        command = [sys.executable, "-m", "dinobench", *(fixed.get(word, word) for word in words)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=500)
-        left = [path.name for path in sorted(place.rglob("*")) if path not in before and path.is_file()]
-        lines = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
-        if "Traceback" in done.stderr or done.returncode not in (0, 2) or (done.returncode == 2 and len(lines) != 1):
-            return f"WRONG, exit code {done.returncode}: {done.stderr.strip()[-300:]}"
-        if any(part.endswith(".tmp") for part in left):
+    with mounted(kind, case.earlier) as place:
+        before = set(place.rglob("*"))
+        words = [_replaced(word, {**fixed, "OUT": str(place)}) for word in case.words]
+        code, said = _run(words, cache=str(place / "cache") if case.cache else fixed["CACHE"])
+        new = [path for path in sorted(place.rglob("*")) if path not in before and path.is_file()]
+        lines = [line for line in said.splitlines() if line.startswith("Error: ")]
+        if "Traceback" in said or code not in (0, 2) or (code == 2 and len(lines) != 1):
+            return f"WRONG, exit code {code}: {said.strip()[-400:]}"
+        if code == 2 and str(place) not in lines[0]:
+            return f"WRONG, the line names no place: {lines[0]}"
+        if left := [path.name for path in new if path.name.endswith((".tmp", ".part"))]:
             return f"WRONG, left {left}"
-        return "room" if done.returncode == 0 else f"one line: {lines[0][:160]}"
+        if code == 2 and case.earlier and (place / case.earlier).read_bytes() != b"earlier":
+            return "WRONG, the earlier file is another"
+        if damaged := [f"{path.name}: {fault}" for path in new if (fault := not_whole(path))]:
+            return f"WRONG, half-written: {damaged}"
+        return "room" if code == 0 else f"one line: {lines[0].replace(str(place), 'OUT')[:150]}"
+
+
+def _replaced(word: str, fixed: dict[str, str]) -> str:
+    for name, value in fixed.items():
+        word = word.replace(name, value)
+    return word
+
+
+def _run(words: list[str], cache: str) -> tuple[int, str]:
+    """Exit code and what was said; in a copy of this process, which has its imports behind it."""
+    with tempfile.TemporaryFile("w+") as said:
+        child = os.fork()
+        if child == 0:
+            os.dup2(said.fileno(), 1)
+            os.dup2(said.fileno(), 2)
+            os.environ["DINOBENCH_CACHE"] = cache
+            os._exit(_exit_code(words))
+        _, status = os.waitpid(child, 0)
+        said.seek(0)
+        return os.waitstatus_to_exitcode(status), said.read()
+
+
+def _exit_code(words: list[str]) -> int:
+    try:
+        dinobench(words, prog_name="dinobench")
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
+
+
+def prepared(folder: Path) -> dict[str, str]:
+    """What the commands read: records with pictures, a run, a photograph, a card whose weights a server has."""
+    fixed = {name: str(folder / name.lower()) for name in ("RECORDS", "CACHE", "CARDS", "RUNS", "PICTURE", "STATE")}
+    fixed["PICTURE"] += ".png"
+    fixed["STATE"] += ".pth"
+    Image.effect_noise((64, 64), 90).convert("RGB").save(fixed["PICTURE"])
+    torch.save(timm.create_model("test_convnext").state_dict(), fixed["STATE"])
+    (folder / "cards").mkdir()
+    (folder / "cards" / "mine.toml").write_text(
+        'title = "t"\nmethod = "DINO"\narchitecture = "vit_mini/4"\nsource = "s"\nlicense = "MIT"\nfamily = "dino"\n'
+        f'weights = "{_served(folder)}/state.pth"\n'
+    )
+    for words in (
+        [*VIT, "knn,voc-attention@quick", "--output", fixed["RECORDS"]],
+        ["train", "--recipe", "mini", "--output", f"{fixed['RUNS']}/one", *MINI],
+    ):
+        code, said = _run(words, fixed["CACHE"])
+        if code:
+            raise RuntimeError(said)
+    return fixed
+
+
+def _served(folder: Path) -> str:
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    handler.log_message = lambda *_: None  # type: ignore[attr-defined]
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_port}"
 
 
 def main() -> None:
     """Print the verdict of each command on each disk; exit code 1 where one is wrong."""
+    torch.set_num_threads(1)
+    names = ["test_convnext", "test_resnet"]
+    timm.list_models = lambda *_, **__: names  # an index of all takes minutes
     wrong = 0
-    with tempfile.TemporaryDirectory() as name:
-        fixed = {"RECORDS": f"{name}/records", "PICTURE": f"{name}/picture.png"}
-        setting_up = [*EVAL, "knn", "--output", fixed["RECORDS"]]
-        subprocess.run([sys.executable, "-m", "dinobench", *setting_up], check=True, capture_output=True)
-        from PIL import Image
-
-        Image.effect_noise((64, 64), 90).convert("RGB").save(fixed["PICTURE"])
-        for command in sys.argv[1:] or COMMANDS:
-            for kind in ("full", "inodes", "read-only"):
-                said = verdict(command, kind, fixed)
+    with tempfile.TemporaryDirectory() as folder:
+        fixed = prepared(Path(folder))
+        for name in sys.argv[1:] or CASES:
+            for kind in KINDS:
+                said = verdict(CASES[name], kind, fixed)
                 wrong += said.startswith("WRONG")
-                sys.stdout.write(f"{command}, {kind}: {said}\n")
+                print(f"{name}, {kind}: {said}", flush=True)
     sys.exit(1 if wrong else 0)
 
 
