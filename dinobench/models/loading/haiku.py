@@ -11,7 +11,8 @@ import torch
 
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import read_bytes
-from dinobench.runtime.unpickle import StandIn, plain_value
+from dinobench.runtime.pickled_names import StandIn
+from dinobench.runtime.unpickle import plain_value
 
 LIBRARIES = frozenset({"haiku", "jax", "jaxlib", "optax", "byol", "dill", "collections"})
 # Named tuples are stored without the names of their fields.
