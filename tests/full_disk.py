@@ -49,7 +49,7 @@ class Case:
 
 
 CASES = {
-    "features extract": Case(["eval", "--data", "mini", "--output", "RECORDS", "--model", "pixels", "--task", "knn"], cache=True),
+    "features extract": Case([*EVAL, "pixels", "--task", "knn", "--output", "RECORDS"], cache=True),
     "export npy": Case([*EXPORT, "OUT/f.npy"], "f.npy"),
     "export safetensors": Case([*EXPORT, "OUT/f.safetensors"], "f.safetensors"),
     "export parquet": Case([*EXPORT, "OUT/f.parquet"], "f.parquet"),
@@ -212,7 +212,8 @@ def main() -> None:
             for kind in KINDS:
                 said = verdict(CASES[name], kind, fixed)
                 wrong += said.startswith("WRONG")
-                print(f"{name}, {kind}: {said}", flush=True)
+                sys.stdout.write(f"{name}, {kind}: {said}\n")
+                sys.stdout.flush()
     sys.exit(1 if wrong else 0)
 
 
