@@ -1,4 +1,4 @@
-"""Multinomial logistic regression without intercept, l2-regularized (paper, Tables 10 and 12)."""
+"""Multinomial logistic regression, l2-regularized (paper, Tables 10 and 12)."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class LogisticFit:
     """A trained classifier and how far it is from the optimum.
 
     Attributes:
-        weight: (C, D) float32, no intercept.
+        weight: (C, D) float32.
         objective: mean cross-entropy plus penalty / 2 times the squared weights.
-        gap: upper bound of the objective's distance from its minimum.
+        gap: upper bound of the objective's distance from its minimum; with free columns the gradient's largest entry.
         iterations: of L-BFGS.
         converged: whether the gap came under the tolerance.
     """
@@ -40,18 +40,20 @@ class LogisticFit:
 class _Objective:
     """Objective and gradient over blocks of rows, remembering the last for the stopping rule."""
 
-    def __init__(self, features: Tensor, labels: Tensor, classes: int, penalty: float) -> None:
-        self.features, self.labels, self.penalty = features, labels, penalty
+    def __init__(self, features: Tensor, labels: Tensor, classes: int, penalty: float, free: int = 0) -> None:
+        self.features, self.labels, self.penalty, self.free = features, labels, penalty, free
         self.shape = (classes, features.shape[1])
         self.value, self.gap = float("inf"), float("inf")
 
     def __call__(self, flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         weight = torch.from_numpy(flat).view(self.shape)
         loss, gradient = self._data_term(weight.to(self.features))
-        gradient += self.penalty * weight
-        self.value = loss + self.penalty / 2 * float(weight.square().sum())
-        # The objective is `penalty`-strongly convex, so its minimum is at most this far below.
-        self.gap = float(gradient.square().sum()) / (2 * self.penalty)
+        penalized = slice(0, self.shape[1] - self.free)
+        gradient[:, penalized] += self.penalty * weight[:, penalized]
+        self.value = loss + self.penalty / 2 * float(weight[:, penalized].square().sum())
+        # Where nothing is free, the objective is `penalty`-strongly convex: its minimum is at most this far below.
+        bound = float(gradient.square().sum()) / (2 * self.penalty)
+        self.gap = float(gradient.abs().max()) if self.free else bound
         return self.value, gradient.flatten().numpy()
 
     def _data_term(self, weight: Tensor) -> tuple[float, Tensor]:
@@ -73,11 +75,12 @@ def fit_logistic(
     penalty: float = 0.1,
     tolerance: float = 1e-5,
     max_iterations: int = 1000,
+    free: int = 0,
 ) -> LogisticFit:
     """Minimize mean cross-entropy + penalty / (2 n) |W|^2 by L-BFGS (scipy), scores computed by torch in blocks.
 
     Args:
-        features: (n, D), l2-normalized, on the device to compute on.
+        features: (n, D), on the device to compute on.
         labels: (n,) classes below `classes`, on the same device.
         classes: C.
         penalty: times 1 / n is the weight of the l2 term; 0.1 in the paper (dino#121), scikit-learn's C = 10.
@@ -85,8 +88,10 @@ def fit_logistic(
             that the squared norm of its gradient bounds the distance. At 1e-5 accuracies were those of the minimum
             wherever they were compared; at 1e-3 up to five images in a thousand differed.
         max_iterations: stop anyway.
+        free: how many of the last columns have no penalty, such as a column of ones, whose weight is the intercept.
+            The tolerance is then that of the gradient's largest entry.
     """
-    objective = _Objective(features, labels, classes, penalty / len(labels))
+    objective = _Objective(features, labels, classes, penalty / len(labels), free)
 
     def stop_when_near(intermediate_result: object) -> None:
         if objective.gap <= tolerance:

@@ -1,0 +1,208 @@
+"""Semantic segmentation by a head on frozen patch features: mean intersection over union (mIoU) of its classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dinobench.data.dataset import ImageSet
+from dinobench.data.masks import Labels, write_labels
+from dinobench.evaluators.base import EvaluationContext, Scores
+from dinobench.evaluators.common.ranking.per_query import save_per_query
+from dinobench.evaluators.segmentation.fitting import fit_patch_head, predicted_classes
+from dinobench.evaluators.segmentation.frames import Frame, MaskReader, mask_reader, read_frame
+from dinobench.evaluators.segmentation.heads import PatchHead
+from dinobench.evaluators.segmentation.patches import PatchEncoder
+from dinobench.evaluators.segmentation.pictures import SHOWN, Picture, draw_sheet, picture_of
+from dinobench.evaluators.segmentation.settings import Settings
+from dinobench.evaluators.segmentation.trained import TrainedHead, train_head
+from dinobench.evaluators.segmentation.windows import pixel_scores, slide_over
+from dinobench.metrics.class_areas import AreaArray, class_areas, class_ious, mean_intervals, segmentation_means
+from dinobench.runtime.console import progress
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import write_table_atomically
+from dinobench.runtime.processes import from_first, gather_objects, rank, world_size
+
+MapHead = Callable[[Tensor], Tensor]
+"""From a map of patches (1, h, w, D) to scores (C, h, w), or (C, h, w, P) of their pixels."""
+
+
+@dataclass
+class Predicted:
+    """What consecutive images gave.
+
+    Attributes:
+        areas: (3, C) of each image, of the head's classes.
+        floor: the same of the class that most training pixels have.
+        pictures: of the first few.
+        files: predictions that were written.
+    """
+
+    areas: list[AreaArray] = field(default_factory=list)
+    floor: list[AreaArray] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+
+
+def evaluate(context: EvaluationContext[Settings]) -> Scores:
+    """mIoU, mean accuracy of classes and accuracy of pixels, in percent, with intervals over images.
+
+    Beside them `majority_miou`, the floor: every pixel gets the class that most training pixels have. Processes share
+    the images. Writes predictions/*.png, predictions.csv (the mIoU of each image), classes.csv and segmentation.png.
+
+    Raises:
+        InputError: data without masks of classes, masks that do not fit, or only void pixels.
+    """
+    settings = context.settings
+    train, tested = context.dataset("train"), context.dataset(settings.split)
+    read = mask_reader(context, train)
+    if train.classes != tested.classes:
+        raise InputError(f"train and {settings.split} of {context.data} name different classes; make them equal")
+    encoder = PatchEncoder(context, settings.layer)
+    if settings.square and settings.image_size % encoder.patch:
+        raise InputError(
+            f"image_size = {settings.image_size} is no multiple of the model's patches of {encoder.patch} pixels; "
+            f"give {settings.image_size // encoder.patch * encoder.patch or encoder.patch}"
+        )
+    scores = Scores({}, images={"train": len(train), settings.split: len(tested)})
+    head = _head(context, encoder, train, read, scores)
+    majority = _majority_class(train, read)
+    with context.clock.phase("prediction"):
+        mine = _predict_share(context, encoder, head, tested, read, majority)
+    shares = gather_objects(mine, "predictions of each process's images")
+    _add_figures(context, scores, tested, shares, train.classes[majority])
+    return scores
+
+
+def _head(
+    context: EvaluationContext[Settings], encoder: PatchEncoder, images: ImageSet, read: MaskReader, scores: Scores
+) -> MapHead:
+    """The protocol's head as a function of maps; a head that is trained by steps is trained by the first process."""
+    if context.settings.head == "linear":
+        with context.clock.phase("fit"):
+            trained: TrainedHead = from_first(
+                lambda: train_head(context, encoder, images, read).cpu(), "the trained head"
+            ).to(context.device)
+        return lambda maps: trained(maps)[0]
+    return _on_maps(fit_patch_head(context, encoder, images, read, scores))
+
+
+def _on_maps(head: PatchHead) -> MapHead:
+    def scores_of(maps: Tensor) -> Tensor:
+        _, high, wide, dim = maps.shape
+        scores = head(maps.reshape(-1, dim)).transpose(0, 1)
+        return scores.reshape(scores.shape[0], high, wide, *scores.shape[2:])
+
+    return scores_of
+
+
+def _majority_class(images: ImageSet, read: MaskReader) -> int:
+    """The class that most pixels of the training masks have; InputError where all are void."""
+    counts = sum(
+        (np.bincount(read(images, index).ravel(), minlength=256) for index in range(len(images))), np.zeros(256)
+    )
+    known = counts[: len(images.classes)]
+    if not known.any():
+        raise InputError(f"every pixel of the masks of {images.name} is void; check the masks")
+    return int(known.argmax())
+
+
+@torch.no_grad()
+def frame_scores(encoder: PatchEncoder, head: MapHead, frame: Frame, settings: Settings) -> Tensor:
+    """(C, H, W) scores of the pixels of `frame.truth`."""
+
+    def window_scores(image: Tensor) -> Tensor:
+        size = (image.shape[2], image.shape[3])
+        return pixel_scores(head(encoder.maps(image)), size, encoder.patch, settings.enlarge)
+
+    image = encoder.images([frame])
+    window = settings.window
+    scores = slide_over(image, window_scores, window, settings.stride) if window else window_scores(image)
+    if scores.shape[1:] == frame.truth.shape:
+        return scores
+    return torch.nn.functional.interpolate(scores[None], frame.truth.shape, mode="bilinear")[0]
+
+
+def _predict_share(
+    context: EvaluationContext[Settings],
+    encoder: PatchEncoder,
+    head: MapHead,
+    images: ImageSet,
+    read: MaskReader,
+    majority: int,
+) -> Predicted:
+    """This process's images, which are consecutive ones."""
+    found, settings, classes = Predicted(), context.settings, len(images.classes)
+    first, last = (len(images) * edge // world_size() for edge in (rank(), rank() + 1))
+    for index in progress(range(first, last), "segmentation", last - first):
+        frame = read_frame(images, index, read, settings)
+        labels: Labels = predicted_classes(frame_scores(encoder, head, frame, settings)[None])[0].cpu().numpy()
+        found.areas.append(class_areas(frame.truth, labels, classes))
+        found.floor.append(class_areas(frame.truth, np.full_like(labels, majority), classes))
+        if index < SHOWN:
+            found.pictures.append(picture_of(images.read(index), frame.truth, labels))
+        if settings.predictions:
+            path = prediction_path(context.output, images.names[index])
+            write_labels(path, labels)
+            found.files.append(str(path))
+    return found
+
+
+def prediction_path(output: Path, name: str) -> Path:
+    """Where the predicted classes of an image are written."""
+    return output / "predictions" / Path(name).with_suffix(".png")
+
+
+def _add_figures(
+    context: EvaluationContext[Settings], scores: Scores, images: ImageSet, shares: list[Predicted], majority: str
+) -> None:
+    areas = np.stack([each for share in shares for each in share.areas])
+    floor = np.stack([each for share in shares for each in share.floor])
+    total = areas.sum(0)
+    if not total[1].any():
+        raise InputError(f"every pixel of the masks of {images.name} is void; check the masks")
+    means = segmentation_means(total)
+    for name, interval in mean_intervals(areas, seed=context.seed).items():
+        scores.metrics[name] = 100 * float(getattr(means, name))
+        scores.intervals[name] = (100 * interval[0], 100 * interval[1])
+    scores.metrics["majority_miou"] = 100 * float(segmentation_means(floor.sum(0)).miou)
+    scores.details["majority_class"] = majority
+    _save_classes(context, scores, images.classes, total)
+    per_image = [
+        float(value) if truth.any() else None for value, truth in zip(_per_image(areas), areas[:, 1], strict=True)
+    ]
+    if empty := per_image.count(None):
+        scores.warnings.append(f"{empty} of {len(images)} masks are void throughout and count for nothing")
+    save_per_query(scores, context.output / "predictions.csv", images.names, per_image)
+    scores.files += [file for share in shares for file in share.files]
+    picture = context.output / "segmentation.png"
+    if rank() == 0:
+        draw_sheet(picture, [each for share in shares for each in share.pictures])
+    scores.files.append(str(picture))
+
+
+def _per_image(areas: AreaArray) -> np.ndarray:
+    """(N,) mIoU of each image by itself, in percent."""
+    return 100 * segmentation_means(areas).miou
+
+
+def _save_classes(
+    context: EvaluationContext[Settings], scores: Scores, classes: tuple[str, ...], total: AreaArray
+) -> None:
+    """IoU and accuracy of every class, on file and in the details; absent ones are empty."""
+    ious, common, truth = class_ious(total), total[0], total[1]
+    known = {name: 100 * float(iou) for name, iou in zip(classes, ious, strict=True) if not np.isnan(iou)}
+    scores.details["iou"] = known
+    path = context.output / "classes.csv"
+    rows = [
+        (name, known.get(name, ""), 100 * int(c) / int(t) if t else "", int(t))
+        for name, c, t in zip(classes, common, truth, strict=True)
+    ]
+    if rank() == 0:
+        write_table_atomically(path, ("class", "iou", "accuracy", "pixels"), rows)
+    scores.files.append(str(path))

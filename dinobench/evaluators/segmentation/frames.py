@@ -1,0 +1,99 @@
+"""An image as the network is shown it, with the classes of its pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dinobench.data.dataset import ImageSet
+from dinobench.data.masks import VOID, Labels
+from dinobench.data.registry import get_layout
+from dinobench.data.transforms import resampling
+from dinobench.evaluators.base import EvaluationContext
+from dinobench.evaluators.segmentation.settings import FrameSettings
+from dinobench.runtime.errors import InputError
+
+MaskReader = Callable[[ImageSet, int], Labels]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image.
+
+    Attributes:
+        pixels: (H, W, 3) uint8, as the network is shown it.
+        labels: (H, W) classes of these pixels, 255 void.
+        truth: the classes that a prediction is compared with: `labels`, or those of the image's own pixels.
+    """
+
+    pixels: NDArray[np.uint8]
+    labels: Labels
+    truth: Labels
+
+
+def mask_reader(context: EvaluationContext[Any], images: ImageSet) -> MaskReader:
+    """The layout's function from a set and an index to (H, W) classes.
+
+    Raises:
+        InputError: data whose layout has no masks of classes.
+    """
+    read: MaskReader | None = getattr(get_layout(context.layout), "class_labels", None)
+    if read is None or images.root is None:
+        raise InputError(
+            f"{context.data} has no mask of classes for its images; give a folder in the layout camvid, voc12_classes, "
+            "ade20k or cityscapes (`dinobench data check camvid` prints the tree for your own)"
+        )
+    return read
+
+
+def read_masked(images: ImageSet, index: int, read: MaskReader) -> tuple[Image.Image, Labels]:
+    """An RGB image and its (H, W) classes; InputError where they differ in size."""
+    image, labels = images.read(index), read(images, index)
+    if labels.shape != (image.height, image.width):
+        raise InputError(
+            f"mask of {images.names[index]} is {labels.shape[1]} x {labels.shape[0]}, its image {image.width} x "
+            f"{image.height}; give a mask of the image's size"
+        )
+    return image, labels
+
+
+def read_frame(images: ImageSet, index: int, read: MaskReader, settings: FrameSettings) -> Frame:
+    """An image and its classes, resized; classes by nearest, so that they stay classes."""
+    image, labels = read_masked(images, index, read)
+    side = settings.image_size
+    size = (side, side) if settings.square else short_side_size(image.size, side)
+    resized = np.asarray(image.resize(size, resampling(settings.interpolation)))
+    shown = resize_labels(labels, size)
+    return Frame(resized, shown, shown if settings.square else labels)
+
+
+def resize_labels(labels: Labels, size: tuple[int, int]) -> Labels:
+    """(H, W) classes at another (width, height), by nearest."""
+    return np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
+
+
+def short_side_size(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """(width, height) once the shorter side is `side`, the longer one rounded to the nearest, as DINOv3's kit does."""
+    width, height = size
+    if height > width:
+        return side, int(side * height / width + 0.5)
+    return int(side * width / height + 0.5), side
+
+
+def padding_of(height: int, width: int, patch: int) -> tuple[int, int, int, int]:
+    """Pixels to add (left, right, top, bottom) for whole patches, the image in the middle, as DINOv2's kit does."""
+    across, down = -width % patch, -height % patch
+    return across // 2, across - across // 2, down // 2, down - down // 2
+
+
+def patch_labels(labels: Labels, patch: int) -> Labels:
+    """(h, w, patch^2) classes of the pixels of each patch; pixels that pad the image are void."""
+    left, right, top, bottom = padding_of(labels.shape[0], labels.shape[1], patch)
+    padded = np.pad(labels, ((top, bottom), (left, right)), constant_values=VOID)
+    high, wide = padded.shape[0] // patch, padded.shape[1] // patch
+    return padded.reshape(high, patch, wide, patch).swapaxes(1, 2).reshape(high, wide, patch * patch)

@@ -1,0 +1,157 @@
+"""Segmentation by every head on CamVid's twin, its floor, its files, processes, and masks that do not fit."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dinobench.data.masks import read_labels, write_labels
+from dinobench.data.registry import get_twin
+from dinobench.evaluators.base import Scores
+from dinobench.evaluators.segmentation.evaluate import evaluate
+from dinobench.metrics.class_areas import class_areas, segmentation_means
+from dinobench.runtime.errors import InputError
+from tests.evaluators.toys import context, overflow, picture
+from tests.group import in_processes
+
+MODEL = "random:vit_mini/8"
+SMALL = {"image_size": 64, "max_iterations": 30}
+TRAINED = {"window": 48, "stride": 32, "iterations": 8, "batch_size": 2, "warmup_iterations": 2, "lr": 0.05}
+HEADS = {
+    "quick": {},
+    "capi": {"cs": [0.01, 1.0]},
+    "capi-knn": {"ks": [1, 5]},
+    "hummingbird": {"memory_size": 600},
+    "dinov2": TRAINED,
+    "dinov3": TRAINED,
+}
+
+
+@pytest.fixture(scope="module")
+def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("camvid")
+    get_twin("camvid").write(root)
+    return root
+
+
+@pytest.fixture
+def copy(twin: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(twin, tmp_path / "copy"))
+
+
+def _evaluate(
+    data: Path, output: Path, protocol: str = "quick", task: str = "seg-camvid", **settings: object
+) -> Scores:
+    return evaluate(context(task, protocol, data, output, MODEL, **{**SMALL, **settings}))
+
+
+@pytest.mark.parametrize("protocol", HEADS)
+def test_every_head_lies_above_the_majority_class(protocol: str, twin: Path, tmp_path: Path) -> None:
+    scores = _evaluate(twin, tmp_path, protocol, **HEADS[protocol])
+    assert scores.images == {"train": 12, "test": 6}
+    low, high = scores.intervals["aacc"]
+    assert low <= scores.metrics["aacc"] <= high
+    assert scores.metrics["miou"] > scores.metrics["majority_miou"] > 0
+    assert len(scores.details.get("held_out", [])) == {"capi": 2, "capi-knn": 4}.get(protocol, 0)
+    assert ("chosen" in scores.details) == (not protocol.startswith("dino"))
+
+
+def test_the_figures_are_those_of_the_written_predictions(twin: Path, tmp_path: Path) -> None:
+    scores = _evaluate(twin, tmp_path)
+    areas = []
+    for path in sorted((tmp_path / "predictions" / "test").iterdir()):
+        truth = read_labels(twin / "testannot" / path.name)
+        areas.append(class_areas(np.where(truth == 11, 255, truth).astype(np.uint8), read_labels(path), 11))
+    assert scores.metrics["miou"] == pytest.approx(100 * float(segmentation_means(np.sum(areas, axis=0)).miou))
+    assert {Path(file).name for file in scores.files} > {"predictions.csv", "classes.csv", "segmentation.png"}
+    assert (tmp_path / "segmentation.png").is_file()
+    lines = (tmp_path / "classes.csv").read_text().splitlines()
+    assert lines[0] == "class,iou,accuracy,pixels"
+    assert len(lines) == 12
+    assert set(scores.details["iou"]) <= {line.split(",")[0] for line in lines}
+    assert not _evaluate(twin, tmp_path / "without", predictions=False).metrics.keys() ^ scores.metrics.keys()
+    assert not (tmp_path / "without" / "predictions").exists()
+
+
+def test_processes_share_the_images_and_score_as_one(twin: Path, tmp_path: Path) -> None:
+    for protocol in ("hummingbird", "dinov3"):
+        alone = _evaluate(twin, tmp_path, protocol, **HEADS[protocol])
+        for scores in in_processes(_in_process, 2, twin, tmp_path, protocol):
+            assert (scores.metrics, scores.intervals, scores.images) == (alone.metrics, alone.intervals, alone.images)
+
+
+def _in_process(number: int, data: Path, output: Path, protocol: str) -> Scores:
+    return _evaluate(data, output, protocol, **HEADS[protocol])
+
+
+@pytest.mark.parametrize("task", ["seg-voc12", "seg-ade20k", "seg-cityscapes"])
+def test_the_other_data_sets(task: str, tmp_path: Path) -> None:
+    get_twin(task.removeprefix("seg-")).write(tmp_path / "data")
+    scores = _evaluate(tmp_path / "data", tmp_path / "out", task=task)
+    assert scores.metrics["miou"] > scores.metrics["majority_miou"]
+    assert any("raise max_iterations" in line for line in scores.warnings)
+
+
+def test_a_mask_of_another_size_is_named(copy: Path, tmp_path: Path) -> None:
+    write_labels(copy / "testannot" / "0001_00003.png", np.zeros((60, 80), dtype=np.uint8))
+    with pytest.raises(InputError, match=r"mask of test/0001_00003.jpg is 80 x 60, its image 120 x 90"):
+        _evaluate(copy, tmp_path)
+
+
+def test_void_everywhere_is_refused_and_a_void_image_counts_for_nothing(copy: Path, tmp_path: Path) -> None:
+    for path in (copy / "testannot").iterdir():
+        if path.name == "0001_00003.png":
+            write_labels(path, np.full((90, 120), 11, dtype=np.uint8))
+    assert "1 of 6 masks are void throughout and count for nothing" in _evaluate(copy, tmp_path).warnings
+    for split, name in (("test", "camvid/test"), ("train", "the training masks|camvid/train")):
+        for path in (copy / f"{split}annot").iterdir():
+            write_labels(path, np.full((90, 120), 11, dtype=np.uint8))
+        with pytest.raises(InputError, match=f"every pixel of ({name}|the masks of {name}) is void"):
+            _evaluate(copy, tmp_path)
+
+
+def test_settings_that_do_not_fit_are_refused(twin: Path, tmp_path: Path) -> None:
+    for settings, message in (
+        ({"square": True, "image_size": 100}, "no multiple of the model's patches of 8 pixels; give 96"),
+        ({"layer": 9}, "layer = 9 of a model with 4 blocks"),
+        ({"window": 32, "stride": 64}, "leaves gaps"),
+        ({"votes": "pixels"}, "needs square = true"),
+        ({"passes": 2}, "give crop_scale too"),
+        ({"crop_scale": [1.0]}, "is no range"),
+        ({"resize_range": [2.0, 1.0]}, "is no range"),
+        ({"ks": []}, "ks is empty"),
+    ):
+        with pytest.raises(InputError, match=message):
+            _evaluate(twin, tmp_path, **settings)
+
+
+def test_data_without_masks_of_classes_and_broken_networks_are_refused(twin: Path, tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        (tmp_path / "plain" / split / "a").mkdir(parents=True)
+        picture(len(split)).save(tmp_path / "plain" / split / "a" / "x.png")
+    given = context("seg-camvid", "quick", tmp_path / "plain", tmp_path, MODEL, split="val")
+    given.layout = "imagefolder"
+    with pytest.raises(InputError, match="has no mask of classes for its images"):
+        evaluate(given)
+    broken = context("seg-camvid", "quick", twin, tmp_path, MODEL, **SMALL)
+    overflow(broken.model)
+    with pytest.raises(InputError, match="patch features are not finite"):
+        evaluate(broken)
+
+
+def test_one_training_image_cannot_be_held_out(copy: Path, tmp_path: Path) -> None:
+    (copy / "train.txt").write_text("train/0001_00000.jpg trainannot/0001_00000.png\n")
+    with pytest.raises(InputError, match="cannot be held out"):
+        _evaluate(copy, tmp_path, cs=[0.1, 1.0])
+    scores = _evaluate(copy, tmp_path, "hummingbird", memory_size=5, passes=1)
+    assert scores.details["training_patches"] == 5
+    assert "k = 30 of a memory of 5 patches: all of them vote" in scores.warnings
+
+
+def test_a_palette_of_colors_in_place_of_class_numbers_is_refused(copy: Path, tmp_path: Path) -> None:
+    write_labels(copy / "trainannot" / "0001_00001.png", np.full((90, 120), 200, dtype=np.uint8))
+    with pytest.raises(InputError, match=r"0001_00001.png holds the values 200, which stand for no class"):
+        _evaluate(copy, tmp_path)
