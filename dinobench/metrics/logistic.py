@@ -164,7 +164,13 @@ def logistic_classify(
     classes = num_classes or int(labels.max()) + 1
     if int(labels.min()) < 0 or int(labels.max()) >= classes:
         raise ValueError(f"labels are {int(labels.min())} to {int(labels.max())}; they must lie in 0 to {classes - 1}")
-    how = {"penalty": penalty, "tolerance": tolerance}
-    fit = fit_logistic(unit_rows(rows), labels.to(rows.device), classes, max_iterations=max_iterations, **how)
+    fit = fit_logistic(
+        unit_rows(rows),
+        labels.to(rows.device),
+        classes,
+        penalty=penalty,
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+    )
     queries = unit_rows(tensor_of(test_features).to(fit.weight))
     return LogisticPredictions(top_classes(queries @ fit.weight.T, TOP).cpu(), fit)
