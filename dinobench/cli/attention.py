@@ -46,7 +46,7 @@ def command(
     from dinobench.data.overlays import save_moving
     from dinobench.evaluators.attention_segmentation.maps import attention_maps, check_share
     from dinobench.evaluators.attention_segmentation.pictures import blend, draw_attention
-    from dinobench.metrics.attention_mask import enlarge
+    from dinobench.metrics.attention_mask import enlarge_masks
     from dinobench.models.loading.settings import ModelSettings
     from dinobench.pipeline.model import ModelRequest, resolve_model
     from dinobench.pipeline.plan import newest_run
@@ -70,7 +70,7 @@ def command(
     for index, path in enumerate(progress(images, "attention", len(images))):
         maps = attention_maps(loaded, read_rgb(path), size, device, run.precision, str(path), "bilinear")
         folder = output / (path.stem if names.count(path.stem) == 1 else f"{index:05d}_{path.stem}")
-        masks = enlarge(maps.masks(share), loaded.backbone.patch_size)
+        masks = enlarge_masks(maps.masks(share), loaded.backbone.patch_size)
         paths = draw_attention(folder, maps.pixels, maps.weights, masks)
         strip.append(blend(maps.pixels, maps.weights.mean(axis=0)))
         click.echo(paths["grid"])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from dinobench.features.loading import ahead
+from dinobench.features.loading import map_ahead
 from dinobench.runtime.console import progress
 
 BATCH_AREA = 224 * 224
@@ -84,7 +84,7 @@ def described(
     def load(index: int) -> tuple[int, NDArray[np.uint8]]:
         return index, np.asarray(prepare(index))
 
-    loaded = progress(ahead(load, indices.tolist(), workers), label, len(indices))
+    loaded = progress(map_ahead(load, indices.tolist(), workers), label, len(indices))
     for bucket in bucketed(loaded, batch_size):
         with torch.inference_mode():
             rows = describe(torch.from_numpy(bucket.pixels)).float().cpu()

@@ -16,7 +16,7 @@ from torch import Tensor
 from dinobench.data.dataset import ImageSet
 from dinobench.data.decode import read_rgb, to_rgb
 from dinobench.features.extract import Extractor, feature_batches
-from dinobench.features.loading import ahead, in_chunks
+from dinobench.features.loading import in_chunks, map_ahead
 from dinobench.features.names import Column, parse_feature
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
@@ -77,7 +77,7 @@ def _batches(network: Extractor, images: Tensor | Image.Image | Iterable[Any], b
         return
     everything = chain([first], items)
     if isinstance(first, Image.Image | str | Path):
-        yield from ahead(
+        yield from map_ahead(
             lambda some: torch.stack([_input_of(network, item) for item in some]), _in_lists(everything, batch_size)
         )
     else:

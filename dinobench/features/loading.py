@@ -55,7 +55,7 @@ def pixel_batches(
     if preparation.size is None:
         raise InputError(f"{preparation.name} gives images of varying size, which share no batch; give them one size")
     shape = (*preparation.size, channels)
-    return ahead(lambda chunk: _load_batch(images, chunk, preparation.apply, shape), chunks, workers)
+    return map_ahead(lambda chunk: _load_batch(images, chunk, preparation.apply, shape), chunks, workers)
 
 
 def in_chunks(indices: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
@@ -63,7 +63,7 @@ def in_chunks(indices: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
     return [indices[start : start + size] for start in range(0, len(indices), size)]
 
 
-def ahead(function: Callable[[Item], Result], items: Iterable[Item], workers: int = 0) -> Iterator[Result]:
+def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], workers: int = 0) -> Iterator[Result]:
     """`function` of every item, in order, computed by threads ahead of the consumer; bounded to one item per thread."""
     threads = workers or min(16, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4)
     waiting: deque[Future[Result]] = deque()

@@ -27,7 +27,7 @@ from dinobench.runtime.cache import cache_folder
 from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.launch import launched
-from dinobench.runtime.stamp import now
+from dinobench.runtime.stamp import current_time
 
 _WAIT_SECONDS = 0.2
 
@@ -72,7 +72,7 @@ class RowRequest:
 
     def description(self) -> dict[str, Any]:
         """What the entry says of itself."""
-        own = {"images": len(self.names), "shard_rows": self.shard_rows(), "created": now()}
+        own = {"images": len(self.names), "shard_rows": self.shard_rows(), "created": current_time()}
         return {**self.identity, **self.about, **own}
 
 

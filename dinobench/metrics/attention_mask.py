@@ -31,7 +31,7 @@ def attention_masks(attention: NDArray[np.floating], share: float) -> BoolArray:
     return masks
 
 
-def enlarge(masks: BoolArray, factor: int) -> BoolArray:
+def enlarge_masks(masks: BoolArray, factor: int) -> BoolArray:
     """(..., h, w) to (..., factor h, factor w) by repeating every cell."""
     return masks.repeat(factor, axis=-2).repeat(factor, axis=-1)
 

@@ -58,7 +58,7 @@ def precision_at(positions: ArrayLike, cutoffs: Sequence[int]) -> NDArray[np.flo
     return np.asarray((found[None, :] < depth[:, None]).sum(axis=1) / depth)
 
 
-def without(positions: Positions, ignored: Positions) -> Positions:
+def remove_positions(positions: Positions, ignored: Positions) -> Positions:
     """`positions` after the images at the `ignored` positions have left the ranking."""
     return positions - np.searchsorted(np.sort(ignored), positions)
 
@@ -173,7 +173,7 @@ def score_setup(
         ignored = np.unique(np.concatenate([groups[name] for name in ignored_groups]))
         if len(positives) == 0:
             continue
-        shifted = without(np.unique(positives), ignored)  # an image that is listed twice is retrieved once
+        shifted = remove_positions(np.unique(positives), ignored)  # an image that is listed twice is retrieved once
         ap[index] = trapezoid_ap(shifted, len(positives))
         precision[index] = precision_at(shifted, cutoffs)
     return SetupScores(ap, precision)

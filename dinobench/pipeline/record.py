@@ -31,7 +31,7 @@ def make_record(
     from dinobench.runtime.clock import peak_memory_bytes
     from dinobench.runtime.device import device_name, peak_device_memory
     from dinobench.runtime.processes import world_size
-    from dinobench.runtime.stamp import environment, now
+    from dinobench.runtime.stamp import current_time, environment
 
     scores = scores or Scores({})
     classes = [manifest.classes for manifest in context.manifests.values()]
@@ -45,7 +45,7 @@ def make_record(
         model=_describe_model(model),
         data=_describe_data(job, context),
         settings={**plain(job.run), **plain(plan.model_settings), **plain(job.settings)},
-        date=now(),
+        date=current_time(),
         device=device_name(context.device),
         environment=environment(),
         metrics=dict(scores.metrics),

@@ -15,7 +15,8 @@ from dinobench.pipeline.data_specs import refuse_missing_data, refuse_no_data
 from dinobench.pipeline.model import Model, ModelRequest, ResolvedModel, held_model, refuse_missing_model, resolve_model
 from dinobench.pipeline.plan import Job, Plan, asked_settings, job_of_card, job_of_network, make_plan
 from dinobench.pipeline.record import make_record
-from dinobench.results.records import RECORDS, RecordStore, RunRecord, run_name
+from dinobench.results.record_names import run_name
+from dinobench.results.records import RECORDS, RecordStore, RunRecord
 from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.runtime.files import user_path
 from dinobench.runtime.signals import StoppedError
@@ -132,9 +133,9 @@ def _refuse_missing(plan: Plan, request: ModelRequest, given: ResolvedModel | No
 
 def _resolve_everywhere(request: ModelRequest, given: ResolvedModel | None) -> ResolvedModel:
     """The model, which must be one and the same in every process."""
-    from dinobench.runtime.processes import agree, together
+    from dinobench.runtime.processes import agree, fail_together
 
-    with together("loading the model"):
+    with fail_together("loading the model"):
         resolved = given or resolve_model(request)
         agree(resolved.backbone.identity, f"the model {request.spec}", "give every process the same file")
     return resolved
@@ -142,9 +143,9 @@ def _resolve_everywhere(request: ModelRequest, given: ResolvedModel | None) -> R
 
 def _store_run(record: RunRecord, temporary: list[Path], output: Path, report: Report) -> RunRecord | None:
     """The record, written and reported by the first process; the others have none."""
-    from dinobench.runtime.processes import rank, together
+    from dinobench.runtime.processes import fail_together, rank
 
-    with together(f"the record of {record.task}"):
+    with fail_together(f"the record of {record.task}"):
         if rank() != 0:
             return None
         RecordStore(output).add(record)
@@ -161,11 +162,11 @@ def _try_job(
 
     A job on its own that fails raises, one among others is recorded as failed; it fails in all processes or in none.
     """
-    from dinobench.runtime.processes import begin_anew, together
+    from dinobench.runtime.processes import begin_anew, fail_together
 
     context = _context_of(job, model.backbone, output, device)
     try:
-        with together(job.card.name):
+        with fail_together(job.card.name):
             return _score_job(plan, job, context, model)
     except StoppedError:
         raise

@@ -8,13 +8,14 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from dinobench.results.record_names import run_name, short_digest
 from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import sha256_file, write_text_atomically
@@ -25,7 +26,6 @@ RECORDS = Path("results/records")
 """Where runs write, and tables read, unless told otherwise."""
 
 FAILED = ".failed.json"
-_LONGEST_NAME = 200  # bytes; file systems take 255, and files of the run are named after it
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class RunRecord:
     def data_digest(self) -> str:
         """First digits of the digest of all splits' manifests; empty where no data were read."""
         manifests = "".join(split.sha256 for split in self.data.splits.values())
-        return _short_digest(manifests) if manifests else ""
+        return short_digest(manifests) if manifests else ""
 
     @property
     def run_key(self) -> str:
@@ -180,32 +180,6 @@ def content_digest(text: str) -> str:
     """Digest of everything in a record's JSON but its seal and white space."""
     raw = {key: value for key, value in json.loads(text).items() if key != "seal"}
     return hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()
-
-
-def run_name(
-    task: str, protocol: str, model: str, sha256: str, data: str, deviations: Mapping[str, Any] | None = None
-) -> str:
-    """What tells one run from another, as a file name; a name too long for file systems ends in its digest.
-
-    Args:
-        task: its name.
-        protocol: its name.
-        model: its short name.
-        sha256: of the model's tensors.
-        data: what tells the data.
-        deviations: settings that may move the figure and are not the defaults: without any, nothing is added.
-    """
-    changed = f"set-{_short_digest(json.dumps(deviations, sort_keys=True, default=str))}" if deviations else ""
-    parts = (f"{task}@{protocol}", model, sha256[:8], data, changed)
-    name = "--".join(re.sub(r"[^\w.@+-]+", "-", part).strip("-") for part in parts if part)
-    stored = name.encode("utf-8", "surrogateescape")
-    if len(stored) <= _LONGEST_NAME:
-        return name
-    return f"{stored[: _LONGEST_NAME - 10].decode('utf-8', 'ignore')}--{_short_digest(name)}"
-
-
-def _short_digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 @functools.cache

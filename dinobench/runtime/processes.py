@@ -70,7 +70,7 @@ def any_process(flag: bool, what: str) -> bool:
 
 def from_first(make: Callable[[], T], what: str) -> T:
     """What the first process makes, in all of them; an error of it is raised in all."""
-    with together(what):
+    with fail_together(what):
         made = make() if rank() == 0 else None
         if world_size() == 1:
             return made  # type: ignore[return-value]
@@ -84,7 +84,7 @@ def from_first(make: Callable[[], T], what: str) -> T:
 
 
 @contextlib.contextmanager
-def together(task: str) -> Iterator[None]:
+def fail_together(task: str) -> Iterator[None]:
     """Within, an error of one process ends the work of all, with that process's message and exit code.
 
     A caller that catches the error and goes on calls `begin_anew` first.

@@ -80,6 +80,6 @@ def environment() -> dict[str, object]:
     }
 
 
-def now() -> str:
+def current_time() -> str:
     """The current time in UTC, ISO 8601 to the second."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -7,13 +7,13 @@ import pytest
 
 from dinobench.data.dataset import from_files
 from dinobench.data.transforms import evaluation_transform
-from dinobench.features.loading import ahead, in_chunks, pixel_batches
+from dinobench.features.loading import in_chunks, map_ahead, pixel_batches
 from dinobench.features.preparation import evaluation
 
 
 def test_ahead_keeps_the_order_and_stays_bounded():
     started = []
-    results = ahead(lambda item: started.append(item) or item * 2, range(50), workers=3)
+    results = map_ahead(lambda item: started.append(item) or item * 2, range(50), workers=3)
     assert next(results) == 0
     assert len(started) <= 5
     assert list(results) == [item * 2 for item in range(1, 50)]
@@ -24,7 +24,7 @@ def test_ahead_passes_errors_on_and_ends_its_threads():
         raise ValueError(item)
 
     with pytest.raises(ValueError, match="0"):
-        list(ahead(fail, range(5), workers=2))
+        list(map_ahead(fail, range(5), workers=2))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dinobench.metrics.attention_mask import attention_masks, best_head_jaccard, enlarge, head_jaccard
+from dinobench.metrics.attention_mask import attention_masks, best_head_jaccard, enlarge_masks, head_jaccard
 from tests.golden.conftest import load_golden
 
 VOID_RULES = {"void_left_out": True, "void_as_background": False}
@@ -34,7 +34,7 @@ def test_jaccard_takes_the_best_head_of_every_object() -> None:
     means: dict[str, list[float]] = {}
     for name, case in facts["cases"].items():
         for share, expected in case.get("thresholds", {}).items():
-            masks = enlarge(arrays[f"{name}/mask_{share}"].astype(bool), case["patch_size"])
+            masks = enlarge_masks(arrays[f"{name}/mask_{share}"].astype(bool), case["patch_size"])
             for rule, left_out in VOID_RULES.items():
                 scores = head_jaccard(masks, arrays[f"{name}/ground_truth"], void_left_out=left_out)
                 np.testing.assert_allclose(scores, arrays[f"{name}/iou_{share}_{rule}"], atol=1e-12)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from dinobench.metrics.attention_mask import attention_masks, best_head_jaccard, enlarge, head_jaccard
+from dinobench.metrics.attention_mask import attention_masks, best_head_jaccard, enlarge_masks, head_jaccard
 
 WEIGHTS = arrays(np.float32, (3, 20), elements=st.floats(0.0625, 1, width=32))
 
@@ -31,7 +31,7 @@ def test_a_larger_share_keeps_more(weights: np.ndarray) -> None:
 
 
 def test_enlarge_repeats_cells() -> None:
-    np.testing.assert_array_equal(enlarge(np.array([[True, False]]), 2), [[True, True, False, False]] * 2)
+    np.testing.assert_array_equal(enlarge_masks(np.array([[True, False]]), 2), [[True, True, False, False]] * 2)
 
 
 def test_void_can_be_left_out_or_background() -> None:

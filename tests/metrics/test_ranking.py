@@ -12,11 +12,11 @@ from dinobench.metrics.ranking import (
     positions_by_similarity,
     positions_in_list,
     precision_at,
+    remove_positions,
     retrieval_scores,
     score_setup,
     standard_ap,
     trapezoid_ap,
-    without,
 )
 
 POSITIONS = st.sets(st.integers(0, 60), min_size=1, max_size=20).map(sorted)
@@ -63,7 +63,7 @@ def test_precision_is_cut_at_the_last_positive() -> None:
 @given(st.permutations(range(12)), st.sets(st.integers(0, 11)), st.sets(st.integers(0, 11)))
 def test_ignored_images_leave_the_ranking(ranked: list[int], wanted: set[int], ignored: set[int]) -> None:
     kept = sorted(wanted - ignored)
-    shifted = without(positions_in_list(ranked, kept), positions_in_list(ranked, sorted(ignored)))
+    shifted = remove_positions(positions_in_list(ranked, kept), positions_in_list(ranked, sorted(ignored)))
     remaining = [image for image in ranked if image not in ignored]
     assert shifted.tolist() == [remaining.index(image) for image in kept]
 

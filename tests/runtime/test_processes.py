@@ -15,13 +15,13 @@ from dinobench.runtime.processes import (
     any_process,
     begin_anew,
     copy_from_first,
+    fail_together,
     from_first,
     gather_from_processes,
     gather_objects,
     look_for_failures,
     process_group,
     sum_over_processes,
-    together,
 )
 from dinobench.runtime.signals import StoppedError
 from tests.group import in_processes
@@ -32,7 +32,7 @@ def test_without_a_group_nothing_is_exchanged() -> None:
     assert gather_objects("a", "names") == ["a"]
     assert any_process(True, "late")
     assert from_first(lambda: 5, "choice") == 5
-    with pytest.raises(InputError, match="alone"), together("knn"):
+    with pytest.raises(InputError, match="alone"), fail_together("knn"):
         raise InputError("alone")
     begin_anew()
     look_for_failures()
@@ -65,7 +65,7 @@ def test_what_differs_is_refused_in_all() -> None:
 
 
 def _fail(rank: int, failing: int, error: Exception, moment: str) -> Any:
-    with together("knn"):
+    with fail_together("knn"):
         if rank == failing:
             raise error
         if moment == "exchange":
@@ -101,7 +101,7 @@ def _fail_and_go_on(rank: int) -> Any:
     told = []
     for task in ("knn", "linear", "davis"):
         try:
-            with together(task):
+            with fail_together(task):
                 if task == "knn" and rank == 1:
                     raise MemoryError
                 if task == "davis" and rank == 0:
@@ -120,7 +120,7 @@ def test_the_next_task_starts_clean() -> None:
 
 
 def _out_of_step(rank: int) -> Any:
-    with together("davis" if rank == 0 else "davis2016"):
+    with fail_together("davis" if rank == 0 else "davis2016"):
         return gather_objects(rank, "objects")
 
 

@@ -3,7 +3,7 @@ import datetime
 import torch
 
 from dinobench.runtime.clock import Clock, peak_memory_bytes
-from dinobench.runtime.stamp import environment, now, package_versions
+from dinobench.runtime.stamp import current_time, environment, package_versions
 
 
 def test_the_stamp_names_what_can_move_a_figure() -> None:
@@ -13,7 +13,7 @@ def test_the_stamp_names_what_can_move_a_figure() -> None:
 
 
 def test_now_is_utc() -> None:
-    assert datetime.datetime.fromisoformat(now()).utcoffset() == datetime.timedelta(0)
+    assert datetime.datetime.fromisoformat(current_time()).utcoffset() == datetime.timedelta(0)
 
 
 def test_phases_add_up() -> None:

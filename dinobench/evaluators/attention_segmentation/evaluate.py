@@ -17,7 +17,7 @@ from dinobench.evaluators.attention_segmentation.maps import NOT_COMPILED, Atten
 from dinobench.evaluators.attention_segmentation.settings import Settings
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.ranking.per_query import save_per_query
-from dinobench.metrics.attention_mask import best_head_jaccard, enlarge, head_jaccard, object_numbers
+from dinobench.metrics.attention_mask import best_head_jaccard, enlarge_masks, head_jaccard, object_numbers
 from dinobench.metrics.bootstrap import interval
 from dinobench.metrics.segmentation import FloatArray
 from dinobench.runtime.console import progress
@@ -84,7 +84,7 @@ def _score_image(maps: AttentionMaps, truth: Labels, settings: Settings) -> dict
 
 
 def _head_scores(maps: AttentionMaps, truth: Labels, share: float, *, left_out: bool) -> FloatArray:
-    masks = enlarge(maps.masks(share), truth.shape[0] // maps.weights.shape[1])
+    masks = enlarge_masks(maps.masks(share), truth.shape[0] // maps.weights.shape[1])
     return head_jaccard(masks, truth, void_left_out=left_out)
 
 
@@ -141,7 +141,7 @@ def _draw_pictures(path: Path, pictures: list[tuple[AttentionMaps, Labels]], set
 def _best_masks(maps: AttentionMaps, truth: Labels, settings: Settings) -> Labels:
     share = settings.shares[0]
     best = _head_scores(maps, truth, share, left_out=settings.void == "left_out").argmax(axis=1)
-    masks = enlarge(maps.masks(share), truth.shape[0] // maps.weights.shape[1])
+    masks = enlarge_masks(maps.masks(share), truth.shape[0] // maps.weights.shape[1])
     labels = np.zeros_like(truth)
     for number, head in zip(object_numbers(truth), best, strict=True):
         labels[masks[head]] = number

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dinobench.data.dataset import ImageSet
 from dinobench.evaluators.finetune.augmentation import TrainAugmentation
-from dinobench.features.loading import ahead
+from dinobench.features.loading import map_ahead
 from dinobench.models.networks.backbone import Preprocessing
 from dinobench.runtime.errors import InputError
 
@@ -110,7 +110,7 @@ def training_batches(
         pixels = [augmentation(images.read(index), rng) for index, rng in zip(chosen, generators, strict=True)]
         return Batch(step, torch.from_numpy(np.stack(pixels)), torch.from_numpy(images.labels[chosen]))
 
-    return ahead(load, steps, workers)
+    return map_ahead(load, steps, workers)
 
 
 class Normalizer:

@@ -17,7 +17,7 @@ from dinobench.data.dataset import ImageSet
 from dinobench.data.transforms import resampling
 from dinobench.evaluators.linear.sharing import SharedSteps, taken
 from dinobench.features.extract import Extractor, feature_batches
-from dinobench.features.loading import ahead, in_chunks
+from dinobench.features.loading import in_chunks, map_ahead
 from dinobench.features.matrix import FeatureMatrix
 from dinobench.features.names import Column, parse_feature
 from dinobench.features.preparation import Preparation
@@ -71,7 +71,7 @@ def cached_epochs(
 
     def batches(epoch: int) -> Batches:
         windows = in_chunks(_windowed_order(len(rows), window, seed, epoch), window)
-        for values, where, truth in ahead(load, windows, workers=1):
+        for values, where, truth in map_ahead(load, windows, workers=1):
             for step, known in zip(torch.split(where, batch), torch.split(truth, batch), strict=True):
                 found = values[step]
                 yield {name: _side_by_side(found, at) for name, at in places.items()}, known

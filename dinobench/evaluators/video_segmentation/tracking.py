@@ -26,7 +26,7 @@ from dinobench.evaluators.video_segmentation.frames import (
 from dinobench.evaluators.video_segmentation.propagation import LabelPropagator, Propagation
 from dinobench.evaluators.video_segmentation.settings import Settings
 from dinobench.features.compiled import compiled_if
-from dinobench.features.loading import ahead
+from dinobench.features.loading import map_ahead
 from dinobench.features.network import FrozenNetwork
 from dinobench.models.networks.backbone import Preprocessing
 from dinobench.runtime.errors import InputError
@@ -156,7 +156,7 @@ def _frame_features(
             )
         return read_frame_tensor(pixels, size, mean, std)
 
-    for frame in ahead(read, video.frames, workers):
+    for frame in map_ahead(read, video.frames, workers):
         yield network(frame)
 
 

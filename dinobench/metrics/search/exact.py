@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from dinobench.metrics.search.neighbors import Neighbors, rounding, settled
+from dinobench.metrics.search.neighbors import Neighbors, rounding, settle_ties
 
 _MORE = 8  # products beyond the k-th, among which its ties are seen
 
@@ -43,4 +43,4 @@ def largest(products: Tensor, k: int) -> Neighbors:
 
 def nearest_exact(queries: Tensor, bank: Tensor, k: int) -> Neighbors:
     """The `k` rows of `bank` (N, D) with the largest products to each query (M, D), all products held at once."""
-    return settled(largest(queries @ bank.T, k), queries, bank, k)
+    return settle_ties(largest(queries @ bank.T, k), queries, bank, k)

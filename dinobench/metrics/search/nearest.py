@@ -13,7 +13,7 @@ from torch import Tensor
 from dinobench.metrics.search.exact import ExactSearch
 from dinobench.metrics.search.faiss_flat import FaissSearch, faiss_is_installed
 from dinobench.metrics.search.int8_scores import int8_is_fast
-from dinobench.metrics.search.neighbors import Neighbors, concatenate, merge, no_neighbors, settled
+from dinobench.metrics.search.neighbors import Neighbors, concatenate, merge, no_neighbors, settle_ties
 from dinobench.metrics.search.prefilter import PrefilteredSearch
 
 ENGINES = ("exact", "prefilter", "faiss")
@@ -136,7 +136,7 @@ class _Search:
         engine = self.engines[name]
         engine.start_block(rows)
         for number, known in enumerate(self.best):
-            found = settled(engine.candidates(number, known, self.k), self.parts[number], rows, self.k)
+            found = settle_ties(engine.candidates(number, known, self.k), self.parts[number], rows, self.k)
             self.best[number] = merge(known, found.shifted(self.rows), self.k)
         self.rows += len(rows)
 

@@ -78,7 +78,7 @@ def rounding(products: Tensor) -> Tensor:
     return _ROUNDING * products.abs().amax(1)
 
 
-def settled(found: Neighbors, queries: Tensor, rows: Tensor, k: int) -> Neighbors:
+def settle_ties(found: Neighbors, queries: Tensor, rows: Tensor, k: int) -> Neighbors:
     """The k nearest candidates, nearest first, the same ones whatever the engine.
 
     Engines sum a product in different orders. Products too close to be told apart are computed again in float64; of

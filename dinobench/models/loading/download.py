@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dinobench.models.loading.resumable import beside, discard, download, origin_of
+from dinobench.models.loading.resumable import discard, download, origin_of, sibling_path
 from dinobench.runtime.cache import cache_folder
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import sha256_file
@@ -62,11 +62,11 @@ def fetch_weights(name: str, url: str, *, sha256: str = "", folder: Path | None 
             a file, or a digest that differs (what was downloaded is removed).
     """
     path = _target_path(name, url, folder)
-    with alone(path):
+    with download_lock(path):
         if cached_weights(name, url, folder):
             digest = _check_digest(path, sha256, "remove the file and fetch again")
             return Fetched(path, digest, bool(sha256), downloaded=False)
-        part = beside(path, ".part")
+        part = sibling_path(path, ".part")
         download(url, part)
         try:
             digest = _check_digest(
@@ -80,7 +80,7 @@ def fetch_weights(name: str, url: str, *, sha256: str = "", folder: Path | None 
 
 
 @contextlib.contextmanager
-def alone(path: Path) -> Iterator[None]:
+def download_lock(path: Path) -> Iterator[None]:
     """Hold the lock of one file's download; two writers of one part would mix their bytes."""
     place = hashlib.sha256(str(path.absolute()).encode()).hexdigest()
     lock = try_lock(cache_folder("locks") / f"{place}.lock")
@@ -108,5 +108,5 @@ def _check_digest(path: Path, sha256: str, advice: str) -> str:
 def _put_in_place(part: Path, path: Path) -> None:
     """Rename a whole part; the order leaves, at every moment, no file beside another file's origin."""
     path.unlink(missing_ok=True)
-    beside(part, ".origin").replace(beside(path, ".origin"))
+    sibling_path(part, ".origin").replace(sibling_path(path, ".origin"))
     part.replace(path)

@@ -132,7 +132,9 @@ def reasons_outside(names: Iterable[str], prefix: str, prefixes: Iterable[str]) 
     for name in names:
         if not name.startswith(prefix):
             copy = next((start for start in _possible_prefixes(name) if start in others), None)
-            reasons[name] = reason(name) if copy is None else f"another copy of the network ({role(copy) or copy})"
+            reasons[name] = (
+                reason(name) if copy is None else f"another copy of the network ({network_branch(copy) or copy})"
+            )
     return reasons
 
 
@@ -144,7 +146,7 @@ def _possible_prefixes(name: str) -> Iterator[str]:
             yield name[: index + 1]
 
 
-def role(prefix: str) -> str:
+def network_branch(prefix: str) -> str:
     """Whether a prefix names the averaged network ("teacher"), the trained one ("student"), or neither ("")."""
     if TEACHER.search(prefix):
         return "teacher"

@@ -27,7 +27,7 @@ from dinobench.models.loading.selection import (
 )
 from dinobench.models.loading.settings import ModelSettings
 from dinobench.models.loading.state_dict import State, first_names, flatten, unchunk, without_wrappers
-from dinobench.models.loading.unexplained import deciding, refuse_shards
+from dinobench.models.loading.unexplained import deciding_tensors, refuse_shards
 from dinobench.models.networks.backbone import Backbone, Preprocessing, input_channels
 from dinobench.models.networks.build import VIT_NAME, VIT_SIZES, canonical_architecture
 from dinobench.models.networks.position import RESIZE_WAYS
@@ -97,7 +97,7 @@ def make_plan(
         layout=match.layout.name,
         architecture=network.architecture,
         choices=(*chosen, *choices, *(each for each in facts.choices if each.what != "input_size"), *kept),
-        deciding=deciding(
+        deciding=deciding_tensors(
             {**account.dropped, **dict.fromkeys(account.unexpected, "")},
             {prefix + name: tensor for name, tensor in inside.items()},
             network.backbone.dim,

@@ -26,14 +26,14 @@ _PATIENCE_S = 30.0
 _WRITTEN_AS_THEY_ARE = "%/:?#[]@!$&'()*+,;=~"
 
 
-def beside(path: Path, suffix: str) -> Path:
+def sibling_path(path: Path, suffix: str) -> Path:
     """The companion of a file: its name with one more suffix."""
     return path.with_name(path.name + suffix)
 
 
 def origin_of(path: Path) -> dict[str, str]:
     """Where a file, whole or in part, came from: its address and the server's mark of that version."""
-    note = beside(path, ".origin")
+    note = sibling_path(path, ".origin")
     if not note.is_file():
         return {}
     try:
@@ -48,7 +48,7 @@ def origin_of(path: Path) -> dict[str, str]:
 def discard(part: Path) -> None:
     """Remove a part and the note of its origin."""
     part.unlink(missing_ok=True)
-    beside(part, ".origin").unlink(missing_ok=True)
+    sibling_path(part, ".origin").unlink(missing_ok=True)
 
 
 def download(url: str, part: Path) -> None:
@@ -62,7 +62,9 @@ def download(url: str, part: Path) -> None:
     try:
         with _answers_in_words(url, part), _open(url, headers) as response:
             span = _answer_span(url, response, start)
-            write_text_atomically(beside(part, ".origin"), json.dumps({"url": url, "mark": _version_mark(response)}))
+            write_text_atomically(
+                sibling_path(part, ".origin"), json.dumps({"url": url, "mark": _version_mark(response)})
+            )
             _receive_file(response, part, span)
     except _OtherPartError as answer:
         if answer.length != start:

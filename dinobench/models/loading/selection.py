@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dinobench.models.loading.choices import Choice
 from dinobench.models.loading.family import Family, KeyLayout
-from dinobench.models.loading.key_report import role
+from dinobench.models.loading.key_report import network_branch
 from dinobench.models.loading.state_dict import State, first_names, flatten, scopes
 from dinobench.runtime.errors import InputError
 
@@ -58,7 +58,7 @@ def choose_network(match: NetworkMatch, state: State, wanted: str) -> tuple[str,
     Raises:
         InputError: the user's word fits none, or nobody's word decides between networks that differ.
     """
-    roles = {prefix: role(prefix) for prefix in match.prefixes}
+    roles = {prefix: network_branch(prefix) for prefix in match.prefixes}
     candidates = _candidate_prefixes(match, roles, "teacher" if wanted == AVERAGED else wanted)
     if wanted and not candidates:
         under = first_names(map(repr, match.prefixes))
@@ -101,7 +101,7 @@ def _refuse_doubt(state: State, match: NetworkMatch, candidates: list[str]) -> N
 
 def _weights_word(prefix: str) -> str:
     """What `weights` takes for a prefix: its role, or the prefix itself."""
-    return role(prefix) or prefix or "''"
+    return network_branch(prefix) or prefix or "''"
 
 
 def _shape_signature(state: State, prefix: str, layout: KeyLayout) -> dict[str, tuple[int, ...]]:

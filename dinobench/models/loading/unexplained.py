@@ -21,7 +21,7 @@ POOLING = re.compile(r"attn_?pool|attention_pool|map_?head|cls_attn|blocks_token
 BEFORE = re.compile(r"(^|\.)(norm_pre|ln_pre|pre_layrnorm|pre_norm)\.|(^|\.)(proj|visual_projection(\.weight)?)$")
 
 
-def deciding(
+def deciding_tensors(
     dropped: Mapping[str, str], inside: Mapping[str, Tensor], dim: int, *, pooled_by_user: bool
 ) -> tuple[str, ...]:
     """Names of dropped tensors that may be part of how the network makes its feature.

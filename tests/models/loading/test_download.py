@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dinobench.models.loading.download import alone, cached_weights, fetch_weights, weights_folder
+from dinobench.models.loading.download import cached_weights, download_lock, fetch_weights, weights_folder
 from dinobench.runtime.errors import InputError
 
 CONTENT = bytes(range(256)) * 5000
@@ -266,6 +266,6 @@ def test_a_wrong_digest_removes_the_note_as_well(server: Server, tmp_path: Path)
 
 def test_two_fetches_of_one_file_do_not_share_its_part(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "net.pth.tar"
-    with alone(path), pytest.raises(InputError, match="another process is fetching"):
+    with download_lock(path), pytest.raises(InputError, match="another process is fetching"):
         fetch_weights("net", server.url(), folder=tmp_path)
     assert fetch_weights("net", server.url(), folder=tmp_path).downloaded
