@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 
 from dinobench.evaluators.base import EvaluationContext
 from dinobench.evaluators.segmentation.frames import Frame, padding_of, patch_labels
-from dinobench.features.loading import ahead
+from dinobench.features.loading import map_ahead
 from dinobench.features.network import FrozenNetwork
 from dinobench.metrics.class_areas import VOID
 from dinobench.runtime.console import progress
@@ -98,7 +98,7 @@ def image_patches(
     first, last = (count * edge // world_size() for edge in (rank(), rank() + 1))
     found: list[PatchRows] = []
     waiting: list[Frame] = []
-    for frame in progress(ahead(frame_of, range(first, last), context.workers), "patches", last - first):
+    for frame in progress(map_ahead(frame_of, range(first, last), context.workers), "patches", last - first):
         if waiting and (len(waiting) == context.batch_size or frame.pixels.shape != waiting[0].pixels.shape):
             found += _encode(encoder, waiting)
             waiting = []

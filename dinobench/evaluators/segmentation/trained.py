@@ -17,7 +17,7 @@ from dinobench.evaluators.segmentation.augment import training_crop
 from dinobench.evaluators.segmentation.frames import Frame, MaskReader, read_masked
 from dinobench.evaluators.segmentation.patches import PatchEncoder
 from dinobench.evaluators.segmentation.settings import Settings, TrainedHeadSettings
-from dinobench.features.loading import ahead
+from dinobench.features.loading import map_ahead
 from dinobench.metrics.class_areas import VOID
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
@@ -77,7 +77,7 @@ def train_head(
     head = TrainedHead(context.model.backbone.dim, len(images.classes), settings.dropout).to(context.device).train()
     optimizer = torch.optim.AdamW(head.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
     order = islice(crop_order(len(images), settings.batch_size, context.seed), settings.iterations)
-    batches = ahead(lambda each: _batch(context, images, read, *each), enumerate(order), context.workers)
+    batches = map_ahead(lambda each: _batch(context, images, read, *each), enumerate(order), context.workers)
     for step, frames in enumerate(progress(batches, "training the head", settings.iterations)):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, settings)
