@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,9 @@ from dinobench.metrics.knn import TOP, Array
 from dinobench.metrics.rows import tensor_of, unit_rows
 
 _ROWS = 16384  # images per block of scores
+
+BlockTerms = Callable[[Tensor], Iterable[tuple[float, Tensor]]]
+"""From a weight (C, D) to the term of every block of rows, in the order of the rows."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,10 @@ class LogisticFit:
 class _Objective:
     """Objective and gradient over blocks of rows, remembering the last for the stopping rule."""
 
-    def __init__(self, features: Tensor, labels: Tensor, classes: int, penalty: float, free: int = 0) -> None:
-        self.features, self.labels, self.penalty, self.free = features, labels, penalty, free
+    def __init__(
+        self, features: Tensor, images: int, classes: int, penalty: float, terms: BlockTerms, free: int = 0
+    ) -> None:
+        self.features, self.images, self.penalty, self.terms, self.free = features, images, penalty, terms, free
         self.shape = (classes, features.shape[1])
         self.value, self.gap = float("inf"), float("inf")
 
@@ -58,13 +64,24 @@ class _Objective:
 
     def _data_term(self, weight: Tensor) -> tuple[float, Tensor]:
         loss, gradient = 0.0, torch.zeros(self.shape, dtype=torch.float64)
-        for rows, labels in zip(torch.split(self.features, _ROWS), torch.split(self.labels, _ROWS), strict=True):
-            log_p = F.log_softmax(rows @ weight.T, 1)
-            loss -= float(log_p.gather(1, labels[:, None]).cpu().sum(dtype=torch.float64))  # which Apple's GPUs lack
-            residual = log_p.exp_()
-            residual.scatter_add_(1, labels[:, None], torch.full_like(labels, -1, dtype=rows.dtype)[:, None])
-            gradient += (residual.T @ rows).cpu().double()
-        return loss / len(self.labels), gradient / len(self.labels)
+        for likelihood, part in self.terms(weight):
+            loss -= likelihood
+            gradient += part.cpu().double()
+        return loss / self.images, gradient / self.images
+
+
+def row_blocks(features: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Blocks of rows (b, D) with their labels (b,), in order."""
+    return list(zip(torch.split(features, _ROWS), torch.split(labels, _ROWS), strict=True))
+
+
+def block_term(weight: Tensor, rows: Tensor, labels: Tensor) -> tuple[float, Tensor]:
+    """Log-likelihood of a block of rows (b, D) with labels (b,), and the gradient (C, D) of its negative."""
+    log_p = F.log_softmax(rows @ weight.T, 1)
+    likelihood = float(log_p.gather(1, labels[:, None]).cpu().sum(dtype=torch.float64))  # which Apple's GPUs lack
+    residual = log_p.exp_()
+    residual.scatter_add_(1, labels[:, None], torch.full_like(labels, -1, dtype=rows.dtype)[:, None])
+    return likelihood, residual.T @ rows
 
 
 def fit_logistic(
@@ -76,6 +93,7 @@ def fit_logistic(
     tolerance: float = 1e-5,
     max_iterations: int = 1000,
     free: int = 0,
+    terms: BlockTerms | None = None,
 ) -> LogisticFit:
     """Minimize mean cross-entropy + penalty / (2 n) |W|^2 by L-BFGS (scipy), scores computed by torch in blocks.
 
@@ -90,8 +108,13 @@ def fit_logistic(
         max_iterations: stop anyway.
         free: how many of the last columns have no penalty, such as a column of ones, whose weight is the intercept.
             The tolerance is then that of the gradient's largest entry.
+        terms: computes `block_term` of all `row_blocks`, by default one after the other.
     """
-    objective = _Objective(features, labels, classes, penalty / len(labels), free)
+
+    def one_by_one(weight: Tensor) -> Iterator[tuple[float, Tensor]]:
+        return (block_term(weight, *block) for block in row_blocks(features, labels))
+
+    objective = _Objective(features, len(labels), classes, penalty / len(labels), terms or one_by_one, free)
 
     def stop_when_near(intermediate_result: object) -> None:
         if objective.gap <= tolerance:

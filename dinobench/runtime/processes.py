@@ -137,8 +137,13 @@ def gather_from_processes(tensor: Tensor) -> Tensor:
 
 def copy_from_first(tensor: Tensor) -> None:
     """Overwrite `tensor` with the first process's."""
+    copy_from(tensor, 0)
+
+
+def copy_from(tensor: Tensor, source: int) -> None:
+    """Overwrite `tensor` with that of process `source`."""
     if world_size() > 1:
-        _finish_work(dist.broadcast(tensor, 0, async_op=True))
+        _finish_work(dist.broadcast(tensor, source, async_op=True))
 
 
 def barrier() -> None:

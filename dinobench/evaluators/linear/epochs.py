@@ -15,7 +15,7 @@ from torch import Tensor
 from dinobench.data.crops import crop_box
 from dinobench.data.dataset import ImageSet
 from dinobench.data.transforms import resampling
-from dinobench.evaluators.linear.sharing import SharedSteps, taken
+from dinobench.evaluators.linear.sharing import SharedSteps, my_features, taken
 from dinobench.features.extract import Extractor, feature_batches
 from dinobench.features.loading import in_chunks, map_ahead
 from dinobench.features.matrix import FeatureMatrix
@@ -49,6 +49,8 @@ def cached_epochs(
     shuffled all together and fill windows, and the rows of each window are shuffled. As the runs of a window come from
     everywhere, so do its classes, though the store keeps a class together; reading stays nearly sequential.
 
+    Under a process group each process gets the features whose heads it trains.
+
     Args:
         matrix: holds every column of `features`.
         rows: (n,) sorted rows to train on.
@@ -58,10 +60,11 @@ def cached_epochs(
         seed: with the epoch it fixes the order.
         window_bytes: of the features of one window.
     """
-    columns = tuple(dict.fromkeys(column for name in features for column in parse_feature(name)))
-    stored = matrix.only("+".join(map(str, columns)))
-    window = max(1, window_bytes // (4 * stored.dim * batch)) * batch
-    places = _places_of(stored, columns, features)
+    window = max(1, window_bytes // (4 * matrix.only("+".join(_columns_of(features))).dim * batch)) * batch
+    own = my_features(features)
+    columns = _columns_of(own or features)
+    stored = matrix.only("+".join(columns))
+    places = _places_of(stored, columns, own)
 
     def load(order: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
         """Features of a window in the order of the store, where each row of the order lies among them, labels."""
@@ -70,6 +73,8 @@ def cached_epochs(
         return stored.take(rows[chosen]), where, labels[torch.from_numpy(order)]
 
     def batches(epoch: int) -> Batches:
+        if not own:
+            return
         windows = in_chunks(_windowed_order(len(rows), window, seed, epoch), window)
         for values, where, truth in map_ahead(load, windows, workers=1):
             for step, known in zip(torch.split(where, batch), torch.split(truth, batch), strict=True):
@@ -79,11 +84,16 @@ def cached_epochs(
     return batches
 
 
-def _places_of(matrix: FeatureMatrix, columns: tuple[Column, ...], features: Sequence[str]) -> dict[str, list[slice]]:
+def _columns_of(features: Sequence[str]) -> list[str]:
+    """Names of the columns that some features need, each once."""
+    return list(dict.fromkeys(str(column) for name in features for column in parse_feature(name)))
+
+
+def _places_of(matrix: FeatureMatrix, columns: Sequence[str], features: Sequence[str]) -> dict[str, list[slice]]:
     """Where the columns of each feature stand in a row."""
-    edges = np.cumsum([0, *(matrix.only(str(column)).dim for column in columns)]).tolist()
+    edges = np.cumsum([0, *(matrix.only(column).dim for column in columns)]).tolist()
     spans = {column: slice(*edge) for column, edge in zip(columns, itertools.pairwise(edges), strict=True)}
-    return {name: [spans[column] for column in parse_feature(name)] for name in features}
+    return {name: [spans[str(column)] for column in parse_feature(name)] for name in features}
 
 
 def _side_by_side(rows: Tensor, spans: Sequence[slice]) -> Tensor:

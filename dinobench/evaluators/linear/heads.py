@@ -8,9 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dinobench.runtime.processes import copy_from
+
 MOMENTUM = 0.9
 _STD = 0.01
 _ROWS = 1024  # images per block of scores
+_TRAINED = ("weight", "bias", "weight_velocity", "bias_velocity")
 
 
 @dataclass(frozen=True)
@@ -79,13 +82,17 @@ class LinearHeads:
 
     def state(self) -> dict[str, Tensor]:
         """Everything that training changes."""
-        names = ("weight", "bias", "weight_velocity", "bias_velocity")
-        return {name: getattr(self, name).cpu() for name in names}
+        return {name: getattr(self, name).cpu() for name in _TRAINED}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Go on from `state()`."""
         for name, values in state.items():
             getattr(self, name).copy_(values)
+
+    def copy_from(self, source: int) -> None:
+        """Take what process `source` trained."""
+        for name in _TRAINED:
+            copy_from(getattr(self, name), source)
 
     def _head_scores(self, features: Tensor) -> Tensor:
         scores = torch.addmm(self.bias, features, self.weight.T)

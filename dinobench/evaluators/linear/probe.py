@@ -13,8 +13,9 @@ from torch import Tensor
 from dinobench.evaluators.common import checkpoint
 from dinobench.evaluators.linear.epochs import Epoch
 from dinobench.evaluators.linear.heads import LinearHeads
+from dinobench.evaluators.linear.sharing import my_features, owner_of
 from dinobench.runtime.console import progress
-from dinobench.runtime.processes import agree, rank
+from dinobench.runtime.processes import agree, gather_objects, rank
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class Probe:
     ) -> None:
         """Train to the last epoch, from where the file at `path` left off.
 
+        Of several processes each trains the heads of some features, and has all of them after every epoch.
+
         Args:
             epoch_of: batches of an epoch.
             val: to report on.
@@ -97,12 +100,15 @@ class Probe:
         left_out = {} if left_out is None else left_out
         self._resume_from(path, identity, left_out)
         agree(self.progress.epochs, "epochs of the probe's state", "keep --output on a disk that all processes see")
+        own = my_features(list(self.heads))
         val, held_out = val.to(self.device), held_out and held_out.to(self.device)
         for epoch in progress(range(self.progress.epochs, self.epochs), "linear probe"):
             factor = (1 + math.cos(math.pi * epoch / self.epochs)) / 2
             for features, labels in epoch_of(epoch):
-                for name, heads in self.heads.items():
-                    heads.step(features[name].to(self.device), labels.to(self.device), factor)
+                for name in own:
+                    self.heads[name].step(features[name].to(self.device), labels.to(self.device), factor)
+            for number, heads in enumerate(self.heads.values()):
+                heads.copy_from(owner_of(number))
             self._score_heads(val, held_out)
             if rank() == 0:
                 checkpoint.save(path, identity, {**self._state_dict(), "left_out": dict(left_out)})
@@ -122,7 +128,12 @@ class Probe:
             self.progress.held_out = torch.cat([self.progress.held_out, _as_percent(self._right_rows(held_out))[None]])
 
     def _right_rows(self, rows: LabeledRows) -> Tensor:
-        return torch.cat([heads.correct(rows.features[name], rows.labels) for name, heads in self.heads.items()])
+        """(heads, M) bool, in every process; each looks at the heads that it trained."""
+        own = {
+            name: self.heads[name].correct(rows.features[name], rows.labels) for name in my_features(list(self.heads))
+        }
+        found = {name: right for part in gather_objects(own, "right answers") for name, right in part.items()}
+        return torch.cat([found[name] for name in self.heads])
 
     def _state_dict(self) -> dict[str, object]:
         heads = {name: heads.state() for name, heads in self.heads.items()}

@@ -1,8 +1,11 @@
-"""One training step's images shared over processes: each forwards some of its chunks, all get the features of all."""
+"""A linear probe's work shared over processes: each trains the heads of some features, and forwards some of the images.
+
+Which images go through the network together, and in which order rows come back, is as in one process.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -13,6 +16,20 @@ from dinobench.features.loading import in_chunks
 from dinobench.features.names import Column
 from dinobench.features.rows import FeatureBatch
 from dinobench.runtime.processes import gather_from_processes, max_over_processes, rank, world_size
+
+
+def my_features(names: Sequence[str]) -> list[str]:
+    """Those of a probe's features whose heads this process trains.
+
+    All heads of a feature stand in one matrix: cut in parts, its products would differ in the last bit.
+    """
+    return [name for number, name in enumerate(names) if owner_of(number) == rank()]
+
+
+def owner_of(number: int) -> int:
+    """The process that trains the heads of a probe's feature, by the feature's place."""
+    return number % world_size()
+
 
 StepFeatures = tuple[dict[Column, Tensor], NDArray[np.int64]]  # (n, D) of each column, and the n images
 

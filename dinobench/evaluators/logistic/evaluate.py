@@ -11,8 +11,8 @@ from dinobench.evaluators.common.accuracies import add_accuracy, save_prediction
 from dinobench.evaluators.common.labeled_features import LabeledFeatures, labeled_features, require_same_classes
 from dinobench.evaluators.common.low_shot import chosen_rows
 from dinobench.evaluators.logistic.settings import Settings
+from dinobench.evaluators.logistic.sharing import shared_fit
 from dinobench.metrics.classification import top_classes
-from dinobench.metrics.logistic import fit_logistic
 
 TOP = 5
 
@@ -43,7 +43,7 @@ def _predict_labels(
     settings = context.settings
     features, labels = _training_set(context, train, draw)
     with context.clock.phase("logistic regression"):
-        fit = fit_logistic(
+        fit = shared_fit(
             _unit_rows(features, settings.center).to(context.device),
             labels.to(context.device),
             len(train.classes),

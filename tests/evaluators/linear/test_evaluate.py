@@ -8,6 +8,7 @@ import torch
 
 from dinobench.evaluators.linear import evaluate as linear
 from dinobench.evaluators.linear.evaluate import evaluate
+from dinobench.evaluators.linear.heads import LinearHeads
 from dinobench.evaluators.linear.settings import Settings
 from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.errors import InputError
@@ -155,6 +156,29 @@ def test_processes_share_the_forward_passes_and_score_as_one(folder_context):
         assert (scores.metrics, scores.not_comparable) == (alone.metrics, alone.not_comparable)
         assert scores.details == alone.details
         assert images < 0.7 * whole
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_processes_share_the_heads_of_stored_features_and_score_as_one(folder_context, count):
+    changes = {"features": ["cls", "cls+mean", "mean"], "epochs": 2}
+    alone = _evaluate(folder_context, **changes)
+    state = folder_context.output / "probe.pth"
+    trained = torch.load(state)["state"]["heads"]
+    state.unlink()
+    for scores, own in in_processes(_stepped, count, folder_context, changes):
+        assert (scores.metrics, scores.details, scores.intervals) == (alone.metrics, alone.details, alone.intervals)
+        assert len(own) <= 2  # of three
+    for name, heads in torch.load(state)["state"]["heads"].items():
+        assert all(torch.equal(tensor, trained[name][key]) for key, tensor in heads.items())
+
+
+def _stepped(number, context, changes):
+    """Scores, and the matrices of heads that were trained in this process."""
+    own = set()
+    step = LinearHeads.step
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LinearHeads, "step", lambda self, *args: (own.add(id(self)), step(self, *args))[1])
+        return _evaluate(context, **changes), own
 
 
 def _counted(number, context, changes):
