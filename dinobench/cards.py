@@ -139,10 +139,17 @@ def _group_of(table: str) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """A published row that a model fills: the table and the values that single the row out."""
+    """A published row that a model fills.
+
+    Attributes:
+        table: its number.
+        key: the values that single the row out.
+        protocols: by which the row was measured, by task; the task card says so where it is silent.
+    """
 
     table: str
     key: Mapping[str, str]
+    protocols: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -310,4 +317,6 @@ def _model_card(name: str, raw: dict[str, Any], path: Path) -> ModelCard:
 
 
 def _build_row(raw: dict[str, Any], path: Path) -> Row:
-    return build(Row, {"table": raw.pop("table", None), "key": raw}, path)
+    protocols = table_in(raw, "protocols", path)
+    raw.pop("protocols", None)
+    return build(Row, {"table": raw.pop("table", None), "key": raw, "protocols": protocols}, path)

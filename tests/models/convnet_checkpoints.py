@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -218,3 +219,37 @@ def dinov3_convnext() -> Case:
         cls = model(x)
         patches = model.head.norm(model.forward_features(x)).flatten(2).mT
     return Case(state | {"norms.3.weight": state["norm.weight"]}, "convnext", x, cls, patches)
+
+
+def stc_encoder() -> nn.Module:
+    """ResNet-18 whose third stage has no stride and whose convolutions pad by reflection, up to that stage."""
+    model = randomized(torchvision.models.resnet18())
+    for module in model.layer3.modules():
+        if isinstance(module, nn.Conv2d):
+            module.stride = (1, 1)
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d) and sum(module.padding):
+            module.padding_mode = "reflect"
+    return model
+
+
+def stc_case(rename: Callable[[str], str]) -> Case:
+    model = stc_encoder()
+    state = {f"encoder.model.{rename(name)}": tensor for name, tensor in model.state_dict().items() if "fc" not in name}
+    state |= {"selfsim_fc.0.weight": torch.ones(128, 512), "selfsim_fc.0.bias": torch.ones(128)}
+    x = images(64)
+    stem = model.maxpool(model.relu(model.bn1(model.conv1(x))))
+    last = model.layer3(model.layer2(model.layer1(stem))).detach()
+    content = {"model": state, "optimizer": {}, "epoch": 3}
+    return Case(content, "stc", x, last.mean((2, 3)), last.flatten(2).transpose(1, 2))
+
+
+@case
+def stc() -> Case:
+    return stc_case(lambda name: name)
+
+
+@case
+def stc_padded_convolutions() -> Case:
+    """As the released file has them: each padded convolution is the second of a pair."""
+    return stc_case(lambda name: re.sub(r"(conv[12])\.weight", r"\1.1.weight", name))

@@ -19,8 +19,11 @@ MULTIPLE = 64
 def frame_size(height: int, width: int, short_side: int) -> tuple[int, int]:
     """Height and width of the network's input: shorter side `short_side`, the longer a multiple of 64, rounded down.
 
-    A square frame loses width, as in the released code (which then transposes its labels; here they fit).
+    With 0 for `short_side` it is the frame's own. A square frame loses width, as in the released code (which then
+    transposes its labels; here they fit).
     """
+    if not short_side:
+        return height, width
     if height > width:
         return _floor_side(short_side * height / width), short_side
     return short_side, _floor_side(short_side * width / height)

@@ -135,8 +135,8 @@ def _propagate_tile(
     """Labels (rows, columns, C) of a square of targets whose upper left token is (top, left)."""
     rows, columns = tile.shape[:2]
     height, width = sources[0].shape[:2]
-    seen_rows, above, below = _tokens_in_reach(top, rows, height, settings.radius)
-    seen_columns, before, behind = _tokens_in_reach(left, columns, width, settings.radius)
+    seen_rows, above, below = tokens_in_reach(top, rows, height, settings.radius)
+    seen_columns, before, behind = tokens_in_reach(left, columns, width, settings.radius)
     bank = torch.stack([frame[seen_rows, seen_columns] for frame in sources])
     values = torch.stack([frame[seen_rows, seen_columns] for frame in labels])
     scores = (tile.flatten(0, 1) @ bank.flatten(0, 2).T).view(rows, columns, *bank.shape[:3])
@@ -148,7 +148,7 @@ def _propagate_tile(
     return mixed.reshape(rows, columns, -1)
 
 
-def _tokens_in_reach(first: int, count: int, length: int, radius: int) -> tuple[slice, int, int]:
+def tokens_in_reach(first: int, count: int, length: int, radius: int) -> tuple[slice, int, int]:
     """Along one axis: the tokens within `radius` of a tile, and how many it misses before and behind the frame."""
     start, stop = first - radius, first + count + radius
     return slice(max(start, 0), min(stop, length)), max(-start, 0), max(stop - length, 0)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from dinobench.runtime.settings import Count, CountOrZero, Pixels, Positive, setting
+from dinobench.runtime.settings import Count, CountOrZero, PixelsOrZero, Positive, setting
 
 Patches = Annotated[
     str, Meta(pattern=r"^patches(\.[1-9]\d{0,8})?$", description="patches or patches.N (N-th last block)")
@@ -27,8 +27,16 @@ def _layer_numbers(value: str | tuple[str, ...]) -> int | list[int]:
 class Settings:
     """How the first mask of a video is carried to its other frames."""
 
-    image_size: Pixels = setting(
-        480, "shorter side of the frames; the longer becomes the multiple of 64 below", unit="pixels", was="short_side"
+    image_size: PixelsOrZero = setting(
+        480,
+        "shorter side of the frames, the longer becomes the multiple of 64 below; 0 for frames as they are",
+        unit="pixels",
+        was="short_side",
+    )
+    variant: Literal["dino", "stc"] = setting(
+        "dino",
+        "whose code carries labels on; stc: window a disc, none in the first frame; labels reduced bilinearly",
+        later=True,
     )
     normalization: Literal["released", "model"] = setting(
         "released",

@@ -16,15 +16,10 @@ from dinobench.data.decode import read_rgb
 from dinobench.data.layouts.davis import Video
 from dinobench.data.masks import Labels
 from dinobench.evaluators.base import EvaluationContext
-from dinobench.evaluators.video_segmentation.frames import (
-    covered,
-    frame_size,
-    label_map,
-    one_hot_labels,
-    read_frame_tensor,
-)
-from dinobench.evaluators.video_segmentation.propagation import LabelPropagator, Propagation
+from dinobench.evaluators.video_segmentation.frames import frame_size, read_frame_tensor
+from dinobench.evaluators.video_segmentation.propagation import Propagation
 from dinobench.evaluators.video_segmentation.settings import Settings
+from dinobench.evaluators.video_segmentation.variants import variant_called
 from dinobench.features.compiled import compiled_if
 from dinobench.features.loading import map_ahead
 from dinobench.features.network import FrozenNetwork
@@ -122,15 +117,15 @@ def track_objects(
     features = _frame_features(video, network, first.shape, settings, preprocessing, workers)
     start = next(features)
     height, width, _ = start[0].shape
-    patch = network.backbone.patch_size
-    share = covered((height, width), patch, frame_size(first.shape[0], first.shape[1], settings.image_size))
-    one_hot = one_hot_labels(first, (height, width), share).permute(1, 2, 0).to(network.device)
-    propagators = [LabelPropagator(start[config.layer - 1], one_hot, config.propagation) for config in configs]
+    frame = (first.shape[0], first.shape[1])
+    size = frame_size(*frame, settings.image_size)
+    variant = variant_called(settings.variant, frame, size, (height, width), network.backbone.patch_size)
+    one_hot = variant.reduce(first).to(network.device)
+    propagators = [variant.begin(start[config.layer - 1], one_hot, config.propagation) for config in configs]
     masks = [[first] for _ in configs]
     for layers in features:
         for config, propagator, done in zip(configs, propagators, masks, strict=True):
-            soft = propagator.step(layers[config.layer - 1]).permute(2, 0, 1)
-            done.append(label_map(soft, patch, first.shape, share))
+            done.append(variant.enlarge(propagator.step(layers[config.layer - 1])))
     return [np.stack(done) for done in masks], _vanished_warning(video.name, first, one_hot)
 
 

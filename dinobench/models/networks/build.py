@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from dinobench.models.networks.backbone import Backbone
 from dinobench.models.networks.convnet import ConvNet
-from dinobench.models.networks.resnet import ResNet, wide_shape
+from dinobench.models.networks.resnet import ResNet, named_shape
 from dinobench.models.networks.timm_adapter import adapt_timm, create_timm
 from dinobench.models.networks.vit import VisionTransformer, ViTShape
 from dinobench.runtime.errors import InputError
@@ -80,9 +80,9 @@ def build_backbone(
     shape = None if library else vit_shape(architecture, image_size=size, in_channels=in_channels)
     if shape is not None:
         return VisionTransformer(shape, drop_path=drop_path)
-    wide = None if library or drop_path else wide_shape(name, in_channels)
-    if wide is not None:
-        return ResNet(wide)
+    shaped = None if library or drop_path else named_shape(name, in_channels)
+    if shaped is not None:
+        return ResNet(shaped)
     import torchvision
 
     plain, known = in_channels == 3 and not drop_path, owners(architecture)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -56,6 +57,8 @@ class ResNetShape:
         stem: channels of the first convolution.
         bottleneck: three convolutions per block, the last four times as wide, instead of two.
         base_width, groups: of the bottleneck's middle convolution, as torchvision defines them.
+        strides: of the stages.
+        reflect: whether convolutions pad by reflection in place of zeros.
         small: 3x3 stem without stride or pooling, for small images.
         padding: of the first convolution.
         same: where strides pad as TensorFlow's SAME does, more after than before: "torch" for nowhere, "same-pool" for
@@ -68,14 +71,22 @@ class ResNetShape:
     bottleneck: bool = True
     base_width: int = 64
     groups: int = 1
+    strides: tuple[int, ...] = (1, 2, 2, 2)
+    reflect: bool = False
     small: bool = False
     padding: int = 3
     in_channels: int = 3
     same: SamePadding = "torch"
 
 
-def wide_shape(architecture: str, in_channels: int = 3) -> ResNetShape | None:
-    """The shape of "resnetDEPTHwWIDTH", every layer WIDTH times as wide; None for other names."""
+STC_SHAPE = ResNetShape((2, 2, 2), bottleneck=False, strides=(1, 2, 1), reflect=True)
+"""The part of STC's ResNet-18 that compares frames: three stages, the third without its stride."""
+
+
+def named_shape(architecture: str, in_channels: int = 3) -> ResNetShape | None:
+    """The shape of "resnetDEPTHwWIDTH", every layer WIDTH times as wide, or of "resnet18_stc"; None for other names."""
+    if architecture == "resnet18_stc":
+        return replace(STC_SHAPE, in_channels=in_channels)
     match = _WIDE.fullmatch(architecture)
     depths = {depth: blocks for blocks, depth in BOTTLENECK_DEPTHS.items()}
     if match is None or int(match[1]) not in depths:
@@ -113,6 +124,12 @@ def pad_strides_same(network: nn.Module) -> None:
                 setattr(module, name, same)
 
 
+def _pad_by_reflection(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and module.padding != (0, 0):
+            module.padding_mode = "reflect"
+
+
 class ResNet(PooledBackbone):
     """ResNet with torchvision's blocks and parameter names, without classifier."""
 
@@ -121,7 +138,7 @@ class ResNet(PooledBackbone):
         self.shape = shape
         expansion = 4 if shape.bottleneck else 1
         self.dim = shape.planes * 2 ** (len(shape.blocks) - 1) * expansion
-        self.patch_size = (1 if shape.small else 4) * 2 ** (len(shape.blocks) - 1)
+        self.patch_size = (1 if shape.small else 4) * math.prod(shape.strides)
         size, stride = (3, 1) if shape.small else (7, 2)
         self.conv1 = nn.Conv2d(shape.in_channels, shape.stem, size, stride, padding=shape.padding, bias=False)
         self.bn1 = nn.BatchNorm2d(shape.stem)
@@ -129,12 +146,13 @@ class ResNet(PooledBackbone):
         channels = shape.stem
         for number, name in enumerate(self.stages):
             planes = shape.planes * 2**number
-            setattr(
-                self, name, _make_stage(shape, channels, planes, shape.blocks[number], stride=1 if number == 0 else 2)
-            )
+            stage = _make_stage(shape, channels, planes, shape.blocks[number], shape.strides[number])
+            setattr(self, name, stage)
             channels = planes * expansion
         if shape.same == "same":
             pad_strides_same(self)
+        if shape.reflect:
+            _pad_by_reflection(self)
 
     def _pool_stem(self, stem: Tensor) -> Tensor:
         if self.shape.same == "torch":

@@ -157,7 +157,7 @@ def _published_row(
 ) -> int | None:
     card = models.get(record.model.card)
     for row in card.rows if card else ():
-        if row.table == spec.name:
+        if row.table == spec.name and row.protocols.get(record.task, record.protocol.name) == record.protocol.name:
             for index, values in enumerate(published):
                 if row.key.items() | cell.row.items() <= values.items():
                     return index

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dinobench.cards import Cell, ModelCard, TaskCard
 from dinobench.results.tables.build import read_published
@@ -55,26 +55,39 @@ def table_cells(
         for number, values in enumerate(rows):
             for figure in spec.figures:
                 if figure.name in measured:
-                    found.append(_build_cell(spec, number, values, figure.name, owners.get(number, ""), tasks))
+                    found.append(_build_cell(spec, number, values, figure.name, owners.get(number, _NOBODY), tasks))
     return found
 
 
-def _row_owners(spec: TableSpec, rows: Sequence[Mapping[str, str]], models: Mapping[str, ModelCard]) -> dict[int, str]:
-    owners: dict[int, str] = {}
+@dataclass(frozen=True)
+class _Owner:
+    """The card that claims a row, and the protocols that it names for it."""
+
+    model: str = ""
+    protocols: Mapping[str, str] = field(default_factory=dict)
+
+
+_NOBODY = _Owner()
+
+
+def _row_owners(
+    spec: TableSpec, rows: Sequence[Mapping[str, str]], models: Mapping[str, ModelCard]
+) -> dict[int, _Owner]:
+    owners: dict[int, _Owner] = {}
     for card in models.values():
         for row in card.rows:
             for number in (n for n, values in enumerate(rows) if row.key.items() <= values.items()):
                 if row.table != spec.name:
                     continue
-                if number in owners and owners[number] != card.name:
-                    both = f"{owners[number]} and {card.name}"
+                if number in owners and owners[number].model != card.name:
+                    both = f"{owners[number].model} and {card.name}"
                     raise InputError(f"cards {both} both claim row {number + 1} of {spec.title}; mend one of them")
-                owners[number] = card.name
+                owners[number] = _Owner(card.name, row.protocols)
     return owners
 
 
 def _build_cell(
-    spec: TableSpec, number: int, values: Mapping[str, str], column: str, model: str, tasks: Mapping[str, TaskCard]
+    spec: TableSpec, number: int, values: Mapping[str, str], column: str, owner: _Owner, tasks: Mapping[str, TaskCard]
 ) -> TableCell:
     """The cell with the task whose own row values fit best: most of them wins."""
     fitting: list[tuple[int, TaskCard, Cell]] = [
@@ -85,10 +98,10 @@ def _build_cell(
     ]
     published = values.get(column, "")
     if not fitting:
-        return TableCell(spec.name, number, column, published, model)
+        return TableCell(spec.name, number, column, published, owner.model)
     _, card, cell = max(fitting, key=lambda each: each[0])
-    protocol = cell.protocol or card.default_protocol
-    return TableCell(spec.name, number, column, published, model, card.name, protocol, cell.metric)
+    protocol = owner.protocols.get(card.name) or cell.protocol or card.default_protocol
+    return TableCell(spec.name, number, column, published, owner.model, card.name, protocol, cell.metric)
 
 
 def published_figures(

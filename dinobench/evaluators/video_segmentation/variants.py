@@ -1,0 +1,60 @@
+"""Whose code carries labels on: how it reduces them to tokens, propagates them and enlarges them again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from dinobench.data.masks import Labels
+from dinobench.evaluators.video_segmentation.frames import covered, label_map, one_hot_labels
+from dinobench.evaluators.video_segmentation.propagation import LabelPropagator, Propagation
+from dinobench.evaluators.video_segmentation.walk import WalkPropagator, enlarged_labels, reduced_labels
+
+
+class Propagator(Protocol):
+    """Carries the labels of a first frame through the following ones."""
+
+    def step(self, features: Tensor) -> Tensor:
+        """Soft labels (h, w, C) of the next frame, from its l2-normalized features (h, w, D)."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One code's way.
+
+    Attributes:
+        reduce: labels (H, W) to (h, w, C).
+        begin: a propagator from features (h, w, D) and labels (h, w, C) of the first frame.
+        enlarge: soft labels (h, w, C) to object numbers (H, W).
+    """
+
+    reduce: Callable[[Labels], Tensor]
+    begin: Callable[[Tensor, Tensor, Propagation], Propagator]
+    enlarge: Callable[[Tensor], Labels]
+
+
+def variant_called(
+    name: str, frame: tuple[int, int], size: tuple[int, int], grid: tuple[int, int], patch: int
+) -> Variant:
+    """The way of "dino" or "stc" for frames of one size.
+
+    Args:
+        name: of the setting `variant`.
+        frame: height and width as stored.
+        size: height and width of the network's input.
+        grid: tokens down and across.
+        patch: pixels per token.
+    """
+    if name == "stc":
+        return Variant(
+            lambda labels: reduced_labels(labels, grid), WalkPropagator, lambda soft: enlarged_labels(soft, frame)
+        )
+    share = covered(grid, patch, size)
+    return Variant(
+        lambda labels: one_hot_labels(labels, grid, share).permute(1, 2, 0),
+        LabelPropagator,
+        lambda soft: label_map(soft.permute(2, 0, 1), patch, frame, share),
+    )
