@@ -18,10 +18,10 @@ from dinobench.runtime.processes import process_group
 SECONDS = 60
 
 
-def in_processes(work: Callable[..., Any], count: int, *arguments: Any) -> list[Any]:
+def in_processes(work: Callable[..., Any], count: int, *arguments: Any, seconds: float = SECONDS) -> list[Any]:
     """What work(rank, *arguments) gives in each of `count` processes of a gloo group: its value, or the error raised.
 
-    A process that dies without a word gives None.
+    A process that dies without a word gives None; one that runs for longer than `seconds` is an assertion error.
     """
     context, port = multiprocessing.get_context("fork"), _free_port()
     with tempfile.TemporaryDirectory() as folder:
@@ -33,7 +33,7 @@ def in_processes(work: Callable[..., Any], count: int, *arguments: Any) -> list[
         for process in started:
             process.start()
         for process in started:
-            process.join(SECONDS)
+            process.join(seconds)
         hung = [rank for rank, process in enumerate(started) if process.is_alive()]
         for process in started:
             process.kill()
