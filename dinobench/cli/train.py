@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @DEVICE
 @click.option("--launcher", type=click.Choice(("slurm", "local")), help="Submit a job of many processes instead.")
 @click.option("--resource", "resources", multiple=True, metavar="KEY=VALUE", help="Of the job: nodes=2; repeatable.")
-@click.option("--dry-run", is_flag=True, help="Say what would be loaded, what drawn, and on which data; train nothing.")
+@click.option("--dry-run", is_flag=True, help="Say what would be loaded and drawn, time and memory; train nothing.")
 @SETTINGS
 def command(
     recipe: str | None,
@@ -62,7 +62,7 @@ def command(
     changes = parse_pairs(settings)
     recipe = recipe or ("continue" if changes.get("init") else "mini")
     if dry_run:
-        for line in describe_run(recipe, data, changes, load_start):
+        for line in describe_run(recipe, data, output, settings=changes, device=device, load_start=load_start):
             click.echo(line)
         return
     if launcher:

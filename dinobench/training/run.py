@@ -6,16 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.device import pick_device, prepare_device
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import agree, from_first, process_group
-from dinobench.training.build import build_learner
+from dinobench.training import dry_run
+from dinobench.training.recipe import Recipe
 from dinobench.training.recipe_files import load_recipe
 from dinobench.training.run_folder import default_folder, refuse_held
-from dinobench.training.source import open_source
 from dinobench.training.start import LoadStart, open_start
 from dinobench.training.training_run import TrainingRun
 
@@ -53,9 +51,7 @@ def train(
     with process_group(pick_device(device)) as here:
         chosen = load_recipe(recipe, settings)
         agree(chosen.digest(), "the recipe with its settings")
-        spec = data or chosen.data
-        if not spec:
-            raise InputError(f"recipe {chosen.name} names no data; say --data FOLDER, a data set's name or mini")
+        spec = _data_of(chosen, data)
         folder = Path(output) if output else from_first(lambda: default_folder(chosen.name), "run directory")
         if not resume:
             refuse_held(folder)
@@ -69,27 +65,28 @@ def train(
 
 
 def describe_run(
-    recipe: str, data: str | None, settings: Mapping[str, Any] | None = None, load_start: LoadStart = load_backbone
+    recipe: str,
+    data: str | None = None,
+    output: Path | str | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    device: str | None = None,
+    load_start: LoadStart = load_backbone,
 ) -> list[str]:
-    """What a run would load, draw and do, one line each; nothing is written.
+    """What `train` with the same arguments would load, draw, hold and take, one line each; nothing is written.
 
     Raises:
         InputError: as `train`.
     """
+    here = pick_device(device)
     chosen = load_recipe(recipe, settings)
-    spec = data or chosen.data
-    if not spec:
-        raise InputError(f"recipe {chosen.name} names no data; say --data FOLDER, a data set's name or mini")
-    start = open_start(chosen, Path("a run to come"), load_start)
-    device = torch.device("cpu")
-    source = open_source(chosen if start is None else start.recipe, spec, device)
-    learner = build_learner(chosen if start is None else start.recipe, device, start)
-    sizes = {name: sum(each.numel() for each in network.parameters()) for name, network in
-             (("student", learner.student), ("teacher", learner.teacher))}  # fmt: skip
-    bytes_held = 4 * (4 * sizes["student"] + sizes["teacher"])  # weights, gradients, two moments; the teacher's weights
-    return [
-        *(["all weights: drawn"] if start is None else start.notes),
-        f"{source.data['images']} images of {spec}: {chosen.epochs} epochs of {source.plan.steps_per_epoch} steps",
-        f"probe: {'none' if source.probe is None else source.probe.measure}",
-        f"memory of weights, gradients and AdamW's moments: {bytes_held / 1e9:.2f} GB, activations not counted",
-    ]
+    folder = Path(output) if output else default_folder(chosen.name)
+    prepare_device(here)
+    return dry_run.describe_run(chosen, _data_of(chosen, data), folder, here, load_start)
+
+
+def _data_of(recipe: Recipe, data: str | None) -> str:
+    """The Data SPEC to train on."""
+    if spec := data or recipe.data:
+        return spec
+    raise InputError(f"recipe {recipe.name} names no data; say --data FOLDER, a data set's name or mini")

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 from dinobench.models.loading.spec import load_backbone
+from dinobench.runtime.errors import InputError
 from dinobench.training import training_run
 from dinobench.training.build import build_learner
 from dinobench.training.checkpoints import load
@@ -129,3 +130,11 @@ def test_the_teacher_of_a_start_with_dropout_draws_nothing(tmp_path):
     images = torch.randn(1, 3, 32, 32)
     assert torch.equal(taught(images).cls, taught(images).cls)
     assert not torch.equal(student(images).cls, student(images).cls)
+
+
+def test_a_guard_by_labels_of_images_without_any_is_one_line(tmp_path):
+    settings = {**SHORT, "init": "random:vit_mini/8", "knn_every": 1, "guard": "labels"}
+    data = images_for("timm", tmp_path / "images")
+    with pytest.raises(InputError, match=r"guard = labels needs labeled splits .* has none; set guard=views"):
+        train("continue-small", data, tmp_path / "run", settings=settings, device="cpu")
+    assert not (tmp_path / "run").exists()
