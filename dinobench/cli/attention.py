@@ -42,6 +42,9 @@ def command(
     dinobench attention photo.jpg --model checkpoint.pth --output attention
     dinobench attention frames/*.jpg --model timm:vit_small_patch16_224.dino --video --output attention
     """  # noqa: D301  (click reads the backspace as "do not wrap")
+    from dinobench.pipeline.early import refuse_early
+
+    refuse_early(model, images=images)
     from dinobench.data.decode import read_rgb
     from dinobench.data.overlays import save_moving
     from dinobench.evaluators.attention_segmentation.maps import attention_maps, check_share

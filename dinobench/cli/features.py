@@ -121,6 +121,9 @@ def export(
     \b
     dinobench features export --model dino_vits8 --data imagenette --feature patches --numbers fp16 --output maps.npy
     """
+    from dinobench.pipeline.early import refuse_early
+
+    refuse_early(model, data, models_dir=models_dir)
     from dinobench.data.open import open_dataset
     from dinobench.features.export import check_format, export_features
     from dinobench.features.extract import ExtractionSettings

@@ -23,6 +23,8 @@ def command(results: Path, data: str, year: str, split: str, json_file: Path | N
     dinobench score davis --results masks --data DAVIS
     """  # noqa: D301  (click reads the backspace as "do not wrap")
     from dinobench.data.open import dataset_root
+
+    root = dataset_root(data)
     from dinobench.evaluators.video_segmentation.tally import score_folder
 
-    show(score_folder(results, dataset_root(data), year, split), json_file)
+    show(score_folder(results, root, year, split), json_file)

@@ -55,12 +55,17 @@ def command(
     dinobench train --recipe vits16-300ep --data imagenet --launcher slurm \\
         --resource nodes=2 --resource gpus_per_node=8 --resource slurm_partition=gpu
     """  # noqa: D301  (click reads the backspace as "do not wrap")
+    from dinobench.pipeline.early import refuse_early
     from dinobench.runtime.errors import InputError
     from dinobench.runtime.settings import parse_pairs
-    from dinobench.training.run import describe_run, train
+    from dinobench.training.recipe_files import load_recipe
 
     changes = parse_pairs(settings)
     recipe = recipe or ("continue" if changes.get("init") else "mini")
+    load_recipe(recipe, changes)
+    refuse_early(data=data)
+    from dinobench.training.run import describe_run, train
+
     if dry_run:
         for line in describe_run(recipe, data, output, settings=changes, device=device, load_start=load_start):
             click.echo(line)

@@ -48,6 +48,14 @@ TORCH_FREE = (
     ["eval", "--task", "knn", "--model", "random:vit_mini/4", "--data", "absent/folder"],
     ["eval", "--task", "knn", "--model", "vit_b17"],
     ["inspect", "absent.pth"],
+    ["train", "--recipe", "minni"],
+    ["train", "--data", "absent/folder"],
+    ["train", "--set", "epoch=2"],
+    ["attention", "absent.jpg", "--model", "random:vit_mini/4", "--output", "absent"],
+    ["attention", "README.md", "--model", "dino_vits17", "--output", "absent"],
+    ["features", "export", "--model", "dino_vits17", "--data", "mini", "--output", "absent.npy"],
+    ["features", "export", "--model", "random:vit_mini/4", "--data", "absent/folder", "--output", "absent.npy"],
+    ["score", "davis", "--results", "absent", "--data", "absent/folder"],
 )
 
 

@@ -17,7 +17,6 @@ from dinobench.models.loading.choices import Choice
 from dinobench.models.loading.configuration import configuration_of
 from dinobench.models.loading.container import CheckpointContents
 from dinobench.models.loading.family import Family, family_called, family_from_file
-from dinobench.models.loading.identification import timm_plan
 from dinobench.models.loading.load_plan import LoadPlan, checkpoint_arguments, make_plan
 from dinobench.models.loading.loaded import LoadedBackbone
 from dinobench.models.loading.model_paths import CHECKPOINTS, checkpoint_path
@@ -56,6 +55,8 @@ def plan_file(path: Path, settings: ModelSettings | None = None) -> LoadPlan:
     try:
         plan = _plan_or_reason(contents, settings, beside)
         if not _named_by_user(settings) and (isinstance(plan, InputError) or plan.report.of_another_network):
+            from dinobench.models.loading.identification import timm_plan  # timm takes seconds, and few files need it
+
             plan = timm_plan(contents, settings) or plan
         if beside and (isinstance(plan, InputError) or plan.report.refusal):
             alone = _plan_or_reason(contents, settings, {"lora_scale": scale})

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 from dinobench.models.loading.checkpoint_file import from_file
 from dinobench.models.loading.choices import Choice
@@ -83,6 +81,9 @@ def _load_hub(name: str, settings: ModelSettings) -> LoadedBackbone:
 
 
 def _hub_file(name: str) -> Path:
+    from huggingface_hub import hf_hub_download  # here: most models need no hub
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
     for file in HUB_FILES:
         try:
             path = Path(hf_hub_download(name, file))
@@ -97,6 +98,9 @@ def _hub_file(name: str) -> Path:
 
 def _hub_configuration(name: str) -> None:
     """Bring config.json beside the weights, where `from_file` looks for heads and epsilon."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError
+
     try:
         hf_hub_download(name, "config.json")
     except EntryNotFoundError:
