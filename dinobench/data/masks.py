@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dinobench.data.decode import fault_of, open_image
+from dinobench.data.picture_files import write_picture
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import atomic_path
 
@@ -55,4 +56,4 @@ def write_labels(path: Path, labels: Labels) -> None:
     image = Image.fromarray(labels, mode="P")
     image.putpalette(palette().tobytes())
     with atomic_path(path) as temporary:
-        image.save(temporary, format="PNG")
+        write_picture(temporary, image, "PNG")

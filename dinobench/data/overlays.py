@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from dinobench.data.masks import VOID, Labels, palette
+from dinobench.data.picture_files import write_picture
 from dinobench.runtime.files import atomic_path
 
 GAP = 4
@@ -73,7 +74,7 @@ def save_picture(path: Path, pixels: NDArray[np.uint8]) -> None:
     """Write an RGB image (H, W, 3) as the suffix says: .png or .jpg."""
     kind = {".png": "PNG", ".jpg": "JPEG"}[path.suffix]
     with atomic_path(path) as temporary:
-        Image.fromarray(pixels).save(temporary, format=kind, quality=88)
+        write_picture(temporary, Image.fromarray(pixels), kind, quality=88)
 
 
 def save_moving(path: Path, frames: Sequence[NDArray[np.uint8]], seconds: float) -> None:
@@ -84,4 +85,5 @@ def save_moving(path: Path, frames: Sequence[NDArray[np.uint8]], seconds: float)
     colors = Image.fromarray(np.concatenate(frames[:: max(1, len(frames) // 5)])).quantize(256)
     first, *rest = (Image.fromarray(frame).quantize(palette=colors, dither=Image.Dither.NONE) for frame in frames)
     with atomic_path(path) as temporary:
-        first.save(temporary, format="GIF", save_all=True, append_images=rest, duration=round(1000 * seconds), loop=0)
+        pace = round(1000 * seconds)
+        write_picture(temporary, first, "GIF", save_all=True, append_images=rest, duration=pace, loop=0)

@@ -22,5 +22,7 @@ def try_lock(path: Path) -> FileLock | None:
     except Timeout:
         return None
     except OSError as error:
-        raise InputError(f"cannot lock {path}: {error.strerror}; check the folder's permissions") from error
+        raise InputError(
+            f"cannot lock {path}: {error.strerror}; free the disk or check the permissions of its folder"
+        ) from error
     return lock

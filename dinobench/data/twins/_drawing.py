@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dinobench.data import mini
+from dinobench.data.picture_files import write_picture
 from dinobench.runtime.files import atomic_path
 
 Images = Iterator[tuple[int, NDArray[np.uint8]]]
@@ -33,13 +34,13 @@ def draw_split(split: str, classes: int, size: int, *, seed: int, small: bool) -
 def save_jpeg(path: Path, pixels: NDArray[np.uint8], quality: int = 92) -> None:
     """Write (H, W, 3) pixels as a JPEG, folders included."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, format="JPEG", quality=quality)
+    write_picture(path, Image.fromarray(pixels), "JPEG", quality=quality)
 
 
 def save_png(path: Path, pixels: NDArray[np.uint8]) -> None:
     """Write (H, W, 3) pixels as a PNG, folders included."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, format="PNG")
+    write_picture(path, Image.fromarray(pixels), "PNG")
 
 
 def save_mat(path: Path, variables: dict[str, Any]) -> None:

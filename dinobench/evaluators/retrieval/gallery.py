@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from dinobench.data.picture_files import write_picture
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import atomic_path, read_json
 from dinobench.runtime.names import inside
@@ -42,7 +43,7 @@ def draw_gallery(rankings: Path, output: Path, *, setup: str = "medium", rows: i
     groups = {"best": ordered[:count], "worst": ordered[max(count, len(ordered) - count) :]}
     picture = _draw_all(Path(content["root"]), groups, setup, results)
     with atomic_path(output) as temporary:
-        picture.save(temporary, format="PNG", optimize=True)
+        write_picture(temporary, picture, "PNG", optimize=True)
 
 
 def _read_rankings(rankings: Path) -> dict[str, Any]:

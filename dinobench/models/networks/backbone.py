@@ -104,7 +104,13 @@ class Backbone(nn.Module, ABC):
 
 
 def input_channels(backbone: nn.Module) -> int:
-    """Image channels that a network takes: those of its first convolution, 3 where it has none."""
-    convolutions = (module for module in backbone.modules() if isinstance(module, (nn.Conv2d, nn.Conv3d)))
-    first = next(convolutions, None)
-    return 3 if first is None else first.in_channels
+    """Image channels that a network takes: as it says itself, else those of its first convolution; 3 without either.
+
+    A network that begins with another transform, such as timm's csatv2 with a cosine transform, says so in `in_chans`.
+    """
+    for module in backbone.modules():
+        if isinstance(said := getattr(module, "in_chans", None), int):
+            return said
+        if isinstance(module, (nn.Conv2d, nn.Conv3d)):
+            return module.in_channels
+    return 3
