@@ -13,11 +13,6 @@ from dinobench.runtime.compiler import needs_compiler
 Result = TypeVar("Result")
 
 
-def compiled_if(wanted: bool, forward: Callable[[Tensor], Result]) -> Callable[[Tensor], Result]:
-    """`forward`, as `Compiled` where that is wanted."""
-    return Compiled(forward) if wanted else forward
-
-
 class Compiled(Generic[Result]):
     """`forward`, compiled for the shape of the first images it sees; other shapes run as they are.
 

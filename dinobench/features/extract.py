@@ -13,7 +13,6 @@ from torch import Tensor
 
 from dinobench.data.dataset import ImageSet
 from dinobench.data.transforms import EvaluationTransform, evaluation_transform
-from dinobench.features.compiled import Compiled
 from dinobench.features.loading import in_chunks, pixel_batches
 from dinobench.features.names import Column, depth_of, parse_feature
 from dinobench.features.network import FrozenNetwork
@@ -117,11 +116,12 @@ class Extractor:
         depth = depth_of(columns)
         if depth > backbone.depth:
             raise InputError(f"a feature asks for the {depth} last blocks, but the model has {backbone.depth}")
-        self.network = FrozenNetwork(backbone, preprocessing, device, precision)
+        self.network = FrozenNetwork(backbone, preprocessing, device, precision, compiled)
         self.columns = columns
         self.device = device
         self.transform = _transform_of(preprocessing)
-        self._forward = (_compiled_columns if compiled else _columns_of)(self.network.backbone, columns)
+        forward_of = _kept_columns if compiled else _columns_of
+        self._forward = self.network.passes(forward_of(self.network.backbone, columns))
 
     @classmethod
     def of(cls, model: LoadedBackbone, columns: tuple[Column, ...], how: ExtractionSettings) -> Extractor:
@@ -134,7 +134,7 @@ class Extractor:
 
     def of_images(self, images: Tensor) -> dict[Column, Tensor]:
         """Columns (B, D) or (B, h, w, D) float32 of normalized images (B, 3, H, W) on the device."""
-        return dict(zip(self.columns, self.network.apply(self._forward, images), strict=True))
+        return dict(zip(self.columns, self._forward(images), strict=True))
 
 
 def _columns_of(backbone: Backbone, columns: tuple[Column, ...]) -> Callable[[Tensor], tuple[Tensor, ...]]:
@@ -154,9 +154,9 @@ def _columns_of(backbone: Backbone, columns: tuple[Column, ...]) -> Callable[[Te
 
 
 @functools.lru_cache(maxsize=1)
-def _compiled_columns(backbone: Backbone, columns: tuple[Column, ...]) -> Callable[[Tensor], tuple[Tensor, ...]]:
-    """The same compiled, kept for the model's next split."""
-    return Compiled(_columns_of(backbone, columns))
+def _kept_columns(backbone: Backbone, columns: tuple[Column, ...]) -> Callable[[Tensor], tuple[Tensor, ...]]:
+    """The same function for the model's next split, so that it is compiled once."""
+    return _columns_of(backbone, columns)
 
 
 def _transform_of(preprocessing: Preprocessing) -> EvaluationTransform:

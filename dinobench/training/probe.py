@@ -6,16 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
 from dinobench.data.dataset import ImageSet
-from dinobench.data.transforms import evaluation_transform
+from dinobench.features.extract import extract_features
 from dinobench.metrics.knn import KnnPredictions, knn_classify
 from dinobench.models.loading.preprocessing import default_resize
-from dinobench.models.networks.backbone import Backbone
+from dinobench.models.networks.backbone import Backbone, Preprocessing
 from dinobench.training.batches import BatchRequest, Normalize, ViewBatches
 from dinobench.training.recipe import Recipe
 
@@ -47,9 +45,8 @@ class KnnProbe:
             spread_subset(queries, max(1, recipe.knn_images // 2)),
         )
         size = recipe.global_size
-        self.transform = evaluation_transform(size, default_resize(size), "bicubic", recipe.mean, recipe.std)
-        self.normalize = Normalize(recipe.mean, recipe.std, device)
-        self.channels = recipe.in_channels
+        self.preprocessing = Preprocessing(recipe.mean, recipe.std, size, default_resize(size))
+        self.device = device
         self.neighbors = min(K, len(self.bank))
 
     @property
@@ -77,21 +74,9 @@ class KnnProbe:
         labels = torch.from_numpy(self.bank.labels.copy())
         return knn_classify(bank, labels, queries, ks=(self.neighbors,), num_classes=len(self.bank.classes))
 
-    @torch.inference_mode()
     def _class_tokens(self, backbone: Backbone, images: ImageSet) -> Tensor:
-        parts = [range(start, min(start + _BATCH, len(images))) for start in range(0, len(images), _BATCH)]
-        tokens = [backbone.class_token(self.normalize(self._crop_pixels(images, part))) for part in parts]
-        return F.normalize(torch.cat(tokens).float(), dim=-1)
-
-    def _crop_pixels(self, images: ImageSet, indices: range) -> Tensor:
-        if self.channels == 3:
-            return torch.from_numpy(np.stack([np.array(self.transform.crop(images.read(index))) for index in indices]))
-        return torch.from_numpy(np.stack([self._crop_bands(images.pixels(index, self.channels)) for index in indices]))
-
-    def _crop_bands(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Each channel cropped by itself: Pillow knows no image of many."""
-        bands = np.moveaxis(pixels, 2, 0)
-        return np.stack([np.asarray(self.transform.crop(Image.fromarray(band))) for band in bands], axis=-1)
+        tokens = extract_features(backbone, self.preprocessing, images, device=self.device, batch_size=_BATCH)
+        return F.normalize(tokens.to(self.device), dim=-1)
 
 
 class ViewProbe:

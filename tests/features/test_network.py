@@ -8,6 +8,8 @@ import torch
 from PIL import Image
 
 from dinobench.data.transforms import evaluation_transform
+from dinobench.features.extract import Extractor
+from dinobench.features.names import parse_feature
 from dinobench.features.network import FrozenNetwork
 from dinobench.runtime.errors import InputError
 from tests.features.conftest import PREPROCESSING
@@ -35,3 +37,18 @@ def test_passes_compute_in_the_precision_and_without_gradients(backbone):
 def test_other_channels_than_the_models_are_refused(backbone):
     with pytest.raises(InputError, match="takes 3 channels, this task's images have 4"):
         FrozenNetwork(backbone, PREPROCESSING, CPU).input(torch.zeros(1, 8, 8, 4, dtype=torch.uint8))
+
+
+def test_passes_are_compiled_where_asked_and_once_for_every_split(backbone, images, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda forward, **_: (compiled.append(forward), forward)[1])
+    pixels = torch.from_numpy(np.array(images.arrays()[:4]))
+    columns = parse_feature("cls+mean")
+    plain, *networks = (
+        Extractor(backbone, PREPROCESSING, columns, torch.device("cpu"), compiled=wanted)
+        for wanted in (False, True, True)
+    )
+    for network in networks:
+        for column, values in network(pixels).items():
+            assert torch.equal(values, plain(pixels)[column])
+    assert len(compiled) == 1

@@ -11,25 +11,21 @@ from torch import Tensor
 
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.throughput.settings import Settings
-from dinobench.features.compiled import compiled_if
+from dinobench.features.network import FrozenNetwork
 from dinobench.runtime.device import device_name
-from dinobench.runtime.precision import autocast
 from dinobench.runtime.processes import from_first
 
 PAPER_DEVICE = "V100"
 PAPER_SIZE = 224
 
 
-def forward_seconds(
-    forward: Callable[[Tensor], Tensor], images: Tensor, repeats: int, warm_up: int, precision: str
-) -> list[float]:
+def forward_seconds(forward: Callable[[Tensor], Tensor], images: Tensor, repeats: int, warm_up: int) -> list[float]:
     """Wall seconds of each of `repeats` forward passes of `images` (B, 3, H, W), after `warm_up` passes."""
     seconds = []
-    with torch.inference_mode(), autocast(images.device, precision):
-        for _ in range(warm_up + repeats):
-            start = time.perf_counter()
-            forward(images).flatten()[0].item()  # reading a value waits for a device of any kind
-            seconds.append(time.perf_counter() - start)
+    for _ in range(warm_up + repeats):
+        start = time.perf_counter()
+        forward(images).flatten()[0].item()  # reading a value waits for a device of any kind
+        seconds.append(time.perf_counter() - start)
     return seconds[warm_up:]
 
 
@@ -45,10 +41,11 @@ def _measured(context: EvaluationContext[Settings]) -> Scores:
     settings = context.settings
     size = settings.image_size or context.model.preprocessing.size
     images = torch.randn(settings.batch_size, 3, size, size, device=context.device)
-    backbone = context.model.backbone.to(context.device).eval()
+    model = context.model
+    network = FrozenNetwork(model.backbone, model.preprocessing, context.device, context.precision, context.compiled)
     with context.clock.phase("forward"):
-        forward = compiled_if(context.compiled, backbone.class_token)
-        seconds = forward_seconds(forward, images, settings.repeats, settings.warm_up, context.precision)
+        forward = network.passes(network.backbone.class_token)
+        seconds = forward_seconds(forward, images, settings.repeats, settings.warm_up)
     metrics = {
         "images_per_second": settings.batch_size / statistics.median(seconds),
         "parameters_m": context.model.parameters / 1e6,

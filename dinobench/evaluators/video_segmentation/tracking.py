@@ -20,7 +20,6 @@ from dinobench.evaluators.video_segmentation.frames import frame_size, read_fram
 from dinobench.evaluators.video_segmentation.propagation import Propagation
 from dinobench.evaluators.video_segmentation.settings import Settings
 from dinobench.evaluators.video_segmentation.variants import variant_called
-from dinobench.features.compiled import compiled_if
 from dinobench.features.loading import map_ahead
 from dinobench.features.network import FrozenNetwork
 from dinobench.models.networks.backbone import Preprocessing
@@ -48,8 +47,10 @@ class PatchNetwork:
 
     def __init__(self, context: EvaluationContext[Any], layers: int) -> None:
         model = context.model
-        self._network = FrozenNetwork(model.backbone, model.preprocessing, context.device, context.precision)
-        self.backbone = self._network.backbone
+        network = FrozenNetwork(
+            model.backbone, model.preprocessing, context.device, context.precision, context.compiled
+        )
+        self.backbone = network.backbone
         if not 1 <= layers <= self.backbone.depth:
             raise InputError(
                 f"patches.{layers} is not in a model of {self.backbone.depth} blocks; "
@@ -57,7 +58,7 @@ class PatchNetwork:
             )
         self.layers = layers
         self.device = context.device
-        self._forward = compiled_if(context.compiled, self._patch_layers)
+        self._forward = network.passes(self._patch_layers)
 
     @torch.inference_mode()
     def __call__(self, frame: Tensor) -> list[Tensor]:
@@ -65,7 +66,7 @@ class PatchNetwork:
 
         Whatever computed them, features are compared in float32: rounding them further changes neighbors.
         """
-        layers = self._network.apply(self._forward, frame[None])
+        layers = self._forward(frame[None])
         if not all(bool(patches.float().square().sum(-1).isfinite().all()) for patches in layers):
             raise InputError("the model's patch features are not finite, or too large to compare; check its weights")
         return [functional.normalize(patches[0].float(), dim=-1) for patches in reversed(layers)]

@@ -37,7 +37,5 @@ def test_every_pass_is_waited_for():
             read.append(True)
             return super().item()
 
-    forward_seconds(
-        lambda images: images.as_subclass(Output), torch.zeros(2, 3), repeats=3, warm_up=1, precision="fp32"
-    )
+    forward_seconds(lambda images: images.as_subclass(Output), torch.zeros(2, 3), repeats=3, warm_up=1)
     assert len(read) == 4

@@ -18,7 +18,6 @@ from dinobench.data.open import open_training
 from dinobench.evaluators.base import EvaluationContext
 from dinobench.evaluators.common.ranking.pooling import find_pooling
 from dinobench.features.buckets import described
-from dinobench.features.compiled import compiled_if
 from dinobench.features.descriptors import stored_descriptors
 from dinobench.features.matrix import FeatureMatrix
 from dinobench.features.network import FrozenNetwork
@@ -66,12 +65,14 @@ class Describer:
         self.pooling, self.gem_power, self.scales = pooling, gem_power, tuple(scales)
         self._backbone = context.model.backbone
         self._pool = find_pooling(pooling, gem_power)
-        self._forward = compiled_if(context.compiled, self._all_scales)
-        self._network = FrozenNetwork(self._backbone, context.model.preprocessing, context.device, context.precision)
+        self._network = FrozenNetwork(
+            self._backbone, context.model.preprocessing, context.device, context.precision, context.compiled
+        )
+        self._forward = self._network.passes(self._all_scales)
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """(b, D) of images (b, H, W, 3) uint8."""
-        return self._network.apply(self._forward, self._network.input(pixels))
+        return self._forward(self._network.input(pixels))
 
     def describe(self, images: ImageSet, preparation: Preparation) -> FeatureMatrix:
         """(N, D) of every image after its preparation, kept in the feature store.
