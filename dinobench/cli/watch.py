@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,15 @@ import click
 from dinobench.cli.options import RESULTS, SETTINGS, not_empty
 
 MOST_SECONDS = 86_400
+
+
+@dataclass(frozen=True)
+class _Checkpoint:
+    """A checkpoint to score: its file, its step, and the data that the run trains on."""
+
+    path: Path
+    step: int
+    data: str
 
 
 def _check_seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
@@ -33,14 +43,20 @@ def _check_seconds(ctx: click.Context, param: click.Parameter, value: float) -> 
 def command(
     run: Path, tasks: str, data: str | None, every: float, once: bool, results: Path, settings: tuple[str, ...]
 ) -> None:
-    """Score each new checkpoint of the training in directory RUN, until its last one."""
+    """Score each new checkpoint of the training in directory RUN, until its last one.
+
+    Under torchrun the first process looks for them, and all share the work on each.
+    """
+    from dinobench.runtime.device import pick_device
+    from dinobench.runtime.processes import from_first, process_group
     from dinobench.runtime.settings import parse_pairs
 
     _require_folder(run)
-    failed = False
-    for path, state in _new_checkpoints(run, every, once):
-        click.echo(f"{path}, step {state['iteration']}")
-        failed |= _score_checkpoint(tasks, path, data or str(state["data"]["spec"]), results, parse_pairs(settings))
+    failed, changes = False, parse_pairs(settings)
+    with process_group(pick_device(changes.get("device"))):
+        found = _new_checkpoints(run, every, once)
+        while (checkpoint := from_first(lambda: next(found, None), "the next checkpoint")) is not None:
+            failed |= _score_checkpoint(tasks, checkpoint, data or checkpoint.data, results, changes)
     if failed:
         sys.exit(1)
 
@@ -53,7 +69,7 @@ def _require_folder(run: Path) -> None:
         raise InputError(f"there is no folder {run}; give the directory of a run of `dinobench train`")
 
 
-def _new_checkpoints(run: Path, every: float, once: bool) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _new_checkpoints(run: Path, every: float, once: bool) -> Iterator[_Checkpoint]:
     """The run's checkpoint each time that it holds a later step, until the training is done."""
     from dinobench.runtime.console import notice
     from dinobench.training.checkpoints import LAST, load
@@ -67,18 +83,23 @@ def _new_checkpoints(run: Path, every: float, once: bool) -> Iterator[tuple[Path
             state, changed = load(path, "give the directory of a run of `dinobench train`"), now
             if int(state["iteration"]) > seen:
                 seen = int(state["iteration"])
-                yield path, state
+                yield _Checkpoint(path, seen, str(state["data"]["spec"]))
             if once or state["epoch"] >= state["recipe"]["epochs"]:
                 return
         time.sleep(every)
 
 
-def _score_checkpoint(tasks: str, path: Path, data: str, results: Path, settings: Mapping[str, Any]) -> bool:
+def _score_checkpoint(
+    tasks: str, checkpoint: _Checkpoint, data: str, results: Path, settings: Mapping[str, Any]
+) -> bool:
     """Evaluate a checkpoint; whether any task failed."""
     from dinobench.pipeline import evaluate
+    from dinobench.runtime.processes import any_process, rank
 
-    records = evaluate(tasks, str(path), data, None, results, settings)
+    if rank() == 0:
+        click.echo(f"{checkpoint.path}, step {checkpoint.step}")
+    records = evaluate(tasks, str(checkpoint.path), data, None, results, settings)
     for record in records:
         figure = record.error if record.failed else f"{record.metrics[record.main_metric]:.2f}"
         click.echo(f"  {record.task} {record.main_metric} {figure}")
-    return any(record.failed for record in records)
+    return any_process(any(record.failed for record in records), "a failed task")

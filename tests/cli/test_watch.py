@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import time
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -9,6 +10,7 @@ from click.testing import CliRunner
 from dinobench import pipeline
 from dinobench.cli.main import main
 from dinobench.training import checkpoints
+from tests.group import in_processes
 
 
 @pytest.mark.parametrize(("content", "words"), [(None, "No such file"), (b"half a file", "it is damaged")])
@@ -56,3 +58,33 @@ def test_a_checkpoint_is_read_when_it_is_new_and_scored_once(tmp_path, monkeypat
     assert result.exit_code == 0, result.output
     assert (len(read), len(scored)) == (3, 2)
     assert "step 1" in result.output and "step 2" in result.output
+
+
+def watch_together(rank, run, results):
+    """Two steps, the second one while the first is scored; the first process alone may look for them."""
+    states = iter([{"iteration": n, "epoch": n, "recipe": {"epochs": 2}, "data": {"spec": "mini"}} for n in (1, 2)])
+    scored = []
+
+    def load(path, *_):
+        assert rank == 0
+        os.utime(path, ns=(len(scored), len(scored)))
+        return next(states)
+
+    def evaluate(tasks, model, data, *_):
+        scored.append((model, data))
+        os.utime(model, ns=(10, 10))
+        record = SimpleNamespace(
+            failed=len(scored) == 1, error="full", task="knn", main_metric="top1", metrics={"top1": 5}
+        )
+        return [record] if rank == 0 else []
+
+    checkpoints.load, time.sleep, pipeline.evaluate = load, lambda _: None, evaluate
+    ended = CliRunner().invoke(main, ["watch", str(run), "--results", str(results)])
+    return ended.exit_code, scored, ended.output
+
+
+def test_processes_watch_together(tmp_path):
+    (tmp_path / "checkpoint.pth").write_bytes(b"")
+    first, second = in_processes(watch_together, 2, tmp_path, tmp_path / "results")
+    assert first[:2] == second[:2] == (1, [(str(tmp_path / "checkpoint.pth"), "mini")] * 2)
+    assert "step 1" in first[2] and "step 2" in first[2] and second[2] == ""
