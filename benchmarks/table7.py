@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dinobench.results.figures.curves import draw_curves, read_log
+from dinobench.results.figures.theme import drawing
 from dinobench.training import train
 from dinobench.training.recipe_files import load_recipe
 
@@ -125,7 +126,8 @@ def main() -> None:
     (options.output / "table7.md").write_text(table(logs, options.epochs), encoding="utf-8")
     curves = {name: logs[row] for row, name in FIGURE7.items() if row in logs}
     if curves:
-        draw_curves(curves, options.output / "figure7.png", quantities=("entropy", "kl", "knn"))
+        with drawing():
+            draw_curves(curves, options.output / "figure7.png", quantities=("entropy", "kl", "knn"))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dinobench.models.networks.backbone import Backbone, Features, Preprocessing
     from dinobench.pipeline import evaluate, load_backbone, wrap_module
     from dinobench.pipeline.vision_model import VisionModel
-    from dinobench.results.frames import per_object, per_query, predictions, published, records
+    from dinobench.results.frames import confusion, per_class, per_object, per_query, predictions, published, records
     from dinobench.results.tables import tables
     from dinobench.runtime.errors import InputError
     from dinobench.training import train
@@ -31,6 +31,7 @@ _ROOMS = {
     "InputError": "dinobench.runtime.errors",
     "Preprocessing": "dinobench.models.networks.backbone",
     "VisionModel": "dinobench.pipeline.vision_model",
+    "confusion": "dinobench.results.frames",
     "davis_scores": "dinobench.metrics.segmentation",
     "evaluate": "dinobench.pipeline",
     "knn_classify": "dinobench.metrics.knn",
@@ -38,6 +39,7 @@ _ROOMS = {
     "logistic_classify": "dinobench.metrics.logistic",
     "open_dataset": "dinobench.data.open",
     "open_images": "dinobench.data.open",
+    "per_class": "dinobench.results.frames",
     "per_object": "dinobench.results.frames",
     "per_query": "dinobench.results.frames",
     "predictions": "dinobench.results.frames",
@@ -56,6 +58,7 @@ __all__ = [
     "Preprocessing",
     "VisionModel",
     "__version__",
+    "confusion",
     "davis_scores",
     "evaluate",
     "knn_classify",
@@ -63,6 +66,7 @@ __all__ = [
     "logistic_classify",
     "open_dataset",
     "open_images",
+    "per_class",
     "per_object",
     "per_query",
     "predictions",

@@ -14,7 +14,7 @@ import numpy as np
 from dinobench.cards import TaskCard, load_tasks
 from dinobench.metrics.bootstrap import Difference, paired_difference
 from dinobench.results.records import RecordStore, RunRecord, read_record
-from dinobench.results.verdicts import holm, mcnemar, verdict
+from dinobench.results.verdicts import DIFFER, holm, mcnemar, verdict
 from dinobench.runtime.errors import InputError
 
 _SEEDS = frozenset({"seed", "init_seed"})
@@ -47,6 +47,11 @@ class Comparison:
     p_value: float = 1.0
     verdict: str = ""
 
+    @property
+    def differs(self) -> bool:
+        """Whether the verdict is that the networks differ."""
+        return self.verdict in DIFFER
+
 
 def compare(names: Sequence[str], folder: Path, seed: int = 0, *, tasks_dir: Path | None = None) -> list[Comparison]:
     """Compare every two of several record files or models, on every task and protocol that both have records of.
@@ -65,9 +70,43 @@ def compare(names: Sequence[str], folder: Path, seed: int = 0, *, tasks_dir: Pat
     """
     pairs = [pair for a, b in itertools.combinations(names, 2) for pair in _pair_records(a, b, folder)]
     found = [_compare_pair(one, other, seed) for one, other in pairs]
-    tasks = load_tasks(tasks_dir)
-    corrected = holm([each.difference.p_value for each in found])
-    return [_with_verdict(each, p_value, tasks) for each, p_value in zip(found, corrected, strict=True)]
+    return _with_verdicts(found, load_tasks(tasks_dir))
+
+
+def compare_with_best(
+    records: Sequence[RunRecord], folder: Path, most: int = 20, *, tasks: Mapping[str, TaskCard]
+) -> list[list[Comparison]]:
+    """The best figure of each task, protocol, data and settings less each of the others, by groups of those.
+
+    Args:
+        records: of any tasks; those without a value of every image are left out.
+        folder: of the records.
+        most: comparisons of one group, the best figures first; p-values are corrected within the group.
+        tasks: cards by name.
+    """
+    groups: dict[str, list[RunRecord]] = {}
+    for record in records:
+        if record.value is not None and record.files:
+            key = repr((_pair_key(record), sorted(_settings_of(record).items())))
+            groups.setdefault(key, []).append(record)
+    found = [_less_best(members, folder, most) for members in groups.values()]
+    return [_with_verdicts(group, tasks) for group in found if group]
+
+
+def _less_best(members: Sequence[RunRecord], folder: Path, most: int) -> list[Comparison]:
+    scored = sorted(_runs_of_one_figure(members, folder), key=_mean_value, reverse=True)[: most + 1]
+    kept = [each for each in scored if each.keeps_values()]
+    return [_compare_pair(kept[0], other, seed=0) for other in kept[1:]]
+
+
+def _mean_value(scored: _Scored) -> float:
+    return float(np.mean([run.value or 0.0 for run in scored.runs]))
+
+
+def _with_verdicts(comparisons: Sequence[Comparison], tasks: Mapping[str, TaskCard]) -> list[Comparison]:
+    """The same with p-values corrected for all of them, and what they allow to say."""
+    corrected = holm([each.difference.p_value for each in comparisons])
+    return [_with_verdict(each, p_value, tasks) for each, p_value in zip(comparisons, corrected, strict=True)]
 
 
 def _with_verdict(comparison: Comparison, p_value: float, tasks: Mapping[str, TaskCard]) -> Comparison:
@@ -114,8 +153,12 @@ def _read_scored(name: str, folder: Path) -> list[_Scored]:
     found = [record for record in RecordStore(folder).runs() if name in (record.model.name, record.model.spec)]
     if not found:
         raise InputError(f"no record of model {name!r} under {folder}; give a record's .json file, or score the model")
+    return _runs_of_one_figure(found, folder)
+
+
+def _runs_of_one_figure(records: Sequence[RunRecord], folder: Path) -> list[_Scored]:
     groups: dict[str, list[RunRecord]] = {}
-    for record in found:
+    for record in records:
         if not record.failed:
             groups.setdefault(_but_for_seeds(record), []).append(record)
     return [_Scored(tuple(runs), folder) for runs in groups.values()]

@@ -48,6 +48,9 @@ COLUMNS = (
     "date",
     "path",
 )
+_TEXTS = {"image": str, "label": str, "predicted": str}
+"""Columns of kept files that are names, also where a class is called 7."""
+
 _NUMBERS = ("value", "low", "high", "published", "difference", "seconds", "images_per_second")
 
 
@@ -127,7 +130,7 @@ def _read_frame(file: Path) -> pd.DataFrame:
         if file.suffix == ".parquet":
             require_library("pyarrow", str(file), "hf")
             return pd.read_parquet(file)
-        return pd.read_csv(file, keep_default_na=False, na_values=[""])
+        return pd.read_csv(file, keep_default_na=False, na_values=[""], dtype=_TEXTS)
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {file}: {error}; score the model again") from error
 
@@ -135,6 +138,39 @@ def _read_frame(file: Path) -> pd.DataFrame:
 def predictions(record: Path | str) -> pd.DataFrame:
     """What a classifier said of every image of a record: columns image, label, predicted, value."""
     return kept_values(record, ("image", "value"), "value of every image")
+
+
+def answers(record: Path | str) -> pd.DataFrame:
+    """What a classifier said of every image of a record: columns image, label, predicted, value."""
+    return kept_values(record, ("image", "label", "predicted", "value"), "class said of every image")
+
+
+def per_class(record: Path | str) -> pd.DataFrame:
+    """Accuracy of every class of a classifier's record, the lowest first: label, images, accuracy in percent."""
+    return class_accuracies(answers(record))
+
+
+def class_accuracies(frame: pd.DataFrame) -> pd.DataFrame:
+    """`per_class` of a frame of `answers`."""
+    groups = frame.groupby("label", sort=True)["value"]
+    found: pd.DataFrame = groups.agg(images="size", accuracy="mean").reset_index()
+    found["accuracy"] *= 100
+    return found.sort_values(["accuracy", "label"], ignore_index=True)
+
+
+def confusion(record: Path | str) -> pd.DataFrame:
+    """How many images of each class (rows) a classifier's record says to be of each class (columns)."""
+    import pandas as pd
+
+    frame = answers(record)
+    return pd.crosstab(frame["label"], frame["predicted"])
+
+
+def frequent_confusions(frame: pd.DataFrame, most: int) -> pd.DataFrame:
+    """The pairs of classes that a frame of `answers` confuses most: label, predicted, images."""
+    wrong = frame[frame["label"] != frame["predicted"]]
+    counts: pd.DataFrame = wrong.groupby(["label", "predicted"], sort=True).size().reset_index(name="images")
+    return counts.sort_values("images", ascending=False, kind="stable", ignore_index=True).head(most)
 
 
 def per_query(record: Path | str) -> pd.DataFrame:

@@ -156,13 +156,13 @@ class RunRecord:
         """Short name of the data: the last part of the SPEC in old records."""
         return self.data.name or Path(self.data.spec).name
 
-    @property
+    @functools.cached_property
     def data_digest(self) -> str:
         """First digits of the digest of all splits' manifests; empty where no data were read."""
         manifests = "".join(split.sha256 for split in self.data.splits.values())
         return short_digest(manifests) if manifests else ""
 
-    @property
+    @functools.cached_property
     def run_key(self) -> str:
         """Equal for copies of one run: task, protocol, weights, data digest and settings."""
         about = [self.task, self.protocol.hash, self.model.sha256, self.data_digest, self.settings, self.deviations]

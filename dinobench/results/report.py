@@ -1,27 +1,27 @@
-"""A static HTML report: tables, records, training curves and the pictures that evaluations drew."""
+"""A static HTML report: boards of figures, comparisons, curves, the pictures that evaluations drew, tables."""
 
 from __future__ import annotations
 
 import hashlib
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dinobench.cards import ModelCard, TaskCard, load_models, load_tasks
-from dinobench.results.figures.curves import draw_curves, read_log
+from dinobench.results.compare import compare_with_best
+from dinobench.results.labels import model_labels
 from dinobench.results.records import RecordStore, RunRecord, warn_if_missing
-from dinobench.results.report_pages import Picture, index_page, make_boards, record_page
+from dinobench.results.report_boards import Addresses, make_boards
+from dinobench.results.report_figures import curve_pictures, forest_plots, speed_pictures
+from dinobench.results.report_pages import index_page, model_page, record_page
+from dinobench.results.report_pictures import copy_pictures
 from dinobench.results.tables.build import Table, build_table, read_published
 from dinobench.results.tables.cells import published_figures
 from dinobench.results.tables.render import to_html
 from dinobench.results.tables.specs import TableSpec, load_tables
-from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.files import atomic_path, write_text_atomically
-from dinobench.runtime.names import file_below
+from dinobench.runtime.files import claim_folder, write_text_atomically
 
-PICTURES = {".png", ".gif", ".jpg"}
-UNTRAINED = {"pixels", "random"}
+_MARK = "<title>dinobench report</title>"
 
 
 def write_report(
@@ -33,33 +33,63 @@ def write_report(
     models_dir: Path | None = None,
     tables_dir: Path | None = None,
 ) -> Path:
-    """Write `output`/index.html and its pictures; return the page's path.
+    """Write `output`/index.html, a page for each record and each model, and the pictures; return the first page's path.
 
     Raises:
-        InputError: there is neither a record nor a run to report on.
+        InputError: there is neither a record nor a run to report on, or `output` holds other files.
     """
     warn_if_missing(results, "the report is of the runs alone")
-    records = RecordStore(results).runs()
+    found = RecordStore(results).with_paths()
     logs = sorted(runs.glob("*/log.jsonl"))
-    if not records and not logs:
+    if not found and not logs:
         raise InputError(f"nothing to report: no records in {results} and no runs in {runs}")
-    curves = [picture for log in logs if (picture := _draw_curve(log, output, records))]
-    known = load_tables(tables_dir), load_tasks(tasks_dir), load_models(models_dir)
-    pages = {record.run_key: f"records/{_page_name(record)}.html" for record in records}
-    pictures = {record.run_key: list(_copy_pictures(record, results, output)) for record in records}
-    for record in records:
-        write_text_atomically(output / pages[record.run_key], record_page(record, pictures[record.run_key]))
-    boards = make_boards(records, published_figures(known[0].values(), *known[1:]), pages)
-    tables = [to_html(table) for table in _filled_tables(known[0], records, *known[1:])]
+    _claim_output(output)
+    records = [record for _, record in found]
+    specs, tasks, models = load_tables(tables_dir), load_tasks(tasks_dir), load_models(models_dir)
+    addresses = _addresses(records)
+    boards = make_boards(records, published_figures(specs.values(), tasks, models), addresses)
+    curves = curve_pictures(logs, output, records)
+    pictures = {record.run_key: list(copy_pictures(record, results, output)) for record in records}
+    for path, record in found:
+        text = record_page(record, path, pictures[record.run_key], addresses)
+        write_text_atomically(output / addresses.records[record.run_key], text)
+    for sha256, address in addresses.models.items():
+        own = [record for record in records if record.model.sha256 == sha256]
+        shown = [picture for record in own for picture in pictures[record.run_key]]
+        write_text_atomically(output / address, model_page(own, boards, shown, addresses))
     page = output / "index.html"
-    shown = [picture for each in pictures.values() for picture in each]
-    write_text_atomically(page, index_page(boards, tables, curves, shown))
+    text = index_page(
+        boards,
+        forest_plots(compare_with_best(records, results, tasks=tasks), addresses.labels, output),
+        speed_pictures(records, addresses.labels, output),
+        curves,
+        [to_html(table) for table in _filled_tables(specs, records, tasks, models)],
+        [picture for each in pictures.values() for picture in each],
+    )
+    write_text_atomically(page, text)
     return page
 
 
-def _page_name(record: RunRecord) -> str:
-    """A file name for the record's page, different for every run."""
-    return f"{record.name}-{hashlib.sha256(record.run_key.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+def _claim_output(folder: Path) -> None:
+    """InputError where `folder` holds files that are no report of ours."""
+    page = folder / "index.html"
+    if not page.is_file() or _MARK not in page.read_text(encoding="utf-8", errors="replace")[:1000]:
+        claim_folder(folder)
+
+
+def _addresses(records: Sequence[RunRecord]) -> Addresses:
+    labels = model_labels(record.model for record in records)
+    pages = {record.run_key: f"records/{_page_name(record.name, record.run_key)}.html" for record in records}
+    models = {
+        record.model.sha256: f"models/{_page_name(record.model.name, record.model.sha256)}.html" for record in records
+    }
+    return Addresses(pages, models, labels)
+
+
+def _page_name(name: str, key: str) -> str:
+    """A file name, different for every key."""
+    plain = "".join(letter if letter.isalnum() or letter in "@+-_." else "-" for letter in name)[:150]
+    return f"{plain}-{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
 def _filled_tables(
@@ -72,40 +102,3 @@ def _filled_tables(
     about = {cell.table for record in records if record.task in tasks for cell in tasks[record.task].cells}
     chosen = [spec for name, spec in specs.items() if name in about]
     return [build_table(spec, read_published(spec.path), records, tasks, models) for spec in chosen]
-
-
-def _draw_curve(log: Path, output: Path, records: Sequence[RunRecord]) -> Picture | None:
-    entries = read_log(log)
-    if not entries:
-        return None
-    name = log.parent.name
-    target = Path("curves") / f"{name}.png"
-    draw_curves({name: entries}, output / target, baselines(records, log.parent))
-    return Picture(name, target.as_posix())
-
-
-def baselines(records: Sequence[RunRecord], run: Path) -> dict[str, float]:
-    """k-NN figures of raw pixels and random networks on the data on which `run` was scored, by model name."""
-    scored = [record for record in records if record.task == "knn" and not record.failed]
-    own = {_data_spec(record) for record in scored if Path(record.model.spec).resolve() == run.resolve()}
-    untrained = [record for record in scored if record.model.family in UNTRAINED and _data_spec(record) in own]
-    return {record.model.name: record.metrics[record.main_metric] or 0.0 for record in untrained}
-
-
-def _data_spec(record: RunRecord) -> str:
-    return record.data.spec
-
-
-def _copy_pictures(record: RunRecord, results: Path, output: Path) -> Iterable[Picture]:
-    for file in record.files:
-        if Path(file).suffix not in PICTURES:
-            continue
-        source = file_below(results, file)
-        if source is None:
-            notice(f"warning: {record.name} names {file!r:.80}, which is no file below {results}; it is left out")
-            continue
-        target = Path("pictures") / record.name / source.name
-        with atomic_path(output / target) as temporary:
-            shutil.copyfile(source, temporary)
-        caption = f"{record.task}@{record.protocol.name}, {record.model.name}: {source.stem}"
-        yield Picture(caption, target.as_posix())

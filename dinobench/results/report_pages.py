@@ -1,145 +1,109 @@
-"""Pages of the report, rendered from the template files: a board of figures, and a page for each record."""
+"""Pages of the report, rendered from the template files: the boards, a page for each record and for each model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dinobench.results.labels import model_labels
+from dinobench.results.frames import answers, class_accuracies, frequent_confusions
 from dinobench.results.records import RunRecord
+from dinobench.results.report_boards import Addresses, Board
+from dinobench.results.report_figures import ForestPlot
+from dinobench.results.report_pictures import Picture
+from dinobench.runtime.errors import InputError
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent / "templates"
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An image of the report, `path` relative to its index.html."""
-
-    caption: str
-    path: str
-
-
-@dataclass(frozen=True)
-class BoardRow:
-    """One record on the board; texts as they are shown, figures as numbers that sort."""
-
-    model: str
-    page: str
-    architecture: str
-    data: str
-    value: float
-    interval: str
-    published: str
-    difference: str
-    difference_value: str
-    comparable: str
-    because: str
-    date: str
-    error: str
-
-
-@dataclass(frozen=True)
-class Board:
-    """The records of one task, protocol and metric: figures of different protocols never share a column."""
-
-    title: str
-    task: str
-    metric: str
-    rows: tuple[BoardRow, ...]
-
-
-def make_boards(
-    records: Sequence[RunRecord], published: Mapping[tuple[str, str, str], float], pages: Mapping[str, str]
-) -> list[Board]:
-    """The boards of all records, the best figure of each first.
-
-    Args:
-        records: to show.
-        published: figure by model card, task and metric.
-        pages: address of each record's page by its run key.
-    """
-    labels = model_labels(record.model for record in records)
-    groups: dict[tuple[str, str, str, str], list[RunRecord]] = {}
-    for record in records:
-        key = (record.task, record.protocol.name, record.protocol.hash, record.main_metric)
-        groups.setdefault(key, []).append(record)
-    names = [(task, protocol) for task, protocol, _, _ in groups]
-    boards = []
-    for (task, protocol, digest, metric), members in sorted(groups.items()):
-        rows = [_board_row(record, labels[record.model.sha256], published, pages[record.run_key]) for record in members]
-        several = names.count((task, protocol)) > 1
-        title = f"{task}@{protocol}" + (f" (settings {digest[:8]})" if several else "")
-        ordered = sorted(rows, key=lambda row: (bool(row.error), -row.value))
-        boards.append(Board(title, task, metric, tuple(ordered)))
-    return boards
-
-
-def _board_row(record: RunRecord, label: str, published: Mapping[tuple[str, str, str], float], page: str) -> BoardRow:
-    value = record.value or 0.0
-    theirs = published.get((record.model.card, record.task, record.main_metric))
-    bounds = record.intervals.get(record.main_metric)
-    differs = theirs is not None and record.comparable
-    return BoardRow(
-        model=label,
-        page=page,
-        architecture=record.model.architecture,
-        data=record.data_name,
-        value=value,
-        interval=f"{bounds[0]:.2f} to {bounds[1]:.2f}" if bounds else "",
-        published="" if theirs is None else f"{theirs:g}",
-        difference=f"{value - theirs:+.2f}" if differs and theirs is not None else "",
-        difference_value=f"{value - theirs}" if differs and theirs is not None else "",
-        comparable="yes" if record.comparable else "no",
-        because="; ".join(record.because),
-        date=record.date[:10],
-        error=record.error,
-    )
+_CONFUSIONS = 20  # of a classifier, the most frequent
 
 
 def index_page(
-    boards: Sequence[Board], tables: Sequence[str], curves: Sequence[Picture], pictures: Sequence[Picture]
+    boards: Sequence[Board],
+    comparisons: Sequence[ForestPlot],
+    speeds: Sequence[Picture],
+    curves: Sequence[Picture],
+    tables: Sequence[str],
+    pictures: Sequence[Picture],
 ) -> str:
     """The first page; `tables` are HTML whose texts are escaped already."""
     from markupsafe import Markup
 
-    page: str = _template("index.html").render(
+    return _render(
+        "index.html",
         boards=boards,
         tasks=sorted({board.task for board in boards}),
         figures=sum(len(board.rows) for board in boards),
-        tables=[Markup(table) for table in tables],
+        comparisons=comparisons,
+        speeds=speeds,
         curves=curves,
+        tables=[Markup(table) for table in tables],
         pictures=pictures,
     )
-    return page
 
 
-def record_page(record: RunRecord, pictures: Sequence[Picture]) -> str:
-    """Everything that one record holds."""
-    model = {name: value for name, value in vars(record.model).items() if name != "choices" and value not in ("", None)}
-    data: dict[str, Any] = {"spec": record.data.spec, "layout": record.data.layout}
+def record_page(record: RunRecord, path: Path, pictures: Sequence[Picture], addresses: Addresses) -> str:
+    """Everything that one record holds; what it kept lies beside `path`."""
+    data: dict[str, Any] = {"spec": record.data.spec, "layout": record.data.layout, "digest": record.data_digest}
     for name, split in record.data.splits.items():
         data[name] = f"{split.images} images, {split.classes} classes, digest {split.sha256}"
-    run = {"date": record.date, "device": record.device, "processes": record.processes, **record.environment}
+    run: dict[str, Any] = {"record": path.name, "seal": record.seal, "date": record.date, "device": record.device}
+    run |= {"processes": record.processes, **record.environment}
     run |= {f"seconds, {phase}": f"{seconds:.2f}" for phase, seconds in record.seconds.items()}
     run["peak memory"] = f"{record.peak_memory_bytes / 2**20:.0f} MiB"
-    page: str = _template("record.html").render(
+    return _render(
+        "record.html",
         record=record,
-        model=model,
+        label=addresses.labels[record.model.sha256],
+        model_page=addresses.models[record.model.sha256],
+        protocol=vars(record.protocol),
+        model=_model_facts(record),
         data=data,
         run=run,
+        files={name: record.digests.get(name, "not there when the record was written") for name in record.files},
+        **_class_tables(path),
         pictures=pictures,
     )
+
+
+def model_page(
+    records: Sequence[RunRecord], boards: Sequence[Board], pictures: Sequence[Picture], addresses: Addresses
+) -> str:
+    """The figures of one network, with the place of each on its board."""
+    sha256 = records[0].model.sha256
+    rows = [
+        (board, place, row) for board in boards for place, row in enumerate(board.rows, start=1) if row.sha256 == sha256
+    ]
+    return _render(
+        "model.html",
+        label=addresses.labels[sha256],
+        model=_model_facts(records[0]),
+        choices=records[0].model.choices,
+        rows=rows,
+        pictures=pictures,
+    )
+
+
+def _model_facts(record: RunRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record.model).items() if name != "choices" and value not in ("", None)}
+
+
+def _class_tables(path: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Rows of the tables on classes: accuracies, and what is confused most; empty where the record is of none."""
+    try:
+        frame = answers(path)
+    except InputError:
+        return {"classes": [], "confusions": []}
+    tables = {"classes": class_accuracies(frame), "confusions": frequent_confusions(frame, _CONFUSIONS)}
+    return {name: list(table.itertuples(index=False, name=None)) for name, table in tables.items()}
+
+
+def _render(template: str, **values: Any) -> str:
+    page: str = _environment().get_template(template).render(**values)
     return page
-
-
-def _template(name: str) -> Any:
-    return _environment().get_template(name)
 
 
 @cache

@@ -10,6 +10,12 @@ from numpy.typing import NDArray
 LEVEL = 0.05
 TRAINED = "dinobench"
 """Family of the checkpoints that `dinobench train` writes."""
+ALIKE = "no difference beyond chance"
+UNKNOWN = "cannot tell from one seed each: this task trains, and the noise of its seed is not in the interval"
+NETWORKS = "the two networks differ; whether their trainings do cannot be told from one seed each"
+DIFFER = frozenset({"A and B differ", NETWORKS})
+"""Verdicts that say that two networks differ."""
+
 TRAINING_EVALUATORS = frozenset({"finetune", "linear"})
 
 
@@ -52,9 +58,9 @@ def verdict(p_value: float, runs: tuple[int, int], evaluator: str, families: tup
     """
     differ, one_seed = p_value < LEVEL, min(runs) == 1
     if one_seed and evaluator in TRAINING_EVALUATORS:
-        return "cannot tell from one seed each: this task trains, and the noise of its seed is not in the interval"
+        return UNKNOWN
     if not differ:
-        return "no difference beyond chance"
+        return ALIKE
     if one_seed and TRAINED in families:
-        return "the two networks differ; whether their trainings do cannot be told from one seed each"
+        return NETWORKS
     return "A and B differ"

@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dinobench.results.figures.theme import save_figure
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.files import atomic_path
 
 PANELS = {
     "loss": "loss",
@@ -17,7 +17,7 @@ PANELS = {
     "lr": "learning rate",
     "knn": "online k-NN top-1 (%)",
 }
-
+_LEGEND = 12  # runs; more names would hide the lines
 
 Log = Sequence[Mapping[str, Any]]
 
@@ -65,17 +65,14 @@ def draw_curves(
     levels: Mapping[str, float] = {},
     quantities: Collection[str] = tuple(PANELS),
 ) -> None:
-    """One panel per quantity, one line per run, as a PNG.
+    """One panel per quantity, one line per run, in the format of the file's ending.
 
     Args:
         logs: entries of log.jsonl by run name.
-        target: where the PNG goes.
+        target: the picture's file.
         levels: dashed horizontal lines in the k-NN panel, such as {"raw pixels": 20.1}.
         quantities: which of PANELS.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
     panels = [name for name in PANELS if name in quantities and any(series(log, name)[0] for log in logs.values())]
@@ -91,8 +88,6 @@ def draw_curves(
         axis.set_title(PANELS[name], fontsize=9)
         axis.set_xlabel("epoch", fontsize=8)
         axis.tick_params(labelsize=7)
-    if len(logs) > 1:
+    if 1 < len(logs) <= _LEGEND:
         axes[0][0].legend(fontsize=7)
-    with atomic_path(target) as temporary:
-        figure.savefig(temporary, format="png", dpi=130)
-    plt.close(figure)
+    save_figure(figure, target)

@@ -91,14 +91,19 @@ class Footnotes:
         """The mark of `text`, as "[a]"; empty for no text."""
         if not text:
             return ""
-        order = len(self._marks)
-        letters = string.ascii_lowercase
-        fresh = letters[order] if order < len(letters) else f"{letters[order // 26 - 1]}{letters[order % 26]}"
-        return f"[{self._marks.setdefault(text, fresh)}]"
+        if text not in self._marks:
+            self._marks[text] = _letters(len(self._marks))
+        return f"[{self._marks[text]}]"
 
     def lines(self) -> tuple[str, ...]:
         """All notes in the order of their marks."""
         return tuple(f"[{mark}] {text}" for text, mark in self._marks.items())
+
+
+def _letters(number: int) -> str:
+    """The name of the note with that number, from 0: a to z, then aa to zz, and so on."""
+    before, last = divmod(number, len(string.ascii_lowercase))
+    return (_letters(before - 1) if before else "") + string.ascii_lowercase[last]
 
 
 def read_published(path: Path) -> list[dict[str, str]]:
@@ -197,7 +202,9 @@ def _assemble_table(
         title = values.get(spec.group, "") if spec.group else ""
         sections.setdefault(title, []).append(_published_cells(spec, index, values, placed, filled, notes))
     if own:
-        images = {row.data: {each.digest for each in own if each.data == row.data and each.digest} for row in own}
+        images: dict[str, set[str]] = {}
+        for row in own:
+            images.setdefault(row.data, set()).update({row.digest} - {""})
         sections["Ours, without a published row"] = [
             _own_cells(spec, row, filled, notes, one_of_many=len(images[row.data]) > 1) for row in own
         ]

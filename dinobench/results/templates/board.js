@@ -29,7 +29,7 @@ function showFiltered() {
   for (const section of document.querySelectorAll("section.board")) {
     let kept = 0;
     for (const row of section.querySelectorAll("tbody tr")) {
-      const text = row.textContent.toLowerCase();
+      const text = (section.dataset.title + " " + row.textContent).toLowerCase();
       const fits = words.every((word) => text.includes(word))
         && (!filters.task.value || section.dataset.task === filters.task.value)
         && (!filters.fits.value || row.dataset.comparable === filters.fits.value);

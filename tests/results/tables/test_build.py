@@ -136,7 +136,8 @@ def test_a_printed_figure_reads_back(value: float, decimals: int) -> None:
 
 def test_footnotes_are_marked_once_and_past_z() -> None:
     notes = Footnotes()
-    marks = [notes.mark(f"note {number}") for number in range(60)]
-    assert len(set(marks)) == 60
+    marks = [notes.mark(f"note {number}") for number in range(800)]
+    assert (marks[0], marks[26], marks[701], marks[702]) == ("[a]", "[aa]", "[zz]", "[aaa]")
+    assert len(set(marks)) == 800
     assert notes.mark("note 3") == marks[3]
-    assert len(notes.lines()) == 60
+    assert len(notes.lines()) == 800
