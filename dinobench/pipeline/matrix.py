@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from dinobench.cards import ModelCard, Protocol, TaskCard
+from dinobench.models.loading.opened_once import opened_once
 from dinobench.pipeline.data_specs import data_by_task
 from dinobench.pipeline.plan import default_data
 from dinobench.results.records import RunRecord
@@ -79,6 +80,7 @@ def matrix_jobs(
     return sorted(jobs, key=lambda job: job.model)
 
 
+@opened_once()
 def _data_of(model: str, cards: Sequence[TaskCard], data: str | None) -> dict[str, str]:
     """The data SPEC that each task of a model would read; none where the folders are not there."""
     try:

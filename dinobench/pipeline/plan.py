@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dinobench.cards import ModelCard, Protocol, TaskCard, load_tasks
+from dinobench.models.loading.opened_once import opened_once
 from dinobench.models.loading.settings import ModelSettings
 from dinobench.pipeline.data_specs import data_by_task
 from dinobench.pipeline.selection import select_tasks
@@ -66,6 +67,7 @@ class Plan:
     model_settings: ModelSettings
 
 
+@opened_once()
 def make_plan(
     tasks: str,
     model: str | None = None,

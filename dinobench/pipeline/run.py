@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dinobench.cards import load_models
+from dinobench.models.loading.opened_once import forget_opened, opened_once
 from dinobench.pipeline.data_specs import refuse_missing_data, refuse_no_data
 from dinobench.pipeline.model import Model, ModelRequest, ResolvedModel, held_model, refuse_missing_model, resolve_model
 from dinobench.pipeline.plan import Job, Plan, asked_settings, job_of_card, job_of_network, make_plan
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 Report = Callable[[RunRecord], None]
 
 
+@opened_once()
 def evaluate(
     tasks: str,
     model: Model | None = None,
@@ -84,6 +86,7 @@ def evaluate(
         plan = from_first(lambda: plan, "the plan")
         ways = sorted({job.protocol.by_card for job in plan.jobs})
         models = {way: _resolve_everywhere(dataclasses.replace(request, as_released=way), given) for way in ways}
+        forget_opened()
         done = [
             _store_run(*_try_job(plan, job, model, folder, device), folder, report)
             for job, model in [_job_and_model(job, models[job.protocol.by_card]) for job in plan.jobs]

@@ -14,6 +14,7 @@ from PIL import Image
 
 from dinobench.cli.main import main
 from dinobench.data.registry import get_twin
+from dinobench.models.loading import shards
 from tests.conftest import shared_data
 from tests.evaluators.toys import write_copydays
 
@@ -81,13 +82,25 @@ def test_the_same_run_twice_gives_the_same_figures(folder: Path, tmp_path: Path)
     assert figures[0] == figures[1]
 
 
-def test_a_run_is_scored_on_the_data_it_was_trained_on(folder: Path, tmp_path: Path) -> None:
+def test_a_run_is_scored_on_the_data_it_was_trained_on(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two tasks look into its checkpoint for the data, then it is loaded: opened once in all."""
     settings = ("epochs=1", "warmup_epochs=0", "batch_size=6", "out_dim=32", "knn_every=0")
     changes = [part for setting in settings for part in ("--set", setting)]
     assert run("train", "--data", folder, "--output", tmp_path / "run", *changes).exit_code == 0
     arguments = ("--model", tmp_path / "run", "--set", "ks=5", "--set", "main_k=5", "--output", tmp_path / "r")
     done = run("eval", "--task", "knn", *arguments, "--json", "-")
     assert json.loads(done.stdout)["data"]["spec"] == str(folder)
+    opened: list[Path] = []
+    open_container = shards.open_container
+    monkeypatch.setattr(shards, "open_container", lambda path: (opened.append(path), open_container(path))[1])
+    both = ("--task", "knn,linear", *arguments, "--set", "epochs=1")
+    assert run("eval", *both, "--dry-run").exit_code == 0
+    assert opened == [tmp_path / "run" / "checkpoint.pth"]
+    opened.clear()
+    assert run("eval", *both).exit_code == 0
+    assert opened == [tmp_path / "run" / "checkpoint.pth"]
 
 
 def test_a_dry_run_says_what_would_run_and_writes_nothing(folder: Path, tmp_path: Path) -> None:

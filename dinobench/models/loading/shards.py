@@ -9,6 +9,7 @@ from typing import Any
 
 from dinobench.models.loading.container import CheckpointContents, open_container
 from dinobench.models.loading.model_paths import INDEX
+from dinobench.models.loading.opened_once import kept_contents
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import read_json
 from dinobench.runtime.names import safe_name
@@ -17,11 +18,15 @@ _SHARD = re.compile(r"-(\d+)-of-(\d+)\.(safetensors|bin)$")
 
 
 def open_checkpoint(path: Path) -> CheckpointContents:
-    """Open a checkpoint file, or all the shards that an index names.
+    """Open a checkpoint file, or all the shards that an index names; once within `opened_once`.
 
     Raises:
         InputError: as `open_container`; one shard of several; an index that is no index, or a shard that is not there.
     """
+    return kept_contents(path, _open_file)
+
+
+def _open_file(path: Path) -> CheckpointContents:
     if path.name.endswith(INDEX):
         return _open_shards(path)
     if (found := _SHARD.search(path.name)) and int(found[2]) > 1:
