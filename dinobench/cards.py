@@ -86,6 +86,8 @@ class TaskCard:
         hub_dataset: the data set's name on the Hugging Face Hub, where it has one.
         file: the card's own file.
         note: one line where this card replaces a built-in one of its name.
+        digests: of the benchmark's data by split, as records show them; a card of one's own needs them before a figure
+            counts as comparable, for anyone can copy a card's counts.
     """
 
     name: str
@@ -104,6 +106,12 @@ class TaskCard:
     hub_dataset: str = ""
     file: str = ""
     note: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def own(self) -> bool:
+        """Whether it is no card of the package."""
+        return Path(self.file).parent.resolve() != packaged("tasks").resolve()
 
     @property
     def settings_type(self) -> type:

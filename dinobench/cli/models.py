@@ -28,8 +28,14 @@ def _print_cards(cards: Sequence[ModelCard]) -> None:
     name_width = max((len(card.name) for card in cards), default=0)
     architecture_width = max((len(card.architecture) for card in cards), default=0)
     for card in cards:
-        state = "random" if card.random else "released" if card.released else "not released"
+        state = _weights_state(card)
         click.echo(f"{card.name:<{name_width}}  {card.architecture:<{architecture_width}}  {state:<12}  {card.title}")
+
+
+def _weights_state(card: ModelCard) -> str:
+    if card.random:
+        return "random"
+    return "a file" if card.local else "released" if card.released else "not released"
 
 
 def _find_card(cards: Mapping[str, ModelCard], name: str) -> ModelCard:
@@ -86,3 +92,27 @@ def fetch(cards: Mapping[str, ModelCard], name: str, output: Path | None) -> Non
     got = fetch_weights(card.name, card.weights, sha256=card.sha256, folder=output)
     click.echo(f"{'fetched' if got.downloaded else 'already here'}: {got.path}")
     click.echo(f"sha256 {got.sha256} ({'as the card says' if got.verified else 'no known digest to compare with'})")
+
+
+@command.command()
+@click.argument("name")
+@click.option("--weights", required=True, help="Checkpoint file, or the address of one.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("reference_models"),
+    show_default=True,
+    help="Folder for the card.",
+)
+@click.pass_obj
+def new(cards: Mapping[str, ModelCard], name: str, weights: str, output: Path) -> None:
+    """Write a card of your own for a checkpoint, every field explained.
+
+    \b
+    dinobench models new mine --weights checkpoint.pth
+    dinobench eval --task knn --model mine --data FOLDER
+    """  # noqa: D301  (click reads the backspace as "do not wrap")
+    from dinobench.pipeline.new_cards import describe_checkpoint, write_model
+
+    for path in write_model(name, weights, describe_checkpoint(weights), output, list(cards)):
+        click.echo(path)

@@ -49,6 +49,40 @@ def show(cards: Mapping[str, TaskCard], name: str) -> None:
         _show_protocol(card, protocol)
 
 
+@command.command()
+@click.argument("name")
+@click.option("--from", "source", required=True, shell_complete=task_names, help="The task that it begins as.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("tasks"),
+    show_default=True,
+    help="Folder for the card.",
+)
+@click.option(
+    "--tables",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("tables"),
+    show_default=True,
+    help="Folder for the card of its table.",
+)
+@click.pass_obj
+def new(cards: Mapping[str, TaskCard], name: str, source: str, output: Path, tables: Path) -> None:
+    """Write a task of your own and its table, every field explained.
+
+    \b
+    dinobench tasks new mine --from knn
+    dinobench eval --task mine --model MODEL --data FOLDER
+    dinobench tables --table mine
+    """  # noqa: D301  (click reads the backspace as "do not wrap")
+    from dinobench.pipeline.new_cards import write_task
+
+    if source not in cards:
+        raise unknown("task", source, cards)
+    for path in write_task(name, cards[source], output, tables, list(cards)):
+        click.echo(path)
+
+
 def _show_protocol(card: TaskCard, protocol: Protocol) -> None:
     default = " (default)" if protocol.name == card.default_protocol else ""
     click.echo(f"\n{card.name}@{protocol.name} version {protocol.version}{default}: {protocol.summary}")

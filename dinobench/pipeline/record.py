@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dinobench.cards import TaskCard
 from dinobench.models.loading.settings import ModelSettings
 from dinobench.pipeline.model import ResolvedModel
 from dinobench.pipeline.plan import Job, Plan
@@ -36,6 +38,7 @@ def make_record(
     scores = scores or Scores({})
     classes = [manifest.classes for manifest in context.manifests.values()]
     unlike = job.card.differences(scores.images, classes)
+    unlike += _unproven_data(job.card, {split: manifest.sha256 for split, manifest in context.manifests.items()})
     because = (*_incomparable_reasons(plan, job, scores), *unlike, *filter(None, [model.unverified]))
     protocol = ProtocolRef(job.protocol.name, job.protocol.version, job.protocol.hash)
     return RunRecord(
@@ -78,6 +81,23 @@ def _incomparable_reasons(plan: Plan, job: Job, scores: Scores) -> tuple[str, ..
     if job.run.precision != "fp32":
         reasons.append(f"computed in {job.run.precision}")
     return tuple(reasons + scores.not_comparable)
+
+
+def _unproven_data(card: TaskCard, digests: Mapping[str, str]) -> list[str]:
+    """Why data of these digests by split do not count as the benchmark of a card of the user's own."""
+    if not card.own or card.note:
+        return []
+    if not card.cells:
+        return [f"{card.name} is your own task, with no published figure"]
+    lines = [
+        f"{split} data have digest {digest[:16]}, and card {card.name} says {card.digests[split][:16]}"
+        for split, digest in digests.items()
+        if digest != card.digests.get(split, digest)
+    ]
+    absent = [split for split in digests if split not in card.digests]
+    return lines + (
+        [f"your own card {card.name} states no digest of the {' and '.join(absent)} data"] if absent else []
+    )
 
 
 def _main_metric(job: Job, scores: Scores) -> str:

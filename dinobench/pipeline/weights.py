@@ -38,15 +38,15 @@ def local_weights(card: ModelCard, trusted: bool) -> Path | None:
         trusted: whether the user named the card's folder by option.
 
     Raises:
-        InputError: no such file, or one outside the card's folder where the user did not name the folder.
+        InputError: no such file; or, where the user did not name the card's folder, one outside the folder round it.
     """
     if not card.local:
         return None
     folder = Path(card.file).parent.resolve()
     path = (folder / user_path(card.weights)).resolve()
-    if not trusted and not path.is_relative_to(folder):
+    if not trusted and not path.is_relative_to(folder.parent):
         raise InputError(
-            f"card {card.file} names weights outside its folder ({path}); give the folder by --models-dir {folder}"
+            f"card {card.file} names weights outside {folder.parent} ({path}); give the folder by --models-dir {folder}"
         )
     if not path.exists():
         raise InputError(f"the weights of {card.name} are not at {path}; mend `weights` in {card.file}")

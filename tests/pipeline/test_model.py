@@ -104,13 +104,19 @@ def test_a_card_of_ones_own_names_a_file_beside_it(weights: Path, tmp_path: Path
     assert (model.name, model.architecture) == ("mine", "vit_tiny/16")
 
 
-def test_a_card_of_the_working_directory_names_no_file_outside_its_folder(
+def test_a_card_of_the_working_directory_names_files_below_it_alone(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    cards(tmp_path / "reference_models", name="mine", weights=f"../{weights.name}")
-    with pytest.raises(InputError, match="outside its folder"):
+    place = weights.parent / "work"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    cards(place / "reference_models", name="mine", weights=f"../../{weights.name}")
+    with pytest.raises(InputError, match=f"names weights outside {place}"):
         load_backbone("mine")
+    copied = place / "checkpoint.pth"
+    copied.write_bytes(weights.read_bytes())
+    cards(place / "reference_models", name="mine", weights=f"../{copied.name}")
+    assert load_backbone("mine").name == "mine"
 
 
 def test_a_card_never_names_code(tmp_path: Path) -> None:
