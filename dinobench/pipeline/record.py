@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dinobench.cards import TaskCard
 from dinobench.models.loading.settings import ModelSettings
 from dinobench.pipeline.model import ResolvedModel
 from dinobench.pipeline.plan import Job, Plan
@@ -38,7 +37,7 @@ def make_record(
     scores = scores or Scores({})
     classes = [manifest.classes for manifest in context.manifests.values()]
     unlike = job.card.differences(scores.images, classes)
-    unlike += _unproven_data(job.card, {split: manifest.sha256 for split, manifest in context.manifests.items()})
+    unlike += _unproven_data(job, {split: manifest.sha256 for split, manifest in context.manifests.items()})
     because = (*_incomparable_reasons(plan, job, scores), *unlike, *filter(None, [model.unverified]))
     protocol = ProtocolRef(job.protocol.name, job.protocol.version, job.protocol.hash)
     return RunRecord(
@@ -83,9 +82,12 @@ def _incomparable_reasons(plan: Plan, job: Job, scores: Scores) -> tuple[str, ..
     return tuple(reasons + scores.not_comparable)
 
 
-def _unproven_data(card: TaskCard, digests: Mapping[str, str]) -> list[str]:
+def _unproven_data(job: Job, digests: Mapping[str, str]) -> list[str]:
     """Why data of these digests by split do not count as the benchmark of a card of the user's own."""
-    if not card.own or card.note:
+    from dinobench.data.open import EMBEDDED
+
+    card = job.card
+    if not card.own or card.note or (job.data == card.dataset and job.data in EMBEDDED):
         return []
     if not card.cells:
         return [f"{card.name} is your own task, with no published figure"]
