@@ -7,7 +7,7 @@ import errno
 import pickle
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +93,7 @@ class Meeting:
         self.rank, self.processes, self.generation = rank, processes, 0
         self.store, self._sequence, self._tasks = store, 0, ["start"]
         self._beat = _Heartbeat(store.clone(), rank) if beats else None
+        self._left = threading.Event()
         self._looked, self._patience = 0.0, {other: _Patience() for other in range(processes)}
 
     def exchange(self, what: str, value: object = None) -> list[Any]:
@@ -130,7 +131,7 @@ class Meeting:
             self.exchange("end of task")
         except BaseException as error:
             first = self._tell_others(failure_of(self.rank, error))
-            if isinstance(error, ProcessError) and first.rank != self.rank:
+            if isinstance(error, (ProcessError, dist.DistError)) and first.rank != self.rank:
                 raise first.raised() from error  # of which this error may be a consequence
             raise
         finally:
@@ -167,6 +168,27 @@ class Meeting:
         if first is not None:
             raise first.raised()
 
+    def call_on_failure(self, act: Callable[[], None]) -> None:
+        """Call `act` once, from a thread, when any process fails or is silent: it ends waits that nobody else can end.
+
+        Holds until the work begins anew.
+        """
+        key, store = f"{self.generation}/first failure", self.store.clone()
+        threading.Thread(target=self._look_out, args=(act, key, store), daemon=True).start()
+
+    def _look_out(self, act: Callable[[], None], key: str, store: Store) -> None:
+        patience = {other: _Patience() for other in range(self.processes) if other != self.rank}
+        while not self._left.wait(BEAT_SECONDS):
+            try:
+                if store.check([key]) or any(self._is_silent(store, *each) for each in patience.items()):
+                    return act()
+            except dist.DistError:  # the process that holds the store is gone
+                return act()
+        return None
+
+    def _is_silent(self, store: Store, other: int, patience: _Patience) -> bool:
+        return self._beat is not None and patience.exhausted(self._beat.count, lambda: _heartbeat_count(store, other))
+
     def begin_anew(self) -> None:
         """Forget a failure that ended the work in every process, once all are here."""
         self.generation, self._sequence = self.generation + 1, 0
@@ -178,6 +200,7 @@ class Meeting:
         The first process, which may hold the store, goes last.
         """
         end = time.monotonic() + FAREWELL_SECONDS
+        self._left.set()
         with contextlib.suppress(dist.DistError):
             self._await_all("left", end)
         if self._beat is not None:
@@ -209,9 +232,7 @@ class Meeting:
         self.store.set(key, pickle.dumps(value))  # type: ignore[arg-type]  # which takes bytes too
 
     def _require_life(self, other: int) -> None:
-        if self._beat is None or other == self.rank:
-            return
-        if self._patience[other].exhausted(self._beat.count, lambda: _heartbeat_count(self.store, other)):
+        if other != self.rank and self._is_silent(self.store, other, self._patience[other]):
             raise ProcessError(
                 f"process {other} gives no sign of life for {SILENT_BEATS * BEAT_SECONDS:.0f} s; see its output"
             )

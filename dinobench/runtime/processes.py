@@ -163,7 +163,7 @@ def _finish_work(work: dist.Work | None) -> None:
     """Wait for a collective, or raise what keeps another process from joining it."""
     if work is None:
         return
-    if _meeting is not None and dist.get_backend() == "gloo":  # nccl's waiting holds only the device
+    if _meeting is not None and dist.get_backend() == "gloo":  # nccl's waiting holds the device alone: `_connect_group`
         pause = 0.0
         while not work.is_completed():
             time.sleep(pause)
@@ -193,12 +193,20 @@ def _meeting_of_foreign_group() -> Meeting:
 
 
 def _connect_group(meeting: Meeting, backend: str) -> None:
-    """Make the group in which tensors travel."""
+    """Make the group in which tensors travel.
+
+    Nobody can look for failures while nccl waits within a kernel, so a thread aborts its communicators instead; torch's
+    own watchdog, which would end the process without a word, is off.
+    """
     store = PrefixStore(f"group {meeting.generation}", meeting.store)
+    if backend == "nccl":
+        os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0")
     try:
         dist.init_process_group(backend, store=store, rank=meeting.rank, world_size=meeting.processes, timeout=_LIMIT)
     except dist.DistError as error:  # one that died before this one had joined
         raise ProcessError(f"another process ended before the group was made ({error}); see its output") from error
+    if backend == "nccl":
+        meeting.call_on_failure(dist.distributed_c10d._get_default_group().abort)
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from typing import Any
 
@@ -145,6 +146,25 @@ def test_a_process_that_dies_is_noticed(dying: int, moment: str) -> None:
     assert found[dying] is None
     assert isinstance(found[1 - dying], ProcessError)
     assert "see its output" in str(found[1 - dying])
+
+
+def _held(rank: int, dies: bool) -> Any:
+    """The first process waits as for a kernel: nothing in it looks for failures."""
+    meeting.SILENT_BEATS, meeting.FAREWELL_SECONDS = 2, 1.0
+    freed = threading.Event()
+    assert processes._meeting is not None
+    processes._meeting.call_on_failure(freed.set)
+    with fail_together("knn"):
+        if rank == 1 and dies:
+            os._exit(9)
+        if rank == 1:
+            raise InputError("no such image")
+        assert freed.wait(30), "held for ever"
+
+
+@pytest.mark.parametrize(("dies", "words"), [(False, "process 1: no such image"), (True, "see its output")])
+def test_a_wait_that_does_not_look_for_failures_is_ended_by_a_thread(dies: bool, words: str) -> None:
+    assert words in str(in_processes(_held, 2, dies)[0])
 
 
 def test_srun_without_a_meeting_place_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
