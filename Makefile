@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 
-.PHONY: demo test check lint types floors docs clean
+.PHONY: demo test check lint types floors docs gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/dinobench train --output $(DEMO)
@@ -36,6 +36,9 @@ floors: $(VENV)/installed-dev
 
 docs: $(VENV)/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir build/site
+
+gpu: $(VENV)/installed-dev
+	$(BIN)/python benchmarks/gpu.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -23,6 +23,7 @@ from torch import Tensor
 from turns import medians, take_turns
 
 PATCH, SIZE = 16, 224
+CPU = torch.device("cpu")
 
 
 def weights(architecture: str) -> dict[str, Tensor]:
@@ -32,16 +33,18 @@ def weights(architecture: str) -> dict[str, Tensor]:
     return build_backbone(f"{architecture}/{PATCH}").state_dict()
 
 
-def released(architecture: str, reference: str) -> Callable[[Tensor], Tensor]:
+def released(architecture: str, reference: str, device: torch.device = CPU) -> Callable[[Tensor], Tensor]:
     sys.path.insert(0, reference)
     import vision_transformer
 
     model = getattr(vision_transformer, architecture)(patch_size=PATCH, num_classes=0).eval()
     model.load_state_dict(weights(architecture))
-    return torch.no_grad()(model)
+    return torch.no_grad()(model.to(device))
 
 
-def ours(architecture: str, precision: str, column: str, compiled: bool = False) -> Callable[[Tensor], Tensor]:
+def ours(
+    architecture: str, precision: str, column: str, compiled: bool = False, device: torch.device = CPU
+) -> Callable[[Tensor], Tensor]:
     from dinobench.features.extract import Extractor
     from dinobench.features.names import parse_feature
     from dinobench.models.networks.backbone import Preprocessing
@@ -50,7 +53,7 @@ def ours(architecture: str, precision: str, column: str, compiled: bool = False)
     model = build_backbone(f"{architecture}/{PATCH}")
     model.load_state_dict(weights(architecture))
     columns = parse_feature(column)
-    network = Extractor(model, Preprocessing(), columns, torch.device("cpu"), precision, compiled)
+    network = Extractor(model, Preprocessing(), columns, device, precision, compiled)
     return torch.inference_mode()(lambda images: network.of_images(images)[columns[0]])
 
 
@@ -108,7 +111,7 @@ def pipeline(given: argparse.Namespace) -> None:
     tune_cpu()
     images = open_dataset(str(given.data), given.split)
     model = load_backbone(f"random:{given.architecture}/{PATCH}")
-    network = Extractor(model.backbone, model.preprocessing, parse_feature("cls"), torch.device("cpu"))
+    network = Extractor(model.backbone, model.preprocessing, parse_feature("cls"), CPU)
     chunks = in_chunks(torch.arange(min(given.images, len(images))).numpy(), given.batch)
     pixels = [batch.pixels for batch in pixel_batches(images, chunks, evaluation(network.transform))]
     runs: dict[str, Callable[[], object]] = {

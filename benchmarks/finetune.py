@@ -33,6 +33,7 @@ SPEC = "rand-m9-mstd0.5-inc1"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 SIDES = ("timm", "timm, tuned", "dinobench")
+CPU = torch.device("cpu")
 
 
 def drawn_images(count: int, side: int) -> list[Image.Image]:
@@ -95,7 +96,7 @@ def time_augmentation(side: int, repeats: int, clock: str) -> dict[str, float]:
     return {name: 1e3 * statistics.median(times[1:]) / len(images) for name, times in seconds.items()}
 
 
-def timm_step(architecture: str, batch: int) -> Callable[[], float]:
+def timm_step(architecture: str, batch: int, device: torch.device = CPU) -> Callable[[], float]:
     """One step of timm's training script: AdamW, mixup, soft targets; the images are augmented beforehand."""
     import timm
     from timm.data.mixup import Mixup
@@ -103,11 +104,11 @@ def timm_step(architecture: str, batch: int) -> Callable[[], float]:
     from timm.optim import create_optimizer_v2
 
     name = architecture.replace("/", "_patch") + "_224"
-    model = timm.create_model(name, num_classes=100, drop_path_rate=0.1).train()
+    model = timm.create_model(name, num_classes=100, drop_path_rate=0.1).train().to(device)
     optimizer = create_optimizer_v2(model, "adamw", lr=7.5e-5, weight_decay=0.05)
     mixup = Mixup(0.8, 1.0, label_smoothing=0.1, num_classes=100)
     loss_function = SoftTargetCrossEntropy()
-    images, labels = torch.randn(batch, 3, 224, 224), torch.arange(batch) % 100
+    images, labels = torch.randn(batch, 3, 224, 224).to(device), (torch.arange(batch) % 100).to(device)
 
     def step() -> float:
         mixed, targets = mixup(images.clone(), labels)
@@ -120,7 +121,7 @@ def timm_step(architecture: str, batch: int) -> Callable[[], float]:
     return step
 
 
-def our_step(architecture: str, batch: int) -> Callable[[], float]:
+def our_step(architecture: str, batch: int, device: torch.device = CPU) -> Callable[[], float]:
     """One step of dinobench's loop with the same parts."""
     import dataclasses
 
@@ -139,7 +140,7 @@ def our_step(architecture: str, batch: int) -> Callable[[], float]:
     classes = [str(number) for number in range(100)]
     pixels = np.zeros((batch, 32, 32, 3), np.uint8)
     images = from_arrays("none", pixels, np.arange(batch) % 100, classes, [str(n) for n in range(batch)])
-    device, how = torch.device("cpu"), Preprocessing()
+    how = Preprocessing()
     run = FineTuning(
         build_classifier(build_backbone(architecture), 100, recipe),
         recipe,
@@ -154,7 +155,8 @@ def our_step(architecture: str, batch: int) -> Callable[[], float]:
     labels = torch.arange(batch) % 100
 
     def step() -> float:
-        run._update(Batch(run.progress.step, ready, labels))
+        run._accumulate_gradients(Batch(run.progress.step, ready, labels))
+        run._optimizer_step()
         return run.progress.loss_sum
 
     return step

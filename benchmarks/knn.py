@@ -40,6 +40,7 @@ from dinobench.runtime.cpu import tune_cpu
 
 CLASSES, DIM, KS, TEMPERATURE = 1000, 384, (10, 20, 100, 200), 0.07
 FULL_TEST_SET = 50_000
+CPU = torch.device("cpu")
 SHARD_ROWS = 4096
 
 
@@ -83,11 +84,13 @@ def load(folder: Path) -> list[Tensor]:
     return [torch.from_numpy(np.load(folder / f"{name}.npy", mmap_mode="c")) for name in names]  # pages are shared
 
 
-def released(folder: Path, reference: str, ks: tuple[int, ...]) -> Callable[[], list[float]]:
+def released(
+    folder: Path, reference: str, ks: tuple[int, ...], device: torch.device = CPU
+) -> Callable[[], list[float]]:
     sys.path.insert(0, reference)
     from eval_knn import knn_classifier
 
-    train, labels, test, truth = load(folder)
+    train, labels, test, truth = (part.to(device) for part in load(folder))
     asked = PartialLabels(truth)
     return lambda: [knn_classifier(train, labels, test, asked, k, TEMPERATURE, CLASSES)[0] for k in ks]
 
@@ -102,7 +105,9 @@ def ours(engine: str, folder: Path, reference: str, ks: tuple[int, ...]) -> Call
     return run
 
 
-def flat_index(folder: Path, reference: str, ks: tuple[int, ...]) -> Callable[[], list[float]]:
+def flat_index(
+    folder: Path, reference: str, ks: tuple[int, ...], device: torch.device = CPU
+) -> Callable[[], list[float]]:
     import faiss
 
     train, labels, test, truth = load(folder)
@@ -110,6 +115,8 @@ def flat_index(folder: Path, reference: str, ks: tuple[int, ...]) -> Callable[[]
 
     def run() -> list[float]:
         index = faiss.IndexFlatIP(DIM)
+        if device != CPU and hasattr(faiss, "StandardGpuResources"):  # which faiss for CPUs lacks
+            index = faiss.index_cpu_to_all_gpus(index)
         index.add(train.numpy())
         similarities, indices = index.search(test.numpy(), max(ks))
         neighbors = Neighbors(torch.from_numpy(similarities), torch.from_numpy(indices))

@@ -125,14 +125,15 @@ def released_step(options: argparse.Namespace) -> Callable[[list[Tensor]], float
 
 
 def our_step(options: argparse.Namespace) -> Callable[[list[Tensor]], float]:
-    """The same through dinobench, from the weights that the released side left."""
+    """The same through dinobench, from the weights that the released side left, if it ran."""
     from dinobench.training.build import build_learner
     from dinobench.training.step import StepSettings
 
     learner = build_learner(our_recipe(options), torch.device(options.device))
-    state = torch.load(options.weights, map_location="cpu", weights_only=True)
-    for network in (learner.student, learner.teacher):
-        network.load_state_dict(state)
+    if options.weights.exists():
+        state = torch.load(options.weights, map_location="cpu", weights_only=True)
+        for network in (learner.student, learner.teacher):
+            network.load_state_dict(state)
     settings = StepSettings(LR, DECAY, MOMENTUM, TEMPERATURE, frozen=True)
 
     def step(views: list[Tensor]) -> float:
