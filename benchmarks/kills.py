@@ -15,13 +15,12 @@ import itertools
 import json
 import os
 import random
-import shutil
 import signal
 import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,13 +48,14 @@ class Work:
     cache: str = "OUT/cache"
 
 
+COMPANY = "company"
 WORKS = {
     "training": Work(TRAIN),
     "training, 2 processes": Work(TRAIN, processes=2),
     "extraction": Work([*EVAL, "knn", "--set", "batch_size=8"]),
     "extraction, 2 processes": Work([*EVAL, "knn", "--set", "batch_size=8"], processes=2),
-    "linear": Work([*EVAL, "linear", "--set", "epochs=3", "--set", "lrs=0.1,0.01"]),
-    "linear, cached": Work([*EVAL, "linear@cached", "--set", "epochs=6", "--set", "lrs=0.1,0.01"]),
+    "linear": Work([*EVAL, "linear", "--set", "epochs=3", "--set", "lrs=[0.1,0.01]"]),
+    "linear, cached": Work([*EVAL, "linear@cached", "--set", "epochs=6", "--set", "lrs=[0.1,0.01]"]),
     "fine-tuning": Work([*EVAL, "finetune-imagenet@quick", "--set", "epochs=3"]),
     "DAVIS": Work([*EVAL, "davis@quick", "--data", "DAVIS"]),
     "records": Work([*EVAL, "knn,logistic"], cache="CACHE"),
@@ -71,6 +71,10 @@ class Outcome:
     kills: int = 0
     hung: int = 0
     wrong: list[str] = field(default_factory=list)
+
+    def report(self, name: str) -> dict[str, list[str]]:
+        """One line, and what is wrong."""
+        return {f"{name}: {self.kills} kills, {self.runs} runs, {self.hung} hung": self.wrong}
 
 
 def attacked(name: str, kills: int, fixed: dict[str, str], rng: random.Random, end: float) -> Outcome:
@@ -204,23 +208,28 @@ def _tensor_bytes(value: Any) -> Iterator[bytes]:
         yield from itertools.chain.from_iterable(map(_tensor_bytes, value))
 
 
+def company(fixed: dict[str, str], folder: Path) -> dict[str, list[str]]:
+    """What is wrong where processes share their folders."""
+    return {
+        "8 processes on one store and one folder": eight_on_one(fixed, folder / "eight"),
+        "prune while another extracts, 5 rounds": pruned_meanwhile(fixed, folder / "pruned", 5),
+        "locks of killed holders, 20 rounds": locks_of_killed(folder, 20),
+    }
+
+
 def eight_on_one(fixed: dict[str, str], folder: Path) -> list[str]:
     """What is wrong when eight processes use one store and one folder of records: two of each of four tasks."""
     tasks = ("knn", "logistic", "linear@cached", "knn-10pct")
     words = [[*EVAL, task, "--set", "seed=0", *(["--set", "epochs=2"] if "linear" in task else [])] for task in tasks]
-    alone = Outcome()
+    alone, whole = Outcome(), {}
+    for place in ("alone", "together"):
+        (folder / place).mkdir(parents=True)
     for each in words:
-        whole = _finished(Work(each), folder / "alone", fixed, alone) if _made(folder / "alone") else {}
-    (folder / "together").mkdir()
+        whole = _finished(Work(each), folder / "alone", fixed, alone)
     started = [_started(Work(each), folder / "together", fixed)[0] for each in words * 2]
     wrong = [f"exit code {code}" for code in map(wait_for, started) if code] + alone.wrong
     found = results_in(folder / "together")
     return wrong + [f"{key} differs" for key in sorted(whole | found) if whole.get(key) != found.get(key)]
-
-
-def _made(folder: Path) -> bool:
-    folder.mkdir(parents=True, exist_ok=True)
-    return True
 
 
 def pruned_meanwhile(fixed: dict[str, str], folder: Path, rounds: int) -> list[str]:
@@ -231,7 +240,7 @@ def pruned_meanwhile(fixed: dict[str, str], folder: Path, rounds: int) -> list[s
         place.mkdir(parents=True)
         (extracting,) = _started(WORKS["extraction"], place, fixed)
         while _alive(extracting):
-            prune = Work(["features", "prune", "--all", "--yes"])
+            prune = Work(["features", "prune", "--all"])
             code = wait_for(_started(prune, place, fixed)[0])
             wrong += [f"prune: exit code {code}: {(place / 'said').read_text()[-300:]}"] if code else []
         code = wait_for(extracting)
@@ -276,7 +285,7 @@ def prepared(folder: Path) -> dict[str, str]:
     fixed = {"DATA": str(folder / "data"), "DAVIS": str(folder / "davis"), "CACHE": str(folder / "cache")}
     setting_up = Outcome()
     _finished(Work(["data", "make", "davis", "--output", "DAVIS"]), folder, fixed, setting_up)
-    _made(folder / "first")
+    (folder / "first").mkdir()
     _finished(WORKS["records"], folder / "first", fixed, setting_up)
     if setting_up.wrong:
         raise RuntimeError(setting_up.wrong)
@@ -289,33 +298,24 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200, help="of all kinds of work together")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=60, help="after which no further kill is made")
-    parser.add_argument("works", nargs="*", metavar="WORK", help=", ".join(WORKS))
+    parser.add_argument("works", nargs="*", metavar="WORK", help=", ".join([*WORKS, COMPANY]))
     options = parser.parse_args()
     torch.set_num_threads(1)
-    names, end, wrong = options.works or list(WORKS), time.monotonic() + 60 * options.minutes, 0
+    names, end, wrong = options.works or [*WORKS, COMPANY], time.monotonic() + 60 * options.minutes, 0
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         fixed = prepared(folder)
         for number, name in enumerate(names):
             share = time.monotonic() + (end - time.monotonic()) / (len(names) - number)
-            done = attacked(
-                name, -(-options.kills // len(names)), fixed, random.Random(f"{options.seed} {name}"), share
+            kills, rng = -(-options.kills // len(names)), random.Random(f"{options.seed} {name}")
+            found = (
+                company(fixed, folder / "company")
+                if name == COMPANY
+                else attacked(name, kills, fixed, rng, share).report(name)
             )
-            wrong += len(done.wrong)
-            print(
-                f"{name}: {done.kills} kills, {done.runs} runs, {done.hung} hung, {done.wrong or 'all equal'}",
-                flush=True,
-            )
-        company: dict[str, Callable[[], list[str]]] = {
-            "8 processes on one store and one folder": lambda: eight_on_one(fixed, folder / "eight"),
-            "prune while another extracts, 5 rounds": lambda: pruned_meanwhile(fixed, folder / "pruned", 5),
-            "locks of killed holders, 20 rounds": lambda: locks_of_killed(folder, 20),
-        }
-        for name, check in company.items() if not options.works else ():
-            found = check()
-            wrong += len(found)
-            print(f"{name}: {found or 'right'}", flush=True)
-            shutil.rmtree(folder / "eight", ignore_errors=True)
+            for line, faults in found.items():
+                wrong += len(faults)
+                print(f"{line}: {faults or 'right'}", flush=True)
     sys.exit(1 if wrong else 0)
 
 

@@ -55,7 +55,7 @@ CASES = {
     "eval knn": Case([*VIT, "knn"]),
     "eval knn, figure to a file": Case([*VIT, "knn", "--output", "RECORDS", "--json", "OUT/k.json"], "k.json"),
     "eval logistic": Case([*VIT, "logistic"]),
-    "eval linear": Case([*VIT, "linear@cached", "--set", "epochs=1", "--set", "lrs=0.1,0.01"]),
+    "eval linear": Case([*VIT, "linear@cached", "--set", "epochs=1", "--set", "lrs=[0.1,0.01]"]),
     "eval finetune": Case([*VIT, "finetune-cifar10@quick", "--set", "epochs=1"]),
     "eval davis": Case([*VIT, "davis@quick", "--set", "pictures=true"]),
     "eval retrieval": Case([*VIT, "roxford@native"]),
@@ -80,7 +80,7 @@ CASES = {
     "timm index": Case(["inspect", "STATE"], cache=True),
     "reproduce": Case(
         ["reproduce", "--table", "3", "--models", "dino_vits16", "--rehearse", "--output", "OUT"]
-        + ["--set", "epochs=1", "--set", "lrs=0.1"]
+        + ["--set", "epochs=1", "--set", "lrs=[0.1]"]
     ),
 }
 

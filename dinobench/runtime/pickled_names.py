@@ -10,9 +10,9 @@ from dinobench.runtime import pickled_arrays as arrays
 from dinobench.runtime.pickled_arrays import PickleError
 
 
-@dataclass
+@dataclass(eq=False)
 class StandIn:
-    """An object of a library, as its pickle spells it: nothing of it runs.
+    """An object of a library, as its pickle spells it: nothing of it runs. As a key it is equal to itself alone.
 
     Attributes:
         name: MODULE.CLASS.
@@ -129,11 +129,13 @@ _KEYS = (str, bytes, int, type(None))
 
 
 def check_key(value: Any) -> Any:
-    """A key of a dictionary or a member of a set: text or a whole number of 64 bits, or a flat tuple of such.
+    """A key of a dictionary or a member of a set: text, a whole number of 64 bits, a flat tuple of such, or a stand-in.
 
     Deeper tuples would be hashed without bound; larger numbers can be chosen to have one hash.
     """
     parts = value if type(value) is tuple else (value,)
-    if all(isinstance(part, _KEYS) and not (isinstance(part, int) and abs(part) >= 1 << 63) for part in parts):
+    if type(value) is StandIn or all(
+        isinstance(part, _KEYS) and not (isinstance(part, int) and abs(part) >= 1 << 63) for part in parts
+    ):
         return value
     raise PickleError(f"it uses a {type(value).__name__} as a key")

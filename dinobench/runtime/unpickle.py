@@ -11,7 +11,7 @@ from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import read_bytes
 from dinobench.runtime.pickle_machine import PickleMachine, most_values
 from dinobench.runtime.pickled_arrays import PickleError
-from dinobench.runtime.pickled_names import StandIn
+from dinobench.runtime.pickled_names import LibraryName, StandIn
 
 _DEEPEST = 50  # lists in lists; plain data have fewer than ten
 _SCALARS = (str, bytes, int, float, complex, bool, type(None), np.generic)
@@ -64,6 +64,6 @@ def _unfolded_size(value: Any, known: dict[int, tuple[int, int]], depth: int) ->
         if known[id(value)][1] > _DEEPEST:
             raise PickleError(f"it is nested more than {_DEEPEST} deep")
         return known[id(value)]
-    if not isinstance(value, (*_SCALARS, bytearray, np.ndarray)):
+    if not isinstance(value, (*_SCALARS, bytearray, np.ndarray, LibraryName)):
         raise PickleError(f"it holds a {type(value).__name__}, and only plain values are read")
     return 1, 0

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from tqdm import tqdm
 
 from dinobench.runtime.console import notice
+from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_text_atomically
 
 LOG = "log.jsonl"
@@ -30,7 +33,7 @@ class RunJournal:
         self.path, self.speaking = folder / LOG, speaking
         if speaking:
             _keep_until(self.path, done)
-        self._stream = self.path.open("a", encoding="utf-8") if speaking else None
+        self._stream = self.path.open("ab", buffering=0) if speaking else None
         quiet = not (speaking and sys.stderr.isatty())
         self._bar = tqdm(total=steps, initial=done, file=sys.stderr, disable=quiet, unit="step", leave=False)
         self._shown: dict[str, str] = {}
@@ -44,8 +47,7 @@ class RunJournal:
         """Add a line to the log and show its figures beside the bar."""
         if self._stream is None:
             return
-        self._stream.write(json.dumps({**line, "time": round(time.time(), 3)}) + "\n")
-        self._stream.flush()
+        _append_line(self._stream, self.path, json.dumps({**line, "time": round(time.time(), 3)}))
         if self._board is not None:
             for key, value in line.items():
                 if isinstance(value, int | float) and key != "step":
@@ -81,6 +83,20 @@ _SHOWN = ("loss", "entropy", "kl", "lr", "images_per_second", "knn")
 
 def _short_number(value: float) -> str:
     return f"{value:.4g}"
+
+
+def _append_line(stream: IO[bytes], path: Path, line: str) -> None:
+    """Add a whole line to an unbuffered file or nothing; InputError where the disk is full."""
+    before, data = stream.tell(), line.encode() + b"\n"
+    try:
+        if stream.write(data) == len(data):
+            return
+        reason = "only a part of a line could be written, the disk is probably full"
+    except OSError as error:
+        reason = str(error.strerror)
+    with contextlib.suppress(OSError):
+        os.truncate(path, before)
+    raise InputError(f"cannot write {path}: {reason}; free the disk, then run again to go on")
 
 
 def _keep_until(path: Path, step: int) -> None:

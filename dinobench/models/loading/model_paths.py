@@ -9,6 +9,9 @@ from dinobench.runtime.files import require_regular, user_path
 
 CHECKPOINTS = {"last": "checkpoint.pth", "best": "best.pth"}
 INDEX = ".index.json"
+DISTRIBUTED = ".metadata"
+"""What torch.distributed.checkpoint calls the file that says where the parts of every tensor lie."""
+
 # What hubs call the weights of a model, the safest container first.
 HUB_FILES = ("model.safetensors", f"model.safetensors{INDEX}", "pytorch_model.bin", f"pytorch_model.bin{INDEX}")
 SCHEMES = ("timm", "torchvision", "hf", "random", "pixels")
@@ -51,10 +54,12 @@ def _file_in_folder(folder: Path, which: str = "last") -> Path:
     for name in HUB_FILES:
         if (folder / name).is_file():
             return folder / name
-    if (folder / ".metadata").is_file() or any(folder.glob("*.distcp")):
+    told, parts = (folder / DISTRIBUTED).is_file(), any(folder.glob("*.distcp"))
+    if told and parts:
+        return folder / DISTRIBUTED
+    if told or parts:
         raise InputError(
-            f"{folder} is a folder of torch.distributed.checkpoint; join it with `python -m "
-            f"torch.distributed.checkpoint.format_utils dcp_to_torch {folder} OUT.pth` and give OUT.pth"
+            f"{folder} is half a folder of torch.distributed.checkpoint; copy its {DISTRIBUTED} and every .distcp file"
         )
     if (folder / "zero_to_fp32.py").is_file() or any(folder.rglob("mp_rank_*_model_states.pt")):
         raise InputError(

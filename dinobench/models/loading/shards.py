@@ -1,4 +1,4 @@
-"""Checkpoints of one file or of several shards, whose index says which tensor lies where."""
+"""Checkpoints of one file or of several: shards, or parts, of which one file says what lies where."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from dinobench.models.loading.container import CheckpointContents, open_container
-from dinobench.models.loading.model_paths import INDEX
+from dinobench.models.loading.distributed_folder import open_distributed
+from dinobench.models.loading.model_paths import DISTRIBUTED, INDEX
 from dinobench.models.loading.opened_once import kept_contents
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import read_json
@@ -18,7 +19,7 @@ _SHARD = re.compile(r"-(\d+)-of-(\d+)\.(safetensors|bin)$")
 
 
 def open_checkpoint(path: Path) -> CheckpointContents:
-    """Open a checkpoint file, or all the shards that an index names; once within `opened_once`.
+    """Open a checkpoint file, all the shards of an index, or a distributed checkpoint; once within `opened_once`.
 
     Raises:
         InputError: as `open_container`; one shard of several; an index that is no index, or a shard that is not there.
@@ -29,6 +30,8 @@ def open_checkpoint(path: Path) -> CheckpointContents:
 def _open_file(path: Path) -> CheckpointContents:
     if path.name.endswith(INDEX):
         return _open_shards(path)
+    if path.name == DISTRIBUTED:
+        return open_distributed(path)
     if (found := _SHARD.search(path.name)) and int(found[2]) > 1:
         raise InputError(f"{path} is shard {int(found[1])} of {int(found[2])}; give the folder {path.parent}")
     return open_container(path)
