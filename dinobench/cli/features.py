@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -36,7 +37,7 @@ def list_entries(store: Path | None) -> None:
         name = about.get("name") or about.get("model")  # where older versions kept a descriptor's
         columns = ", ".join(f"{name} {_share_done(count, entry)}" for name, count in entry.columns().items()) or "empty"
         click.echo(
-            f"{entry.folder.name}  {name}  {about['data']}  {entry.images} images  {about['precision']}  "
+            f"{entry.folder.name}  {name}  {about['data']}  {entry.images} images  {about['precision']}{_kept(about)}  "
             f"[{columns}]  {entry.bytes() / 1e6:.1f} MB  used {_last_use(entry):%Y-%m-%d %H:%M}"
         )
     total = sum(entry.bytes() for entry in entries)
@@ -116,11 +117,11 @@ def export(
     settings: tuple[str, ...],
     models_dir: Path | None,
 ) -> None:
-    r"""Write the features of a data set's split to a file.
+    """Write the features of a data set's split to a file.
 
     \b
     dinobench features export --model dino_vits8 --data imagenette --feature patches --numbers fp16 --output maps.npy
-    """
+    """  # noqa: D301  (click reads the backspace as "do not wrap")
     from dinobench.pipeline.early import refuse_early
 
     refuse_early(model, data, models_dir=models_dir)
@@ -148,11 +149,11 @@ def export(
     images = open_dataset(data, split, layout)
     how = ExtractionSettings(device, run.batch_size, run.workers, run.precision, run.compile)
     row = row_size(loaded, columns, kept, how)
-    what = f"{' x '.join(map(str, (len(images), *row.shape)))} features of {images.name}"
-    if dry_run:
-        click.echo(f"{what} would take {len(images) * row.bytes / 1e6:.1f} MB in the store, and as much in {output}")
-        return
     store = FeatureStore()
+    size_line = _size_line((len(images), *row.shape), row.bytes, images.name, store.folder, output)
+    click.echo(size_line, err=not dry_run)
+    if dry_run:
+        return
     if kept is None:
         matrix = store.features(loaded, images, feature, how)
     else:
@@ -160,7 +161,23 @@ def export(
     export_features(matrix, images, output)
     for line in matrix.unreadable.values():
         click.echo(f"left out: {line}", err=True)
-    click.echo(f"{' x '.join(map(str, matrix.shape))} features of {images.name} in {output}")
+    click.echo(f"{_joined(matrix.shape)} features of {images.name} in {output}")
+
+
+def _size_line(shape: tuple[int, ...], image_bytes: int, data: str, store: Path, output: Path) -> str:
+    """What features take in the store and in the file, and what is free where the store lies."""
+    import shutil
+
+    place = next(folder for folder in (store, *store.parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    return (
+        f"{_joined(shape)} features of {data} take {shape[0] * image_bytes / 1e6:.1f} MB in {store}, "
+        f"where {free / 1e6:.0f} MB are free, and as much in {output}"
+    )
+
+
+def _joined(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def _map_settings(
@@ -189,6 +206,12 @@ def _chosen_entries(keys: tuple[str, ...], store: Path | None) -> list[Entry]:
         if key not in entries:
             raise unknown("entry of the feature store", key, entries)
     return [entries[key] for key in keys] if keys else list(entries.values())
+
+
+def _kept(about: Mapping[str, Any]) -> str:
+    """How an entry keeps maps."""
+    maps = about.get("maps")
+    return f", maps of {maps['preparation']} in {maps['numbers']}" if maps else ""
 
 
 def _share_done(count: int, entry: Entry) -> str:

@@ -17,7 +17,7 @@ from dinobench.data.dataset import ImageSet
 from dinobench.data.decode import read_rgb, to_rgb
 from dinobench.features.extract import Extractor, feature_batches
 from dinobench.features.loading import in_chunks, map_ahead
-from dinobench.features.names import Column, parse_feature
+from dinobench.features.names import Column, parse_columns
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
 
@@ -27,7 +27,7 @@ batches as a DataLoader gives them: (B, C, H, W), or a tuple or mapping that beg
 
 
 def held_features(network: Extractor, images: Held, names: Sequence[str], batch_size: int) -> dict[str, NDArray[Any]]:
-    """Each feature of every image, in order: (N, D) float32.
+    """Each feature of every image, in order: (N, D) float32, or (N, h, w, D) of maps.
 
     Args:
         network: with all columns that the features need.
@@ -42,12 +42,12 @@ def held_features(network: Extractor, images: Held, names: Sequence[str], batch_
     if not parts:
         raise InputError("there is no image to take features of; give at least one")
     columns = {column: torch.cat([part[column] for part in parts]).numpy() for column in network.columns}
-    return {name: np.concatenate([columns[column] for column in parse_feature(name)], axis=1) for name in names}
+    return {name: np.concatenate([columns[column] for column in parse_columns(name)], axis=-1) for name in names}
 
 
 def columns_of(names: Sequence[str]) -> tuple[Column, ...]:
     """All columns that some features need, each once."""
-    return tuple(dict.fromkeys(column for name in names for column in parse_feature(name)))
+    return tuple(dict.fromkeys(column for name in names for column in parse_columns(name)))
 
 
 def _answers(network: Extractor, images: Held, batch_size: int) -> Iterator[dict[Column, Tensor]]:

@@ -123,14 +123,15 @@ class VisionModel:
                 paths; an ImageSet of `dinobench.open_dataset`; or batches that are normalized already: a tensor
                 (B, C, H, W), or a DataLoader of such tensors or of tuples that begin with one.
             features: "cls" (class token, or a convnet's pooled output), "mean" (mean of the patch tokens), "cls.2" (of
-                the block before the last), or several joined by "+"; or a list of such names.
+                the block before the last), or several joined by "+"; maps of h x w vectors: "patches", "patches.2",
+                "keys" (of the last attention); or a list of such names.
             device: "cpu", "cuda", "mps", or "auto" for the fastest there is.
             batch_size: images per forward pass; a DataLoader has its own.
             precision: "fp32" or "bf16".
 
         Returns:
-            (N, D) float32 for one name; a dict of such arrays by name for a list of names. Rows are as the network
-            gives them, not normalized.
+            (N, D) float32 for one name, (N, h, w, D) for maps; a dict of such arrays by name for a list of names. Rows
+            are as the network gives them, not normalized.
 
         Raises:
             InputError: an unknown feature, no image, or one that cannot be read.

@@ -66,14 +66,14 @@ def test_maps_in_every_format(run, tmp_path):
         assert "6 x 4 x 6 x 96 features of data/val" in done.output
     maps = np.load(paths[0])
     assert (maps.shape, maps.dtype) == ((6, 4, 6, 96), np.float16)
-    assert f"would take {maps.nbytes / 1e6:.1f} MB" in foreseen.output
+    assert f"take {maps.nbytes / 1e6:.1f} MB in {tmp_path / 'cache'}" in foreseen.output
     tensors = load_file(paths[1])
     np.testing.assert_array_equal(tensors["features"].numpy(), maps)
     assert tensors["labels"].tolist() == [0, 0, 0, 1, 1, 1]
     pq = pytest.importorskip("pyarrow.parquet")
     column = pq.read_table(paths[2])["feature"].combine_chunks()
     np.testing.assert_array_equal(column.to_numpy_ndarray(), maps)
-    assert "[patches.1 complete]" in run("ls").output
+    assert "fp32, maps of stretched 16 x 24 bicubic in fp16  [patches.1 complete]" in run("ls").output
 
 
 def test_ls_verify_and_prune(run, exported, tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from dinobench.data.dataset import from_files
 from dinobench.data.transforms import evaluation_transform, normalize
 from dinobench.features import maps as maps_module
 from dinobench.features.extract import ExtractionSettings, Extractor
@@ -119,6 +120,18 @@ def test_keys_are_those_of_the_last_attention(model, images, tmp_path):
     assert FeatureStore(tmp_path).maps(vit, images, "keys+patches", HOW).shape == (23, 4, 4, 2 * dim)
     with pytest.raises(InputError, match="keys of TinyBackbone are not known; take patches"):
         FeatureStore(tmp_path).maps(model, images, "keys", HOW)
+
+
+def test_images_that_cannot_be_read_have_no_map(store, model, images, tmp_path):
+    for index in range(7):
+        images.read(index).save(tmp_path / f"{index}.png")
+    (tmp_path / "3.png").write_bytes(b"no image")
+    files = from_files("toy", tmp_path, [f"{index}.png" for index in range(7)], [0] * 7, ["a"])
+    found = store.maps(model, files, settings=HOW)
+    assert (found.shape[0], found.rows.tolist(), list(found.unreadable)) == (6, [0, 1, 2, 4, 5, 6], [3])
+    wanted = _one_by_one(model.backbone, images.subset([0, 1, 2, 4, 5, 6]))
+    torch.testing.assert_close(found.tensor(), wanted)
+    torch.testing.assert_close(found.between(2, 5), wanted[2:5])
 
 
 def test_names():

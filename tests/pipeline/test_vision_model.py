@@ -58,6 +58,14 @@ def pictures() -> list[Image.Image]:
     return [Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)) for _ in range(5)]
 
 
+def test_maps_are_those_of_the_call(model: VisionModel, pictures: list[Image.Image]) -> None:
+    batch = torch.stack([model.transform(picture) for picture in pictures])
+    found = model.features(pictures, ["patches", "patches.2+keys", "mean"], device="cpu")
+    np.testing.assert_allclose(found["patches"], model(batch).patches, atol=1e-5)
+    np.testing.assert_allclose(found["patches"].mean((1, 2)), found["mean"], atol=1e-5)
+    assert found["patches.2+keys"].shape == (5, 8, 8, 192)
+
+
 def test_what_it_says_and_gives(model: VisionModel) -> None:
     assert repr(model) == "VisionModel(random_vit_mini_4: vit_mini/4, 96 features, 0.5M parameters, 32 px)"
     answer = model(torch.zeros(2, 3, 32, 40))
