@@ -1,0 +1,1 @@
+"""One box for the main object of each image, without labels."""

@@ -1,0 +1,146 @@
+"""Correct localization (CorLoc): the share of images where the one box that is found fits an object's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import pad
+
+from dinobench.data.dataset import ImageSet
+from dinobench.data.registry import get_layout
+from dinobench.data.transforms import resize_shorter_side
+from dinobench.evaluators.base import EvaluationContext, Scores
+from dinobench.evaluators.common.ranking.per_query import save_per_query
+from dinobench.evaluators.object_discovery.pictures import SHOWN, draw_sheet, picture_of
+from dinobench.evaluators.object_discovery.settings import Settings
+from dinobench.features.network import FrozenNetwork
+from dinobench.metrics.bootstrap import accuracy_interval
+from dinobench.metrics.object_box import BoxArray, ObjectPatches, box_ious, cut_object, lost_object
+from dinobench.runtime.console import progress
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import write_table_atomically
+from dinobench.runtime.processes import gather_objects, rank, world_size
+
+BoxReader = Callable[[ImageSet, int], BoxArray]
+_CENTER = 0.5**0.5  # side of the central box that covers half of an image
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What was found in one image.
+
+    Attributes:
+        name: of the image.
+        box: (4,) left, top, right, bottom in pixels of the image.
+        overlap: with the object that it fits best.
+        center, whole: overlaps of the central box of half the image, and of the whole image.
+        picture: the image with its boxes, of the first few.
+    """
+
+    name: str
+    box: BoxArray
+    overlap: float
+    center: float
+    whole: float
+    picture: np.ndarray | None
+
+
+def evaluate(context: EvaluationContext[Settings]) -> Scores:
+    """CorLoc in percent, and as floors those of a central box and of the whole image; images without objects are out.
+
+    Processes share the images. Writes boxes.csv, predictions.csv (1 where found) and discovery.png.
+
+    Raises:
+        InputError: data without boxes, a model without keys, or features that are not finite.
+    """
+    settings = context.settings
+    images = context.dataset(settings.split)
+    read = _box_reader(context, images)
+    context.model.backbone.to(context.device).eval()
+    first, last = (len(images) * edge // world_size() for edge in (rank(), rank() + 1))
+    mine = []
+    with context.clock.phase("discovery"):
+        for index in progress(range(first, last), "discovery", last - first):
+            truth = read(images, index)
+            if len(truth):
+                mine.append(_discover(context, images, index, truth))
+    found = [each for share in gather_objects(mine, "boxes of each process's images") for each in share]
+    return _build_scores(context, images, found)
+
+
+def _box_reader(context: EvaluationContext[Any], images: ImageSet) -> BoxReader:
+    read: BoxReader | None = getattr(get_layout(context.layout), "object_boxes", None)
+    if read is None or images.root is None:
+        raise InputError(
+            f"{context.data} has no boxes of objects; give a folder in the layout voc07_boxes, voc12_boxes, coco20k or "
+            "tiny_imagenet_boxes"
+        )
+    return read
+
+
+def find_object(
+    context: EvaluationContext[Settings], image: Image.Image, name: str = "image"
+) -> tuple[ObjectPatches, BoxArray]:
+    """The patches of an image's main object, and its box (4,) in the image's own pixels.
+
+    The image is padded at the right and below to whole patches, with zeros after normalization, as LOST's kit does.
+    """
+    settings, backbone = context.settings, context.model.backbone
+    shown = resize_shorter_side(image, settings.image_size) if settings.image_size else image
+    network = FrozenNetwork(backbone, context.model.preprocessing, context.device, context.precision)
+    pixels = network.input(torch.from_numpy(np.array(shown))[None])
+    padded = pad(pixels, (0, -shown.width % backbone.patch_size, 0, -shown.height % backbone.patch_size))
+    forward = backbone.key_map if settings.feature == "keys" else _patches_of(context)
+    features = network.apply(forward, padded)[0].float()
+    if not torch.isfinite(features).all():
+        raise InputError(f"the model's {settings.feature} of {name} are not finite; check its weights")
+    if settings.method == "lost":
+        found = lost_object(features, settings.k)
+    else:
+        found = cut_object(features, settings.threshold, settings.weak)
+    box = found.box(backbone.patch_size, shown.height, shown.width)
+    return found, box * np.tile([image.width / shown.width, image.height / shown.height], 2)
+
+
+def _patches_of(context: EvaluationContext[Settings]) -> Callable[[Tensor], Tensor]:
+    return lambda images: context.model.backbone(images).patches
+
+
+def _discover(context: EvaluationContext[Settings], images: ImageSet, index: int, truth: BoxArray) -> Discovery:
+    image, name = images.read(index), images.names[index]
+    found, box = find_object(context, image, name)
+    size = np.array([image.width, image.height], dtype=np.float64)
+    center = np.concatenate([(1 - _CENTER) / 2 * size, (1 + _CENTER) / 2 * size])
+    everything = np.array([0, 0, image.width, image.height], dtype=np.float64)
+    overlap, middle, whole = (float(box_ious(each, truth).max()) for each in (box, center, everything))
+    picture = picture_of(image, found.mask, box, truth) if index < SHOWN else None
+    return Discovery(name, box, overlap, middle, whole, picture)
+
+
+def _build_scores(context: EvaluationContext[Settings], images: ImageSet, found: list[Discovery]) -> Scores:
+    settings = context.settings
+    if not found:
+        raise InputError(f"no image of {images.name} has a box; check the annotations")
+    hits = np.array([each.overlap >= settings.overlap for each in found])
+    scores = Scores({"corloc": 100 * float(hits.mean())}, {"corloc": accuracy_interval(hits, seed=context.seed)})
+    for name in ("center", "whole"):
+        floor = np.array([getattr(each, name) >= settings.overlap for each in found])
+        scores.metrics[f"{name}_corloc"] = 100 * float(floor.mean())
+        scores.intervals[f"{name}_corloc"] = accuracy_interval(floor, seed=context.seed)
+    scores.images[settings.split] = len(images)
+    if len(found) < len(images):
+        scores.warnings.append(f"{len(images) - len(found)} of {len(images)} images hold no object and were left out")
+    save_per_query(scores, context.output / "predictions.csv", [each.name for each in found], (100.0 * hits).tolist())
+    table, picture = context.output / "boxes.csv", context.output / "discovery.png"
+    if rank() == 0:
+        rows = [(each.name, *each.box.tolist(), each.overlap) for each in found]
+        write_table_atomically(table, ("image", "left", "top", "right", "bottom", "overlap"), rows)
+        draw_sheet(picture, [each.picture for each in found if each.picture is not None])
+    scores.files += [str(table), str(picture)]
+    return scores
