@@ -82,12 +82,17 @@ def layered_groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
     return list(groups.values())
 
 
+_BLOCK = re.compile(r"\.(?:blocks?|stages|layers?|features)[._]?(\d+)\.")
+_FINAL_NORM = re.compile(r"[._](?:layer)?norm\.|\.ln\.")
+
+
 def _layer_of(name: str) -> int | None:
     """Block that a parameter belongs to, 0 for the stem and its like; None for final norms and heads."""
-    if not name.startswith("backbone.") or re.search(r"(^|\.)(cls_|fc_)?norm\.", name):
+    if not name.startswith("backbone."):
         return None
-    found = re.search(r"\.(?:blocks|stages|layers?)\.?(\d+)\.", name)
-    return int(found[1]) + 1 if found else 0
+    if found := _BLOCK.search(name):
+        return int(found[1]) + 1
+    return None if _FINAL_NORM.search(name) and "embed" not in name else 0
 
 
 def build_optimizer(name: str, network: nn.Module, layer_decay: float = 1.0) -> Optimizer:
