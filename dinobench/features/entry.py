@@ -16,7 +16,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from dinobench.features.commit import Commit, stamp_of_file
 from dinobench.features.matrix import FeatureMatrix, Shard
 from dinobench.features.names import Column
 from dinobench.runtime.errors import InputError
@@ -33,26 +33,8 @@ from dinobench.runtime.names import safe_name
 
 SCHEMA = 1
 _WAIT_SECONDS = 0.1
-_COMMIT = 2
-"""Version of commits. Those before it may name the unreadable images of one of their columns only."""
-
-
-@dataclass(frozen=True)
-class Commit:
-    """What stands in a shard's folder.
-
-    Attributes:
-        digests: sha256 of each column's file.
-        unreadable: one line per image that could not be decoded, by index; the same for every column.
-        zero: for each column that has some, how many readable images it describes by zeros alone.
-    """
-
-    digests: Mapping[str, str]
-    unreadable: Mapping[int, str]
-    zero: Mapping[str, int] = field(default_factory=dict)
-
-
-_NOTHING = Commit({}, {})
+_LARGE = 2**26
+"""Bytes of a file that is read again to be checked only where its size, time or inode are not those of its writing."""
 
 
 class Entry:
@@ -96,14 +78,7 @@ class Entry:
 
     def commit_of(self, shard: int) -> Commit:
         """What has been written of the shard."""
-        try:
-            raw = json.loads(self._commit_path(shard).read_text(encoding="utf-8"))
-            unreadable = {int(index): line for index, line in raw["unreadable"].items()}
-            if raw.get("version") != _COMMIT and len(raw["sha256"]) > 1:
-                return _NOTHING
-            return Commit(dict(raw["sha256"]), unreadable, dict(raw.get("zero", {})))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return _NOTHING
+        return Commit.read(self._commit_path(shard))
 
     def has(self, shard: int, columns: Iterable[Column]) -> bool:
         """Whether the shard holds all of `columns`."""
@@ -119,17 +94,17 @@ class Entry:
             InputError: the disk is full or may not be written.
         """
         before = self.commit_of(shard)
-        kept = before if dict(before.unreadable) == dict(unreadable) else _NOTHING
-        digests, zero = dict(kept.digests), dict(kept.zero)
+        commit = before if dict(before.unreadable) == dict(unreadable) else Commit(unreadable=unreadable)
         readable = ~np.isin(self.rows(shard), list(unreadable))
         for column, values in columns.items():
-            zero[str(column)] = int((~values.reshape(len(values), -1).any(1) & readable).sum())
             path = self.path(shard, str(column))
             with atomic_path(path) as temporary:
                 with temporary.open("wb") as stream:
                     np.save(stream, values)
-                digests[str(column)] = sha256_file(temporary)
-        self._write_commit(shard, Commit(digests, unreadable, {name: count for name, count in zero.items() if count}))
+                digest = sha256_file(temporary)
+            zero = int((~values.reshape(len(values), -1).any(1) & readable).sum())
+            commit = commit.with_column(str(column), digest, stamp_of_file(path), zero)
+        commit.write(self._commit_path(shard))
 
     def note_use(self) -> None:
         """Note that the entry is used now, which pruning asks; a store that may only be read is left alone."""
@@ -141,19 +116,20 @@ class Entry:
         return try_lock(self.folder / "locks" / f"{shard:05d}")
 
     def damaged(self, columns: Iterable[str] | None = None) -> list[Path]:
-        """Committed files that are gone or whose bytes are not those written; `columns` limits the search."""
-        return [self.path(shard, column) for shard, column in self._damaged_shards(columns)]
+        """Committed files that are gone or whose bytes are not those written; all are read."""
+        return [self.path(shard, column) for shard, column in self._damaged_shards(columns, full=True)]
 
     def discard_damaged(self, columns: Iterable[str] | None = None) -> list[Path]:
-        """Take damaged columns out of their commits, so that they are extracted again; returns their files."""
+        """Take damaged columns out of their commits, so that they are extracted again; returns their files.
+
+        Large files that nobody has written since are not read for it.
+        """
         discarded = []
         for shard, column in self._damaged_shards(columns):
             with self._hold_shard(shard):
                 if not self._is_damaged(shard, column):
                     continue  # written again by another process since it was read
-                commit = self.commit_of(shard)
-                kept = {name: digest for name, digest in commit.digests.items() if name != column}
-                self._write_commit(shard, Commit(kept, commit.unreadable, commit.zero))
+                self.commit_of(shard).without(column).write(self._commit_path(shard))
                 self.path(shard, column).unlink(missing_ok=True)
             discarded.append(self.path(shard, column))
         return discarded
@@ -168,15 +144,20 @@ class Entry:
         finally:
             lock.release()
 
-    def _is_damaged(self, shard: int, column: str) -> bool:
-        digest = self.commit_of(shard).digests.get(column)
-        return digest is not None and _file_digest(self.path(shard, column)) != digest
+    def _is_damaged(self, shard: int, column: str, *, full: bool = False) -> bool:
+        commit, path = self.commit_of(shard), self.path(shard, column)
+        if column not in commit.digests:
+            return False
+        stamp = stamp_of_file(path)
+        if not full and stamp and stamp[0] >= _LARGE and stamp == commit.stamps.get(column):
+            return False
+        return _file_digest(path) != commit.digests[column]
 
     def forget_unreadable(self, readable: Callable[[int], bool]) -> None:
         """Have shards extracted again where an image can be read now: a limit was raised, a permission was given."""
         for shard in self.shards:
             if any(readable(index) for index in self.commit_of(shard).unreadable):
-                self._write_commit(shard, _NOTHING)
+                Commit().write(self._commit_path(shard))
 
     def matrix(self, columns: tuple[Column, ...]) -> FeatureMatrix:
         """The features of all shards, which must all be there.
@@ -223,23 +204,17 @@ class Entry:
         if self.folder.exists():
             raise InputError(f"cannot remove {self.folder}; check its permissions, or who uses it")
 
-    def _damaged_shards(self, columns: Iterable[str] | None) -> list[tuple[int, str]]:
+    def _damaged_shards(self, columns: Iterable[str] | None, *, full: bool = False) -> list[tuple[int, str]]:
         wanted = None if columns is None else set(columns)
         return [
             (shard, column)
             for shard in self.shards
-            for column, digest in self.commit_of(shard).digests.items()
-            if (wanted is None or column in wanted) and _file_digest(self.path(shard, column)) != digest
+            for column in self.commit_of(shard).digests
+            if (wanted is None or column in wanted) and self._is_damaged(shard, column, full=full)
         ]
 
     def _commit_path(self, shard: int) -> Path:
         return self.folder / f"{shard:05d}.json"
-
-    def _write_commit(self, shard: int, commit: Commit) -> None:
-        unreadable = {str(index): line for index, line in commit.unreadable.items()}
-        content: dict[str, Any] = {"version": _COMMIT, "sha256": dict(commit.digests), "unreadable": unreadable}
-        content |= {"zero": dict(commit.zero)} if commit.zero else {}
-        write_text_atomically(self._commit_path(shard), json.dumps(content) + "\n")
 
 
 def _file_digest(path: Path) -> str | None:

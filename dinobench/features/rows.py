@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
@@ -186,9 +185,8 @@ def _write_shard(
     entry: Entry, shard: int, batches: list[FeatureBatch], columns: tuple[Column, ...], names: Sequence[str]
 ) -> None:
     images = entry.rows(shard)
-    rows = np.concatenate([batch.indices for batch in batches]) - images[0]
     unreadable = {index: line for batch in batches for index, line in batch.unreadable.items()}
-    arrays = {column: _rows_of(batches, column, rows, len(images)) for column in columns}
+    arrays = {column: _rows_of(batches, column, int(images[0]), len(images)) for column in columns}
     for whole in arrays.values():
         refuse_unusable(whole, lambda row: names[int(images[row])])
     entry.write(shard, arrays, unreadable)
@@ -211,12 +209,13 @@ def refuse_unusable(rows: NDArray[np.floating], name_of: Callable[[int], str]) -
     )
 
 
-def _rows_of(batches: list[FeatureBatch], column: Column, rows: NDArray[np.int64], images: int) -> NDArray[np.floating]:
+def _rows_of(batches: list[FeatureBatch], column: Column, first: int, images: int) -> NDArray[np.floating]:
     """One column of a shard, (images, ...), zero where an image could not be read."""
-    values = [batch.columns[column] for batch in batches if len(batch.indices)]
-    if not values:
+    found = [(batch.indices - first, batch.columns[column].numpy()) for batch in batches if len(batch.indices)]
+    if not found:
         return np.zeros((images, 0), np.float32)
-    whole = torch.zeros(images, *values[0].shape[1:], dtype=values[0].dtype)
-    whole[torch.from_numpy(rows)] = torch.cat(values)
-    array: NDArray[np.floating] = whole.numpy()
-    return array
+    _, sample = found[0]
+    whole = np.zeros((images, *sample.shape[1:]), sample.dtype)
+    for rows, values in found:
+        whole[rows] = values
+    return whole

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -77,6 +78,17 @@ def test_nothing_and_no_numbers_are_refused(tmp_path: Path) -> None:
         rows(tmp_path, Computer(), count=0)
     with pytest.raises(InputError, match="not finite"):
         stored_descriptors({}, {}, ["a.jpg"], lambda i: iter([(i, torch.tensor([[torch.nan]]))]), folder=tmp_path)
+
+
+def test_waiting_for_another_process_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows(tmp_path, Computer())
+    (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    (folder / "00001.json").unlink()
+    lock = FileLock(folder / "locks" / "00001", thread_local=False)
+    lock.acquire()
+    threading.Timer(0.3, lock.release).start()
+    assert rows(tmp_path, Computer()) == list(range(7))
+    assert "another process computes features of toy" in capsys.readouterr().err
 
 
 def test_use_is_noted_for_pruning(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from dinobench.data.dataset import from_files
 from dinobench.data.transforms import evaluation_transform, normalize
+from dinobench.features import entry as entry_module
 from dinobench.features import maps as maps_module
 from dinobench.features.extract import ExtractionSettings, Extractor
 from dinobench.features.maps import MapSettings, row_size
@@ -132,6 +134,25 @@ def test_images_that_cannot_be_read_have_no_map(store, model, images, tmp_path):
     wanted = _one_by_one(model.backbone, images.subset([0, 1, 2, 4, 5, 6]))
     torch.testing.assert_close(found.tensor(), wanted)
     torch.testing.assert_close(found.between(2, 5), wanted[2:5])
+
+
+def test_large_files_are_read_to_be_checked_only_where_they_were_written_again(store, model, images, monkeypatch):
+    monkeypatch.setattr(entry_module, "_LARGE", 0)
+    read, sha256_file = [], entry_module.sha256_file
+    whole = store.maps(model, images, settings=HOW).tensor()
+    monkeypatch.setattr(entry_module, "sha256_file", lambda path: (read.append(path), sha256_file(path))[1])
+    store.maps(model, images, settings=HOW)
+    assert not read
+    (entry,) = store.entries()
+    assert entry.damaged() == [] and len(read) == 5
+    entry.path(2, "patches.1").write_bytes(b"damaged")
+    torch.testing.assert_close(store.maps(model, images, settings=HOW).tensor(), whole)
+    times = entry.path(3, "patches.1").stat()
+    content = bytearray(entry.path(3, "patches.1").read_bytes())
+    content[-1] ^= 1
+    entry.path(3, "patches.1").write_bytes(content)
+    os.utime(entry.path(3, "patches.1"), ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert entry.damaged() == [entry.path(3, "patches.1")]
 
 
 def test_names():
