@@ -80,7 +80,8 @@ def command(
     dinobench eval --task table3 --model dino_vits16 --json -
     """  # noqa: D301  (click reads the backspace as "do not wrap")
     from dinobench import pipeline
-    from dinobench.cards import load_models
+    from dinobench.cards import load_models, load_tasks
+    from dinobench.pipeline.selection import select_tasks, shorter_protocols
     from dinobench.runtime.files import refuse_unwritable
     from dinobench.runtime.settings import parse_pairs
 
@@ -97,6 +98,9 @@ def command(
             sys.exit(2)
         return
     quiet = json_file is not None and str(json_file) == "-"
+    if not (quiet or protocol):
+        for line in shorter_protocols(select_tasks(tasks, load_tasks(tasks_dir))):
+            click.echo(line, err=True)
     for target in (output / "record.json", *([json_file] if json_file and not quiet else [])):
         refuse_unwritable(target)
     records = pipeline.evaluate(
@@ -142,6 +146,7 @@ def _show_plan(plan: Plan, request: ModelRequest, cards: Mapping[str, ModelCard]
     """Print what would run; whether nothing is missing."""
     from dinobench.cli.settings_help import setting_lines
     from dinobench.pipeline.model import refuse_missing_model
+    from dinobench.pipeline.selection import shorter_protocols
     from dinobench.runtime.errors import InputError
 
     click.echo(f"model   {plan.model}")
@@ -154,6 +159,8 @@ def _show_plan(plan: Plan, request: ModelRequest, cards: Mapping[str, ModelCard]
     for job in plan.jobs:
         where = f"on {job.data}" if job.data else "without data"
         click.echo(f"task    {job.card.name}@{job.protocol.name} version {job.protocol.version} {where}")
+        for line in shorter_protocols([(job.card, job.protocol)]):
+            click.echo(f"  note: {line}")
         complete &= _show_data(job)
         for line in setting_lines(job.settings, dict.fromkeys(job.overridden, "overridden")):
             click.echo(line)

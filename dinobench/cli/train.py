@@ -58,11 +58,14 @@ def command(
     from dinobench.pipeline.early import refuse_early
     from dinobench.runtime.errors import InputError
     from dinobench.runtime.settings import parse_pairs
+    from dinobench.runtime.shorter_runs import shortened_line, shorter_parts
     from dinobench.training.recipe_files import load_recipe
 
     changes = parse_pairs(settings)
     recipe = recipe or ("continue" if changes.get("init") else "mini")
     load_recipe(recipe, changes)
+    if parts := shorter_parts(changes, usual := load_recipe(recipe)):
+        click.echo(shortened_line(parts, usual, changes["epochs"]), err=True)
     refuse_early(data=data)
     from dinobench.training.run import describe_run, train
 

@@ -69,7 +69,8 @@ def extract_features(
     network = Extractor(backbone, preprocessing, columns, where, precision)
     rows: list[Tensor] = []
     chunks = in_chunks(np.arange(len(images)), batch_size)
-    for batch in progress(feature_batches(network, images, chunks, workers), f"features of {images.name}", len(chunks)):
+    batches = feature_batches(network, images, chunks, workers)
+    for batch in progress(batches, f"features of {images.name}", len(images), FeatureBatch.image_count):
         for line in batch.unreadable.values():
             raise InputError(line)
         rows.append(torch.cat([batch.columns[column] for column in columns], 1))

@@ -18,6 +18,7 @@ from dinobench.data.decode import read_rgb, to_rgb
 from dinobench.features.extract import Extractor, feature_batches
 from dinobench.features.loading import in_chunks, map_ahead
 from dinobench.features.names import Column, parse_columns
+from dinobench.features.rows import FeatureBatch
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
 
@@ -54,13 +55,14 @@ def _answers(network: Extractor, images: Held, batch_size: int) -> Iterator[dict
     if isinstance(images, ImageSet):
         yield from _of_image_set(network, images, batch_size)
         return
-    for batch in progress(_batches(network, images, batch_size), "features"):
+    for batch in progress(_batches(network, images, batch_size), "features", size=len):
         yield {column: rows.cpu() for column, rows in network.of_images(batch).items()}
 
 
 def _of_image_set(network: Extractor, images: ImageSet, batch_size: int) -> Iterator[dict[Column, Tensor]]:
     chunks = in_chunks(np.arange(len(images)), batch_size)
-    for batch in progress(feature_batches(network, images, chunks), f"features of {images.name}", len(chunks)):
+    batches = feature_batches(network, images, chunks)
+    for batch in progress(batches, f"features of {images.name}", len(images), FeatureBatch.image_count):
         for line in batch.unreadable.values():
             raise InputError(line)
         yield batch.columns

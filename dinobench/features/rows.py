@@ -45,6 +45,10 @@ class FeatureBatch:
     columns: dict[Column, Tensor]
     unreadable: dict[int, str]
 
+    def image_count(self) -> int:
+        """How many images were tried, those that could not be decoded included."""
+        return len(self.indices) + len(self.unreadable)
+
 
 @dataclasses.dataclass(frozen=True)
 class RowRequest:

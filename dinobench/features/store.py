@@ -133,9 +133,8 @@ def _extracted(
 ) -> Iterator[FeatureBatch]:
     """Batches of the claimed shards; decoding goes on from one shard to the next."""
     chunks = (chunk for rows in claims for chunk in in_chunks(rows, settings.batch_size))
-    total = sum(-(-count // settings.batch_size) for count in claims.missing)
     batches = feature_batches(network, images, chunks, settings.workers, kept.preparation if kept else None)
-    for batch in progress(batches, f"features of {images.name}", total):
+    for batch in progress(batches, f"features of {images.name}", sum(claims.missing), FeatureBatch.image_count):
         yield dataclasses.replace(batch, columns=narrowed(batch.columns, kept.numbers)) if kept else batch
 
 

@@ -25,6 +25,7 @@ from dinobench.runtime.settings import (
     refuse_unknown,
     resolve,
 )
+from dinobench.runtime.shorter_runs import shorter_parts
 
 if TYPE_CHECKING:
     from torch import nn
@@ -154,7 +155,9 @@ def _left_to_others(changes: Mapping[str, Any], cards: Sequence[TaskCard]) -> di
 
 def _protocol_settings(card: TaskCard, protocol: Protocol, changes: Mapping[str, Any]) -> Any:
     kind = card.settings_type
-    return resolve(kind, known_changes(kind, changes), f"{card.name}@{protocol.name}", protocol.settings)
+    own = known_changes(kind, changes)
+    own |= shorter_parts(own, protocol.settings, whole_run=False)
+    return resolve(kind, own, f"{card.name}@{protocol.name}", protocol.settings)
 
 
 def _build_job(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from dinobench.cards import Protocol, TaskCard
 from dinobench.runtime.suggest import unknown
@@ -43,6 +43,21 @@ def select_tasks(
             used = card.protocol(asked or card.published_protocol(name))
             chosen[card.name, used.name] = card, used
     return list(chosen.values())
+
+
+SHORTER = ("cached", "quick")
+"""Names of protocols that take minutes where a task's own takes hours or days."""
+
+
+def shorter_protocols(chosen: Iterable[tuple[TaskCard, Protocol]]) -> list[str]:
+    """A line for each chosen task whose card has a shorter protocol than the chosen one."""
+    return [
+        f"{card.name}@{used.name} may take long; shorter: {card.name}@{name} ({card.protocols[name].summary})"
+        for card, used in chosen
+        if used.name not in SHORTER
+        for name in SHORTER
+        if name in card.protocols
+    ]
 
 
 def _protocols_by_task(text: str, tasks: Mapping[str, TaskCard]) -> dict[str, str]:

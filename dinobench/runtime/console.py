@@ -2,45 +2,92 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import closing
 from typing import TypeVar
 
 from tqdm import tqdm
 
 T = TypeVar("T")
+_FIRST_SECONDS = 5.0  # until a log says how long long work will take
 _SECONDS = 60.0  # between two lines of a log
+_COLUMNS = 80  # of a terminal that does not say its width
 
 
-def progress(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
+def progress(
+    items: Iterable[T], label: str, total: int | None = None, size: Callable[[T], int] | None = None
+) -> Iterator[T]:
     """Iterate over `items` behind a progress bar on stderr, or with a line a minute where stderr is no terminal.
 
+    A log says after five seconds how long the work will take, if that is more than a minute. A notebook gets the bar.
     An error of another process that shares the work ends the loop.
+
+    Args:
+        items: what the work consists of.
+        label: what it is.
+        total: how many items, or with `size` how many images in all.
+        size: images of an item, where items are batches.
     """
     from dinobench.runtime.processes import look_for_failures
 
-    bar = tqdm(items, desc=label, total=total, file=sys.stderr, leave=False) if sys.stderr.isatty() else None
-    for item in _print_progress(items, label, total) if bar is None else bar:
-        look_for_failures()
-        yield item
-
-
-def _print_progress(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:
-    from dinobench.runtime.processes import rank
-
-    if total is None and isinstance(items, Sized):
+    if total is None and isinstance(items, Sized) and size is None:
         total = len(items)
-    start = last = time.monotonic()
-    for done, item in enumerate(items):
+    shown: tqdm[None] | _Log = _bar(label, total) if _has_bars() else _Log(label, total)
+    with closing(shown):
+        for item in items:
+            look_for_failures()
+            yield item
+            shown.update(size(item) if size else 1)
+
+
+def _has_bars() -> bool:
+    """Whether stderr is a terminal or a notebook's cell, which both draw a line anew."""
+    return sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel")
+
+
+def _bar(label: str, total: int | None) -> tqdm[None]:
+    """A bar that stands at once, on a terminal of any width, even one that says 0."""
+    return tqdm(desc=label, total=total, file=sys.stderr, leave=False, ncols=None if _width() else _COLUMNS)
+
+
+def _width() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        return 0
+
+
+class _Log:
+    """A line after five seconds for long work, and one a minute."""
+
+    def __init__(self, label: str, total: int | None) -> None:
+        self.label, self.total, self.done = label, total, 0
+        self.start = self.last = time.monotonic()
+        self.wait = _FIRST_SECONDS
+
+    def update(self, count: int) -> None:
+        """Note that so much more is done."""
+        self.done += count
         now = time.monotonic()
-        if now - last >= _SECONDS and rank() == 0:  # who has a share like the others'
-            left = (
-                "" if not (total and done) else f" of {total}, {duration((now - start) / done * (total - done))} left"
-            )
-            notice(f"{label}: {done}{left}")
-            last = now
-        yield item
+        if now - self.last < self.wait:
+            return
+        left = (now - self.start) / max(self.done, 1) * (self.total - self.done) if self.total else None
+        if self.wait == _SECONDS or (left is not None and left > _SECONDS):
+            self._say(left)
+        self.last, self.wait = now, _SECONDS
+
+    def close(self) -> None:
+        """Nothing is left to say."""
+
+    def _say(self, left: float | None) -> None:
+        from dinobench.runtime.processes import rank
+
+        if rank() == 0:  # who has a share like the others'
+            rest = "" if left is None else f" of {self.total}, {duration(left)} left"
+            notice(f"{self.label}: {self.done}{rest}")
 
 
 def duration(seconds: float) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import read_toml, user_path
 from dinobench.runtime.settings import refuse_unknown, resolve
+from dinobench.runtime.shorter_runs import shorter_parts
 from dinobench.runtime.suggest import unknown
 from dinobench.training.recipe import Recipe, RecipeSettings
 from dinobench.training.recipe_checks import check_recipe, refuse_idle
@@ -38,7 +39,8 @@ def load_recipe(name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
         path, own = _parse_file(layer)
         own.pop("base", None)
         recipe = _on_top(recipe, own, path, name=f"{recipe.name}+{path.stem}")
-    changed = _per_channel(_with_settings(recipe, changes or {}, f"recipe {recipe.name}"))
+    parts = shorter_parts(changes or {}, recipe)
+    changed = _per_channel(_with_settings(recipe, {**(changes or {}), **parts}, f"recipe {recipe.name}"))
     check_recipe(changed)
     refuse_idle(recipe, changed)
     return changed

@@ -104,7 +104,8 @@ class Probe:
         val, held_out = val.to(self.device), held_out and held_out.to(self.device)
         for epoch in progress(range(self.progress.epochs, self.epochs), "linear probe"):
             factor = (1 + math.cos(math.pi * epoch / self.epochs)) / 2
-            for features, labels in epoch_of(epoch):
+            label = f"epoch {epoch + 1} of {self.epochs}, images"
+            for features, labels in progress(epoch_of(epoch), label, size=lambda batch: len(batch[1])):
                 for name in own:
                     self.heads[name].step(features[name].to(self.device), labels.to(self.device), factor)
             for number, heads in enumerate(self.heads.values()):

@@ -23,6 +23,7 @@ from dinobench.evaluators.video_segmentation.variants import variant_called
 from dinobench.features.loading import map_ahead
 from dinobench.features.network import FrozenNetwork
 from dinobench.models.networks.backbone import Preprocessing
+from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.text import first_few
 
@@ -124,7 +125,7 @@ def track_objects(
     one_hot = variant.reduce(first).to(network.device)
     propagators = [variant.begin(start[config.layer - 1], one_hot, config.propagation) for config in configs]
     masks = [[first] for _ in configs]
-    for layers in features:
+    for layers in progress(features, f"frames of {video.name}", len(video.frames) - 1):
         for config, propagator, done in zip(configs, propagators, masks, strict=True):
             done.append(variant.enlarge(propagator.step(layers[config.layer - 1])))
     return [np.stack(done) for done in masks], _vanished_warning(video.name, first, one_hot)
