@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from dinobench.evaluators.linear.head_classes import RowNames, row_names
@@ -100,7 +100,20 @@ def save_head(path: Path, head: LinearHead, feature: str, classes: Sequence[str]
     with atomic_path(path) as temporary:
         tensors = {"linear.weight": head.weight.cpu().contiguous(), "linear.bias": head.bias.cpu()}
         about = {"feature": json.dumps(feature), "classes": json.dumps(list(classes))}
-        save_file(tensors, temporary, metadata=about)
+        temporary.write_bytes(_in_order(save(tensors, metadata=about)))
+
+
+def _in_order(data: bytes) -> bytes:
+    """A safetensors file whose metadata stand in the order of their names: its library draws the order anew each time.
+
+    So equal heads are equal files, and the digests in records are.
+    """
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def load_head(path: Path) -> HeadFile:

@@ -150,6 +150,14 @@ def test_our_own_files_name_their_feature_and_are_concatenated(tmp_path):
     )
 
 
+def test_equal_heads_are_equal_files(tmp_path):
+    head = LinearHead(torch.arange(12.0).reshape(3, 4), torch.ones(3))
+    for number in range(8):
+        save_head(tmp_path / f"{number}.safetensors", head, "cls.4", ["caf\xe9", "b", "c"])
+    assert len({(tmp_path / f"{number}.safetensors").read_bytes() for number in range(8)}) == 1
+    assert torch.equal(load_head(tmp_path / "0.safetensors").head.weight, head.weight)
+
+
 def test_files_without_one_head_are_refused(tmp_path):
     torch.save({"encoder.weight": torch.zeros(2, 3)}, tmp_path / "other.pth")
     with pytest.raises(InputError, match=r"no linear head.*has encoder\.weight"):
