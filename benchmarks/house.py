@@ -2,6 +2,7 @@
 
 Prints: lines of code, files over 300 lines, lengths of functions, names of one word, class names that stand twice,
 settings read by string, and names of devices outside the one room that knows them. With --list the places as well.
+With --hops the longest chain of our own calls in `eval --task knn --model pixels --data mini`, which is then run.
 """
 
 from __future__ import annotations
@@ -9,12 +10,17 @@ from __future__ import annotations
 import argparse
 import ast
 import statistics
+import sys
+import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 LONGEST_FILE = 300
+PACKAGE = Path("dinobench").resolve()
 DEVICES = {"cuda", "mps", "xpu"}
 DEVICE_ROOM = Path("runtime/device.py")
 # Names that a protocol, a library or a convention of the house asks for.
@@ -93,11 +99,44 @@ def _is_settings_read(node: ast.Subscript) -> bool:
     )
 
 
+def longest_chain() -> list[str]:
+    """The longest chain of the package's own calls, one within the other, in one evaluation from the command line."""
+    from click.testing import CliRunner
+
+    from dinobench.cli.main import main as command
+
+    longest: list[str] = []
+
+    def note_call(frame: FrameType | None, event: str, _argument: Any) -> None:
+        chain = []
+        while event == "call" and frame is not None:
+            _, _, place = frame.f_code.co_filename.partition(f"{PACKAGE}/")
+            chain += [f"{place}:{frame.f_code.co_name}"] if place and frame.f_code.co_name[0] != "<" else []
+            frame = frame.f_back
+        if len(chain) > len(longest):
+            longest[:] = reversed(chain)
+
+    with tempfile.TemporaryDirectory() as output:
+        sys.setprofile(note_call)
+        CliRunner().invoke(
+            command,
+            ["eval", "--task=knn", "--model=pixels", "--data=mini", f"--output={output}"],
+            env={"DINOBENCH_CACHE": output},
+        )
+        sys.setprofile(None)
+    return longest
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("package", nargs="?", type=Path, default=Path("dinobench"))
     parser.add_argument("--list", action="store_true", help="Print the places too.")
+    parser.add_argument("--hops", action="store_true", help="Run an evaluation and print its longest chain of calls.")
     arguments = parser.parse_args()
+    if arguments.hops:
+        chain = longest_chain()
+        print(f"{len(chain)} calls", *chain, sep="\n    ")
+        return
     house = measure(arguments.package)
     lengths = sorted(length for length, _ in house.functions)
     twice = {name: places for name, places in house.classes.items() if len(places) > 1}

@@ -53,10 +53,11 @@ def with_device(settings: dict[str, Any], device: str | None) -> dict[str, Any]:
     """
     if device is None:
         return settings
-    if settings.get("device", device) != device:
+    other = settings.get("device", device)
+    if other != device:
         from dinobench.runtime.errors import InputError
 
-        raise InputError(f"--device {device} and --set device={settings['device']} are two devices; give one")
+        raise InputError(f"--device {device} and --set device={other} are two devices; give one")
     return {**settings, "device": device}
 
 
