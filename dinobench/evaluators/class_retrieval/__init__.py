@@ -1,0 +1,1 @@
+"""Each image of a labeled set asks for the others of its class."""
