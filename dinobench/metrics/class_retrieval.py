@@ -42,9 +42,10 @@ def class_retrieval_scores(
     if len(same) and (relevant.min() < 1 or max(int(relevant.max()), *ks) > places):
         raise ValueError(f"lists of {places} images are too short for R of {relevant.max()} and k of {max(ks)}")
     counted = same & (np.arange(places) < relevant[:, None])
+    recalls: dict[int, FloatArray] = {k: np.asarray(same[:, :k].any(1), np.float64) for k in ks}
     precision = np.cumsum(counted, axis=1) / np.arange(1, places + 1)
     return ClassRetrievalScores(
-        {k: same[:, :k].any(1).astype(np.float64) for k in ks},
+        recalls,
         counted.sum(1) / relevant,
         (precision * counted).sum(1) / relevant,
     )
