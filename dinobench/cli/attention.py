@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -25,6 +26,22 @@ from dinobench.cli.options import SETTINGS, SizeOption, not_empty
     "aspect kept; 0 keeps the image's own size. Resized by Pillow, bilinear.",
 )
 @click.option("--share", default=0.6, show_default=True, help="Share of the attention's mass that masks keep.")
+@click.option("--smooth/--blocks", default=False, help="Patches fade into one another, or stand as blocks (default).")
+@click.option(
+    "--percentile",
+    type=click.FloatRange(50, 100),
+    default=99.0,
+    show_default=True,
+    help="Of a head's weights, where its color scale ends; 100 is the hottest patch.",
+)
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(("png", "pdf", "svg")),
+    default="png",
+    show_default=True,
+    help="Of the pictures.",
+)
 @click.option("--video", is_flag=True, help="Images are frames of one size: also write them as attention.gif.")
 @SETTINGS
 def command(
@@ -34,6 +51,9 @@ def command(
     size: int | tuple[int, int],
     share: float,
     video: bool,
+    smooth: bool,
+    percentile: float,
+    file_format: Literal["png", "pdf", "svg"],
     settings: tuple[str, ...],
 ) -> None:
     """Draw each head's attention map and mask, a grid of all, and an overlay.
@@ -48,7 +68,7 @@ def command(
     from dinobench.data.decode import read_rgb
     from dinobench.data.overlays import save_moving
     from dinobench.evaluators.attention_segmentation.maps import attention_maps, check_share
-    from dinobench.evaluators.attention_segmentation.pictures import blend, draw_attention
+    from dinobench.evaluators.attention_segmentation.pictures import MapStyle, blend, draw_attention
     from dinobench.metrics.attention_mask import enlarge_masks
     from dinobench.models.loading.settings import ModelSettings
     from dinobench.pipeline.model import ModelRequest, resolve_model
@@ -59,6 +79,7 @@ def command(
     from dinobench.runtime.settings import known_changes, parse_pairs, resolve
 
     check_share(share, "--share")
+    style = MapStyle(percentile=percentile, smooth=smooth, format=file_format)
     changes = parse_pairs(settings)
     _refuse_idle(changes)
     if video:
@@ -74,8 +95,8 @@ def command(
         maps = attention_maps(loaded, read_rgb(path), size, device, run.precision, str(path), "bilinear")
         folder = output / (path.stem if names.count(path.stem) == 1 else f"{index:05d}_{path.stem}")
         masks = enlarge_masks(maps.masks(share), loaded.backbone.patch_size)
-        paths = draw_attention(folder, maps.pixels, maps.weights, masks)
-        strip.append(blend(maps.pixels, maps.weights.mean(axis=0)))
+        paths = draw_attention(folder, maps.pixels, maps.weights, masks, style)
+        strip.append(blend(maps.pixels, maps.weights.mean(axis=0), percentile))
         click.echo(paths["grid"])
     if video:
         save_moving(output / "attention.gif", strip, seconds=0.1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from dinobench.data.masks import VOID, Labels, palette
 from dinobench.data.picture_files import write_picture
@@ -15,6 +15,7 @@ from dinobench.runtime.files import atomic_path
 
 GAP = 4
 _OPACITY = 0.5
+_LETTERS = 15  # pixels
 
 
 def overlay(pixels: NDArray[np.uint8], labels: Labels) -> NDArray[np.uint8]:
@@ -31,6 +32,14 @@ def overlay(pixels: NDArray[np.uint8], labels: Labels) -> NDArray[np.uint8]:
     edge[1:] |= labels[1:] != labels[:-1]
     tinted[edge & (labels != VOID)] = 255
     return tinted
+
+
+def outline(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], color: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An RGB image (H, W, 3) with one line around `mask` (H, W), two pixels inside it; the rest stays as it is."""
+    inner = np.asarray(Image.fromarray(mask.astype(np.uint8)).filter(ImageFilter.MinFilter(5))) > 0
+    drawn = pixels.copy()
+    drawn[mask & ~inner] = color
+    return drawn
 
 
 def shrink(pixels: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
@@ -62,11 +71,11 @@ def sheet(rows: Sequence[Sequence[NDArray[np.uint8]]], captions: Sequence[Sequen
 def _write_caption(pixels: NDArray[np.uint8], words: Mapping[tuple[int, int], str]) -> NDArray[np.uint8]:
     """White words on black, their upper left corner at (x, y)."""
     image = Image.fromarray(pixels)
-    draw = ImageDraw.Draw(image)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(_LETTERS)
     for (left, top), line in words.items():
-        _, _, right, bottom = draw.textbbox((left + 2, top + 1), line)
-        draw.rectangle((left, top, right + 1, bottom + 1), fill="black")
-        draw.text((left + 2, top + 1), line, fill="white")
+        _, _, right, bottom = draw.textbbox((left + 2, top + 1), line, font=font)
+        draw.rectangle((left, top, right + 2, bottom + 2), fill="black")
+        draw.text((left + 2, top + 1), line, fill="white", font=font)
     return np.asarray(image)
 
 

@@ -30,8 +30,8 @@ def test_maps_masks_grid_and_overlay_are_written(photos: list[Path], tmp_path: P
     done = run(photos[0], "--model", "random:vit_mini/4", "--size", 32, "--output", tmp_path / "out")
     assert done.exit_code == 0, done.output
     names = {path.name for path in (tmp_path / "out" / "photo").iterdir()}
-    assert {"grid.png", "overlay.png", "head_0.png", "mask_2.png"} <= names
-    assert Image.open(tmp_path / "out" / "photo" / "head_0.png").size == (40, 32)
+    assert {"grid.png", "overlay.png", "head_1.png", "mask_3.png"} <= names
+    assert Image.open(tmp_path / "out" / "photo" / "head_1.png").size == (40, 32)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_maps_masks_grid_and_overlay_are_written(photos: list[Path], tmp_path: P
 def test_sizes_are_those_of_the_released_script(size: tuple, drawn: tuple, photos: list[Path], tmp_path: Path) -> None:
     done = run(photos[0], "--model", "random:vit_mini/4", *size, "--output", tmp_path / "out")
     assert done.exit_code == 0, done.output
-    assert Image.open(tmp_path / "out" / "photo" / "head_0.png").size == drawn
+    assert Image.open(tmp_path / "out" / "photo" / "head_1.png").size == drawn
 
 
 def test_images_of_one_name_and_a_video(photos: list[Path], tmp_path: Path) -> None:

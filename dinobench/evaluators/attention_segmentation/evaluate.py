@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from dinobench.data.dataset import ImageSet
@@ -24,15 +26,25 @@ from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import gather_objects, rank, world_size
 
-SHOWN, SHOWN_WIDTH = 12, 240
+SHOWN, SHOWN_WIDTH, SHOWN_COLUMNS = 12, 320, 4
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """An image of the sheet: its name, its attention, its objects, and the figure in percent."""
+
+    name: str
+    maps: AttentionMaps
+    truth: Labels
+    jaccard: float
 
 
 def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """For each object the head whose mask fits best; mean over objects, then over images, in percent.
 
     A mask that covers the whole image is scored beside it as a floor. Images without objects are left out. Processes
-    share the images. Writes predictions.csv (one value per image) and attention.png (truth above the best heads'
-    masks).
+    share the images. Writes predictions.csv (one value per image) and attention.png (image, truth and
+    the best heads' masks).
 
     Raises:
         InputError: no class token's attention, no object in any image, or masks that cannot be read.
@@ -42,7 +54,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     context.model.backbone.to(context.device).eval()
     values: dict[str, list[float]] = {name: [] for name in [*map(_metric_name, settings.shares), "whole_jaccard"]}
     names: list[str] = []
-    pictures: list[tuple[AttentionMaps, Labels]] = []
+    pictures: list[_Shown] = []
     first, last = (len(images) * edge // world_size() for edge in (rank(), rank() + 1))
     for index in progress(range(first, last), "attention", last - first):
         with context.clock.phase("attention"):
@@ -56,7 +68,8 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
             for metric, value in _score_image(maps, truth, settings).items():
                 values[metric].append(value)
         if len(pictures) < SHOWN:
-            pictures.append((maps, truth))
+            jaccard = values[_metric_name(settings.shares[0])][-1]
+            pictures.append(_Shown(Path(name).stem, maps, truth, jaccard))
     names, values = _gather_images(names, values)
     return _build_scores(context, images, names, values, pictures)
 
@@ -108,7 +121,7 @@ def _build_scores(
     images: ImageSet,
     names: list[str],
     values: Mapping[str, list[float]],
-    pictures: list[tuple[AttentionMaps, Labels]],
+    pictures: list[_Shown],
 ) -> Scores:
     if not names:
         raise InputError(f"no image of {images.name} has an object; check SegmentationObject/")
@@ -128,14 +141,27 @@ def _build_scores(
     return scores
 
 
-def _draw_pictures(path: Path, pictures: list[tuple[AttentionMaps, Labels]], settings: Settings) -> None:
-    """Truth above, below it the best head's mask of every object, in that object's color."""
-    above, below = [], []
-    for maps, truth in pictures:
-        above.append(shrink(overlay(maps.pixels, truth), SHOWN_WIDTH))
-        below.append(shrink(overlay(maps.pixels, _best_masks(maps, truth, settings)), SHOWN_WIDTH))
-    rows = [row for start in range(0, len(above), 6) for row in (above[start : start + 6], below[start : start + 6])]
-    save_picture(path, sheet(rows, [["truth"], ["best heads"]] * (len(rows) // 2)))
+def _draw_pictures(path: Path, pictures: list[_Shown], settings: Settings) -> None:
+    """Below each image its objects, and the best head's mask of every object in that object's color, with the score."""
+    columns = [_picture_column(shown, settings) for shown in pictures]
+    rows, captions = [], []
+    for start in range(0, len(columns), SHOWN_COLUMNS):
+        block = columns[start : start + SHOWN_COLUMNS]
+        for line in range(3):
+            rows.append([column[line][1] for column in block])
+            captions.append([column[line][0] for column in block])
+    save_picture(path, sheet(rows, captions))
+
+
+def _picture_column(shown: _Shown, settings: Settings) -> list[tuple[str, NDArray[np.uint8]]]:
+    pixels, truth = shown.maps.pixels, shown.truth
+    found = _best_masks(shown.maps, truth, settings)
+    pictures = {
+        shown.name: pixels,
+        "truth": overlay(pixels, truth),
+        f"best heads, Jaccard {shown.jaccard:.1f}": overlay(pixels, found),
+    }
+    return [(caption, shrink(picture, SHOWN_WIDTH)) for caption, picture in pictures.items()]
 
 
 def _best_masks(maps: AttentionMaps, truth: Labels, settings: Settings) -> Labels:

@@ -22,6 +22,7 @@ from dinobench.evaluators.video_segmentation.scores import VideoScores, overall,
 from dinobench.evaluators.video_segmentation.settings import Settings, layer_of
 from dinobench.evaluators.video_segmentation.tally import Tally, gathered, my_share, objects_jf
 from dinobench.evaluators.video_segmentation.tracking import PatchNetwork, TrackingConfig, track_objects
+from dinobench.metrics.segmentation import summarize
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_table_atomically
@@ -123,10 +124,10 @@ def _write(context: EvaluationContext[Settings], video: Video, masks: Labels, sc
     write_csv(table, scores)
     if not context.settings.pictures:
         return [str(table)]
-    return [str(table), *map(str, _draw_overlays(output, video, masks))]
+    return [str(table), *map(str, _draw_overlays(output, video, masks, scores))]
 
 
-def _draw_overlays(output: Path, video: Video, masks: Labels) -> list[Path]:
+def _draw_overlays(output: Path, video: Video, masks: Labels, scores: VideoScores) -> list[Path]:
     """Overlays of every frame, a contact sheet and a moving strip; returns the last two."""
     strip = []
     moving = set(_spread_frames(len(masks), STRIP_FRAMES))
@@ -136,19 +137,22 @@ def _draw_overlays(output: Path, video: Video, masks: Labels) -> list[Path]:
         if index in moving:
             strip.append(shrink(tinted, SHEET_WIDTH))
     still, animated = output / "sheets" / f"{video.name}.png", output / "strips" / f"{video.name}.gif"
-    save_picture(still, _contact_sheet(video, masks))
+    save_picture(still, _contact_sheet(video, masks, scores))
     save_moving(animated, strip, STRIP_SECONDS)
     return [still, animated]
 
 
-def _contact_sheet(video: Video, masks: Labels) -> Any:
-    """Truth above result, for frames spread evenly over the sequence."""
+def _contact_sheet(video: Video, masks: Labels, scores: VideoScores) -> Any:
+    """Truth above result, for frames spread evenly over the sequence, with its name and J&F in percent."""
     chosen = _spread_frames(len(masks), SHEET_FRAMES)
     pixels = {index: np.asarray(read_rgb(video.frames[index])) for index in chosen}
     truth = [shrink(overlay(pixels[index], video.labels(index)), SHEET_WIDTH) for index in chosen]
     result = [shrink(overlay(pixels[index], masks[index]), SHEET_WIDTH) for index in chosen]
     frames = [video.frames[index].stem for index in chosen]
-    return sheet([truth, result], [[f"truth {frames[0]}", *frames[1:]], ["result"]])
+    figure = 100 * summarize({str(number): each for number, each in scores.objects.items()})["jf_mean"]
+    return sheet(
+        [truth, result], [[f"{video.name}, truth, frame {frames[0]}", *frames[1:]], [f"result, J&F {figure:.1f}"]]
+    )
 
 
 def _spread_frames(length: int, count: int) -> list[int]:

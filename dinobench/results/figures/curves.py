@@ -17,6 +17,7 @@ PANELS = {
     "lr": "learning rate",
     "knn": "online k-NN top-1 (%)",
 }
+_COLUMNS = 3  # panels side by side; more would make their letters small on a page
 _LEGEND = 12  # runs; more names would hide the lines
 
 Log = Sequence[Mapping[str, Any]]
@@ -78,16 +79,25 @@ def draw_curves(
     panels = [name for name in PANELS if name in quantities and any(series(log, name)[0] for log in logs.values())]
     if not panels:
         raise InputError("no run has anything to draw yet; train for at least one logged step")
-    figure, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 2.9), squeeze=False, layout="constrained")
-    for axis, name in zip(axes[0], panels, strict=True):
+    columns = min(_COLUMNS, len(panels))
+    lines = -(-len(panels) // columns)
+    figure, axes = plt.subplots(
+        lines, columns, figsize=(3.8 * columns, 3.0 * lines), squeeze=False, layout="constrained"
+    )
+    for axis in list(axes.flat)[len(panels) :]:
+        axis.set_axis_off()
+    for axis, name in zip(axes.flat, panels, strict=False):
         for run, log in logs.items():
-            axis.plot(*series(log, name), label=run, linewidth=1.2)
+            axis.plot(*series(log, name), label=run, linewidth=1.3)
         for label, level in levels.items() if name == "knn" else ():
-            axis.axhline(level, linestyle="--", linewidth=0.8, color="0.4")
-            axis.annotate(label, (0.02, level), xycoords=("axes fraction", "data"), fontsize=7, va="bottom")
-        axis.set_title(PANELS[name], fontsize=9)
-        axis.set_xlabel("epoch", fontsize=8)
-        axis.tick_params(labelsize=7)
-    if 1 < len(logs) <= _LEGEND:
-        axes[0][0].legend(fontsize=7)
+            axis.axhline(level, linestyle="--", linewidth=0.9, color="0.4")
+            beside = {"xytext": (4, 0), "textcoords": "offset points", "va": "center"}
+            words = axis.annotate(label, (1, level), xycoords=("axes fraction", "data"), fontsize=9, **beside)
+            words.set_in_layout(len(panels) % columns == 0)  # else the cell beside, which is empty, takes them
+        axis.set_title(PANELS[name], fontsize=11)
+        axis.set_xlabel("epoch", fontsize=10)
+        axis.tick_params(labelsize=9)
+    if len(logs) <= _LEGEND:
+        handles, names = axes[0][0].get_legend_handles_labels()
+        figure.legend(handles, names, fontsize=10, loc="outside lower center", ncols=min(4, len(logs)), frameon=False)
     save_figure(figure, target)
