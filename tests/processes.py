@@ -1,6 +1,6 @@
 """Several processes on every task, with a fault in one of them; prints the tables of docs/processes.md.
 
-    python -m tests.processes [--processes N] [TASK...]      faults: what each process ended by, how soon, which record
+    python -m tests.processes [--processes N] [--faults F,F] [TASK...]      faults: what each process ended by, how soon, which record
     python -m tests.processes --by-processes [TASK...]       each task's figures by 1, 2 and 4 processes
 
 The network is drawn and the data are twins, so that a task takes seconds. A fault happens where a process opens its
@@ -183,11 +183,11 @@ def _left(task: str, figures: dict[str, float], alone: dict[str, float]) -> str:
     return "as by one process" if timed or figures == alone else f"DIFFERS: {figures} for {alone}"
 
 
-def faults(tasks: list[str], processes: int) -> None:
+def faults(tasks: list[str], asked: list[str], processes: int) -> None:
     """Print a row for every task and fault."""
     for task in tasks:
         alone = outcome(task, "", 1)[1]
-        for fault in ("", *FAULTS):
+        for fault in ("", *asked):
             ended, figures, after = outcome(task, fault, processes)
             if fault and after is None:
                 continue  # such as data of a task that reads none
@@ -214,6 +214,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--by-processes", action="store_true")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--faults", default=",".join(FAULTS), help="some of them, with commas; by default all")
     parser.add_argument("tasks", nargs="*", metavar="TASK")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as cache:
@@ -221,7 +222,7 @@ def main() -> None:
         if asked.by_processes:
             by_processes(asked.tasks or list(TASKS))
         else:
-            faults(asked.tasks or list(TASKS), asked.processes)
+            faults(asked.tasks or list(TASKS), asked.faults.split(","), asked.processes)
 
 
 if __name__ == "__main__":
