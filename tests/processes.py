@@ -1,7 +1,9 @@
 """Several processes on every task, with a fault in one of them; prints the tables of docs/processes.md.
 
-    python -m tests.processes [--processes N] [--faults F,F] [TASK...]      faults: what each process ended by, how soon, which record
-    python -m tests.processes --by-processes [TASK...]       each task's figures by 1, 2 and 4 processes
+    python -m tests.processes [--processes N] [--faults F,F] [TASK...]
+        what each process ended by after a fault, how soon, and which record is left
+    python -m tests.processes --by-processes [TASK...]
+        each task's figures by 1, 2 and 4 processes
 
 The network is drawn and the data are twins, so that a task takes seconds. A fault happens where a process opens its
 data, runs the network for the first time or stores the record; the time counts from there to the end of all processes.

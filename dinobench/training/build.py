@@ -20,7 +20,7 @@ from dinobench.training.recipe import Recipe
 from dinobench.training.schedules import FloatArray, cosine_schedule, temperature_schedule
 from dinobench.training.start import RunStart, started_backbones, take_heads, take_rest
 from dinobench.training.step import Learner, StepSettings, has_batch_norm
-from dinobench.training.student_teacher import HeadedNetwork, freeze_unused, teacher_of
+from dinobench.training.student_teacher import HeadedNetwork, freeze_blocks, freeze_unused, teacher_of
 from dinobench.training.targets import Centered, Sinkhorn, Targets
 
 
@@ -36,6 +36,7 @@ def build_learner(recipe: Recipe, device: torch.device, start: RunStart | None =
                 f"warning: on {device.type} batch norms see the share of one process: {world_size()} processes "
                 "train another network than one does; use one process, or GPUs"
             )
+    freeze_blocks(student, recipe.frozen_blocks)
     optimizer = build_optimizer(recipe.optimizer, student, recipe.layer_decay)
     objective = build_objective(recipe, device)
     if start is not None:

@@ -69,7 +69,7 @@ def parameter_groups(network: nn.Module) -> list[dict[str, Any]]:
 
 def layered_groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
     """`parameter_groups` for each block: `rate`, its share of the learning rate, falls by `decay` a block downwards."""
-    names = {name: _layer_of(name) for name, each in network.named_parameters() if each.requires_grad}
+    names = {name: layer_of(name) for name, each in network.named_parameters() if each.requires_grad}
     blocks = 1 + max((layer for layer in names.values() if layer is not None), default=0)
     groups: dict[tuple[float, bool], dict[str, Any]] = {}
     for name, parameter in network.named_parameters():
@@ -86,7 +86,7 @@ _BLOCK = re.compile(r"\.(?:blocks?|stages|layers?|features)[._]?(\d+)\.")
 _FINAL_NORM = re.compile(r"[._](?:layer)?norm\.|\.ln\.")
 
 
-def _layer_of(name: str) -> int | None:
+def layer_of(name: str) -> int | None:
     """Block that a parameter belongs to, 0 for the stem and its like; None for final norms and heads."""
     if not name.startswith("backbone."):
         return None

@@ -42,6 +42,9 @@ class RecipeSettings:
     layer_decay: Annotated[float, Meta(gt=0, le=1)] = setting(
         1.0, "learning rate of a block of the backbone, as a share of that of the block above"
     )
+    frozen_blocks: CountOrZero = setting(
+        0, "first blocks of the backbone whose weights stay as they are, with the stem before them", later=True
+    )
     guard: Literal["off", "auto", "labels", "views"] = setting(
         "off",
         "take the run back where k-NN of labels or of views of an image falls below the start's",

@@ -103,6 +103,10 @@ def _of_the_run(recipe: Recipe) -> list[tuple[bool, str]]:
             recipe.head_epochs > 0 and recipe.head_epochs + recipe.warmup_epochs > recipe.epochs,
             f"head_epochs and warmup_epochs are longer than the run of {recipe.epochs} epochs; raise epochs",
         ),
+        (
+            recipe.init_all and recipe.frozen_blocks > 0,
+            "init_all takes an optimizer that moves all blocks; set frozen_blocks=0, or init_all=false",
+        ),
         (recipe.guard != "off" and recipe.streaming, "guard needs stored images; set guard=off or streaming=false"),
         (recipe.guard != "off" and recipe.knn_every == 0, "guard needs the probe; set knn_every=1, or guard=off"),
         (

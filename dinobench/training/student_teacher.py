@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from dinobench.models.networks.backbone import Backbone
+from dinobench.runtime.errors import InputError
 from dinobench.training.head import DinoHead
+from dinobench.training.optimizers import layer_of
 
 
 class HeadedNetwork(nn.Module):
@@ -47,6 +49,24 @@ def teacher_of(student: HeadedNetwork, backbone: Backbone) -> HeadedNetwork:
     """
     backbone.load_state_dict(student.backbone.state_dict())
     return HeadedNetwork(backbone, copy.deepcopy(student.head)).requires_grad_(False)
+
+
+def freeze_blocks(network: HeadedNetwork, count: int) -> None:
+    """Ask for no gradients of the backbone's first `count` blocks and of the stem before them.
+
+    Raises:
+        InputError: the backbone has no block above them.
+    """
+    layers = {name: layer_of(name) for name, _ in network.named_parameters()} if count else {}
+    highest = max((layer for layer in layers.values() if layer is not None), default=0)
+    if count and count >= highest:
+        raise InputError(
+            f"frozen_blocks = {count} leaves no block of the backbone to train, which has {highest}; lower it"
+        )
+    for name, parameter in network.named_parameters():
+        layer = layers.get(name)
+        if layer is not None and layer <= count:
+            parameter.requires_grad_(False)
 
 
 def freeze_unused(network: HeadedNetwork, images: Tensor) -> None:

@@ -80,3 +80,15 @@ def test_bad_starts_are_one_line(tmp_path):
         train("mini", "x", tmp_path / "b", settings={**own, "init_all": True, "out_dim": 64})
     with pytest.raises(InputError, match="say --set init=SPEC"):
         train("continue", "x", tmp_path / "c")
+
+
+def test_frozen_blocks_stay_as_they_were_and_the_rest_learns(tmp_path):
+    first = train("mini", "x", tmp_path / "first", settings={**TINY, "epochs": 1})
+    again = {**CONTINUED, "init": str(first), "epochs": 1, "warmup_epochs": 0, "lr": 0.1, "frozen_blocks": 2}
+    before, after = weights(first), weights(train("mini", "x", tmp_path / "second", settings=again))
+    names = [name.removeprefix("teacher.") for name in before if name.startswith("teacher.backbone.")]
+    same = {name for name in names if torch.equal(before[f"teacher.{name}"], after[f"module.{name}"])}
+    frozen = tuple(f"backbone.{part}" for part in ("patch_embed", "pos_embed", "cls_token", "blocks.0", "blocks.1"))
+    assert same == {name for name in names if name.startswith(frozen)}
+    with pytest.raises(InputError, match="leaves no block of the backbone to train, which has 4; lower it"):
+        train("mini", "x", tmp_path / "third", settings={**again, "frozen_blocks": 4})
