@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := runs/demo
 
-.PHONY: demo test check lint types floors docs gpu clean
+.PHONY: demo test test-browser check lint types floors docs gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/dinobench train --output $(DEMO)
@@ -21,6 +21,10 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2  # one thread per worker: two of each would fight for two cores
+
+test-browser: $(VENV)/installed-dev  # the report in Chromium; screenshots in build/screenshots
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[browser]"
+	$(BIN)/python -m pytest -rs tests/test_browser.py
 
 check: lint types floors docs test
 

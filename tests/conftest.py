@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# A busy machine must not fail a test: no deadlines.
-settings.register_profile("no deadline", deadline=None)
+# A busy machine must not fail a test: no deadlines, and drawing examples may take long.
+settings.register_profile("no deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no deadline")
 
 SHARED = Path(__file__).parents[2] / "shared"

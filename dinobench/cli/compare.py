@@ -43,6 +43,8 @@ def _show(comparison: Comparison) -> None:
     )
     if comparison.exact is not None:
         click.echo(f"  McNemar's exact test: p = {comparison.exact:.3g}")
+    if comparison.of_runs is not None:
+        click.echo(f"  Welch's test of the runs' means: p = {comparison.of_runs:.3g}")
     for note in comparison.notes:
         click.echo(f"  note: {note}")
 

@@ -14,7 +14,7 @@ import numpy as np
 from dinobench.cards import TaskCard, load_tasks
 from dinobench.metrics.bootstrap import Difference, paired_difference
 from dinobench.results.records import RecordStore, RunRecord, read_record
-from dinobench.results.verdicts import DIFFER, holm, mcnemar, verdict
+from dinobench.results.verdicts import DIFFER, holm, mcnemar, verdict, welch
 from dinobench.runtime.errors import InputError
 
 _SEEDS = frozenset({"seed", "init_seed"})
@@ -30,6 +30,7 @@ class Comparison:
         images: how many were paired.
         runs: how many records of A and of B, which differ in their seeds.
         exact: p-value of McNemar's exact test, where both are one run of a classifier.
+        of_runs: p-value of Welch's test on the means of the runs, where both sides have several.
         p_value: of the bootstrap, corrected by Holm's method where several comparisons were made.
         verdict: one sentence.
         notes: in what else the two records differ.
@@ -44,6 +45,7 @@ class Comparison:
     runs: tuple[int, int]
     notes: tuple[str, ...]
     exact: float | None = None
+    of_runs: float | None = None
     p_value: float = 1.0
     verdict: str = ""
 
@@ -106,13 +108,16 @@ def _mean_value(scored: _Scored) -> float:
 def _with_verdicts(comparisons: Sequence[Comparison], tasks: Mapping[str, TaskCard]) -> list[Comparison]:
     """The same with p-values corrected for all of them, and what they allow to say."""
     corrected = holm([each.difference.p_value for each in comparisons])
-    return [_with_verdict(each, p_value, tasks) for each, p_value in zip(comparisons, corrected, strict=True)]
+    of_runs = holm([each.of_runs or 0.0 for each in comparisons])
+    return [_with_verdict(*each, tasks) for each in zip(comparisons, corrected, of_runs, strict=True)]
 
 
-def _with_verdict(comparison: Comparison, p_value: float, tasks: Mapping[str, TaskCard]) -> Comparison:
+def _with_verdict(comparison: Comparison, p_value: float, of_runs: float, tasks: Mapping[str, TaskCard]) -> Comparison:
+    """The comparison with its verdict: images and runs must both tell the two apart."""
     one, other = comparison.record_a, comparison.record_b
     evaluator = tasks[one.task].evaluator if one.task in tasks else ""
-    sentence = verdict(p_value, comparison.runs, evaluator, (one.model.family, other.model.family))
+    families = (one.model.family, other.model.family)
+    sentence = verdict(max(p_value, of_runs), comparison.runs, evaluator, families)
     return replace(comparison, p_value=p_value, verdict=sentence)
 
 
@@ -194,8 +199,9 @@ def _compare_pair(mine: _Scored, yours: _Scored, seed: int) -> Comparison:
     scaled = Difference(100 * found.value, 100 * found.low, 100 * found.high, found.p_value)
     runs = len(ours), len(theirs)
     exact = mcnemar(a[0], b[0]) if runs == (1, 1) else None
+    of_runs = welch(a.mean(1), b.mean(1))
     means = 100 * float(a.mean()), 100 * float(b.mean())
-    return Comparison(one, other, *means, scaled, len(images), runs, _differences_noted(one, other), exact)
+    return Comparison(one, other, *means, scaled, len(images), runs, _differences_noted(one, other), exact, of_runs)
 
 
 def per_image_values(record: RunRecord, folder: Path) -> dict[str, float]:

@@ -37,6 +37,27 @@ def mcnemar(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
     return float(binomtest(only_a, only_a + only_b, 0.5).pvalue) if only_a + only_b else 1.0
 
 
+def welch(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
+    """Two-sided p-value of Welch's t-test on the means of runs: it knows how little few runs say of their spread.
+
+    Args:
+        a: (R,) mean of each run.
+        b: (S,) likewise.
+
+    Returns:
+        The p-value; None where a side has one run.
+    """
+    from scipy.stats import ttest_ind_from_stats
+
+    if min(len(a), len(b)) < 2:
+        return None
+    spread = float(a.std(ddof=1)), float(b.std(ddof=1))
+    if max(spread) == 0:
+        return float(a.mean() == b.mean())
+    found = ttest_ind_from_stats(a.mean(), spread[0], len(a), b.mean(), spread[1], len(b), equal_var=False)
+    return float(found.pvalue)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """P-values corrected for being looked at together (Holm's step-down method), in the order given."""
     order = np.argsort(p_values)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dinobench.metrics.bootstrap import paired_difference
-from dinobench.results.verdicts import holm, mcnemar, verdict
+from dinobench.results.verdicts import holm, mcnemar, verdict, welch
 
 
 def test_no_p_value_is_zero() -> None:
@@ -35,3 +35,13 @@ def test_one_seed_of_a_task_that_trains_tells_nothing() -> None:
     assert verdict(0.001, (1, 1), "knn", ("dino", "mae")) == "A and B differ"
     assert "trainings" in verdict(0.001, (1, 1), "knn", ("dinobench", "random"))
     assert verdict(0.2, (1, 1), "knn", ("dinobench", "random")) == "no difference beyond chance"
+
+
+def test_two_runs_a_side_need_more_than_their_distance() -> None:
+    apart = welch(np.array([0.40, 0.46]), np.array([0.50, 0.56]))
+    assert apart is not None and apart > 0.05
+    many = welch(np.array([0.40, 0.46] * 4), np.array([0.50, 0.56] * 4))
+    assert many is not None and many < 0.001
+    assert welch(np.array([0.4]), np.array([0.5, 0.6])) is None
+    assert welch(np.array([0.4, 0.4]), np.array([0.5, 0.5])) == 0.0
+    assert welch(np.array([0.4, 0.4]), np.array([0.4, 0.4])) == 1.0

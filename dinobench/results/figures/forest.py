@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dinobench.results.compare import Comparison
-from dinobench.results.figures.theme import save_figure
+from dinobench.results.figures.theme import save_figure, short_label
 
 
 def draw_forest(comparisons: Sequence[Comparison], labels: Sequence[str], target: Path) -> None:
@@ -26,7 +26,7 @@ def draw_forest(comparisons: Sequence[Comparison], labels: Sequence[str], target
         fill = "full" if each.differs else "none"
         axis.errorbar(found.value, place, xerr=bounds, fmt="o", fillstyle=fill, color="C0", capsize=3, linewidth=1.2)
     axis.axvline(0.0, linewidth=0.8, color="0.5")
-    axis.set_yticks(range(len(comparisons)), labels, fontsize=8)
+    axis.set_yticks(range(len(comparisons)), [short_label(label) for label in labels], fontsize=8)
     axis.set_ylim(len(comparisons) - 0.5, -0.5)
     axis.set_xlabel("difference in points, 95% interval", fontsize=8)
     axis.tick_params(labelsize=8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from dinobench.results.figures.theme import save_figure
+from dinobench.results.figures.theme import save_figure, short_label
 
 
 def draw_speed(points: Mapping[str, tuple[float, float]], metric: str, target: Path) -> None:
@@ -21,7 +21,7 @@ def draw_speed(points: Mapping[str, tuple[float, float]], metric: str, target: P
     figure, axis = plt.subplots(figsize=(6.0, 4.0), layout="constrained")
     for label, (speed, value) in points.items():
         axis.plot(speed, value, "o", color="C0")
-        axis.annotate(label, (speed, value), textcoords="offset points", xytext=(5, 4), fontsize=7)
+        axis.annotate(short_label(label), (speed, value), textcoords="offset points", xytext=(5, 4), fontsize=7)
     axis.set_xscale("log")
     axis.set_xlabel("images per second", fontsize=8)
     axis.set_ylabel(metric, fontsize=8)

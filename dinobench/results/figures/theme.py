@@ -12,6 +12,7 @@ from dinobench.runtime.files import atomic_path
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_LABEL = 40  # letters
 _DARK: dict[str, Any] = {
     "figure.facecolor": "#161616",
     "axes.facecolor": "#161616",
@@ -42,6 +43,12 @@ def draw_both(draw: Callable[[Path], None], folder: Path, name: str) -> None:
     for dark, ending in ((False, ".svg"), (True, ".dark.svg")):
         with drawing(dark=dark):
             draw(folder / f"{name}{ending}")
+
+
+def short_label(label: str) -> str:
+    """A label that leaves room for the picture; a long one loses its middle."""
+    half = _LABEL // 2
+    return label if len(label) <= _LABEL else f"{label[:half]}...{label[-half:]}"
 
 
 def save_figure(figure: Figure, target: Path) -> None:
