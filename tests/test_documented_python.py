@@ -1,7 +1,8 @@
-"""Every Python snippet of the documents runs as it stands, in the order of its page."""
+"""Every Python snippet of the documents, and the notebook, run as they stand, in their order."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -19,3 +20,13 @@ def test_every_snippet_runs(page: str, tmp_path: Path, monkeypatch: pytest.Monke
     names: dict[str, object] = {"__name__": "__main__"}
     for snippet in snippets:
         exec(compile(snippet, page, "exec"), names)
+
+
+def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    notebook = json.loads((ROOT / "examples" / "quickstart.ipynb").read_text(encoding="utf-8"))
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    names: dict[str, object] = {"__name__": "__main__"}
+    for number, cell in enumerate(cells):
+        exec(compile(cell, f"cell {number}", "exec"), names)
+    assert len(names["top1"]) == 2  # type: ignore[arg-type]

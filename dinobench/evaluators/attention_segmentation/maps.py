@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,10 +12,13 @@ from PIL import Image
 
 from dinobench.data.transforms import resampling, resize_shorter_side
 from dinobench.features.network import FrozenNetwork
-from dinobench.metrics.attention_mask import attention_masks
+from dinobench.metrics.attention_mask import attention_masks, enlarge_masks
 from dinobench.metrics.boundary import BoolArray
 from dinobench.models.loading.loaded import LoadedBackbone
 from dinobench.runtime.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 NOT_COMPILED = "compile=true changes nothing here: every image has a shape of its own"
 
@@ -37,6 +41,21 @@ class AttentionMaps:
     def masks(self, share: float) -> BoolArray:
         """(heads, h, w): the patches with the highest weights that hold `share` of the mass."""
         return attention_masks(self.weights.reshape(len(self.weights), -1), share).reshape(self.weights.shape)
+
+    def figure(self, share: float = 0.6, *, percentile: float = 99.0, smooth: bool = False) -> Figure:
+        """Every head's map and mask, and their mean over the image, as a figure of matplotlib.
+
+        Args:
+            share: of the mass that masks keep.
+            percentile: of a head's weights, where its color scale ends.
+            smooth: whether patches fade into one another.
+        """
+        from dinobench.evaluators.attention_segmentation.pictures import MapStyle, attention_figure
+
+        check_share(share, "share")
+        masks = enlarge_masks(self.masks(share), self.pixels.shape[0] // self.weights.shape[1])
+        style = MapStyle(percentile=percentile, smooth=smooth)
+        return attention_figure(self.pixels, self.weights, masks, style)
 
 
 def check_share(share: float, setting: str) -> None:

@@ -87,26 +87,45 @@ def draw_attention(
         masks: (heads, H, W).
         style: of the maps; the grid has a color bar.
     """
-    style = style or MapStyle()
-    shape = (pixels.shape[0], pixels.shape[1])
-    maps, outlined = [heat(head, shape, style) for head in weights], head_masks(pixels, masks)
-    mean = blend(pixels, weights.mean(axis=0), style.percentile)
-    pictures = {"overlay": mean}
-    pictures |= {f"head_{number}": picture for number, picture in enumerate(maps, start=1)}
-    pictures |= {f"mask_{number}": picture for number, picture in enumerate(outlined, start=1)}
+    drawn = _Drawn.of(pixels, weights, masks, style := style or MapStyle())
+    pictures = {"overlay": drawn.mean}
+    pictures |= {f"head_{number}": picture for number, picture in enumerate(drawn.maps, start=1)}
+    pictures |= {f"mask_{number}": picture for number, picture in enumerate(drawn.outlined, start=1)}
     paths = {name: folder / f"{name}.{style.format}" for name in ["grid", *pictures]}
     for name, picture in pictures.items():
         _save(paths[name], picture)
-    pairs = [(("image", pixels), ("mean of the heads", mean))]
-    pairs += [
-        ((f"head {number}", above), (f"mask {number}", below))
-        for number, (above, below) in enumerate(zip(maps, outlined, strict=True), start=1)
-    ]
-    _save_figure(paths["grid"], attention_grid(pairs, style))
+    _save_figure(paths["grid"], _grid(drawn.pairs(pixels), style))
     return paths
 
 
-def attention_grid(pairs: Sequence[tuple[Cell, Cell]], style: MapStyle) -> Figure:
+def attention_figure(pixels: Picture, weights: Heat, masks: NDArray[np.bool_], style: MapStyle | None = None) -> Figure:
+    """The grid of `draw_attention` as a figure of matplotlib, which a notebook shows; arguments as there."""
+    drawn = _Drawn.of(pixels, weights, masks, style := style or MapStyle())
+    return _grid(drawn.pairs(pixels), style)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """The pictures of one image: each head's map and outlined mask, and the mean over the image."""
+
+    maps: list[Picture]
+    outlined: list[Picture]
+    mean: Picture
+
+    @classmethod
+    def of(cls, pixels: Picture, weights: Heat, masks: NDArray[np.bool_], style: MapStyle) -> _Drawn:
+        """Draw them; arguments as in `draw_attention`."""
+        maps = [heat(head, (pixels.shape[0], pixels.shape[1]), style) for head in weights]
+        return cls(maps, head_masks(pixels, masks), blend(pixels, weights.mean(axis=0), style.percentile))
+
+    def pairs(self, pixels: Picture) -> list[tuple[Cell, Cell]]:
+        """Captioned pictures, two above one another: image and mean, then each head's map and mask."""
+        heads = enumerate(zip(self.maps, self.outlined, strict=True), start=1)
+        rest = [((f"head {number}", above), (f"mask {number}", below)) for number, (above, below) in heads]
+        return [(("image", pixels), ("mean of the heads", self.mean)), *rest]
+
+
+def _grid(pairs: Sequence[tuple[Cell, Cell]], style: MapStyle) -> Figure:
     """A figure of captioned pictures, two above one another, with the maps' color bar."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
