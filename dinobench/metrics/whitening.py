@@ -55,7 +55,19 @@ def learn_whitening(
         raise ValueError(f"the {len(samples)} features to learn whitening from are all alike")
     mean = samples.mean(axis=0)
     deviations = samples - mean if centered else samples
-    eigenvalues, vectors = np.linalg.eigh(deviations.T @ deviations / len(samples))
+    return whitening_of(mean, deviations.T @ deviations / len(samples), dim=dim, power=power, floor=floor)
+
+
+def whitening_of(
+    mean: NDArray[np.float64],
+    covariance: NDArray[np.float64],
+    *,
+    dim: int | None = None,
+    power: float = 0.5,
+    floor: float = 1e-5,
+) -> Whitening:
+    """The whitening of features of which mean (d,) and covariance (d, d) are known; see `learn_whitening`."""
+    eigenvalues, vectors = np.linalg.eigh(covariance)
     eigenvalues = np.maximum(eigenvalues, floor * eigenvalues[-1])
     strongest = slice(None, None if dim is None else -dim - 1, -1)
     return Whitening(mean, vectors.T[strongest] / eigenvalues[strongest, None] ** power)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dinobench.results.records import RunRecord
+
+MASKS = "scored from masks"
+"""Stands among the warnings of a record whose network was not run here."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ def judge(published: str, metric: str, record: RunRecord | None, advice: str = "
         return CellVerdict("not comparable", f"{value:.2f}; not comparable: {'; '.join(record.because)}")
     if not published:
         return CellVerdict("within", f"{value:.2f}; the paper has no figure")
-    return _compare_values(published, value, record.intervals.get(metric))
+    found = _compare_values(published, value, record.intervals.get(metric))
+    return replace(found, text=f"{found.text} ({MASKS})") if MASKS in record.warnings else found
 
 
 def _compare_values(published: str, value: float, interval: tuple[float, float] | None) -> CellVerdict:

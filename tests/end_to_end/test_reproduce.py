@@ -108,6 +108,6 @@ def test_every_row_of_the_papers_tables_has_a_card() -> None:
 def test_a_row_whose_file_does_not_open_as_released_is_not_called_to_fetch() -> None:
     lines = CliRunner().invoke(main, ["reproduce", "--table", "all", "--dry-run"]).output.splitlines()
     states = {line.split()[0]: line for line in lines if "@" in line}
-    for card in ("rmac_rn101", "stm_rn50", "simclr_rn50", "simclrv2_rn152w3_sk", "infomin_rn50"):
+    for card in ("stm_rn50", "simclr_rn50", "simclrv2_rn152w3_sk", "infomin_rn50"):
         assert " by hand " in states[card], states[card]
     assert " to fetch " in states["dino_vits16"]

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from dinobench.data.layouts.copydays import BLOCKS, pair_copies, present_blocks
 from dinobench.data.open import dataset_root
+from dinobench.data.transforms import EvaluationTransform
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.ranking.database import Database, Matrix, finished
-from dinobench.evaluators.common.ranking.descriptors import Describer, further_images, square
+from dinobench.evaluators.common.ranking.descriptors import Describer, further_images, longest, square
 from dinobench.evaluators.common.ranking.per_query import save_per_query
 from dinobench.evaluators.copy_detection.settings import Settings
 from dinobench.features.matrix import FeatureMatrix
+from dinobench.features.preparation import Preparation, evaluation
 from dinobench.metrics.bootstrap import interval
 from dinobench.metrics.ranking import Positions, positions_in_list, standard_ap, trapezoid_ap
 from dinobench.metrics.whitening import Whitening, learn_whitening
@@ -95,7 +97,16 @@ def score_block(scores: Scores, block: str, names: Sequence[str], located: Seque
 
 
 def _block_features(context: EvaluationContext[Settings], describer: Describer, block: str) -> Matrix:
-    return describer.describe(context.dataset(block), square(_image_size(context))).tensor().numpy()
+    return describer.describe(context.dataset(block), _framing(context)).tensor().numpy()
+
+
+def _framing(context: EvaluationContext[Settings]) -> Preparation:
+    size = _image_size(context)
+    if context.settings.framing == "stretch":
+        return square(size)
+    if context.settings.framing == "longest":
+        return longest(size)
+    return evaluation(EvaluationTransform(size, int(256 / 224 * size), "bilinear", (), ()))
 
 
 def _image_size(context: EvaluationContext[Settings]) -> int:
@@ -128,7 +139,7 @@ def _further_features(
         return None
     images = further_images(context, folder, role)
     scores.images[role] = len(images)
-    return describer.describe(images, square(_image_size(context)))
+    return describer.describe(images, _framing(context))
 
 
 def _learn_whitening(features: FeatureMatrix | None, centered: bool) -> Whitening | None:

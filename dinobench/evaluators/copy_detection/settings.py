@@ -15,9 +15,14 @@ class Settings(SearchSettings):
 
     image_size: PixelsOrZero = setting(
         0,
-        "side of the square input; 0: 320 for patches of 8 pixels, else the model's own",
+        "side of the input; 0: 320 for patches of 8 pixels, else the model's own",
         unit="pixels",
         was="size",
+    )
+    framing: Literal["stretch", "crop", "longest"] = setting(
+        "stretch",
+        "stretch: a square, aspect lost, bicubic; crop: its center; longest: longer side image_size; both bilinear",
+        later=True,
     )
     feature: str = setting("cls+gem", "cls, gem, mean, max or rmac, or a sum of them", was="pooling")
     gem_power: Positive = setting(4.0, "exponent of gem")

@@ -127,6 +127,9 @@ def _describe_all(context: EvaluationContext[Settings], truth: GroundTruth, imag
     size = settings.image_size or context.model.preprocessing.size
     whole = thumbnail(size)
     asked = thumbnail(size, query_boxes(truth, images.queries)) if settings.crop_query else whole
+    if settings.region_whitening:
+        regions = describer.region_whitening(further_images(context, settings.region_whitening, "regions"), whole)
+        describer = Describer(context, settings.feature, settings.gem_power, settings.scales, regions)
     database = describer.describe(images.database, whole)
     queries = describer.describe(images.queries, asked)
     whitening, distractors = _learned_whitening(context, describer, whole), None

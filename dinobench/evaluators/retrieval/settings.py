@@ -25,6 +25,9 @@ class Settings(SearchSettings):
     scales: tuple[Scale, ...] = setting((1.0,), "scales of the input whose descriptors are averaged")
     feature: str = setting("cls", "cls, gem, mean, max or rmac, or a sum such as cls+gem", was="pooling")
     gem_power: Positive = setting(3.0, "exponent of gem")
+    region_whitening: str = setting(
+        "", "folder or data set to learn PCA whitening of the regions of rmac from; empty for none", later=True
+    )
     whitening: str = setting("", "folder or data set to learn PCA whitening from; empty for none")
     whitening_dim: CountOrZero = setting(0, "dimensions that whitening keeps; 0 for all")
     whitening_power: NotNegative = setting(0.5, "power of the eigenvalues that are divided out; 0 for plain PCA")
@@ -34,7 +37,9 @@ class Settings(SearchSettings):
     ks: tuple[Count, ...] = setting((1, 5, 10), "cut-offs of mP@k", moves_figure=False)
 
     def __post_init__(self) -> None:
-        """Refuse empty lists."""
+        """Refuse empty lists, and whitened regions where there are none."""
+        if self.region_whitening and self.feature != "rmac":
+            raise InputError(f"region_whitening belongs to feature = rmac, not {self.feature}; leave it out")
         for name, example in (("scales", "[1.0]"), ("ks", "[1, 5, 10]")):
             if not getattr(self, name):
                 raise InputError(f"{name} is empty; give at least one number, such as --set {name}={example}")

@@ -43,6 +43,11 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     Raises:
         InputError: no sequence can be scored; one that cannot is named in a warning and the others go on.
     """
+    if context.settings.variant == "masks":
+        raise InputError(
+            f"{context.task}@masks is for masks that another method wrote; score them by "
+            "`dinobench score davis --results MASKS --data DAVIS --as CARD`"
+        )
     root = context.dataset("val").root
     if root is None:
         raise InputError(f"task {context.task} needs a folder as --data, not {context.data}")

@@ -33,9 +33,9 @@ class Settings:
         unit="pixels",
         was="short_side",
     )
-    variant: Literal["dino", "stc"] = setting(
+    variant: Literal["dino", "stc", "masks"] = setting(
         "dino",
-        "whose code carries labels on; stc: window a disc, none in the first frame; labels reduced bilinearly",
+        "whose code carries labels on; stc: window a disc, none in the first frame; masks: no code of ours",
         later=True,
     )
     normalization: Literal["released", "model"] = setting(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dinobench.cards import Cell, ModelCard, TaskCard
+from dinobench.results.cell_verdicts import MASKS
 from dinobench.results.labels import model_labels
 from dinobench.results.records import RunRecord
 from dinobench.results.tables.specs import FigureColumn, TableSpec
@@ -227,16 +228,19 @@ def _published_cells(
         theirs = values.get(figure.name, "")
         cells.append(format_figure(float(theirs), figure.decimals) if theirs else MISSING)
         if figure.name in filled:
-            cells += _ours_and_difference(placed.get((index, figure.name)), theirs, figure)
+            cells += _ours_and_difference(placed.get((index, figure.name)), theirs, figure, notes)
     return tuple(cells)
 
 
-def _ours_and_difference(found: tuple[RunRecord, str] | None, theirs: str, figure: FigureColumn) -> list[str]:
+def _ours_and_difference(
+    found: tuple[RunRecord, str] | None, theirs: str, figure: FigureColumn, notes: Footnotes
+) -> list[str]:
     if found is None:
         return [MISSING, MISSING]
     record, metric = found
     value = record.metrics[metric] or 0.0
     ours = format_figure(value, figure.decimals)
+    ours = f"{ours} {notes.mark(MASKS)}" if MASKS in record.warnings else ours
     if not theirs:
         return [ours, MISSING]
     difference = round(value, figure.decimals) - round(float(theirs), figure.decimals)

@@ -63,12 +63,15 @@ def test_distractors_only_push_positives_down(tmp_path: Path) -> None:
         {"feature": "rmac", "scales": [1.0, 0.5]},
         {"expansion": 2, "alpha": 3.0},
         {"whitening": "jpg", "whitening_dim": 4},
+        {"feature": "rmac", "scales": [1.0, 0.5], "region_whitening": "rparis6k"},
     ],
 )
 def test_options_run_and_stay_in_range(tmp_path: Path, settings: dict, search: str) -> None:
     data = write_revisitop(tmp_path)
     if "whitening" in settings:
         settings = {**settings, "whitening": str(data / "jpg")}
+    if "region_whitening" in settings:  # the name of a data set is the folder beside the data
+        shutil.copytree(data / "jpg", data.parent / "rparis6k")
     scores = evaluate(
         context("roxford", "dino", data, tmp_path / "out", "random:vit_mini/4", search=search, **settings)
     )
@@ -88,6 +91,8 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
         evaluate(context("roxford", "dino", data, tmp_path / "out", "random:vit_tiny/16", image_size=12))
     with pytest.raises(InputError, match="unknown pooling"):
         evaluate(context("roxford", "dino", data, tmp_path / "out", feature="best"))
+    with pytest.raises(InputError, match="region_whitening belongs to feature = rmac"):
+        evaluate(context("roxford", "dino", data, tmp_path / "out", region_whitening="rparis6k"))
     with pytest.raises(InputError, match="scales"):
         evaluate(context("roxford", "dino", data, tmp_path / "out", scales=[0.0]))
     (data / "jpg" / "scene0_easy.jpg").write_bytes(b"broken")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ from torch import Tensor
 
 from dinobench.data.dataset import ImageSet
 from dinobench.data.manifest import manifest_of
-from dinobench.data.open import open_training
+from dinobench.data.open import data_folder, dataset_root, open_images, open_training
 from dinobench.evaluators.base import EvaluationContext
 from dinobench.evaluators.common.ranking.pooling import find_pooling
+from dinobench.evaluators.common.ranking.regions import RegionMoments, RegionWhitening
 from dinobench.features.buckets import described
 from dinobench.features.descriptors import stored_descriptors
 from dinobench.features.matrix import FeatureMatrix
@@ -48,6 +50,18 @@ def square(size: int) -> Preparation:
     return replace(stretched(size, size), name=f"square {size}")
 
 
+def longest(size: int) -> Preparation:
+    """Resize the longer side to `size`, aspect kept, bilinear, as MultiGrain's evaluation does it."""
+
+    def resize(index: int, image: Image.Image) -> Image.Image:
+        width, height = image.size
+        if height < width:
+            return image.resize((size, int(size * height / width)), Image.Resampling.BILINEAR)
+        return image.resize((int(size * width / height), size), Image.Resampling.BILINEAR)
+
+    return Preparation(f"longest {size}", resize)
+
+
 class Describer:
     """The context's backbone as a function from images to descriptors.
 
@@ -56,15 +70,21 @@ class Describer:
         gem_power: exponent of generalized-mean pooling.
         scales: of the input; the mean over them is normalized. Without any, the descriptor is that of the input as it
             is, not normalized.
+        regions: whitens the regions of "rmac", where there is one.
     """
 
     def __init__(
-        self, context: EvaluationContext[Any], pooling: str, gem_power: float, scales: Sequence[float] = ()
+        self,
+        context: EvaluationContext[Any],
+        pooling: str,
+        gem_power: float,
+        scales: Sequence[float] = (),
+        regions: RegionWhitening | None = None,
     ) -> None:
         self.context = context
-        self.pooling, self.gem_power, self.scales = pooling, gem_power, tuple(scales)
+        self.pooling, self.gem_power, self.scales, self.regions = pooling, gem_power, tuple(scales), regions
         self._backbone = context.model.backbone
-        self._pool = find_pooling(pooling, gem_power)
+        self._pool = find_pooling(pooling, gem_power) if regions is None else regions
         self._network = FrozenNetwork(
             self._backbone, context.model.preprocessing, context.device, context.precision, context.compiled
         )
@@ -81,19 +101,42 @@ class Describer:
             InputError: an image that cannot be read, or is smaller than a patch at some scale; named.
         """
 
+        def describe(indices: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+            return self._described(self, images, preparation, indices)
+
+        model = self.context.model
+        about = {"name": model.name, "architecture": model.architecture, "weights": model.sha256, "data": images.name}
+        return stored_descriptors(self._entry_identity(images, preparation), about, images.names, describe)
+
+    def region_whitening(self, images: ImageSet, preparation: Preparation) -> RegionWhitening:
+        """The whitening of the regions of all images, each at its first scale."""
+        moments = RegionMoments()
+
+        def gather(pixels: Tensor) -> Tensor:
+            normalized = self._network.input(pixels)
+            return moments.add(
+                self._network.apply(lambda batch: self._backbone.intermediate_layers(batch)[-1], normalized)
+            )
+
+        for _ in self._described(gather, images, preparation, np.arange(len(images))):
+            pass
+        return moments.whitening()
+
+    def _described(
+        self,
+        describe: Callable[[Tensor], Tensor],
+        images: ImageSet,
+        preparation: Preparation,
+        indices: NDArray[np.int64],
+    ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
         def load(index: int) -> Image.Image:
             image = preparation.apply(index, images.read(index))
             self._refuse_small(image, images.names[index])
             return image
 
-        def describe(indices: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
-            batch_size, workers = self.context.batch_size, self.context.workers
-            label = f"features of {images.name}"
-            return described(self, load, indices, batch_size=batch_size, workers=workers, label=label)
-
-        model = self.context.model
-        about = {"name": model.name, "architecture": model.architecture, "weights": model.sha256, "data": images.name}
-        return stored_descriptors(self._entry_identity(images, preparation), about, images.names, describe)
+        batch_size, workers = self.context.batch_size, self.context.workers
+        label = f"features of {images.name}"
+        return described(describe, load, indices, batch_size=batch_size, workers=workers, label=label)
 
     def _entry_identity(self, images: ImageSet, preparation: Preparation) -> dict[str, Any]:
         model = self.context.model
@@ -102,7 +145,8 @@ class Describer:
             "preparation": preparation.name,
             "precision": self.context.precision,
             "manifest": manifest_of(images).sha256,
-            "descriptor": {"pooling": self.pooling, "gem_power": self.gem_power, "scales": list(self.scales)},
+            "descriptor": {"pooling": self.pooling, "gem_power": self.gem_power, "scales": list(self.scales)}
+            | ({} if self.regions is None else {"regions": self.regions.digest}),
         }
 
     def _all_scales(self, images: Tensor) -> Tensor:
@@ -123,7 +167,11 @@ class Describer:
 
 
 def further_images(context: EvaluationContext[Any], folder: str, role: str) -> ImageSet:
-    """Images from any folder, searched at any depth, noted in the record as `role`."""
-    images = open_training(folder)
+    """Images from any folder, searched at any depth, noted in the record as `role`.
+
+    The name of a data set means the folder of that name beside the data, where there is one.
+    """
+    beside = None if Path(folder).name != folder else data_folder(dataset_root(context.data).parent, folder)
+    images = open_images(beside) if beside else open_training(folder)
     context.manifests[role] = manifest_of(images)
     return images

@@ -54,6 +54,11 @@ def gem(patches: Tensor, power: float = 4.0, floor: float = 1e-6) -> Tensor:
 
 def rmac(patches: Tensor, levels: int = RMAC_LEVELS) -> Tensor:
     """Sum of the l2-normalized maxima of the map and of square regions (Tolias et al. 2016): (B, h, w, D) -> (B, D)."""
+    return region_maxima(patches, levels).sum(dim=1)
+
+
+def region_maxima(patches: Tensor, levels: int = RMAC_LEVELS) -> Tensor:
+    """L2-normalized maxima of the map and of its square regions on `levels` levels: (B, h, w, D) -> (B, R, D)."""
     height, width = patches.shape[1:3]
     regions = [patches]
     for level in range(1, levels + 1):
@@ -62,7 +67,7 @@ def rmac(patches: Tensor, levels: int = RMAC_LEVELS) -> Tensor:
             regions += [
                 patches[:, top : top + side, left : left + side] for left in _region_starts(width, height, side, level)
             ]
-    return torch.stack([functional.normalize(region.amax(dim=(1, 2)), dim=1) for region in regions]).sum(dim=0)
+    return functional.normalize(torch.stack([region.amax(dim=(1, 2)) for region in regions], dim=1), dim=2)
 
 
 def _region_starts(length: int, other: int, side: int, level: int) -> list[int]:
