@@ -36,6 +36,7 @@ class Step:
     needs: str = ""
 
 
+ALL = "--set leave_one_out=true --set train_split=all"
 COMPILE = "pdflatex -interaction=nonstopmode -halt-on-error page.tex"
 STEPS = (
     Step("What is this file, and how would it load?", "dinobench inspect checkpoint.pth"),
@@ -48,7 +49,11 @@ STEPS = (
     Step(
         "And from a Lightning checkpoint.", "dinobench eval --task knn --model lightning.ckpt --data photos --name ours"
     ),
-    Step("A second model, to compare with.", "dinobench eval --task knn --model pixels --data photos"),
+    Step(
+        "Few pictures: all of them, each classified by the others.",
+        f"dinobench eval --task knn --model checkpoint.pth --data photos --name ours {ALL}",
+    ),
+    Step("A second model, to compare with.", f"dinobench eval --task knn --model pixels --data photos {ALL}"),
     Step("Is the difference more than chance?", "dinobench compare ours pixels"),
     Step("The paper's table, with ours.", "dinobench tables --table 2 --rows ours"),
     Step(

@@ -8,13 +8,18 @@ from typing import Literal
 
 import click
 
+from dinobench.cli.completion import model_names
 from dinobench.cli.options import SETTINGS, SizeOption, not_empty
 
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--model", callback=not_empty, required=True, help="File, run directory, timm:NAME, hf:NAME or random:ARCH."
+    "--model",
+    callback=not_empty,
+    required=True,
+    shell_complete=model_names,
+    help="File, run directory, card, timm:NAME, hf:NAME or random:ARCH.",
 )
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="Folder for one folder per image.")
 @click.option(

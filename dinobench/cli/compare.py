@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dinobench.cli.completion import recorded_names
 from dinobench.cli.options import RESULTS, TASKS_DIR
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("names", nargs=-1, required=True, metavar="A B [C ...]")
+@click.argument("names", nargs=-1, required=True, metavar="A B [C ...]", shell_complete=recorded_names)
 @RESULTS
 @TASKS_DIR
 @click.option("--seed", default=0, show_default=True, help="Of the bootstrap.")

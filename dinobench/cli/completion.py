@@ -1,4 +1,4 @@
-"""Names that a shell completes: tasks, models, recipes and data sets."""
+"""Names that a shell completes: tasks, models, recipes, tables, settings and data sets."""
 
 from __future__ import annotations
 
@@ -41,6 +41,56 @@ def data_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
 
     known = {card.dataset for card in load_tasks(_folder(ctx, "tasks_dir")).values()}
     return _or_files(_starting({*known, "mini", "digits"}, incomplete), incomplete)
+
+
+def card_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Cards of models; of several joined by commas the last."""
+    from dinobench.cards import load_models
+
+    before, comma, last = incomplete.rpartition(",")
+    return [CompletionItem(before + comma + name) for name in _starting(load_models(_folder(ctx, "models_dir")), last)]
+
+
+def table_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Tables and "all"."""
+    from dinobench.results.tables.specs import load_tables
+
+    return [CompletionItem(name) for name in _starting({*load_tables(_folder(ctx, "tables_dir")), "all"}, incomplete)]
+
+
+def recorded_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of models in the records; files where no name fits."""
+    from dinobench.results.records import RECORDS, RecordStore
+
+    records = RecordStore(_folder(ctx, "results") or RECORDS).runs()
+    return _or_files(_starting({record.model.name for record in records}, incomplete), incomplete)
+
+
+def setting_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """KEY= of `--set`: of a recipe for `train`, else of the run, the model and the tasks that were typed before."""
+    from dinobench.runtime.settings import fields_of
+
+    kinds = _recipe_kinds() if ctx.info_name == "train" else _evaluation_kinds(ctx)
+    return [
+        CompletionItem(f"{name}=") for name in _starting({key for kind in kinds for key in fields_of(kind)}, incomplete)
+    ]
+
+
+def _recipe_kinds() -> list[type]:
+    from dinobench.training.recipe import RecipeSettings
+
+    return [RecipeSettings]
+
+
+def _evaluation_kinds(ctx: click.Context) -> list[type]:
+    from dinobench.cards import load_tasks
+    from dinobench.models.loading.settings import ModelSettings
+    from dinobench.pipeline.selection import select_tasks
+    from dinobench.pipeline.settings import RunSettings
+
+    named = ctx.params.get("tasks")
+    chosen = select_tasks(named, load_tasks(_folder(ctx, "tasks_dir"))) if named else []
+    return [RunSettings, ModelSettings, *(card.settings_type for card, _ in chosen)]
 
 
 def _folder(ctx: click.Context, option: str) -> Path | None:

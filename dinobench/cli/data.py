@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dinobench.cli.completion import data_names
 from dinobench.cli.options import CommandGroup, not_empty
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import user_path
@@ -44,7 +45,7 @@ def list_datasets() -> None:
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", shell_complete=data_names)
 @click.option("--data", "spec", callback=not_empty, help="Folder of the dataset (default $DINOBENCH_DATA/NAME).")
 @click.option("--layout", help="Check against this layout instead of NAME's own.")
 @click.option("--decode", is_flag=True, help="Decode every image file too.")
@@ -158,7 +159,7 @@ def _print_problems(root: Path, problems: list[str]) -> None:
 
 
 @command.command()
-@click.argument("name")
+@click.argument("name", shell_complete=data_names)
 @click.option(
     "--output",
     "--data",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from dinobench.cli.completion import data_names, model_names
 from dinobench.cli.options import MODELS_DIR, SETTINGS, CommandGroup, SizeOption, not_empty
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ def prune(keys: tuple[str, ...], everything: bool, older_than: float | None, sto
 
 
 @command.command()
-@click.option("--model", callback=not_empty, required=True, help="Model SPEC, as for eval.")
-@click.option("--data", callback=not_empty, required=True, help="Data SPEC, as for eval.")
+@click.option("--model", callback=not_empty, required=True, shell_complete=model_names, help="Model SPEC, as for eval.")
+@click.option("--data", callback=not_empty, required=True, shell_complete=data_names, help="Data SPEC, as for eval.")
 @click.option("--split", default="val", show_default=True)
 @click.option("--layout", help="Layout of a folder; by default the data set's own, else class folders.")
 @click.option(

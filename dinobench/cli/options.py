@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from dinobench.cli.completion import setting_names
+
 _MOST_PIXELS = 16384
 
 
@@ -82,4 +84,11 @@ RESULTS = click.option(
     show_default=True,
     help="Folder of run records.",
 )
-SETTINGS = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a setting; repeatable.")
+SETTINGS = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    shell_complete=setting_names,
+    help="Override a setting; repeatable.",
+)

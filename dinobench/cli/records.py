@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dinobench.cli.completion import recorded_names, task_names
 from dinobench.cli.options import MODELS_DIR, RESULTS, TABLES_DIR, TASKS_DIR, CommandGroup
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TASK = click.option("--task", default="", help="Of this task alone.")
-MODEL = click.option("--model", default="", help="Of this model alone.")
+TASK = click.option("--task", default="", shell_complete=task_names, help="Of this task alone.")
+MODEL = click.option("--model", default="", shell_complete=recorded_names, help="Of this model alone.")
 WHERE = click.option("--where", default="", help='Such as "top1 > 60" or "family == \'dino\' and value > 60".')
 KINDS = ("dino-log", "dino-knn", "davis", "dinov2", "dinov3", "mteb", "clip-benchmark")
 FORMATS = ("csv", "parquet", "json")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dinobench.cli.completion import card_names, table_names
 from dinobench.cli.options import MODELS_DIR, SETTINGS, TABLES_DIR, TASKS_DIR, not_empty
 
 if TYPE_CHECKING:
@@ -16,8 +17,19 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--table", "tables", required=True, help="Such as 2 or 2,5; all: the paper's Tables 2 to 6.")
-@click.option("--models", default="", help='Models to take, such as "dino_*,ibot_*"; default: all rows.')
+@click.option(
+    "--table",
+    "tables",
+    required=True,
+    shell_complete=table_names,
+    help="Such as 2 or 2,5; all: the paper's Tables 2 to 6.",
+)
+@click.option(
+    "--models",
+    default="",
+    shell_complete=card_names,
+    help='Models to take, such as "dino_*,ibot_*"; default: all rows.',
+)
 @click.option("--data", callback=not_empty, help="Root with one folder per data set, or NAME=FOLDER[,...].")
 @click.option("--fetch", is_flag=True, help="Download the weights that are missing.")
 @click.option(

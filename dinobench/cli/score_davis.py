@@ -6,13 +6,20 @@ from pathlib import Path
 
 import click
 
+from dinobench.cli.completion import data_names
 from dinobench.cli.options import not_empty
 from dinobench.cli.score import JSON, show
 
 
 @click.command()
 @click.option("--results", type=click.Path(path_type=Path), required=True, help="Folder of SEQUENCE/00000.png masks.")
-@click.option("--data", callback=not_empty, required=True, help="DAVIS folder, or its name below $DINOBENCH_DATA.")
+@click.option(
+    "--data",
+    callback=not_empty,
+    required=True,
+    shell_complete=data_names,
+    help="DAVIS folder, or its name below $DINOBENCH_DATA.",
+)
 @click.option("--year", type=click.Choice(["2017", "2016"]), default="2017", show_default=True, help="Which list.")
 @click.option("--split", default="val", show_default=True, help="Which list of that year.")
 @click.option("--as", "card", callback=not_empty, help="Card whose code wrote the masks, such as stm_rn50: its record.")

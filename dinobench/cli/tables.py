@@ -7,12 +7,20 @@ from typing import Any
 
 import click
 
+from dinobench.cli.completion import table_names
 from dinobench.cli.options import MODELS_DIR, RESULTS, TABLES_DIR, TASKS_DIR
 from dinobench.results.tables.render import FORMATS
 
 
 @click.command()
-@click.option("--table", "name", default="all", show_default=True, help="2, figure4, ...; all: tables 2 to 9.")
+@click.option(
+    "--table",
+    "name",
+    default="all",
+    show_default=True,
+    shell_complete=table_names,
+    help="2, figure4, ...; all: tables 2 to 9.",
+)
 @click.option(
     "--format",
     "style",

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from dinobench.cli.completion import data_names, task_names
 from dinobench.cli.options import RESULTS, SETTINGS, not_empty
 
 MOST_SECONDS = 86_400
@@ -34,8 +35,17 @@ def _check_seconds(ctx: click.Context, param: click.Parameter, value: float) -> 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--task", "tasks", default="knn", show_default=True, help="NAME[,NAME...], a group or all.")
-@click.option("--data", callback=not_empty, help="Data SPEC; by default what the run trains on.")
+@click.option(
+    "--task",
+    "tasks",
+    default="knn",
+    show_default=True,
+    shell_complete=task_names,
+    help="NAME[,NAME...], a group or all.",
+)
+@click.option(
+    "--data", callback=not_empty, shell_complete=data_names, help="Data SPEC; by default what the run trains on."
+)
 @click.option("--every", default=30.0, show_default=True, callback=_check_seconds, help="Seconds between two looks.")
 @click.option("--once", is_flag=True, help="Evaluate what is there and stop.")
 @RESULTS

@@ -220,17 +220,19 @@ def _is_classes(root: Path) -> bool:
 
 
 def _drawn_split(root: Path, split: str) -> ImageSet:
-    """One image in five of each class, drawn with seed 0, for "val"; the others for "train"."""
-    if split not in ("train", "val"):
+    """One image in five of each class, drawn with seed 0, for "val"; the others for "train"; every image for "all"."""
+    if split not in ("train", "val", "all"):
         raise _no_images(root, f"there is no folder {split}/; it holds {contents(root)}")
     found = labeled_files(root, ".", ())
     assert found is not None  # `_is_classes` has seen the folders
+    if split == "all":
+        return _image_set(root, root, split, found, class_names(root, ".", ()), found.notes)
     held, kinds = held_out_rows(found.kinds), found.kinds
     chosen = [row for row in range(len(kinds)) if (row in held) == (split == "val")]
     part = LabeledFiles(tuple(found.names[row] for row in chosen), tuple(kinds[row] for row in chosen), ())
     note = (
         f"{root} has no train/ and val/: {len(held)} of {len(kinds)} images, a fifth of each class, are drawn for val "
-        "with seed 0"
+        "with seed 0; k-NN takes all, each by the others, with --set leave_one_out=true --set train_split=all"
     )
     return _image_set(root, root, split, part, class_names(root, ".", ()), [note, *found.notes])
 

@@ -103,4 +103,6 @@ def test_metadata_of_one_folder_without_splits(inner: str, tmp_path: Path) -> No
     train, val = (open_dataset(str(root), split) for split in ("train", "val"))
     assert (len(train), val.classes, val.labels.tolist()) == (8, ("cat", "dog"), [0, 1])
     assert any("2 of 10 images, a fifth of each class" in note for note in val.notes)
+    whole = imagefolder.open(val.root, "all")  # type: ignore[arg-type]
+    assert len(whole) == 10 and whole.classes == val.classes and whole.labeled
     assert len(open_training(str(root))) == 10
