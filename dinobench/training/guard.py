@@ -40,6 +40,11 @@ class StartGuard:
         """How far the answers of now lie above the start's, in percent."""
         return paired_difference(100 * np.array(now), 100 * np.array(self.start))
 
+    @property
+    def is_blind(self) -> bool:
+        """Whether the start is right so seldom that even a network that is never right would be within chance."""
+        return not self.fall([False] * len(self.start))
+
     def fall(self, now: list[bool]) -> str:
         """The fall below the start in words, "" where chance explains it."""
         found = self.difference(now)

@@ -117,6 +117,8 @@ class TrainingRun:
             self.journal.write({"step": 0, "epoch": 0, "kind": "epoch", "knn": features.untrained})
         if features.guarded:
             self.journal.say(f"the start is the floor: {features.best:.2f}%")
+            if features.guard.is_blind:
+                self.journal.say("warning: so low a floor shows no fall; raise knn_images, or use guard=labels")
             self._write(checkpoints.BEST)
 
     def _train(self) -> None:

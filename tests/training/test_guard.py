@@ -50,6 +50,8 @@ def test_the_guard_tells_a_fall_from_chance():
     assert "against the start's 80.00%" in guard.fall([True] * 40 + [False] * 60)
     guard.falls = 2
     assert guard.rate == 0.25
+    assert not guard.is_blind
+    assert StartGuard(start=[True] * 2 + [False] * 98).is_blind
 
 
 def test_a_fall_brings_the_best_weights_back_and_halves_the_rates(tmp_path, start, monkeypatch, capsys):
