@@ -21,6 +21,7 @@ import xxhash
 from dinobench.runtime.cache import cache_folder
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import read_bytes
 
 Digest = bytes
 """16 bytes: XXH3 of 128 bits, which tells files apart and is no proof against forgery."""
@@ -45,9 +46,25 @@ def stamp_of(path: Path) -> tuple[bytes, int]:
     try:
         found = path.stat()
     except OSError as error:
-        raise InputError(f"cannot read image {path}: {error.strerror}; was the folder changed?") from error
+        raise InputError(f"cannot read {path}: {error.strerror}; was the folder changed?") from error
     facts = struct.pack("<qqqQ", found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino & (2**64 - 1))
     return xxhash.xxh3_128_digest(facts), max(found.st_mtime_ns, found.st_ctime_ns)
+
+
+def is_fresh(path: Path) -> bool:
+    """Whether a file changed so lately that it may change again under the same times."""
+    return stamp_of(path)[1] >= time.time_ns() - _TOO_FRESH
+
+
+def digest_of_files(paths: Sequence[Path]) -> str:
+    """Hex digest of the names and bytes of files, in order; what is remembered is not read."""
+    places = [path.absolute() for path in paths]
+    stamps = [stamp_of(path) for path in places]
+    found = remembered_digests([str(place) for place in places], stamps, lambda number: read_bytes(places[number]))
+    whole = xxhash.xxh3_128()
+    for path, digest in zip(paths, found, strict=True):
+        whole.update(os.fsencode(path.name) + b"\0" + digest)
+    return whole.hexdigest()
 
 
 def remembered_digests(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 
+from dinobench.data.content import digest_of_files
 from dinobench.data.dataset import ImageSet
 from dinobench.data.manifest import Contents, Manifest, manifest_from
 from dinobench.data.open import open_dataset
@@ -79,6 +80,12 @@ class EvaluationContext(Generic[SettingsT]):
         self._compare_with_training(split, contents)
         self.manifests[split], self.contents[split] = manifest, contents
         return images
+
+    def note_files(self, role: str, paths: Sequence[Path]) -> None:
+        """Count files that are no images, as annotations or a list, to the data of the record, by their content."""
+        manifest = Manifest(digest_of_files(paths), len(paths), 0)
+        agree(manifest.sha256, f"the content of {role}", "give every process the same data")
+        self.manifests[role] = manifest
 
     def _compare_with_training(self, split: str, contents: Contents) -> None:
         """Refuse to test on the training images; say how many of the images to test on are among them."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from dinobench.cards import ModelCard
+from dinobench.data.content import is_fresh, stamp_of
 from dinobench.runtime.cache import cache_folder
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import read_json, sha256_file, user_path, write_text_atomically
@@ -89,14 +90,14 @@ def recognize(path: Path, cards: Iterable[ModelCard]) -> CardMatch | None:
 
 
 def file_digest(path: Path) -> str:
-    """The sha256 of a file, remembered as long as its size and time of change stay."""
-    known = _read_seen()
-    place, facts = str(path.resolve()), path.stat()
-    entry = known.get("files", {}).get(place)
-    if entry and entry[:2] == [facts.st_size, facts.st_mtime_ns]:
-        return str(entry[2])
+    """The sha256 of a file, remembered as long as its size, inode and times stay."""
+    place, stamp = str(path.resolve()), stamp_of(path)[0].hex()
+    entry = _read_seen().get("files", {}).get(place)
+    if entry and entry[0] == stamp:
+        return str(entry[1])
     digest = sha256_file(path)
-    _remember_fact("files", place, [facts.st_size, facts.st_mtime_ns, digest])
+    if not is_fresh(path):
+        _remember_fact("files", place, [stamp, digest])
     return digest
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from dinobench.data.content import stamp_of
 from dinobench.data.dataset import ImageSet
 from dinobench.data.manifest import listing_of
 from dinobench.data.open import open_dataset, open_training
@@ -31,6 +33,7 @@ class TrainingImages:
         views: from a request to views.
         probe: the k-NN probe, in the first process, where there are labels.
         stream: where the images come from if they are not stored.
+        images: where they are stored.
     """
 
     plan: BatchPlan
@@ -39,6 +42,19 @@ class TrainingImages:
     probe: KnnProbe | ViewProbe | None
     stream: ImageStream | None = None
     buffer: int = 0
+    images: ImageSet | None = None
+
+    def changed_line(self, checkpoint: Path) -> str:
+        """How many images changed after a checkpoint was written, names and sizes being the same; "" for none."""
+        files = self.images.files() if self.images else []
+        written = checkpoint.stat().st_mtime_ns
+        changed = [path for path in files if stamp_of(path)[1] > written]
+        if not changed:
+            return ""
+        return (
+            f"{len(changed)} of {len(files)} training images changed, or were copied here, after the checkpoint was "
+            f"written, first {changed[0]}; the run is known by names and sizes and goes on with them"
+        )
 
     @property
     def neighbors(self) -> int:
@@ -69,10 +85,11 @@ def open_source(recipe: Recipe, spec: str, device: torch.device) -> TrainingImag
     views = _views_of(recipe, DecodedImages(images, recipe.in_channels))
     probe = None if recipe.guard == "views" else _build_probe(recipe, images, spec, device)
     if probe is not None or recipe.guard == "off" or rank() != 0:
-        return TrainingImages(plan, data, views, probe)
+        return TrainingImages(plan, data, views, probe, images=images)
     if recipe.guard == "labels":
         raise InputError(f"guard = labels needs labeled splits train and val, and {spec} has none; set guard=views")
-    return TrainingImages(plan, data, views, ViewProbe(_two_views(recipe, views), len(images), recipe, device))
+    view_probe = ViewProbe(_two_views(recipe, views), len(images), recipe, device)
+    return TrainingImages(plan, data, views, view_probe, images=images)
 
 
 def _streamed_source(recipe: Recipe, spec: str) -> TrainingImages:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from dinobench.runtime.console import notice
 from dinobench.runtime.device import kind_of
 from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.runtime.processes import agree, any_process, barrier, look_for_failures, rank, world_size
@@ -82,6 +83,8 @@ class TrainingRun:
         if state is None:
             return
         checkpoints.restore(state, self.learner, self.recipe, self.data, path)
+        if rank() == 0 and (line := self.source.changed_line(path)):
+            notice(line)
         self.step = state["iteration"]
         self.features.restore(state)
         self.log.restore(state.get("log", {}))

@@ -122,4 +122,6 @@ def pick_columns(path: Path, rows: Sequence[Mapping[str, object]]) -> dict[str, 
         value = unicodedata.normalize("NFC", str(value).strip())
         if labels.setdefault(name, value) != value:
             raise InputError(f"{path} gives {name} two labels, {labels[name]} and {value}; leave one")
+    if labels and all("\\" in name and "/" not in name for name in labels):  # of a list written on Windows
+        return {name.replace("\\", "/"): label for name, label in labels.items()}
     return labels

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -167,6 +167,12 @@ def _refuse_unpaired(name: str, frames: Mapping[str, Path], masks: Mapping[str, 
             raise InputError(
                 f"sequence {name} lacks the {kind} {missing[0]} ({len(missing)} missing in all); fetch it again"
             )
+
+
+def mask_files(root: Path, names: Iterable[str]) -> list[Path]:
+    """Every mask of these sequences, in order."""
+    root = _images_root(root)
+    return [path for name in names for path in _in_time(root / _MASKS / name)]
 
 
 def frames_of(root: Path, name: str, sequences: tuple[str, ...]) -> ImageSet:

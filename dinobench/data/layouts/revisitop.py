@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from dinobench.data.decode import is_image_name
 from dinobench.data.layouts._files import read_object, texts
 from dinobench.data.registry import Findings
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.names import inside
 from dinobench.runtime.text import first_few
 from dinobench.runtime.unpickle import read_pickle
 
@@ -118,10 +119,24 @@ def ground_truth_file(root: Path, dataset: str = "") -> Path:
 def _image_files(folder: Path, wanted: Sequence[str]) -> dict[str, str]:
     """Path below `folder` of each of the images `wanted` that is there, whatever its ending.
 
-    Looked for in jpg/, then in `folder` itself, then in the folders below the two.
+    Looked for in jpg/, then in `folder` itself, then in the folders below the two; a name with folders in those alone.
     """
+    by_parent: dict[str, list[str]] = {}
+    for name in wanted:
+        by_parent.setdefault(str(PurePosixPath(name).parent), []).append(name)
     found: dict[str, str] = {}
-    for place in _image_places(folder):
+    for parent, names in by_parent.items():
+        named = [inside(base, parent, "an image of the ground truth") for base in (folder / "jpg", folder)]
+        files = {PurePosixPath(name).name: name for name in names}
+        places = _image_places(folder) if parent == "." else iter(named)
+        found |= {files[file]: path for file, path in _files_in(places, list(files), folder).items()}
+    return found
+
+
+def _files_in(places: Iterator[Path], wanted: Sequence[str], folder: Path) -> dict[str, str]:
+    """Path below `folder` of each file that is in one of `places`, by the first of them."""
+    found: dict[str, str] = {}
+    for place in places:
         files = [path.name for path in sorted(place.iterdir()) if is_image_name(path.name)] if place.is_dir() else []
         files.sort(key=lambda name: Path(name).suffix != ".jpg")  # the official ending first
         by_name = {name: name for name in reversed(files)}

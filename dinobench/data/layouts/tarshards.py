@@ -129,11 +129,11 @@ def _find_shards(root: Path, split: str) -> list[str]:
 
 def _split_members(root: Path, split: str) -> tuple[_Member, ...]:
     shards = shards_of(root, split)
-    return tuple(member for shard in shards for member in _members_of(root, shard, (root / shard).stat().st_mtime_ns))
+    return tuple(member for shard in shards for member in _members_of(root, shard, stamp_of(root / shard)[0]))
 
 
 @cache
-def _members_of(root: Path, shard: str, changed: int) -> tuple[_Member, ...]:
+def _members_of(root: Path, shard: str, stamp: bytes) -> tuple[_Member, ...]:
     """The images of a shard, with the labels found beside them; remembered until the shard changes."""
     try:
         with tarfile.open(root / shard, "r:") as archive:

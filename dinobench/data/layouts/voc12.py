@@ -61,6 +61,17 @@ def object_labels(images: ImageSet, index: int) -> Labels:
     return np.where(classes == VOID, VOID, labels).astype(np.uint8)
 
 
+def mask_files(images: ImageSet) -> list[Path]:
+    """Object masks of all images, then the class masks that are there."""
+    assert images.root is not None  # `open` sets it
+    found = [
+        images.root / kind / f"{Path(name).stem}.png"
+        for kind in ("SegmentationObject", "SegmentationClass")
+        for name in images.names
+    ]
+    return [path for path in found if path.is_file()]
+
+
 def devkit_folder(root: Path) -> Path:
     """The folder VOC2012 at, below or above `root`."""
     inner = Path("VOCdevkit", "VOC2012")

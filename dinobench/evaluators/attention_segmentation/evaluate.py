@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dinobench.data.dataset import ImageSet
-from dinobench.data.layouts.voc12 import object_labels
+from dinobench.data.layouts.voc12 import mask_files, object_labels
 from dinobench.data.masks import Labels
 from dinobench.data.overlays import overlay, save_picture, sheet, shrink
 from dinobench.data.transforms import shorter_side_size
@@ -51,6 +51,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """
     settings = context.settings
     images = context.dataset("val")
+    context.note_files("masks", mask_files(images))
     context.model.backbone.to(context.device).eval()
     values: dict[str, list[float]] = {name: [] for name in [*map(_metric_name, settings.shares), "whole_jaccard"]}
     names: list[str] = []

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dinobench.evaluators.base import EvaluationContext
 from dinobench.evaluators.common.setting_groups import TrainingRowsSettings
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import read_text
@@ -82,24 +84,35 @@ def chosen_rows(
     Raises:
         InputError: a list that is not there, or that names other images.
     """
-    if list_file := _list_path(settings.subset, settings.lists):
-        return listed(names, Path(list_file))
+    if list_file := list_path(settings):
+        return listed(names, list_file)
     if settings.shots:
         return per_class(labels, settings.shots, seed)
     return percentage(labels, settings.percent, seed) if settings.percent < 100 else None
 
 
-def _list_path(subset: str, folder: str) -> str:
-    """Path of the protocol's list of training images, which lies in `folder`; empty where it has none."""
+def note_list(context: EvaluationContext[Any]) -> None:
+    """Count the list of training images, where there is one, to the data of the record."""
+    if path := list_path(context.settings):
+        context.note_files("subset", [path])
+
+
+def list_path(settings: TrainingRowsSettings) -> Path | None:
+    """The protocol's list of training images, which lies in the folder `lists`; None where it has none.
+
+    Raises:
+        InputError: it is not there.
+    """
+    subset = settings.subset
     if not subset:
-        return ""
-    path = Path(folder) / subset
+        return None
+    path = Path(settings.lists) / subset
     if not path.is_file():
         raise InputError(
             f"the protocol trains on the images listed in {subset}, which is not at {path}; get it (for 1% and 10%: "
             "google-research/simclr, imagenet_subsets) and name its folder with --set lists=FOLDER"
         )
-    return str(path)
+    return path
 
 
 def _draw_rows(rng: np.random.Generator, rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:

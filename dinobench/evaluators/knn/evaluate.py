@@ -10,7 +10,7 @@ from torch import Tensor
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.accuracies import add_accuracy, save_predictions
 from dinobench.evaluators.common.labeled_features import LabeledFeatures, labeled_features, require_same_classes
-from dinobench.evaluators.common.low_shot import chosen_rows
+from dinobench.evaluators.common.low_shot import chosen_rows, note_list
 from dinobench.evaluators.common.search import RowsInMemory, search
 from dinobench.evaluators.knn.settings import Settings
 from dinobench.features.matrix import FeatureMatrix
@@ -25,6 +25,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     temperatures `_T0.1`, other features `_cls.2`. A k that is larger than the training set is left out, and said.
     """
     settings = context.settings
+    note_list(context)
     everything = "+".join(settings.features)
     train = labeled_features(context, "train", everything)
     test = train if settings.leave_one_out else labeled_features(context, "val", everything)

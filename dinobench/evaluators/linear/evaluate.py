@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dinobench.data.content import digest_of_files
 from dinobench.data.dataset import ImageSet
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.accuracies import add_accuracy, save_predictions
@@ -255,6 +256,7 @@ def _score_file(context: EvaluationContext[Settings], settings: Settings) -> Sco
     scores = Scores(
         {}, images={"val": len(val.labels)}, details={"head": str(path), "feature": feature, "order": order}
     )
+    scores.deviations["head_digest"] = digest_of_files([path])
     _note_features(context, scores, [feature])
     scores.warnings += [val.skipped] if val.skipped else []
     scores.not_comparable += scores.warnings

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.accuracies import add_accuracy, save_predictions
 from dinobench.evaluators.common.labeled_features import LabeledFeatures, labeled_features, require_same_classes
-from dinobench.evaluators.common.low_shot import chosen_rows
+from dinobench.evaluators.common.low_shot import chosen_rows, note_list
 from dinobench.evaluators.logistic.settings import Settings
 from dinobench.evaluators.logistic.sharing import shared_fit
 from dinobench.metrics.classification import top_classes
@@ -20,6 +20,7 @@ TOP = 5
 def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """Top-1 and top-5 on the validation split of a classifier trained on all or part of the training split."""
     settings = context.settings
+    note_list(context)
     train = labeled_features(context, "train", settings.feature)
     test = labeled_features(context, "val", settings.feature)
     require_same_classes(train, test)

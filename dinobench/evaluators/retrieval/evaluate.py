@@ -49,6 +49,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     truth_file = ground_truth_file(dataset_root(context.data), context.dataset_name)
     refuse_other_set(truth_file, context.task)
     truth = read_ground_truth(truth_file)
+    context.note_files("ground truth", [truth_file])
     if context.settings.expansion > len(truth.database):
         raise InputError(
             f"expansion = {context.settings.expansion} is more than the {len(truth.database)} images of the database"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dinobench.data.decode import read_rgb
-from dinobench.data.layouts.davis import Video, read_video, sequence_names
+from dinobench.data.layouts.davis import Video, mask_files, read_video, sequence_names
 from dinobench.data.masks import Labels, write_labels
 from dinobench.data.overlays import overlay, save_moving, save_picture, sheet, shrink
 from dinobench.evaluators.base import EvaluationContext, Scores
@@ -53,6 +53,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
         raise InputError(f"task {context.task} needs a folder as --data, not {context.data}")
     merged = context.layout == "davis2016"
     names = sequence_names(root, "val", "2016" if merged else "2017")
+    context.note_files("masks", mask_files(root, names))
     configs = sweep_configs(context.settings)
     tally = Tally([[] for _ in configs])
     network = PatchNetwork(context, max(config.layer for config in configs))

@@ -51,7 +51,7 @@ def _identity(context: EvaluationContext[Settings], configs: Sequence[TrackingCo
     """What two runs must share to come to the same masks."""
     return {
         "model": context.model.identity,
-        "data": context.manifests["val"].sha256,
+        "data": {role: manifest.sha256 for role, manifest in context.manifests.items()},
         "layout": context.layout,
         "device": context.device.type,
         "precision": context.precision,
