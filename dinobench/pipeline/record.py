@@ -13,7 +13,7 @@ from dinobench.pipeline.model import ResolvedModel
 from dinobench.pipeline.plan import Job, Plan
 from dinobench.results.records import DataInfo, ModelInfo, ProtocolRef, RunRecord, SplitInfo
 from dinobench.runtime.files import user_path
-from dinobench.runtime.settings import differing, fields_of, plain
+from dinobench.runtime.settings import differing, fields_of, plain, toml_text
 
 if TYPE_CHECKING:
     from dinobench.evaluators.base import EvaluationContext, Scores
@@ -70,10 +70,10 @@ def _incomparable_reasons(plan: Plan, job: Job, scores: Scores) -> tuple[str, ..
     """Why the figure must not stand beside the published one; empty if it may."""
     reasons = [] if job.protocol.comparable else [job.protocol.because]
     reasons += [job.card.note] if job.card.note else []
-    reasons += [f"{key} = {job.deviations[key]!r} differs from the protocol" for key in job.overridden]
+    reasons += [f"{key} = {toml_text(job.deviations[key])} differs from the protocol" for key in job.overridden]
     about_model = fields_of(ModelSettings)
     reasons += [
-        f"{key} = {value!r} in place of the model's own"
+        f"{key} = {toml_text(value)} in place of the model's own"
         for key, value in differing(plan.model_settings, ModelSettings()).items()
         if about_model[key].about.departs and key not in job.overridden  # a task's own is among those already
     ]

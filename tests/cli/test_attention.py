@@ -97,3 +97,13 @@ def test_settings_that_would_do_nothing_are_refused(
     done = run(photos[0], "--model", "random:vit_mini/4", "--output", tmp_path / "out", "--set", setting)
     assert done.exit_code == 2
     assert "does nothing in `dinobench attention`" in done.output and hint in done.output
+
+
+def test_models_stand_side_by_side(photos: list[Path], tmp_path: Path) -> None:
+    models = ("--model", "random:vit_mini/4", "--model", "random:vit_mini/8", "--model", "random:vit_mini/8")
+    done = run(photos[0], *models, "--size", 32, "--format", "pdf", "--output", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    found = {path.name for path in (tmp_path / "out" / "photo").iterdir()}
+    assert found == {"models.pdf", "random_vit_mini_4", "00001_random_vit_mini_8", "00002_random_vit_mini_8"}
+    refused = run(photos[0], *models, "--video", "--output", tmp_path / "video")
+    assert refused.exit_code == 2 and "--video draws one model" in refused.output

@@ -104,6 +104,21 @@ def attention_figure(pixels: Picture, weights: Heat, masks: NDArray[np.bool_], s
     return _grid(drawn.pairs(pixels), style)
 
 
+def draw_models(path: Path, looks: Sequence[tuple[str, Picture, Heat]], style: MapStyle) -> None:
+    """One image as several models see it: the mean over the heads of each, over the image and alone.
+
+    Args:
+        path: of the figure, in the format of its ending.
+        looks: name of each model, the image (H, W, 3) as it saw it, and its weights (heads, h, w).
+        style: of the maps.
+    """
+    pairs: list[tuple[Cell, ...]] = [(("image", looks[0][1]),)]
+    for name, pixels, weights in looks:
+        mean, shape = weights.mean(axis=0), (pixels.shape[0], pixels.shape[1])
+        pairs.append(((name, blend(pixels, mean, style.percentile)), ("mean of the heads", heat(mean, shape, style))))
+    _save_figure(path, _grid(pairs, style))
+
+
 @dataclass(frozen=True)
 class _Drawn:
     """The pictures of one image: each head's map and outlined mask, and the mean over the image."""
@@ -118,15 +133,17 @@ class _Drawn:
         maps = [heat(head, (pixels.shape[0], pixels.shape[1]), style) for head in weights]
         return cls(maps, head_masks(pixels, masks), blend(pixels, weights.mean(axis=0), style.percentile))
 
-    def pairs(self, pixels: Picture) -> list[tuple[Cell, Cell]]:
+    def pairs(self, pixels: Picture) -> list[tuple[Cell, ...]]:
         """Captioned pictures, two above one another: image and mean, then each head's map and mask."""
         heads = enumerate(zip(self.maps, self.outlined, strict=True), start=1)
-        rest = [((f"head {number}", above), (f"mask {number}", below)) for number, (above, below) in heads]
+        rest: list[tuple[Cell, ...]] = [
+            ((f"head {number}", above), (f"mask {number}", below)) for number, (above, below) in heads
+        ]
         return [(("image", pixels), ("mean of the heads", self.mean)), *rest]
 
 
-def _grid(pairs: Sequence[tuple[Cell, Cell]], style: MapStyle) -> Figure:
-    """A figure of captioned pictures, two above one another, with the maps' color bar."""
+def _grid(pairs: Sequence[tuple[Cell, ...]], style: MapStyle) -> Figure:
+    """A figure of captioned pictures, at most two above one another, with the maps' color bar."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
@@ -144,8 +161,8 @@ def _grid(pairs: Sequence[tuple[Cell, Cell]], style: MapStyle) -> Figure:
                 axis.imshow(shrink(picture, _WIDTH), interpolation="none")
                 axis.set_title(caption, fontsize=11)
     bar = figure.colorbar(ScalarMappable(cmap=COLOR_MAP), ax=axes, ticks=[0, 1], pad=0.01, shrink=0.7, aspect=40)
-    bar.ax.set_yticklabels(["lowest", f"{style.percentile:g}th\npercentile"], fontsize=10)
-    bar.set_label("attention of the class token, per head", fontsize=10)
+    bar.ax.set_yticklabels(["lowest", f"percentile\n{style.percentile:g}"], fontsize=10)
+    bar.set_label("attention of the class token, each map", fontsize=10)
     return figure
 
 
