@@ -39,7 +39,7 @@ def open_voc(root: Path, split: str, year: str) -> ImageSet:
     Raises:
         InputError: no list of ids, or a photo or its annotation is missing.
     """
-    base = _year_folder(root, year)
+    base = voc_folder(root, year)
     listing = base / "ImageSets" / "Main" / f"{split}.txt"
     ids = [line.split()[0] for line in read_lines(listing)]
     names = [f"JPEGImages/{name}.jpg" for name in ids]
@@ -63,7 +63,8 @@ def voc_boxes(images: ImageSet, index: int) -> Boxes:
     return as_boxes(rows, str(path), (-1, -1, 0, 0))
 
 
-def _year_folder(root: Path, year: str) -> Path:
+def voc_folder(root: Path, year: str) -> Path:
+    """The folder VOC<year> at, below or above `root`."""
     inner = Path("VOCdevkit", f"VOC{year}")
     below = [root / name / part for name in subfolders(root) for part in (inner, inner.name)]
     candidates = (root / inner, root / inner.name, root, *below)

@@ -9,14 +9,19 @@ from dinobench.data import mini
 from dinobench.data.masks import Labels
 
 
-def draw_objects(rng: np.random.Generator, size: int) -> tuple[NDArray[np.uint8], Labels]:
-    """A drawn image (H, size, 3) of one to three objects, at least one in sight, and their numbers (H, size)."""
+def draw_objects(rng: np.random.Generator, size: int) -> tuple[NDArray[np.uint8], Labels, list[int]]:
+    """A drawn image of one to three objects, at least one in sight.
+
+    Returns:
+        The image (H, size, 3), the objects' numbers (H, size), and the class of each that is in sight, by number.
+    """
     mask: Labels = np.zeros((size, size), dtype=np.uint8)
     height = int(rng.integers(size * 3 // 4, size + 1))
     while not mask[:height].any():
         labels = rng.integers(0, len(mini.CLASSES), rng.integers(1, 4))
         pixels, mask = mini.draw_with_masks(labels.tolist(), rng, size)
-    return pixels[:height], mask[:height]
+    mask = mask[:height]
+    return pixels[:height], mask, [int(labels[number - 1]) for number in np.unique(mask[mask > 0])]
 
 
 def boxes_of(mask: Labels) -> list[tuple[int, int, int, int]]:

@@ -18,7 +18,7 @@ def write(root: Path, *, seed: int = 0, small: bool = True) -> None:
     """Draw 12 photos (120 when not `small`) of one to three objects each, with a crowd in the first."""
     rng, names, annotations = np.random.default_rng([seed, 2014]), [], []
     for number in range(1, 13 if small else 121):
-        pixels, mask = draw_objects(rng, _SIZE)
+        pixels, mask, _ = draw_objects(rng, _SIZE)
         names.append(f"COCO_train2014_{number:012d}.jpg")
         save_jpeg(root / "train2014" / names[-1], pixels)
         boxes = [(box, 0) for box in boxes_of(mask)] + ([((0, 0, _SIZE, 40), 1)] if number == 1 else [])

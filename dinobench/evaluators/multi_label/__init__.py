@@ -1,0 +1,1 @@
+"""Classifiers on frozen features for images of several classes."""
