@@ -18,9 +18,11 @@ from dinobench.pipeline.plan import Job, Plan, asked_settings, job_of_card, job_
 from dinobench.pipeline.record import make_record
 from dinobench.results.record_names import run_name
 from dinobench.results.records import RECORDS, RecordStore, RunRecord
+from dinobench.results.track import track_record
 from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.runtime.files import user_path
 from dinobench.runtime.signals import StoppedError
+from dinobench.runtime.trackers import refuse_missing_tracker
 
 if TYPE_CHECKING:
     import torch
@@ -78,6 +80,7 @@ def evaluate(
         plan = make_plan(tasks, spec, str(data) if data else None, protocol, settings, tasks_dir=own_tasks)
         request = ModelRequest(plan.model, asked_settings(plan), card, name, own_models)
         _refuse_missing(plan, request, given)
+        refuse_missing_tracker(plan.run.log)
         from dinobench.runtime.device import pick_device, prepare_device  # after bad settings: torch takes seconds
         from dinobench.runtime.processes import from_first, process_group
 
@@ -152,6 +155,7 @@ def _store_run(record: RunRecord, temporary: list[Path], output: Path, report: R
         if rank() != 0:
             return None
         RecordStore(output).add(record)
+        track_record(record, output)
         for path in temporary:
             path.unlink(missing_ok=True)
         report(record)

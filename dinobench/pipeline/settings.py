@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from dinobench.runtime.settings import Count, CountOrZero, setting
+from dinobench.runtime.trackers import TrackerKind
 
 Seed = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 
@@ -23,6 +24,9 @@ class RunSettings:
     compile: bool = setting(False, "pass a frozen network's batches through torch.compile", moves_figure=False)
     verify: Literal["changed", "full"] = setting(
         "changed", "images that are read to tell the data: those whose files changed, or all", moves_figure=False
+    )
+    log: TrackerKind = setting(
+        "", "tracker that gets the figures too, by its own library", moves_figure=False, later=True
     )
     seed: Seed = setting(0, "of every random choice", departs=False)
     train_split: str = setting("", "what the data call their training images; by default train and its like")

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_text_atomically
+from dinobench.runtime.trackers import Tracker, numbers_of
 
 LOG = "log.jsonl"
 
@@ -27,9 +28,10 @@ class RunJournal:
         steps: of the whole run.
         done: finished steps; later lines of an earlier attempt are dropped from the log.
         speaking: whether this process writes.
+        tracker: that gets the same figures; None for none.
     """
 
-    def __init__(self, folder: Path, steps: int, done: int, *, speaking: bool) -> None:
+    def __init__(self, folder: Path, steps: int, done: int, *, speaking: bool, tracker: Tracker | None = None) -> None:
         self.path, self.speaking = folder / LOG, speaking
         if speaking:
             _keep_until(self.path, done)
@@ -37,7 +39,7 @@ class RunJournal:
         quiet = not (speaking and sys.stderr.isatty())
         self._bar = tqdm(total=steps, initial=done, file=sys.stderr, disable=quiet, unit="step", leave=False)
         self._shown: dict[str, str] = {}
-        self._board = _open_tensorboard(folder) if speaking else None
+        self._tracker = tracker
 
     def step(self) -> None:
         """One more step is done."""
@@ -48,10 +50,8 @@ class RunJournal:
         if self._stream is None:
             return
         _append_line(self._stream, self.path, json.dumps({**line, "time": round(time.time(), 3)}))
-        if self._board is not None:
-            for key, value in line.items():
-                if isinstance(value, int | float) and key != "step":
-                    self._board.add_scalar(key, value, line["step"])
+        if self._tracker is not None:
+            self._tracker.log(numbers_of(line), line["step"])
         self._shown.update({key: _short_number(line[key]) for key in _SHOWN if key in line})
         self._bar.set_postfix(self._shown, refresh=False)
 
@@ -63,19 +63,10 @@ class RunJournal:
     def close(self) -> None:
         """End the bar and the log."""
         self._bar.close()
-        if self._board is not None:
-            self._board.close()
+        if self._tracker is not None:
+            self._tracker.finish()
         if self._stream is not None:
             self._stream.close()
-
-
-def _open_tensorboard(folder: Path) -> Any:
-    """A writer of TensorBoard events, or None where TensorBoard is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder / "tensorboard"))
 
 
 _SHOWN = ("loss", "entropy", "kl", "lr", "images_per_second", "knn")

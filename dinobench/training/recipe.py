@@ -22,6 +22,7 @@ from dinobench.runtime.settings import (
     plain,
     setting,
 )
+from dinobench.runtime.trackers import TrackerKind
 
 Seed = Annotated[int, Meta(ge=0, lt=2**24)]
 """torch takes seeds of 64 bits, of which a run's steps fill 40."""
@@ -125,6 +126,9 @@ class RecipeSettings:
         4000, "training images in the probe's bank at most; half as many are tested", moves_figure=False
     )
     log_every: Count = setting(10, "steps between two lines of the log", moves_figure=False)
+    log: TrackerKind = setting(
+        "", "tracker that gets the figures too, by its own library", moves_figure=False, later=True
+    )
     save_minutes: Positive = setting(
         10.0, "a checkpoint at the first line of the log after so long, and every epoch", unit="min", moves_figure=False
     )

@@ -16,6 +16,7 @@ from dinobench.runtime.device import kind_of
 from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.runtime.processes import agree, any_process, barrier, look_for_failures, rank, world_size
 from dinobench.runtime.signals import StoppedError, StopSignals
+from dinobench.runtime.trackers import open_tracker
 from dinobench.training import checkpoints
 from dinobench.training.batches import Normalize, load_views, step_seed, worker_count
 from dinobench.training.build import RecipeSchedules, build_learner
@@ -65,7 +66,7 @@ class TrainingRun:
         """
         with hold_run_folder(made_folder(self.folder)), StopSignals() as self.signals:
             self._continue_run()
-            self.journal = RunJournal(self.folder, self.plan.steps, self.step, speaking=rank() == 0)
+            self.journal = self._open_journal()
             try:
                 self._announce_run()
                 if self.step == 0:
@@ -75,6 +76,12 @@ class TrainingRun:
                     self.journal.say(self.features.verdict())
             finally:
                 self.journal.close()
+
+    def _open_journal(self) -> RunJournal:
+        speaking = rank() == 0
+        kind = self.recipe.log if speaking else ""
+        tracker = open_tracker(kind, self.folder, self.folder.name, vars(self.recipe))
+        return RunJournal(self.folder, self.plan.steps, self.step, speaking=speaking, tracker=tracker)
 
     def _continue_run(self) -> None:
         """Go on from the first process's checkpoint, if there is one."""
