@@ -1,6 +1,9 @@
 """How many of timm's networks are known by their tensors alone: a sample of every family, weights drawn.
 
     python benchmarks/timm_index.py --output OUT.csv [--per-family 2] [--minutes 5] [--only NAME ...]
+    python benchmarks/timm_index.py --output OUT.csv --page docs/timm.md
+
+Networks that OUT.csv has are not tested again.
 
 Each network is saved with its classifier, given by its path without a word, and its features are compared with timm's
 `forward_head(forward_features(x), pre_logits=True)` over two drawn images.
@@ -12,8 +15,8 @@ import argparse
 import csv
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import timm
@@ -99,22 +102,86 @@ def compared(network: torch.nn.Module, loaded: object) -> str:
     return "identified" if difference <= TOLERANCE else f"other features: {difference:.1e}"
 
 
+def rows_of(table: Path) -> list[dict[str, str]]:
+    """The rows of a CSV that this script wrote; none where there is no such file."""
+    if not table.is_file():
+        return []
+    with table.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+KINDS = {"identified": "identified", "one of three": "one of at most three"}
+PAGE = """# Networks of timm by their tensors alone
+
+Each of {count} architectures of timm {version}, of {families} families, was saved as a bare state dict with drawn
+weights and given by its path without a word. It counts as identified where its features equal timm's
+`forward_head(forward_features(x), pre_logits=True)` to {tolerance:g} of the largest. Networks of equal tensors that
+make other features, or expect other images, cannot be told apart: they are named, and `--set architecture=NAME`
+chooses.
+
+{share:.1f}% are identified or named as one of at most three. Made by `python benchmarks/timm_index.py`.
+
+{table}
+
+Not identified:
+
+{others}
+"""
+
+
+def kind_of(row: Mapping[str, str]) -> str:
+    """The column in which a network counts."""
+    return next((name for start, name in KINDS.items() if row["outcome"].startswith(start)), "other")
+
+
+def page(rows: Sequence[Mapping[str, str]]) -> str:
+    """The page docs/timm.md: counts of each family, and every network that is not identified."""
+    by_family: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        by_family[row["family"]][kind_of(row)] += 1
+    columns = [*KINDS.values(), "other"]
+    total = Counter(map(kind_of, rows))
+    lines = [["family", *columns], ["---"] * (1 + len(columns))]
+    for family, counts in [*sorted(by_family.items()), ("all", total)]:
+        lines.append([family, *(str(counts[name]) for name in columns)])
+    others = [row for row in rows if kind_of(row) != "identified"]
+    return PAGE.format(
+        count=len(rows),
+        version=timm.__version__,
+        families=len(by_family),
+        tolerance=TOLERANCE,
+        share=100 * (len(rows) - total["other"]) / max(1, len(rows)),
+        table="\n".join(f"| {' | '.join(line)} |" for line in lines),
+        others="\n".join(f"- `{row['architecture']}`: {row['outcome'].split(', which')[0]}" for row in others),
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--per-family", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--page", type=Path, help="write the page of the rows in --output, and test nothing")
     options = parser.parse_args()
+    if options.page:
+        options.page.write_text(page(rows_of(options.output)))
+        return
     networks()  # the index, whose making is not a part of the time
-    with options.output.open("w", newline="") as stream, tempfile.TemporaryDirectory() as folder:
+    known = {row["architecture"] for row in rows_of(options.output)}
+    with options.output.open("a", newline="") as stream, tempfile.TemporaryDirectory() as folder:
         writer = csv.writer(stream)
-        writer.writerow(["family", "architecture", "outcome", "seconds"])
-        names = [("asked for", name) for name in options.only] or sample(families(), options.per_family)
+        if not known:
+            writer.writerow(["family", "architecture", "outcome", "seconds"])
+        names = sample(families(), options.per_family)
+        if options.only:
+            names = ((timm.models.model_entrypoint(name).__module__.rpartition(".")[2], name) for name in options.only)
         end = time.monotonic() + 60 * options.minutes
         for module, name in names:
             if time.monotonic() > end:
                 break
+            if name in known:
+                continue
             start = time.monotonic()
             result = outcome(name, Path(folder))
             writer.writerow([module, name, result, f"{time.monotonic() - start:.1f}"])

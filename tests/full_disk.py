@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
+import itertools
 import os
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from tests.whole_files import not_whole
 EVAL = ["eval", "--data", "mini", "--output", "OUT", "--model"]
 VIT = [*EVAL, "random:vit_mini/4", "--task"]
 EXPORT = ["features", "export", "--model", "pixels", "--data", "mini", "--output"]
-MINI = ["--set", "epochs=1", "--set", "warmup_epochs=0"]
+MINI = ["--set", "epochs=1", "--set", "warmup_epochs=0", "--set", "log_every=1"]
 KINDS = {"full": 4096, "nearly full": 40_960, "no inodes": None, "read-only": None}
 
 
@@ -75,7 +76,7 @@ CASES = {
     "publish": Case(["publish", "RECORDS", "--model-repo", "me/model", "--output", "OUT/p"]),
     "data make": Case(["data", "make", "davis", "--output", "OUT/d"]),
     "twins in the cache": Case([*VIT, "copydays", "--output", "RECORDS", "--dry-run"], cache=True),
-    "train": Case(["train", "--recipe", "mini", "--output", "OUT/run", *MINI]),
+    "train": Case(["train", "--recipe", "mini", "--data", "DATA", "--output", "OUT/run", *MINI]),
     "models fetch": Case(["models", "--models-dir", "CARDS", "fetch", "mine", "--output", "OUT"]),
     "timm index": Case(["inspect", "STATE"], cache=True),
     "reproduce": Case(
@@ -152,11 +153,16 @@ def _run(words: list[str], cache: str) -> tuple[int, str]:
 
 def prepared(folder: Path) -> dict[str, str]:
     """What the commands read: records with pictures, a run, a photograph, a card whose weights a server has."""
-    fixed = {name: str(folder / name.lower()) for name in ("RECORDS", "CACHE", "CARDS", "RUNS", "PICTURE", "STATE")}
+    fixed = {
+        name: str(folder / name.lower()) for name in ("RECORDS", "CACHE", "CARDS", "RUNS", "PICTURE", "STATE", "DATA")
+    }
     fixed["PICTURE"] += ".png"
     fixed["STATE"] += ".pth"
     Image.effect_noise((64, 64), 90).convert("RGB").save(fixed["PICTURE"])
     torch.save(timm.create_model("test_convnext").state_dict(), fixed["STATE"])
+    for split, label, number in itertools.product(("train", "val"), "ab", range(32)):
+        (folder / "data" / split / label).mkdir(parents=True, exist_ok=True)
+        Image.effect_noise((32, 32), 90).convert("RGB").save(folder / "data" / split / label / f"{number}.png")
     (folder / "cards").mkdir()
     (folder / "cards" / "mine.toml").write_text(
         'title = "t"\nmethod = "DINO"\narchitecture = "vit_mini/4"\nsource = "s"\nlicense = "MIT"\nfamily = "dino"\n'
@@ -164,7 +170,7 @@ def prepared(folder: Path) -> dict[str, str]:
     )
     for words in (
         [*VIT, "knn,voc-attention@quick", "--output", fixed["RECORDS"]],
-        ["train", "--recipe", "mini", "--output", f"{fixed['RUNS']}/one", *MINI],
+        ["train", "--recipe", "mini", "--data", fixed["DATA"], "--output", f"{fixed['RUNS']}/one", *MINI],
     ):
         code, said = _run(words, fixed["CACHE"])
         if code:

@@ -16,6 +16,7 @@ from dinobench.data.layouts._walk import subfolders
 from dinobench.data.layouts.imagefolder import refuse_unknown_classes
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import read_json, user_path
+from dinobench.runtime.names import inside
 from dinobench.runtime.text import first_few
 
 ENDINGS = (".csv", ".tsv", ".json", ".jsonl")
@@ -129,4 +130,5 @@ def _paths_root(path: Path, names: Sequence[str]) -> Path:
     """The folder from which the paths start: the list's own, the one above, or one in them such as images/."""
     homes = [path.parent, path.parent.parent]
     folders = [*homes, *(home / name for home in homes for name in subfolders(home))]
-    return next((folder for folder in folders if (folder / names[0]).is_file()), path.parent)
+    wanted = f"image of {path}"
+    return next((folder for folder in folders if inside(folder, names[0], wanted).is_file()), path.parent)

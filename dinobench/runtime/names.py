@@ -11,6 +11,7 @@ _LONGEST = 255  # bytes of one name in nearly every file system
 _RESERVED = frozenset(
     {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
 )
+_LONGEST_PATH = 1000  # letters of a path below a root: systems take about 4,000 bytes for a whole one
 _SEPARATORS = re.compile(r"[/\\]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -43,6 +44,8 @@ def inside(root: Path, relative: str, what: str) -> Path:
         return root / relative
     parts = _SEPARATORS.split(relative)
     reason = next(filter(None, map(_part_fault, filter(None, parts))), "")
+    if len(relative) > _LONGEST_PATH:
+        reason = f"it is longer than {_LONGEST_PATH} letters"
     if not parts[0] or _DRIVE.match(relative):
         reason = "it is empty" if not relative else "it is absolute"
     if reason:
@@ -83,6 +86,8 @@ def _part_fault(part: str) -> str:
         return "it holds a zero byte"
     if part in (".", ".."):
         return f"{part!r} names another folder"
-    if len(part.encode("utf-8", "surrogateescape")) > _LONGEST:
-        return f"it is longer than {_LONGEST} bytes"
-    return ""
+    try:
+        size = len(part.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:  # "\ud800", which JSON can hold
+        return "it holds half a character"
+    return f"it is longer than {_LONGEST} bytes" if size > _LONGEST else ""

@@ -107,3 +107,16 @@ def test_coco_json_without_one_label_an_image_is_refused(kinds: list[list[int]],
     (tmp_path / "other.json").write_text("{}")
     with pytest.raises(InputError, match="no json in COCO's form"):
         open_dataset(str(tmp_path / "other.json"), "val")
+
+
+def test_labels_of_thousands_of_digits_are_names(tmp_path: Path) -> None:
+    folder(tmp_path, *NAMES)
+    spec = write(tmp_path / "list.csv", [(name, "9" * 5000 if "dog" in name else "7") for name in NAMES])
+    assert open_dataset(spec, "train").classes == ("7", "9" * 5000)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a/" * 2000 + "b.png", "../../x.png"])
+def test_paths_that_no_system_takes_are_one_line(name: str, tmp_path: Path) -> None:
+    folder(tmp_path, *NAMES)
+    with pytest.raises(InputError, match="not taken as a path"):
+        open_dataset(write(tmp_path / "list.csv", [(name, "cat"), *labeled()]), "train")

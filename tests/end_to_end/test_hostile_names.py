@@ -113,3 +113,9 @@ def test_a_models_name_of_the_user_stays_in_the_results(name: str, here: Path) -
     done = run("eval", "--task", "knn@quick", "--model", "pixels", "--data", "mini", "--name", name, "--dry-run")
     assert done.exit_code in (0, 2), done.output
     assert files_outside(here) == ["victim.png"]
+
+
+def test_a_number_of_thousands_of_digits_in_a_tables_card_is_one_line(here: Path) -> None:
+    (here / "tables").mkdir()
+    (here / "tables" / "tableA.toml").write_text(f"title = {'9' * 5000}\n")
+    refused(run("tables"), "tableA.toml")

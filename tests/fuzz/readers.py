@@ -6,6 +6,8 @@ import io
 import json
 import pickle
 import tarfile
+import tempfile
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 import numpy as np
 import scipy.io
 import torch
+import torch.distributed.checkpoint
 from PIL import Image
 from safetensors.numpy import save as safetensors_bytes
 
@@ -22,11 +25,18 @@ from dinobench.data.channels import read_channels
 from dinobench.data.decode import read_rgb
 from dinobench.data.layouts import cifar, inat, revisitop, tarshards
 from dinobench.data.layouts._files import read_mat
+from dinobench.data.lists import open_list
 from dinobench.data.masks import read_labels
+from dinobench.evaluators.common.low_shot import listed
 from dinobench.evaluators.common.ranking.files import score_retrieval_file
 from dinobench.models.loading.container import open_container
+from dinobench.models.loading.shards import open_checkpoint
 from dinobench.results.figures.curves import read_log, series
+from dinobench.results.importers import read_davis, read_released_log
 from dinobench.results.records import read_record
+from dinobench.results.tables.specs import read_table
+from dinobench.runtime.files import read_text
+from dinobench.training.recipe_files import load_recipe
 from tests.results.factory import make_record
 
 _PIXELS = np.random.default_rng(0).integers(0, 256, (12, 10, 3), dtype=np.uint8)
@@ -135,6 +145,46 @@ _LISTING = {
 _LOG = b'{"step": 1, "loss": 2.5}\n{"step": 2, "loss": 2.25, "epoch": 1}\n'
 _BATCH = {"data": np.zeros((1, 3072), np.uint8), "labels": [3], "filenames": ["x.png"]}
 
+_RECIPE = 'base = "mini"\nsummary = "s"\nlr = 0.004\nepochs = 3\nlocal_scale = [0.1, 0.4]\n[sources]\nlr = "ours"\n'
+_TABLE = (packaged("results/published") / "table9.toml").read_bytes
+_TEXTS = {"dino-log": '{"train_lr": 0.1, "test_acc1": 61.5, "epoch": 1}\n', "davis": "J&F-Mean,J-Mean\n0.6,0.5\n"}
+
+
+def _with_neighbours(files: dict[str, bytes], read: Callable[[Path], object]) -> Callable[[Path], object]:
+    """The reader, with whole files beside the damaged one."""
+
+    def read_beside(path: Path) -> object:
+        for name, data in files.items():
+            place = path.parent / name
+            place.parent.mkdir(exist_ok=True)
+            if not place.exists():
+                place.write_bytes(data)
+        return read(path)
+
+    return read_beside
+
+
+_IMAGES = {f"{name}.png": _picture("PNG")() for name in "abcd"}
+_ROWS = "path,label\n" + "".join(f"{name},{number % 2}\n" for number, name in enumerate(_IMAGES))
+_COCO = {
+    "images": [{"id": number, "file_name": name} for number, name in enumerate(_IMAGES)],
+    "categories": [{"id": 0, "name": "x"}, {"id": 1, "name": "y"}],
+    "annotations": [{"image_id": number, "category_id": number % 2} for number in range(len(_IMAGES))],
+}
+
+
+def _distributed() -> tuple[bytes, bytes]:
+    """The two files of a folder of torch.distributed.checkpoint: what says where the tensors lie, and the tensors."""
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.distributed.checkpoint.save({"model": _TENSORS, "epoch": 3}, checkpoint_id=folder, no_dist=True)
+        return (Path(folder) / ".metadata").read_bytes(), (Path(folder) / "__0_0.distcp").read_bytes()
+
+
+_METADATA, _PARTS = _distributed()
+_SHARDS = {"x.safetensors": safetensors_bytes({name: tensor.numpy() for name, tensor in _TENSORS.items()})}
+
+
 READERS = {
     "pickle": Reader("gnd_x.pkl", lambda: pickle.dumps(_TRUTH, 2), revisitop.read_ground_truth),
     "pickle protocol 5": Reader("gnd_x.pkl", lambda: pickle.dumps(_TRUTH, 5), revisitop.read_ground_truth),
@@ -179,6 +229,28 @@ READERS = {
         "cards/x.toml",
         (packaged("reference_models") / "dino_vits16.toml").read_bytes,
         lambda path: load_models(path.parent),
+    ),
+    "recipe": Reader("x.toml", _RECIPE.encode, lambda path: load_recipe(str(path))),
+    "table card": Reader(
+        "x.toml", _TABLE, _with_neighbours({"table9_batch_size.csv": b"batch_size,knn\n1,2\n"}, read_table)
+    ),
+    "image list": Reader("x.csv", _ROWS.encode, _with_neighbours(_IMAGES, lambda path: open_list(path, "train"))),
+    "coco list": Reader("x.json", _text(_COCO), _with_neighbours(_IMAGES, lambda path: open_list(path, "train"))),
+    "low-shot list": Reader("x.txt", lambda: b"n1/a.jpg\nb.jpg\n", lambda path: listed(["n1/a.jpg", "n2/b.jpg"], path)),
+    "log of others": Reader("log.txt", _TEXTS["dino-log"].encode, lambda path: read_released_log(read_text(path), "x")),
+    "table of others": Reader("r.csv", _TEXTS["davis"].encode, lambda path: read_davis(read_text(path), "x")),
+    "shard index": Reader(
+        "m.index.json",
+        _text({"weight_map": dict.fromkeys(_TENSORS, "x.safetensors")}),
+        _with_neighbours(_SHARDS, open_checkpoint),
+    ),
+    "distributed metadata": Reader(
+        ".metadata", lambda: _METADATA, _with_neighbours({"__0_0.distcp": _PARTS}, open_checkpoint)
+    ),
+    "distributed parts": Reader(
+        "__0_0.distcp",
+        lambda: _PARTS,
+        _with_neighbours({".metadata": _METADATA}, lambda path: open_checkpoint(path.with_name(".metadata"))),
     ),
     "task card": Reader(
         "cards/x.toml",

@@ -49,8 +49,9 @@ def class_names(base: Path, folder: str, roots: Sequence[Path]) -> tuple[str, ..
 
 
 def in_order(kinds: Collection[str]) -> tuple[str, ...]:
-    """Class names from a list: sorted, numbers by their value."""
-    return tuple(sorted(kinds, key=int) if all(kind.isdecimal() for kind in kinds) else sorted(kinds))
+    """Class names from a list: sorted, numbers of up to 18 digits by their value."""
+    numbers = all(kind.isdecimal() and len(kind) <= 18 for kind in kinds)
+    return tuple(sorted(kinds, key=int) if numbers else sorted(kinds))
 
 
 def fewer_classes(split: str, labels: NDArray[np.int64], classes: Sequence[str]) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import msgspec
 
 from dinobench.cards import packaged
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import read_toml
 from dinobench.runtime.names import safe_name
 from dinobench.runtime.suggest import unknown
 
@@ -86,9 +86,8 @@ def read_table(path: Path) -> TableSpec:
         InputError: not a table card; the message names the field.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        spec = msgspec.convert(raw, TableSpec)
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, msgspec.ValidationError) as error:
+        spec = msgspec.convert(read_toml(path), TableSpec)
+    except (InputError, msgspec.ValidationError) as error:
         raise InputError(f"table card {path} cannot be read: {error}") from error
     source = path.parent / safe_name(spec.csv, f"`csv` of table card {path}")
     if not source.is_file():
