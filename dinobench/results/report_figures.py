@@ -47,9 +47,17 @@ def _draw_runs(caption: str, runs: Mapping[str, Log], levels: Mapping[str, float
 def baselines(records: Sequence[RunRecord], run: Path) -> dict[str, float]:
     """k-NN figures of raw pixels and random networks on the data on which `run` was scored, by model name."""
     scored = [record for record in records if record.task == "knn" and not record.failed]
-    own = {record.data.spec for record in scored if Path(record.model.spec).resolve() == run.resolve()}
+    own = {record.data.spec for record in scored if _is_place(record.model.spec, run)}
     untrained = [record for record in scored if record.model.family in UNTRAINED and record.data.spec in own]
     return {record.model.name: record.metrics[record.main_metric] or 0.0 for record in untrained}
+
+
+def _is_place(spec: str, folder: Path) -> bool:
+    """Whether a model's SPEC is the path of a folder; a SPEC that no path can be is of another."""
+    try:
+        return Path(spec).resolve() == folder.resolve()
+    except (OSError, ValueError):
+        return False
 
 
 def forest_plots(groups: Sequence[Sequence[Comparison]], labels: Mapping[str, str], output: Path) -> list[ForestPlot]:

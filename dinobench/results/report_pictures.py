@@ -10,6 +10,7 @@ from pathlib import Path
 from dinobench.results.records import RunRecord
 from dinobench.runtime.console import notice
 from dinobench.runtime.files import atomic_path
+from dinobench.runtime.names import file_below
 
 SUFFIXES = frozenset({".png", ".gif", ".jpg"})
 _SMALL = 480  # pixels of the longer side on a page
@@ -33,20 +34,19 @@ class Picture:
 
 
 def copy_pictures(record: RunRecord, results: Path, output: Path) -> Iterator[Picture]:
-    """Copy the pictures that a record kept below `output`; one outside the folder of results is left out."""
+    """Copy the pictures that a record kept below `output`; what is no file in the folder of results is left out."""
     for file in record.files:
-        source = results / file
-        if source.suffix not in SUFFIXES:
+        if Path(file).suffix not in SUFFIXES:
             continue
-        if not source.resolve().is_relative_to(results.resolve()):
-            notice(f"warning: {record.name} names {file}, which is outside {results}; it is left out of the report")
+        source = file_below(results, file)
+        if source is None:
+            notice(f"warning: {record.name} names {file!r:.80}, which is no file below {results}; it is left out")
             continue
-        if source.is_file():
-            target = Path("pictures") / record.name / source.name
-            with atomic_path(output / target) as temporary:
-                shutil.copyfile(source, temporary)
-            caption = f"{record.task}@{record.protocol.name}, {record.model.name}: {source.stem}"
-            yield Picture(caption, target.as_posix(), _make_small(output, target))
+        target = Path("pictures") / record.name / source.name
+        with atomic_path(output / target) as temporary:
+            shutil.copyfile(source, temporary)
+        caption = f"{record.task}@{record.protocol.name}, {record.model.name}: {source.stem}"
+        yield Picture(caption, target.as_posix(), _make_small(output, target))
 
 
 def _make_small(output: Path, picture: Path) -> str:

@@ -13,7 +13,7 @@ from tests.end_to_end.test_hostile_cases import WORKING_CARD, refused, run
 from tests.results.factory import make_record
 
 NAMES = ["../x", "/etc/x", "a\0b", "CON", "n" * 300, "a\nb", "x.", "..", "\udce9"]
-FIELDS = [("task",), ("protocol", "name"), ("model", "name"), ("data", "name"), ("main_metric",)]
+FIELDS = [("task",), ("protocol", "name"), ("model", "name"), ("model", "spec"), ("data", "name"), ("main_metric",)]
 TASK = (
     'title = "t"\nevaluator = "knn"\nlayout = "imagefolder"\nmain_metric = "top1"\nsource = "s"\n'
     'default_protocol = "paper"\n[protocols.paper]\nversion = 1\nsummary = "s"\n'
