@@ -65,7 +65,7 @@ def heat(weights: Heat, shape: tuple[int, int], style: MapStyle) -> Picture:
 def blend(pixels: Picture, weights: Heat, percentile: float = 99.0) -> Picture:
     """An image (H, W, 3) under a smooth map (h, w) that hides it only where attention is high."""
     values = enlarged(scaled(weights, percentile), (pixels.shape[0], pixels.shape[1]), smooth=True)
-    share = _STRONGEST * values[..., None]
+    share = _STRONGEST * values[..., None] ** 2
     mixed: Picture = ((1 - share) * pixels + share * _colors(values)).round().astype(np.uint8)
     return mixed
 
