@@ -172,10 +172,12 @@ def outcome(task: str, fault: str, processes: int) -> tuple[list[Any], dict[str,
 
 
 def _said(ended: list[Any]) -> str:
+    """What the processes ended by, each way once."""
+
     def words(each: Any) -> str:
         return "gone" if each is None else each if isinstance(each, str) else f"{type(each).__name__}: {each}"[:90]
 
-    return "; ".join(words(each) for each in ended)
+    return "; ".join(dict.fromkeys(words(each) for each in ended))
 
 
 def _left(task: str, figures: dict[str, float], alone: dict[str, float]) -> str:

@@ -69,15 +69,19 @@ def _features(context: EvaluationContext[Settings], images: ImageSet) -> Feature
 
 
 def _view_features(context: EvaluationContext[Settings], images: ImageSet) -> dict[str, Tensor]:
-    """(n, q, D) features of q views of each image, by the feature's name; processes share the images."""
+    """(n, q, D) features of q views of each image, by the feature's name; processes share the images.
+
+    Whole batches are dealt: the last bits of a feature follow the size of its batch.
+    """
     settings, model = context.settings, context.model
     names = {feature: parse_feature(feature) for feature in settings.features}
     columns = tuple(dict.fromkeys(column for each in names.values() for column in each))
     network = Extractor(
         model.backbone, model.preprocessing, columns, context.device, context.precision, context.compiled
     )
-    first, last = (len(images) * edge // world_size() for edge in (rank(), rank() + 1))
-    chunks = in_chunks(np.arange(first, last), context.batch_size)
+    batches_of_all = in_chunks(np.arange(len(images)), context.batch_size)
+    first, last = (len(batches_of_all) * edge // world_size() for edge in (rank(), rank() + 1))
+    chunks = batches_of_all[first:last]
     found: list[list[Tensor]] = []
     for number in progress(range(settings.views), "views", settings.views):
         view = Views(settings, network.transform.size, network.transform.interpolation, context.seed, number)

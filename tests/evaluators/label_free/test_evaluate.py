@@ -78,7 +78,7 @@ def test_values_that_exclude_one_another_are_refused(folder: Path) -> None:
 def test_processes_share_the_views_and_measure_as_one(folder: Path) -> None:
     alone = _evaluate(folder)
     for scores in in_processes(_in_process, 2, folder):
-        assert scores.metrics == pytest.approx(alone.metrics, rel=1e-4)
+        assert scores.metrics == alone.metrics
 
 
 def _in_process(number: int, folder: Path) -> Scores:
