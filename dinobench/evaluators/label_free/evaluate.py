@@ -9,6 +9,7 @@ from torch import Tensor
 from dinobench.data.dataset import ImageSet
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.labeled_features import reasons_line, skipped_line, stored_matrix
+from dinobench.evaluators.common.samples import draw_images
 from dinobench.evaluators.common.views import Views
 from dinobench.evaluators.label_free.settings import Settings
 from dinobench.features.extract import Extractor, feature_batches
@@ -32,7 +33,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
         InputError: fewer than two images, or one that cannot be read unless `unreadable` is "skip".
     """
     settings = context.settings
-    images = _drawn(context.dataset("train"), settings.samples, context.seed)
+    images = draw_images(context.dataset("train"), settings.samples, context.seed)
     if len(images) < 2:
         raise InputError(f"{images.name} holds {len(images)} image; measures of a spectrum need at least two")
     matrix = _features(context, images)
@@ -46,13 +47,6 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
             _add_views(scores, views[feature], suffix, settings.delta)
     scores.details["view_images"] = len(viewed) if views else 0
     return scores
-
-
-def _drawn(images: ImageSet, samples: int, seed: int) -> ImageSet:
-    """`samples` of the images, or all, in their order."""
-    if not samples or len(images) <= samples:
-        return images
-    return images.subset(np.sort(np.random.default_rng(seed).choice(len(images), samples, replace=False)))
 
 
 def _features(context: EvaluationContext[Settings], images: ImageSet) -> FeatureMatrix:

@@ -1,0 +1,1 @@
+"""Patches found again in a view of the same image, without annotation."""
