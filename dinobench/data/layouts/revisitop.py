@@ -126,9 +126,9 @@ def _image_files(folder: Path, wanted: Sequence[str]) -> dict[str, str]:
         by_parent.setdefault(str(PurePosixPath(name).parent), []).append(name)
     found: dict[str, str] = {}
     for parent, names in by_parent.items():
-        named = [inside(base, parent, "an image of the ground truth") for base in (folder / "jpg", folder)]
         files = {PurePosixPath(name).name: name for name in names}
-        places = _image_places(folder) if parent == "." else iter(named)
+        named = (inside(base, parent, "an image of the ground truth") for base in (folder / "jpg", folder))
+        places = _image_places(folder) if parent == "." else named
         found |= {files[file]: path for file, path in _files_in(places, list(files), folder).items()}
     return found
 
