@@ -64,7 +64,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
             _run_sequence(context, read_video(root, name, merged=merged), network, configs, tally, kept)
         except InputError as error:
             tally.failures[name] = str(error)
-    scores = _build_scores(context, configs, gathered(tally))
+    scores = _build_scores(context, configs, gathered(tally, names))
     scores.temporary += [kept.path(name) for name in names]
     return scores
 

@@ -54,6 +54,13 @@ class Tally:
         self.failures |= other.failures
         self.files += other.files
 
+    def sort(self, names: Sequence[str]) -> None:
+        """Put the sequences into the order of `names`: the last bits of a mean follow the order of what is added."""
+        place = {name: number for number, name in enumerate(names)}
+        for videos in (*self.by_config, *self.floors.values()):
+            videos.sort(key=lambda video: place[video.name])
+        self.failures = dict(sorted(self.failures.items(), key=lambda failure: place[failure[0]]))
+
     def scores(self) -> Scores:
         """Figures in percent, floors beside them, bootstrap intervals over objects.
 
@@ -98,13 +105,14 @@ def my_share(names: Sequence[str]) -> Sequence[str]:
     return names[rank() :: world_size()]
 
 
-def gathered(mine: Tally) -> Tally:
-    """The sequences of all processes together."""
+def gathered(mine: Tally, names: Sequence[str]) -> Tally:
+    """The sequences of all processes together, in the order of `names`, as one process scores them."""
     if world_size() == 1:
         return mine
     whole = Tally([[] for _ in mine.by_config])
     for part in gather_objects(mine, "the scores of the sequences"):
         whole.merge(part)
+    whole.sort(names)
     return whole
 
 
