@@ -53,10 +53,14 @@ class LabelPropagator:
     def step(self, features: Tensor) -> Tensor:
         """Soft labels (h, w, C) of the next frame, from its l2-normalized features (h, w, D)."""
         context = [self._first, *self._recent]
-        labels = propagate(features, [pair[0] for pair in context], [pair[1] for pair in context], self.settings)
+        labels = self.propagate(features, [pair[0] for pair in context], [pair[1] for pair in context])
         if self.settings.n_last_frames > 0:
             self._recent = [*self._recent, (features, labels)][-self.settings.n_last_frames :]
         return labels
+
+    def propagate(self, target: Tensor, sources: Sequence[Tensor], labels: Sequence[Tensor]) -> Tensor:
+        """Labels (h, w, C) of one frame from those of its context."""
+        return propagate(target, sources, labels, self.settings)
 
 
 def propagate_video(features: Iterable[Tensor], first_labels: Tensor, settings: Propagation) -> Iterator[Tensor]:

@@ -33,9 +33,10 @@ class Settings:
         unit="pixels",
         was="short_side",
     )
-    variant: Literal["dino", "stc", "masks"] = setting(
+    variant: Literal["dino", "stc", "dinov3", "masks"] = setting(
         "dino",
-        "whose code carries labels on; stc: window a disc, none in the first frame; masks: no code of ours",
+        "whose code carries labels on; stc: window a disc, none in the first frame; dinov3: a disc, bicubic frames, "
+        "sides rounded up; masks: no code of ours",
         later=True,
     )
     normalization: Literal["released", "model"] = setting(

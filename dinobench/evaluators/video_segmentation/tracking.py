@@ -16,10 +16,9 @@ from dinobench.data.decode import read_rgb
 from dinobench.data.layouts.davis import Video
 from dinobench.data.masks import Labels
 from dinobench.evaluators.base import EvaluationContext
-from dinobench.evaluators.video_segmentation.frames import frame_size, read_frame_tensor
 from dinobench.evaluators.video_segmentation.propagation import Propagation
 from dinobench.evaluators.video_segmentation.settings import Settings
-from dinobench.evaluators.video_segmentation.variants import variant_called
+from dinobench.evaluators.video_segmentation.variants import input_of, input_size, variant_called
 from dinobench.features.loading import map_ahead
 from dinobench.features.network import FrozenNetwork
 from dinobench.models.networks.backbone import Preprocessing
@@ -120,7 +119,7 @@ def track_objects(
     start = next(features)
     height, width, _ = start[0].shape
     frame = (first.shape[0], first.shape[1])
-    size = frame_size(*frame, settings.image_size)
+    size = input_size(settings.variant, frame, settings.image_size, network.backbone.patch_size)
     variant = variant_called(settings.variant, frame, size, (height, width), network.backbone.patch_size)
     one_hot = variant.reduce(first).to(network.device)
     propagators = [variant.begin(start[config.layer - 1], one_hot, config.propagation) for config in configs]
@@ -139,7 +138,7 @@ def _frame_features(
     preprocessing: Preprocessing,
     workers: int,
 ) -> Iterator[list[Tensor]]:
-    size = frame_size(shape[0], shape[1], settings.image_size)
+    size = input_size(settings.variant, (shape[0], shape[1]), settings.image_size, network.backbone.patch_size)
     if min(size) < network.backbone.patch_size:
         raise InputError(f"sequence {video.name}: its frames become {size[0]} x {size[1]}; raise --set image_size")
     mean, std = normalization(preprocessing, settings.normalization)
@@ -151,7 +150,7 @@ def _frame_features(
                 f"frame {path} is {pixels.shape[1]} x {pixels.shape[0]}, but the first mask of its sequence "
                 f"{shape[1]} x {shape[0]}; use frames and annotations of one resolution"
             )
-        return read_frame_tensor(pixels, size, mean, std)
+        return input_of(settings.variant, pixels, size, mean, std)
 
     for frame in map_ahead(read, video.frames, workers):
         yield network(frame)

@@ -6,10 +6,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dinobench.data.masks import Labels
-from dinobench.evaluators.video_segmentation.frames import covered, label_map, one_hot_labels
+from dinobench.evaluators.video_segmentation.disc import (
+    DiscPropagator,
+    bicubic_frame,
+    nearest_labels,
+    rounded_up_size,
+    stretched_labels,
+)
+from dinobench.evaluators.video_segmentation.frames import (
+    covered,
+    frame_size,
+    label_map,
+    one_hot_labels,
+    read_frame_tensor,
+)
 from dinobench.evaluators.video_segmentation.propagation import LabelPropagator, Propagation
 from dinobench.evaluators.video_segmentation.walk import WalkPropagator, enlarged_labels, reduced_labels
 
@@ -39,7 +54,7 @@ class Variant:
 def variant_called(
     name: str, frame: tuple[int, int], size: tuple[int, int], grid: tuple[int, int], patch: int
 ) -> Variant:
-    """The way of "dino" or "stc" for frames of one size.
+    """The way of "dino", "stc" or "dinov3" for frames of one size.
 
     Args:
         name: of the setting `variant`.
@@ -52,9 +67,27 @@ def variant_called(
         return Variant(
             lambda labels: reduced_labels(labels, grid), WalkPropagator, lambda soft: enlarged_labels(soft, frame)
         )
+    if name == "dinov3":
+        return Variant(
+            lambda labels: nearest_labels(labels, grid), DiscPropagator, lambda soft: stretched_labels(soft, frame)
+        )
     share = covered(grid, patch, size)
     return Variant(
         lambda labels: one_hot_labels(labels, grid, share).permute(1, 2, 0),
         LabelPropagator,
         lambda soft: label_map(soft.permute(2, 0, 1), patch, frame, share),
     )
+
+
+def input_size(name: str, frame: tuple[int, int], short_side: int, patch: int) -> tuple[int, int]:
+    """Height and width of the network's input for frames of one size, by the variant of that name."""
+    if name == "dinov3":
+        return rounded_up_size(*frame, short_side, patch)
+    return frame_size(*frame, short_side)
+
+
+def input_of(
+    name: str, pixels: NDArray[np.uint8], size: tuple[int, int], mean: tuple[float, ...], std: tuple[float, ...]
+) -> Tensor:
+    """Network input (3, H, W) of an RGB image (h, w, 3), resized as the variant of that name does."""
+    return (bicubic_frame if name == "dinov3" else read_frame_tensor)(pixels, size, mean, std)
