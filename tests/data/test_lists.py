@@ -120,3 +120,9 @@ def test_paths_that_no_system_takes_are_one_line(name: str, tmp_path: Path) -> N
     folder(tmp_path, *NAMES)
     with pytest.raises(InputError, match="not taken as a path"):
         open_dataset(write(tmp_path / "list.csv", [(name, "cat"), *labeled()]), "train")
+
+
+def test_a_list_written_on_windows_has_its_paths_read(tmp_path: Path) -> None:
+    folder(tmp_path, *NAMES)
+    spec = write(tmp_path / "list.csv", [(name.replace("/", "\\"), kind) for name, kind in labeled()])
+    assert sorted(open_dataset(spec, "train").names + open_dataset(spec, "val").names) == sorted(NAMES)

@@ -130,6 +130,15 @@ def test_images_are_found_in_the_root_and_in_folders_of_landmarks(tmp_path: Path
     assert len(revisitop.check(root).files) == 4
 
 
+def test_names_with_folders_are_found_there_with_any_ending(tmp_path: Path) -> None:
+    truth = {**content(), "imlist": ["x/a", "y/a", "b"]}
+    root = written(tmp_path, truth, images=("b", "q")).parent
+    for place in ("jpg/x/a.JPG", "jpg/y/a.png"):
+        (root / place).parent.mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(root / place)
+    assert revisitop.open(root, "database").names == ("jpg/x/a.JPG", "jpg/y/a.png", "jpg/b.jpg")
+
+
 def test_archives_left_packed_and_matlab_files_are_named(tmp_path: Path) -> None:
     root = written(tmp_path, content(), images=()).parent
     (root / "oxbuild_images-v1.tgz").touch()
