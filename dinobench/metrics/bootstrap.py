@@ -44,6 +44,34 @@ def accuracy_interval(correct: ArrayLike, repeats: int = REPEATS, seed: int = 0)
     return 100 * low, 100 * high
 
 
+def class_mean_interval(
+    values: ArrayLike, labels: ArrayLike, repeats: int = REPEATS, seed: int = 0
+) -> tuple[float, float]:
+    """The 95% percentile interval of the mean over classes of the mean of `values` (M,) within each of `labels` (M,).
+
+    The M entries are drawn again; a class of which none is drawn is left out of that resample.
+
+    Raises:
+        ValueError: no value.
+    """
+    cells, counts = np.unique(
+        np.stack([np.asarray(labels, np.float64), np.asarray(values, np.float64)]), axis=1, return_counts=True
+    )
+    images = int(counts.sum())
+    if images == 0:
+        raise ValueError("no value to resample")
+    _, of = np.unique(cells[0], return_inverse=True)
+    rng, classes = np.random.default_rng(seed), int(of.max()) + 1
+    means = np.empty(repeats)
+    for number in range(repeats):
+        drawn = rng.multinomial(images, counts / images)
+        total = np.bincount(of, drawn, classes)
+        held = np.bincount(of, drawn * cells[1], classes)
+        means[number] = (held[total > 0] / total[total > 0]).mean()
+    low, high = np.percentile(means, _PERCENTILES)
+    return float(low), float(high)
+
+
 def paired_difference(a: ArrayLike, b: ArrayLike, repeats: int = REPEATS, seed: int = 0) -> Difference:
     """How far A's mean lies above B's when the same images are drawn for both.
 

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dinobench.metrics.bootstrap import accuracy_interval, interval, paired_difference, resampled_means
+from dinobench.metrics.bootstrap import (
+    accuracy_interval,
+    class_mean_interval,
+    interval,
+    paired_difference,
+    resampled_means,
+)
 
 
 def test_width_is_that_of_the_binomial():
@@ -71,3 +77,16 @@ def test_refusals():
         resampled_means([])
     with pytest.raises(ValueError, match="no value"):
         paired_difference([[], []], [[]])
+
+
+def test_the_interval_of_a_class_mean_is_that_of_drawing_images():
+    rng = np.random.default_rng(0)
+    labels, values = rng.integers(0, 4, 60), rng.random(60) < 0.6
+    drawn = []
+    for _ in range(3000):
+        rows = rng.integers(0, 60, 60)
+        present = np.unique(labels[rows])
+        drawn.append(np.mean([values[rows][labels[rows] == each].mean() for each in present]))
+    assert class_mean_interval(values, labels) == pytest.approx(np.percentile(drawn, (2.5, 97.5)), abs=0.02)
+    with pytest.raises(ValueError, match="no value"):
+        class_mean_interval([], [])

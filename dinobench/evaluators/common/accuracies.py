@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from dinobench.evaluators.base import Scores
-from dinobench.metrics.bootstrap import accuracy_interval
-from dinobench.metrics.classification import hits
+from dinobench.metrics.bootstrap import accuracy_interval, class_mean_interval
+from dinobench.metrics.classification import hits, mean_per_class
 from dinobench.runtime.files import write_table_atomically
 
 ONE_CLASS = "all images that were scored are of one class: is the folder the right one? The accuracy says little"
@@ -36,6 +37,21 @@ def add_accuracy(
         scores.metrics[f"{name}_std"] = 100 * float(correct.mean(1).std(ddof=1))
     if len(np.unique(labels.numpy())) == 1 and ONE_CLASS not in scores.warnings:
         scores.warnings.append(ONE_CLASS)
+
+
+def add_class_mean(scores: Scores, draws: Sequence[Tensor], labels: Tensor, seed: int = 0) -> None:
+    """Add `mean_per_class`: the accuracy within each class, averaged over classes, in percent with its interval.
+
+    Args:
+        scores: to add to.
+        draws: (M, P) ranked predictions of each draw of the training set.
+        labels: (M,) true classes.
+        seed: of the bootstrap.
+    """
+    correct = torch.stack([hits(predictions, labels) for predictions in draws]).double().mean(0)
+    scores.metrics["mean_per_class"] = mean_per_class(correct, labels)
+    low, high = class_mean_interval(correct.numpy(), labels.numpy(), seed=seed)
+    scores.intervals["mean_per_class"] = (100 * low, 100 * high)
 
 
 def save_predictions(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.evaluators.common.accuracies import add_accuracy, save_predictions
+from dinobench.evaluators.common.accuracies import add_accuracy, add_class_mean, save_predictions
 from dinobench.evaluators.common.labeled_features import LabeledFeatures, labeled_features, require_same_classes
 from dinobench.evaluators.common.low_shot import chosen_rows, note_list
 from dinobench.evaluators.common.search import RowsInMemory, search
@@ -116,3 +116,5 @@ def _add_scores(
             suffix = at if k == ks[0] else f"{at}_k{k}"
             add_accuracy(scores, f"top1{suffix}", ranked, labels)
             add_accuracy(scores, f"top5{suffix}", ranked, labels, TOP)
+            if not suffix:
+                add_class_mean(scores, ranked, labels)

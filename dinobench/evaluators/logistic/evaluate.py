@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.evaluators.common.accuracies import add_accuracy, save_predictions
+from dinobench.evaluators.common.accuracies import add_accuracy, add_class_mean, save_predictions
 from dinobench.evaluators.common.labeled_features import LabeledFeatures, labeled_features, require_same_classes
 from dinobench.evaluators.common.low_shot import chosen_rows, note_list
 from dinobench.evaluators.logistic.settings import Settings
@@ -31,6 +31,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     draws = [_predict_labels(context, train, queries, draw, scores) for draw in range(settings.draws)]
     for top in (1, TOP):
         add_accuracy(scores, f"top{top}", draws, test.labels, top)
+    add_class_mean(scores, draws, test.labels)
     if settings.predictions:
         path = context.output / "predictions.csv"
         save_predictions(scores, path, test.names, test.labels, draws[0], test.classes)

@@ -62,7 +62,7 @@ def test_sweeps_and_draws(context):
 
 def test_a_k_beyond_the_training_images_is_left_out_and_said(context):
     scores = _evaluate(context, ks=[3, 20, 100], main_k=20, shots=5)
-    assert scores.metrics.keys() == {"top1", "top5"}
+    assert scores.metrics.keys() == {"top1", "top5", "mean_per_class"}
     line = "k = 20, 100 left out: only 10 training images; the figure is at k = 3"
     assert line in scores.warnings and line in scores.not_comparable
     assert _evaluate(context, ks=[3, 100], main_k=3).not_comparable == []

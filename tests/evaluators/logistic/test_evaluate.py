@@ -30,7 +30,7 @@ def _evaluate(context, **changes):
 
 def test_evaluate(folder_context):
     scores = _evaluate(folder_context, predictions=True)
-    assert scores.metrics == {"top1": 100.0, "top5": 100.0}
+    assert scores.metrics == {"top1": 100.0, "top5": 100.0, "mean_per_class": 100.0}
     assert scores.details["fits"][0]["converged"]
     assert scores.details["fits"][0]["images"] == 24
     assert scores.files
