@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Maps = list[tuple[NDArray[np.uint8], Tensor]]
 
-_WIDTH = 320
+_WIDTH, _COLUMNS = 320, 5
 
 
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -142,5 +142,7 @@ def _save(output: Path, kind: str, images: tuple[Path, ...], found: Maps, drawn:
     for number, (path, picture) in enumerate(zip(images, drawn, strict=True)):
         save_picture(output / f"{kind}_{number:03d}_{path.stem}.png", picture)
     above, below = ([shrink(each, _WIDTH) for each in row] for row in ([pixels for pixels, _ in found], drawn))
-    save_picture(output / f"{kind}.png", sheet([above, below]))
+    starts = range(0, len(above), _COLUMNS)
+    rows = [row[start : start + _COLUMNS] for start in starts for row in (above, below)]
+    save_picture(output / f"{kind}.png", sheet(rows))
     click.echo(output / f"{kind}.png")
