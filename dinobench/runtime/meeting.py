@@ -73,7 +73,8 @@ def failure_of(rank: int, error: BaseException) -> Failure:
         return Failure(rank, "stopped", str(error), error.number, error.step)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Failure(rank, "input", f"the disk is full ({error.filename}); free space and run again")
-    return Failure(rank, "other", f"{type(error).__name__}: {error}".rstrip(": "))
+    named = "" if isinstance(error, ProcessError) else f"{type(error).__name__}: "
+    return Failure(rank, "other", f"{named}{error}".rstrip(": "))
 
 
 class Meeting:
@@ -158,13 +159,16 @@ class Meeting:
         return pickle.loads(self.store.get(key)) if self.store.check([key]) else None
 
     def look(self) -> None:
-        """Raise what another process failed by; cheap enough for every step of a loop."""
+        """Raise what another process failed by, or that it is gone; cheap enough for every step of a loop."""
         now = time.monotonic()
         if now - self._looked < BEAT_SECONDS:
             return
         self._looked = now
         with _store_errors():
             first = self.first_failure()
+            if first is None:
+                for other in range(self.processes):
+                    self._require_life(other)
         if first is not None:
             raise first.raised()
 

@@ -139,7 +139,7 @@ def _die(rank: int, dying: int, moment: str) -> Any:
     return _fail(rank, -1, Exception(), moment)
 
 
-@pytest.mark.parametrize("moment", ["exchange", "collective"])
+@pytest.mark.parametrize("moment", ["exchange", "collective", "loop"])
 @pytest.mark.parametrize("dying", [0, 1])
 def test_a_process_that_dies_is_noticed(dying: int, moment: str) -> None:
     found = in_processes(_die, 2, dying, moment)
