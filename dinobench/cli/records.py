@@ -121,7 +121,10 @@ def import_file(file: Path, kind: str, model: str, data: str, results: Path) -> 
 
 def _chosen_records(results: Path, task: str, model: str, where: str, folders: dict[str, Any]) -> pd.DataFrame:
     from dinobench.results.frames import records
+    from dinobench.runtime.errors import InputError
 
+    if not any(results.glob("*.json")):
+        raise InputError(f"there is no record in {results}; score a model first, or name another folder by --results")
     frame = records(results, where=where, **folders)
     frame = frame[frame["task"] == task] if task else frame
     return frame[frame["model"] == model] if model else frame

@@ -52,6 +52,7 @@ _TEXTS = {"image": str, "label": str, "predicted": str}
 """Columns of kept files that are names, also where a class is called 7."""
 
 _NUMBERS = ("value", "low", "high", "published", "difference", "seconds", "images_per_second")
+_KINDS = {**dict.fromkeys(_NUMBERS, float), "main": bool, "comparable": bool}
 
 
 def records(
@@ -81,7 +82,7 @@ def records(
     store = RecordStore(Path(folder))
     published = published_figures(load_tables(tables_dir).values(), load_tasks(tasks_dir), load_models(models_dir))
     rows = [row for path, record in store.with_paths() for row in _rows_of(record, path, published)]
-    frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS)).astype(dict.fromkeys(_NUMBERS, float))
+    frame = pd.DataFrame.from_records(rows, columns=list(COLUMNS)).astype(_KINDS)
     frame = _rows_where(frame, where) if where else frame
     if wide:
         good = frame[frame["metric"] != ""].sort_values("date")

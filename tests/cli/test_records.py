@@ -52,3 +52,26 @@ def test_a_wrong_condition_is_one_line(folder: Path) -> None:
 def test_a_folder_without_a_published_figure_is_listed(tmp_path: Path) -> None:
     RecordStore(tmp_path).add(make_record(model={"name": "mine", "sha256": "ef" * 32}))
     assert "knn@paper  mine on imagenet  top1 74.46\n" in run("ls", "--results", str(tmp_path)).output
+
+
+@pytest.mark.parametrize("command", ["ls", "best", "export --output out.csv"])
+def test_a_folder_without_records_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run(*command.split(), "--results", "nowhere")
+    assert (done.exit_code, "there is no record in nowhere" in done.output) == (2, True), done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_filter_that_leaves_none_leaves_an_empty_list(folder: Path) -> None:
+    done = run("best", "--results", str(folder), "--where", "value > 1000")
+    assert (done.exit_code, done.output) == (0, "")
+
+
+def test_a_record_of_a_later_schema_is_one_line_and_stays(folder: Path, tmp_path: Path) -> None:
+    (path, *_) = folder.glob("*.json")
+    text = path.read_text().replace('"schema": 1', '"schema": 9')
+    path.write_text(text)
+    for command in ("ls", "best"):
+        done = run(command, "--results", str(folder))
+        assert (done.exit_code, "has schema 9, newer than 1; update dinobench" in done.output) == (2, True)
+    assert path.read_text() == text
