@@ -24,7 +24,8 @@ def distractors(tmp_path: Path) -> FeatureMatrix:
     def compute(indices: np.ndarray) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
         yield indices, torch.from_numpy(MORE[indices])
 
-    return stored_descriptors({}, {}, len(MORE), compute, folder=tmp_path, shard_rows=16)
+    names = [f"{index}.jpg" for index in range(len(MORE))]
+    return stored_descriptors({}, {}, names, compute, folder=tmp_path, shard_rows=16)
 
 
 @pytest.mark.parametrize("whitened", [False, True])
