@@ -8,8 +8,7 @@ from dinobench.data.check import check_layout
 from dinobench.data.registry import dataset_layouts, get_layout, get_twin, layout_names, twin_names
 from dinobench.runtime.errors import InputError
 
-
-OTHER_LABELS = {"voc12_boxes", "voc12_classes"}  # of a data set whose images another layout has
+OTHER_LABELS = {"voc07_labels", "voc12_boxes", "voc12_classes"}  # of a data set whose images another layout has
 
 
 @pytest.mark.parametrize("name", layout_names())
