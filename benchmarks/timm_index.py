@@ -46,6 +46,8 @@ SMALL = (
     "18",
 )
 
+LARGE = ("large", "huge", "giant", "gigantic", "enormous", "so400m", "7b", "_l", "_h", "_xl", "_x")
+
 
 def families() -> dict[str, list[str]]:
     """Architectures by timm's module, those whose names say that they are small first."""
@@ -55,9 +57,9 @@ def families() -> dict[str, list[str]]:
     return {module: sorted(names, key=_rank) for module, names in sorted(by_module.items())}
 
 
-def _rank(name: str) -> tuple[int, int]:
+def _rank(name: str) -> tuple[bool, int, int]:
     place = next((number for number, word in enumerate(SMALL) if word in name), len(SMALL))
-    return place, len(name)
+    return any(word in name for word in LARGE), place, len(name)
 
 
 def sample(grouped: dict[str, list[str]], per_family: int) -> Iterator[tuple[str, str]]:
