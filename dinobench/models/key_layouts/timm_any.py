@@ -53,5 +53,7 @@ def _family_of(
     def build(conversion: StateDictConversion, facts: ModelFacts) -> Network:
         return Network(backbone, name, preprocessing.size)
 
-    layout = KeyLayout(f"{name}, its own names", (next(iter(expected)),), translate, build)
+    names = [stored for stored in expected if not stored.endswith("num_batches_tracked")]
+    anchors = tuple(dict.fromkeys((names[0], names[-1])))  # the first alone may stand in a block, too
+    layout = KeyLayout(f"{name}, its own names", anchors, translate, build)
     return Family(name=family, title=title, layouts=(layout,), preprocessing=preprocessing, preprocessing_source=source)

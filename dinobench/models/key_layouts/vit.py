@@ -17,6 +17,8 @@ from dinobench.runtime.errors import InputError
 # Sizes that only later families have, and always with a gated MLP.
 LARGER = {(1536, 40): "giant", (4096, 40): "7b"}
 # Depths that published networks of these widths have; another one may mean that blocks are missing.
+# Heads wider than 64 channels: ViT-So400m, ViT-H, ViT-g and ViT-G of timm, and of I-JEPA.
+WIDE_HEADS = {1152: 16, 1280: 16, 1408: 16, 1664: 16}
 USUAL_DEPTHS = {192: 12, 384: 12, 768: 12, 1024: 24, 1280: 32, 1408: 40, 1536: 40, 4096: 40}
 
 
@@ -126,6 +128,9 @@ def _read_heads(conversion: StateDictConversion, facts: ModelFacts, dim: int) ->
         known = known.get(dim)
     if known is not None:
         return int(known)
+    if dim in WIDE_HEADS:
+        facts.note("heads", WIDE_HEADS[dim], "usual for this width")
+        return WIDE_HEADS[dim]
     if dim % 64:
         raise InputError(
             f"the number of heads is not in the file and width {dim} is no multiple of 64; say --set heads=N"

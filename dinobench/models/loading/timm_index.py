@@ -183,5 +183,10 @@ def _heads_of(name: str) -> tuple[str, ...]:
     """Beginnings of the names of a network's classifier, blanks between: its own alone, and with what stands by it."""
     config = timm.get_pretrained_cfg(name)
     own = classifier_parts(config.classifier if config else None)
-    whole = tuple(dict.fromkeys(f"{part.split('.')[0]}." for part in own))
-    return tuple(dict.fromkeys(" ".join(parts) for parts in (own, whole) if parts))
+    deepest = max((part.count(".") for part in own), default=0)
+    ways = [tuple(dict.fromkeys(_first_parts(part, depth) for part in own)) for depth in range(deepest, 0, -1)]
+    return tuple(dict.fromkeys(" ".join(parts) for parts in ways if parts))
+
+
+def _first_parts(beginning: str, depth: int) -> str:
+    return ".".join(beginning.split(".")[:depth]) + "."

@@ -56,6 +56,7 @@ class TimmTransformer(Adapter):
         self.patch_size = int(network.feature_info[-1]["reduction"])  # type: ignore[index]
         self.depth = len(network.blocks)  # type: ignore[arg-type]
         self.has_class_token = getattr(network, "cls_token", None) is not None
+        self._prefix = int(getattr(network, "num_prefix_tokens", 1))
 
     def intermediate_layers(self, images: Tensor, n: int = 1) -> tuple[Features, ...]:
         """See `Backbone`."""
@@ -66,7 +67,7 @@ class TimmTransformer(Adapter):
             indices=n,
             norm=True,
             output_fmt="NCHW",
-            return_prefix_tokens=True,
+            return_prefix_tokens=self._prefix > 0,  # asked for none, some networks of timm fail
             intermediates_only=True,
         )
         return tuple(

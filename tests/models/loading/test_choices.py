@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from timm.models.vision_transformer import VisionTransformer
 
 from dinobench.models.loading.loaded import LoadedBackbone
 from dinobench.models.loading.spec import load_backbone
@@ -196,3 +197,16 @@ def test_lora_is_merged_where_a_peft_configuration_says_how(tmp_path: Path) -> N
         (tmp_path / "adapter_config.json").write_text(json.dumps(wrong))
         with pytest.raises(InputError, match=r"adapter_config\.json"):
             load_backbone(path)
+
+
+@pytest.mark.parametrize("width", [1152, 1280])
+def test_wide_transformers_have_their_usual_heads(width: int, tmp_path: Path) -> None:
+    shape = {"img_size": 32, "patch_size": 16, "depth": 1, "num_classes": 2, "mlp_ratio": 0.25}
+    network = VisionTransformer(embed_dim=width, num_heads=16, **shape).eval()
+    path = saved(network.state_dict(), tmp_path / "wide.pth")
+    loaded = load_backbone(str(path), settings={"depth": 1})
+    images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        expected = network.forward_head(network.forward_features(images), pre_logits=True)
+        assert torch.allclose(loaded.backbone(images).cls, expected, atol=1e-5)
+    assert choices(loaded)["heads"] == ("16", "usual for this width")
