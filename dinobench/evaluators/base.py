@@ -13,6 +13,9 @@ from dinobench.data.content import digest_of_files
 from dinobench.data.dataset import ImageSet
 from dinobench.data.manifest import Contents, Manifest, manifest_from
 from dinobench.data.open import open_dataset
+from dinobench.features.extract import ExtractionSettings, Extractor
+from dinobench.features.names import Column
+from dinobench.features.network import FrozenNetwork
 from dinobench.models.loading.spec import LoadedBackbone
 from dinobench.runtime.clock import Clock
 from dinobench.runtime.errors import InputError
@@ -65,6 +68,20 @@ class EvaluationContext(Generic[SettingsT]):
     splits: Mapping[str, str] = field(default_factory=dict)
     contents: dict[str, Contents] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def extraction(self) -> ExtractionSettings:
+        """How features are computed here."""
+        return ExtractionSettings(self.device, self.batch_size, self.workers, self.precision, self.compiled)
+
+    def network(self) -> FrozenNetwork:
+        """The model, frozen, where and how features are computed here."""
+        model = self.model
+        return FrozenNetwork(model.backbone, model.preprocessing, self.device, self.precision, self.compiled)
+
+    def extractor(self, columns: tuple[Column, ...]) -> Extractor:
+        """The model as a function from images to columns of features; see `dinobench.features.names`."""
+        return Extractor.of(self.model, columns, self.extraction)
 
     def dataset(self, split: str) -> ImageSet:
         """Open a split of the data and note its manifest for the record.

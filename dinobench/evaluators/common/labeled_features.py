@@ -12,7 +12,6 @@ from torch import Tensor
 from dinobench.data.dataset import ImageSet
 from dinobench.evaluators.base import EvaluationContext
 from dinobench.evaluators.common.setting_groups import LabeledImagesSettings
-from dinobench.features.extract import ExtractionSettings
 from dinobench.features.matrix import FeatureMatrix
 from dinobench.features.store import FeatureStore
 from dinobench.runtime.errors import InputError
@@ -82,9 +81,8 @@ def _note_zeros(context: EvaluationContext[Any], images: ImageSet, matrix: Featu
 
 def stored_matrix(context: EvaluationContext[Any], split: str | None, images: ImageSet, feature: str) -> FeatureMatrix:
     """The store's features of `images`, which are a whole split of the context or, with None, a part of one."""
-    how = ExtractionSettings(context.device, context.batch_size, context.workers, context.precision, context.compiled)
     manifest = context.manifests[split].sha256 if split else None
-    matrix = FeatureStore().features(context.model, images, feature, how, manifest)
+    matrix = FeatureStore().features(context.model, images, feature, context.extraction, manifest)
     agree(sorted(matrix.unreadable), f"which images of {images.name} cannot be read", "give all the same cache folder")
     return matrix
 

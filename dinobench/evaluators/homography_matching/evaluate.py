@@ -47,7 +47,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
             f"layer = {settings.layer} of a model with {backbone.depth} blocks; give {backbone.depth} or less"
         )
     images = draw_images(context.dataset("train"), settings.samples, context.seed)
-    network = FrozenNetwork(backbone, context.model.preprocessing, context.device, context.precision)
+    network = context.network()
     first, last = (len(images) * edge // world_size() for edge in (rank(), rank() + 1))
     with context.clock.phase("matching"):
         mine = [

@@ -12,7 +12,7 @@ from dinobench.evaluators.common.labeled_features import reasons_line, skipped_l
 from dinobench.evaluators.common.samples import draw_images
 from dinobench.evaluators.common.views import Views
 from dinobench.evaluators.label_free.settings import Settings
-from dinobench.features.extract import Extractor, feature_batches
+from dinobench.features.extract import feature_batches
 from dinobench.features.loading import in_chunks
 from dinobench.features.matrix import FeatureMatrix
 from dinobench.features.names import parse_feature
@@ -67,12 +67,10 @@ def _view_features(context: EvaluationContext[Settings], images: ImageSet) -> di
 
     Whole batches are dealt: the last bits of a feature follow the size of its batch.
     """
-    settings, model = context.settings, context.model
+    settings = context.settings
     names = {feature: parse_feature(feature) for feature in settings.features}
     columns = tuple(dict.fromkeys(column for each in names.values() for column in each))
-    network = Extractor(
-        model.backbone, model.preprocessing, columns, context.device, context.precision, context.compiled
-    )
+    network = context.extractor(columns)
     batches_of_all = in_chunks(np.arange(len(images)), context.batch_size)
     first, last = (len(batches_of_all) * edge // world_size() for edge in (rank(), rank() + 1))
     chunks = batches_of_all[first:last]

@@ -30,7 +30,6 @@ from dinobench.evaluators.linear.head_file import load_head, save_head
 from dinobench.evaluators.linear.heads import LinearHead
 from dinobench.evaluators.linear.probe import LabeledRows, Probe
 from dinobench.evaluators.linear.settings import Settings
-from dinobench.features.extract import Extractor
 from dinobench.features.names import parse_feature
 from dinobench.metrics.bootstrap import accuracy_interval
 from dinobench.metrics.classification import top_classes
@@ -138,12 +137,8 @@ def _augmented_sets(context: EvaluationContext[Settings], settings: Settings, va
     left_out: dict[int, str] = {}
     names = settings.features
     columns = tuple(dict.fromkeys(column for name in names for column in parse_feature(name)))
-    model = context.model
-    network = Extractor(
-        model.backbone, model.preprocessing, columns, context.device, context.precision, context.compiled
-    )
     epochs = augmented_epochs(
-        network,
+        context.extractor(columns),
         images.subset(kept),
         names,
         settings.batch_size,

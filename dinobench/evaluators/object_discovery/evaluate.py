@@ -19,7 +19,6 @@ from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.ranking.per_query import save_per_query
 from dinobench.evaluators.object_discovery.pictures import SHOWN, draw_sheet, picture_of
 from dinobench.evaluators.object_discovery.settings import Settings
-from dinobench.features.network import FrozenNetwork
 from dinobench.metrics.bootstrap import accuracy_interval
 from dinobench.metrics.object_box import BoxArray, ObjectPatches, box_ious, cut_object, lost_object
 from dinobench.runtime.console import progress
@@ -93,7 +92,7 @@ def find_object(
     """
     settings, backbone = context.settings, context.model.backbone
     shown = resize_shorter_side(image, settings.image_size) if settings.image_size else image
-    network = FrozenNetwork(backbone, context.model.preprocessing, context.device, context.precision)
+    network = context.network()
     pixels = network.input(torch.from_numpy(np.array(shown))[None])
     padded = pad(pixels, (0, -shown.width % backbone.patch_size, 0, -shown.height % backbone.patch_size))
     forward = backbone.key_map if settings.feature == "keys" else _patches_of(context)

@@ -14,7 +14,6 @@ from torch.nn.functional import pad
 from dinobench.evaluators.base import EvaluationContext
 from dinobench.evaluators.segmentation.frames import Frame, padding_of, patch_labels
 from dinobench.features.loading import map_ahead
-from dinobench.features.network import FrozenNetwork
 from dinobench.metrics.class_areas import VOID
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
@@ -33,7 +32,7 @@ class PatchEncoder:
         backbone = context.model.backbone
         if layer > backbone.depth:
             raise InputError(f"layer = {layer} of a model with {backbone.depth} blocks; give {backbone.depth} or less")
-        self.network = FrozenNetwork(backbone, context.model.preprocessing, context.device, context.precision)
+        self.network = context.network()
         self.patch, self.layer = backbone.patch_size, layer
 
     def images(self, frames: Sequence[Frame]) -> Tensor:

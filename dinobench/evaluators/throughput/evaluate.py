@@ -11,7 +11,6 @@ from torch import Tensor
 
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.throughput.settings import Settings
-from dinobench.features.network import FrozenNetwork
 from dinobench.runtime.device import device_name
 from dinobench.runtime.processes import from_first
 
@@ -41,8 +40,7 @@ def _measured(context: EvaluationContext[Settings]) -> Scores:
     settings = context.settings
     size = settings.image_size or context.model.preprocessing.size
     images = torch.randn(settings.batch_size, 3, size, size, device=context.device)
-    model = context.model
-    network = FrozenNetwork(model.backbone, model.preprocessing, context.device, context.precision, context.compiled)
+    network = context.network()
     with context.clock.phase("forward"):
         forward = network.passes(network.backbone.class_token)
         seconds = forward_seconds(forward, images, settings.repeats, settings.warm_up)

@@ -20,7 +20,6 @@ from dinobench.evaluators.video_segmentation.propagation import Propagation
 from dinobench.evaluators.video_segmentation.settings import Settings
 from dinobench.evaluators.video_segmentation.variants import input_of, input_size, variant_called
 from dinobench.features.loading import map_ahead
-from dinobench.features.network import FrozenNetwork
 from dinobench.models.networks.backbone import Preprocessing
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
@@ -46,10 +45,7 @@ class PatchNetwork:
     """A frozen backbone as a function from a frame to the l2-normalized patch features of its last blocks."""
 
     def __init__(self, context: EvaluationContext[Any], layers: int) -> None:
-        model = context.model
-        network = FrozenNetwork(
-            model.backbone, model.preprocessing, context.device, context.precision, context.compiled
-        )
+        network = context.network()
         self.backbone = network.backbone
         if not 1 <= layers <= self.backbone.depth:
             raise InputError(

@@ -10,6 +10,7 @@ from dinobench.evaluators.linear import evaluate as linear
 from dinobench.evaluators.linear.evaluate import evaluate
 from dinobench.evaluators.linear.heads import LinearHeads
 from dinobench.evaluators.linear.settings import Settings
+from dinobench.features.extract import Extractor
 from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.settings import resolve
@@ -184,7 +185,7 @@ def _stepped(number, context, changes):
 def _counted(number, context, changes):
     """Scores, and how many crops of training images went through this process's network."""
     counts = []
-    forward = linear.Extractor.__call__
+    forward = Extractor.__call__
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(linear.Extractor, "__call__", lambda self, x: (counts.append(len(x)), forward(self, x))[1])
+        patch.setattr(Extractor, "__call__", lambda self, x: (counts.append(len(x)), forward(self, x))[1])
         return _evaluate(context, **changes), sum(counts)

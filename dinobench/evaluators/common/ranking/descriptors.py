@@ -22,7 +22,6 @@ from dinobench.evaluators.common.ranking.regions import RegionMoments, RegionWhi
 from dinobench.features.buckets import described
 from dinobench.features.descriptors import stored_descriptors
 from dinobench.features.matrix import FeatureMatrix
-from dinobench.features.network import FrozenNetwork
 from dinobench.features.preparation import Preparation, stretched
 from dinobench.models.networks.multi_scale import multi_scale
 from dinobench.runtime.errors import InputError
@@ -85,9 +84,7 @@ class Describer:
         self.pooling, self.gem_power, self.scales, self.regions = pooling, gem_power, tuple(scales), regions
         self._backbone = context.model.backbone
         self._pool = find_pooling(pooling, gem_power) if regions is None else regions
-        self._network = FrozenNetwork(
-            self._backbone, context.model.preprocessing, context.device, context.precision, context.compiled
-        )
+        self._network = context.network()
         self._forward = self._network.passes(self._all_scales)
 
     def __call__(self, pixels: Tensor) -> Tensor:
