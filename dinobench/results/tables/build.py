@@ -46,7 +46,7 @@ class Table:
 
     Attributes:
         sections: title (may be empty) and rows; each row has one text per heading.
-        notes: footnotes, each starting with its mark.
+        notes: footnotes, each starting with its mark, and perhaps a remark on published figures.
     """
 
     title: str
@@ -210,7 +210,9 @@ def _assemble_table(
             _own_cells(spec, row, filled, notes, one_of_many=len(images[row.data]) > 1) for row in own
         ]
     body = tuple((title, tuple(rows)) for title, rows in sections.items())
-    return Table(spec.title, spec.source, spec.caption, tuple(columns), body, notes.lines())
+    return Table(
+        spec.title, spec.source, spec.caption, tuple(columns), body, (*notes.lines(), *filter(None, [spec.note]))
+    )
 
 
 def _published_cells(
@@ -239,12 +241,19 @@ def _ours_and_difference(
         return [MISSING, MISSING]
     record, metric = found
     value = record.metrics[metric] or 0.0
-    ours = format_figure(value, figure.decimals)
-    ours = f"{ours} {notes.mark(MASKS)}" if MASKS in record.warnings else ours
+    ours = " ".join([format_figure(value, figure.decimals), *map(notes.mark, _notes_of(record, metric))])
     if not theirs:
         return [ours, MISSING]
     difference = round(value, figure.decimals) - round(float(theirs), figure.decimals)
     return [ours, format_figure(difference, figure.decimals, signed=True)]
+
+
+def _notes_of(record: RunRecord, metric: str) -> list[str]:
+    """That masks were scored; of a fine-tuned figure the best epoch's, which the authors' code prints."""
+    said, best = [MASKS] if MASKS in record.warnings else [], record.metrics.get("best_top1")
+    if metric == "top1" and best is not None:
+        said.append(f"after the last epoch; {best:.1f} at the best, epoch {record.metrics['best_epoch']:.0f}")
+    return said
 
 
 def _own_cells(

@@ -49,6 +49,7 @@ class TableSpec:
         figures: columns of figures.
         group: column whose equal values put rows under one heading; "" for none.
         all: whether it is among the tables of `--table all`.
+        note: a remark on published figures, below the footnotes.
         name: such as "2" or "figure4": the card's file name without "table".
         path: of the CSV.
     """
@@ -61,6 +62,7 @@ class TableSpec:
     source: str = ""
     group: str = ""
     all: bool = False
+    note: str = ""
     name: str = ""
     path: Path = field(default=Path())
 

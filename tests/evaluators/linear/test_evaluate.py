@@ -11,7 +11,9 @@ from dinobench.evaluators.linear.evaluate import evaluate
 from dinobench.evaluators.linear.heads import LinearHeads
 from dinobench.evaluators.linear.settings import Settings
 from dinobench.features.extract import Extractor
+from dinobench.features.names import parse_feature
 from dinobench.models.loading.spec import load_backbone
+from dinobench.models.networks.vit import VisionTransformer, ViTShape
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.settings import resolve
 from tests.group import in_processes
@@ -101,6 +103,17 @@ def test_the_usual_feature_goes_by_width(architecture, width, depth, feature):
     found, rule = linear.usual_feature(architecture, SimpleNamespace(dim=width, depth=depth))
     assert found == feature
     assert "appendix F.2" in rule
+
+
+@pytest.mark.parametrize(
+    ("architecture", "patch", "dim", "heads"), [("vit_giant/14", 14, 1536, 24), ("vit_7b/16", 16, 4096, 32)]
+)
+def test_the_rows_of_the_widest_networks_have_two_tokens(architecture, patch, dim, heads):
+    with torch.device("meta"):
+        network = VisionTransformer(ViTShape(patch, dim, depth=4, heads=heads, image_size=4 * patch))
+        layers = network.intermediate_layers(torch.zeros(1, 3, 4 * patch, 4 * patch), 4)
+    columns = parse_feature(linear.usual_feature(architecture, network)[0])
+    assert sum(column.take(layers).shape[1] for column in columns) == 2 * dim
 
 
 def test_the_record_says_which_feature_auto_took(folder_context):

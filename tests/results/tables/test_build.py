@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,16 @@ def test_footnotes_are_marked_once_and_past_z() -> None:
     assert len(set(marks)) == 800
     assert notes.mark("note 3") == marks[3]
     assert len(notes.lines()) == 800
+
+
+def test_a_fine_tuned_figure_says_which_epoch_it_is_of() -> None:
+    metrics = {"top1": 98.5, "best_top1": 99.0, "best_epoch": 812.0}
+    card = replace(CARD, rows=(Row("6", {"method": "DINO", "arch": "ViT-S/16"}),))
+    record = make_record(task="finetune-cifar10", metrics=metrics)
+    spec = TABLES["6"]
+    table = build_table(spec, read_published(spec.path), [record], load_tasks(), {card.name: card})
+    assert any("after the last epoch; 99.0 at the best, epoch 812" in note for note in table.notes)
+
+
+def test_supervised_rows_of_table_2_are_remarked_on() -> None:
+    assert table2().notes[-1].startswith("Supervised rows: k-NN equals linear")
