@@ -10,6 +10,7 @@ from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.device import pick_device, prepare_device
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import agree, from_first, process_group
+from dinobench.runtime.trackers import refuse_missing_tracker
 from dinobench.training import dry_run
 from dinobench.training.recipe import Recipe
 from dinobench.training.recipe_files import load_recipe
@@ -50,6 +51,7 @@ def train(
     """
     with process_group(pick_device(device)) as here:
         chosen = load_recipe(recipe, settings)
+        refuse_missing_tracker(chosen.log)
         agree(chosen.digest(), "the recipe with its settings")
         spec = _data_of(chosen, data)
         folder = Path(output) if output else from_first(lambda: default_folder(chosen.name), "run directory")

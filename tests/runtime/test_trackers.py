@@ -26,10 +26,11 @@ def test_a_missing_library_is_one_line_before_anything_is_done(tmp_path: Path, m
         raise InputError(f"{what} needs {name}, which is not installed; pip install 'dinobench[{extra}]'")
 
     monkeypatch.setattr(trackers, "require_library", missing)
-    arguments = ["eval", "--task", "knn", "--model", "pixels", "--data", "mini", "--set", "log=wandb"]
-    done = CliRunner().invoke(main, [*arguments, "--output", str(tmp_path / "records")])
-    assert (done.exit_code, "log=wandb needs wandb" in done.output) == (2, True), done.output
-    assert not (tmp_path / "records").exists()
+    monkeypatch.chdir(tmp_path)
+    for command in ("eval --task knn --model pixels --data mini", "train --output run"):
+        done = CliRunner().invoke(main, [*command.split(), "--set", "log=wandb"])
+        assert (done.exit_code, "log=wandb needs wandb" in done.output) == (2, True), done.output
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_tracker_is_refused() -> None:
