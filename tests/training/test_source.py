@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
+from dinobench.data.dataset import from_files
 from dinobench.data.stream import open_stream
 from dinobench.runtime.errors import InputError
 from dinobench.training.batches import BatchPlan
 from dinobench.training.checkpoints import load
 from dinobench.training.run import train
-from dinobench.training.source import stream_requests
+from dinobench.training.source import TrainingImages, stream_requests
 from dinobench.training.training_run import TrainingRun
 
 datasets = pytest.importorskip("datasets")
@@ -103,3 +106,16 @@ def test_what_cannot_be_streamed_is_one_line(shards, tmp_path, data, changes, wo
     with pytest.raises(InputError, match=words) as caught:
         train("mini", spec, tmp_path / "run", settings={**TINY, **changes}, device="cpu")
     assert "\n" not in str(caught.value)
+
+
+def test_images_that_changed_after_the_checkpoint_are_counted(tmp_path):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"as it was")
+    checkpoint = tmp_path / "checkpoint.pth"
+    checkpoint.touch()
+    later = time.time() + 3600
+    os.utime(checkpoint, (later, later))
+    source = TrainingImages(None, {}, None, None, images=from_files("few", tmp_path, ["a.png", "b.png"], [-1, -1], ()))
+    assert source.changed_line(checkpoint) == ""
+    os.utime(tmp_path / "b.png", (later + 1, later + 1))
+    assert source.changed_line(checkpoint).startswith("1 of 2 training images changed, or were copied here")
