@@ -1,4 +1,4 @@
-"""OBoW: feature blocks of a student and a teacher; the published feature extractor is the student's."""
+"""OBoW: feature blocks of a student and a teacher; the extractor alone has torchvision's names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dinobench.models.loading.family import Family
 FAMILY = Family(
     name="obow",
     title="OBoW",
-    layouts=(resnet.BLOCKS_LAYOUT,),
+    layouts=(resnet.BLOCKS_LAYOUT, resnet.LAYOUT),
+    signs=(r"(^|\.)_feature_blocks\.0\.Conv\.",),
     order=30,
     branch="student",
 )

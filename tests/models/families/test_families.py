@@ -248,7 +248,7 @@ def test_the_family_of_a_card_takes_its_file_of_the_backbone_alone(tmp_path: Pat
     assert named.sha256 == load_backbone(str(tmp_path / "backbone.pth")).sha256
 
 
-@pytest.mark.parametrize("family", ["dino", "barlow_twins", "swav", "moco_v3"])
+@pytest.mark.parametrize("family", ["dino", "barlow_twins", "obow", "swav", "moco_v3"])
 def test_the_family_of_a_card_takes_its_file_of_a_resnet_alone(tmp_path: Path, family: str) -> None:
     network = torchvision.models.resnet18(num_classes=1)
     state = {name: tensor for name, tensor in network.state_dict().items() if not name.startswith("fc.")}
