@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pathlib
+import struct
 
 import numpy as np
 import pytest
@@ -61,4 +62,17 @@ def test_an_array_that_claims_more_than_its_file_is_one_line(tmp_path: pathlib.P
     path = tmp_path / "claims.npy"
     path.write_bytes(b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") + header.ljust(118))
     with pytest.raises(InputError, match=r"cannot read .*claims\.npy"):
+        read_channels(path, 4)
+
+
+def test_a_header_that_claims_far_more_than_the_file_holds_takes_no_memory(tmp_path):
+    path = tmp_path / "x.tif"
+    Image.fromarray(np.zeros((10, 12, 4), np.uint8)).save(path)
+    data = path.read_bytes()
+    wide = data.replace(
+        struct.pack("<HHI", 256, 4, 1) + struct.pack("<I", 12), struct.pack("<HHII", 256, 4, 1, 1 << 24)
+    )
+    assert wide != data
+    path.write_bytes(wide)
+    with pytest.raises(InputError, match="claims 671088640 values"):
         read_channels(path, 4)

@@ -126,3 +126,11 @@ def test_a_list_written_on_windows_has_its_paths_read(tmp_path: Path) -> None:
     folder(tmp_path, *NAMES)
     spec = write(tmp_path / "list.csv", [(name.replace("/", "\\"), kind) for name, kind in labeled()])
     assert sorted(open_dataset(spec, "train").names + open_dataset(spec, "val").names) == sorted(NAMES)
+
+
+def test_a_number_that_is_a_list_is_one_line(tmp_path: Path) -> None:
+    folder(tmp_path, *NAMES)
+    content = {"images": [{"id": [1], "file_name": NAMES[0]}], "categories": [], "annotations": []}
+    (tmp_path / "x.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="COCO's form"):
+        open_dataset(str(tmp_path / "x.json"), "train")

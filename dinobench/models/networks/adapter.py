@@ -47,5 +47,8 @@ def _hide_inner(module: nn.Module, state: dict[str, Any], prefix: str, metadata:
 
 
 def _add_inner(module: nn.Module, state: dict[str, Any], prefix: str, *rest: object) -> None:
-    for key in [key for key in state if key.startswith(prefix) and not key.startswith(prefix + INNER)]:
+    own = [key for key in state if key.startswith(prefix)]
+    if all(key.startswith(prefix + INNER) for key in own):  # timm's volo calls one of its own parts so, but not all
+        return
+    for key in own:
         state[prefix + INNER + key.removeprefix(prefix)] = state.pop(key)
