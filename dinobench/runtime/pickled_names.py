@@ -115,7 +115,8 @@ def _find_name(module: str, name: str) -> Any:
         return _NUMPY[name]
     if (module, name) == ("_codecs", "encode"):
         return Maker(_encode_text)
-    raise PickleError(f"it asks for {module}.{name}, and only Python's own types and arrays are read")
+    asked = repr(f"{module}.{name}")[1:-1]  # in one line, whatever characters it has
+    raise PickleError(f"it asks for {asked:.100}, and only Python's own types and arrays are read")
 
 
 def require_kind(kind: type, value: Any) -> Any:

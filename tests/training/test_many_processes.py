@@ -113,7 +113,7 @@ def test_the_first_process_chooses_the_run_directory(tmp_path, monkeypatch):
 
 
 def averaged(rank: int) -> float:
-    learner = run.build_learner(run.load_recipe("mini", {**TINY, "head_batch_norm": True}), torch.device("cpu"))
+    learner = build.build_learner(run.load_recipe("mini", {**TINY, "head_batch_norm": True}), torch.device("cpu"))
     for network in (learner.student, learner.teacher):
         for buffer in network.buffers():
             buffer.fill_(rank)

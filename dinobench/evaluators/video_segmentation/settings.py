@@ -35,8 +35,7 @@ class Settings:
     )
     variant: Literal["dino", "stc", "dinov3", "masks"] = setting(
         "dino",
-        "whose code carries labels on; stc: window a disc, none in the first frame; dinov3: a disc, bicubic frames, "
-        "sides rounded up; masks: no code of ours",
+        "whose code carries labels on: dino's, stc's or dinov3's (docs/dense.md); masks: none, they are given",
         later=True,
     )
     normalization: Literal["released", "model"] = setting(
