@@ -79,10 +79,7 @@ CASES = {
     "train": Case(["train", "--recipe", "mini", "--data", "DATA", "--output", "OUT/run", *MINI]),
     "models fetch": Case(["models", "--models-dir", "CARDS", "fetch", "mine", "--output", "OUT"]),
     "timm index": Case(["inspect", "STATE"], cache=True),
-    "reproduce": Case(
-        ["reproduce", "--table", "3", "--models", "dino_vits16", "--rehearse", "--output", "OUT"]
-        + ["--set", "epochs=1", "--set", "lrs=[0.1]"]
-    ),
+    "reproduce": Case(["reproduce", "--table", "3", "--models", "dino_vits16", "--rehearse", "--output", "OUT"]),
 }
 
 
