@@ -20,6 +20,7 @@ from torch import Tensor
 
 from dinobench.models.loading.haiku import open_haiku
 from dinobench.models.loading.state_dict import first_names, flatten
+from dinobench.models.loading.tensorflow_file import INDEX, is_index, open_tensorflow, unpacked_index
 from dinobench.models.loading.wrapping import unpacked, wrapped_member
 from dinobench.runtime.errors import InputError
 
@@ -87,7 +88,7 @@ class CheckpointContents:
     """What a checkpoint file holds.
 
     Attributes:
-        kind: "torch", "safetensors", "npz" or "pickle".
+        kind: "torch", "safetensors", "npz", "pickle" or "tensorflow".
         content: nested mappings and tensors, as stored.
         ignored: names of pickled objects that stand in the file but were not built.
     """
@@ -130,6 +131,8 @@ def open_container(path: Path) -> CheckpointContents:
 def _open_by_first_bytes(path: Path, start: bytes) -> CheckpointContents:
     if start.startswith(b"PK"):
         return _open_zip(path)
+    if is_index(path):
+        return CheckpointContents("tensorflow", *open_tensorflow(path))
     if len(start) > 8 and start[8:9] == b"{":
         return _open_safetensors(path)
     if start.startswith(b"\x80") and start[2:3] not in LEGACY:
@@ -172,6 +175,9 @@ def _open_zip(path: Path) -> CheckpointContents:
     if size > MAXIMUM_GROWTH * path.stat().st_size:
         raise InputError(f"{path} would unpack to {size / 1e9:.1f} GB from {path.stat().st_size / 1e6:.1f} MB; refused")
     names = [member.filename for member in members]
+    if any(name.endswith(INDEX) for name in names):
+        with unpacked_index(path, members) as index:
+            return CheckpointContents("tensorflow", *open_tensorflow(index))
     if (inner := wrapped_member(path, members)) is not None:
         with unpacked(path, inner) as file:
             return open_container(file)

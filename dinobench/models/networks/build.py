@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dinobench.models.networks.backbone import Backbone
 from dinobench.models.networks.convnet import ConvNet
 from dinobench.models.networks.resnet import ResNet, named_shape
+from dinobench.models.networks.selective_kernels import selective_network
 from dinobench.models.networks.timm_adapter import adapt_timm, create_timm
 from dinobench.models.networks.vit import VisionTransformer, ViTShape
 from dinobench.runtime.errors import InputError
@@ -80,9 +81,9 @@ def build_backbone(
     shape = None if library else vit_shape(architecture, image_size=size, in_channels=in_channels)
     if shape is not None:
         return VisionTransformer(shape, drop_path=drop_path)
-    shaped = None if library or drop_path else named_shape(name, in_channels)
-    if shaped is not None:
-        return ResNet(shaped)
+    ours = None if library or drop_path else _named_resnet(name, in_channels)
+    if ours is not None:
+        return ours
     import torchvision
 
     plain, known = in_channels == 3 and not drop_path, owners(architecture)
@@ -96,6 +97,12 @@ def build_backbone(
     if known:
         raise InputError(f"{architecture} takes no drop_path and 3 channels alone; set drop_path=0, or name timm's")
     raise InputError(f"unknown architecture {architecture!r}; {suggestion(name)}")
+
+
+def _named_resnet(name: str, in_channels: int) -> Backbone | None:
+    """A ResNet that only dinobench names, such as resnet50w2 and resnet152w3_sk."""
+    shape = named_shape(name, in_channels)
+    return selective_network(name, in_channels) if shape is None else ResNet(shape)
 
 
 def owners(architecture: str) -> list[str]:
