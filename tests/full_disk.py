@@ -182,7 +182,7 @@ class _QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 class _QuietServer(http.server.ThreadingHTTPServer):
     def handle_error(self, *_: object) -> None:
-        """A download that a full disk ends is no error of the server."""
+        """A download that a full disk ends is not an error of the server."""
 
 
 def _served(folder: Path) -> str:

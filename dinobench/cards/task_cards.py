@@ -101,7 +101,7 @@ class TaskCard:
 
     @property
     def own(self) -> bool:
-        """Whether it is no card of the package."""
+        """Whether it is not a card of the package."""
         return Path(self.file).parent.resolve() != packaged("tasks").resolve()
 
     @property
@@ -127,7 +127,7 @@ class TaskCard:
         return self.protocols[wanted]
 
     def published_protocol(self, group: str) -> str:
-        """The protocol of the figures of a table's group, such as table3; "" where the group is no table."""
+        """The protocol of the figures of a table's group, such as table3; "" where the group is not a table."""
         found = [cell.protocol for cell in self.cells if group == _group_of(cell.table)]
         return next(iter(found), "")
 

@@ -34,7 +34,7 @@ class SizeOption(click.ParamType[int | tuple[int, int]]):
         """The size; a usage error for anything but one or two numbers."""
         sides = str(value).lower().split("x")
         if len(sides) > 2 or not all(side.isdecimal() and int(side) <= _MOST_PIXELS for side in sides):
-            self.fail(f"{value!r} is no size; give WIDTHxHEIGHT such as 480x480, or the shorter side such as 480")
+            self.fail(f"{value!r} is not a size; give WIDTHxHEIGHT such as 480x480, or the shorter side such as 480")
         if len(sides) == 1:
             return int(sides[0])
         return int(sides[0]), int(sides[1])

@@ -29,7 +29,7 @@ class _Checkpoint:
 def _check_seconds(ctx: click.Context, param: click.Parameter, value: float) -> float:
     """Refuse a time that no clock reaches."""
     if not 0 <= value <= MOST_SECONDS:  # which nan is not either
-        raise click.BadParameter(f"{value} is no number of seconds from 0 to {MOST_SECONDS}")
+        raise click.BadParameter(f"{value} is not a number of seconds from 0 to {MOST_SECONDS}")
     return value
 
 

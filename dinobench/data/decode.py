@@ -127,7 +127,7 @@ def _take_the_users_limit() -> None:
         try:
             Image.MAX_IMAGE_PIXELS = math.ceil(float(text) * 1e6 / 2)  # Pillow warns at half of what it refuses
         except (ValueError, OverflowError) as error:
-            raise InputError(f"{LIMIT_VARIABLE}={text} is no number of megapixels; give one such as 400") from error
+            raise InputError(f"{LIMIT_VARIABLE}={text} is not a number of megapixels; give one such as 400") from error
 
 
 def _one_line(error: Exception) -> str:

@@ -112,9 +112,9 @@ def _coco_rows(path: Path) -> Rows:
         for item in content["annotations"]:
             kinds.setdefault(item["image_id"], set()).add(categories[item["category_id"]])
         images = [(item["id"], str(item["file_name"])) for item in content["images"]]
-        hash(tuple(number for number, _ in images))  # a list is no number of an image
+        hash(tuple(number for number, _ in images))  # a list cannot number an image
     except (KeyError, TypeError, IndexError) as error:
-        raise InputError(f"{path} is no json in COCO's form: no usable {error} in it") from error
+        raise InputError(f"{path} is not a json in COCO's form: no usable {error} in it") from error
     several = [name for number, name in images if len(kinds.get(number, ())) > 1]
     if several:
         raise InputError(

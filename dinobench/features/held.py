@@ -37,7 +37,7 @@ def held_features(network: Extractor, images: Held, names: Sequence[str], batch_
         batch_size: images per forward pass; a DataLoader has its own.
 
     Raises:
-        InputError: no image, one that cannot be read, or a thing that is no image.
+        InputError: no image, one that cannot be read, or a thing that is not an image.
     """
     parts = list(_answers(network, images, batch_size))
     if not parts:
@@ -97,7 +97,7 @@ def _input_of(network: Extractor, item: object) -> Tensor:
         return network.transform(to_rgb(item))
     if isinstance(item, str | Path):
         return network.transform(read_rgb(Path(item)))
-    raise InputError(f"{type(item).__name__} is no image; give Pillow images or paths, all of one kind")
+    raise InputError(f"{type(item).__name__} is not an image; give Pillow images or paths, all of one kind")
 
 
 def _images_of_batch(batch: Any) -> Tensor:
@@ -112,5 +112,5 @@ def _checked_batch(batch: object) -> Tensor:
         return batch
     what = f"a {batch.dtype} tensor {tuple(batch.shape)}" if isinstance(batch, Tensor) else f"a {type(batch).__name__}"
     raise InputError(
-        f"{what} is no batch of images; give float tensors (B, C, H, W), normalized as model.transform does"
+        f"{what} is not a batch of images; give float tensors (B, C, H, W), normalized as model.transform does"
     )

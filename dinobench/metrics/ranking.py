@@ -195,7 +195,7 @@ def retrieval_scores(
         cutoffs: the k of the precision at k.
 
     Raises:
-        ValueError: other numbers of queries, an id that is no image, or a similarity that is not a number.
+        ValueError: other numbers of queries, an id that is not an image, or a similarity that is not a number.
     """
     table = np.asarray(similarities)
     junk = [np.empty(0, np.int64)] * len(table) if ignored is None else ignored

@@ -1,4 +1,4 @@
-"""The record of a published method that is no backbone: from the masks that its own code wrote."""
+"""The record of a published method that is not a backbone: from the masks that its own code wrote."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def held_model(
     """The model where it is an object of the program's own, not a SPEC.
 
     Raises:
-        InputError: an object that is no model; a transform or card with what needs none.
+        InputError: an object that is not a model; a transform or card with what needs none.
     """
     if model is None or isinstance(model, str | Path):
         if transform is not None:
@@ -132,7 +132,7 @@ def held_model(
     if isinstance(model, nn.Module):
         return wrap_module(model, transform, name=name).resolved
     if not isinstance(model, VisionModel) or transform is not None:
-        raise InputError(f"a {type(model).__name__} is no model, or has its transform; give a SPEC, or an nn.Module")
+        raise InputError(f"a {type(model).__name__} is not a model, or has its transform; give a SPEC, or an nn.Module")
     if not name:
         return model.resolved
     return dataclasses.replace(model.resolved, backbone=dataclasses.replace(model.loaded, name=name))

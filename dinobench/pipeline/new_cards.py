@@ -31,7 +31,7 @@ def write_task(name: str, source: TaskCard, tasks_dir: Path, tables_dir: Path, k
         The files.
 
     Raises:
-        InputError: a name that is taken or is no name, or a file that is there.
+        InputError: a name that is taken or is not a name, or a file that is there.
     """
     _refuse_taken(name, "task", known)
     texts = {
@@ -164,7 +164,7 @@ def describe_checkpoint(weights: str) -> dict[str, Any]:
     """Architecture, family and digest of a checkpoint file; nothing of an address.
 
     Raises:
-        InputError: the file is not there, or is no checkpoint that loads.
+        InputError: the file is not there, or is not a checkpoint that loads.
     """
     if "://" in weights:
         return {}

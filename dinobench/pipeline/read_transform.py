@@ -68,7 +68,7 @@ def _one_side(size: Any) -> int:
     """The side of a square crop, or the shorter side of a resize; torchvision keeps an int, or one or two in a list."""
     sides = [size] if isinstance(size, int) else list(size)
     if len(set(sides)) != 1:
-        raise InputError(f"the transform's size {size} is no square; {_INSTEAD}")
+        raise InputError(f"the transform's size {size} is not a square; {_INSTEAD}")
     return int(sides[0])
 
 

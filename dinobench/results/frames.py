@@ -235,7 +235,7 @@ def _rows_where(frame: pd.DataFrame, condition: str) -> pd.DataFrame:
         raise unknown("column", str(error).split("'")[1], {*frame.columns, *filter(None, frame["metric"])}) from error
     except Exception as error:
         raise InputError(
-            f"--where {condition!r} is no condition: {error}; such as task == 'knn' and value > 60"
+            f"--where {condition!r} is not a condition: {error}; such as task == 'knn' and value > 60"
         ) from error
     return found.rename(columns=dict.fromkeys(names, "value"))
 

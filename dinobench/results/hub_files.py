@@ -31,7 +31,7 @@ def refuse_repo_name(name: str) -> None:
     try:
         validate_repo_id(name)
     except HFValidationError as error:
-        raise InputError(f"--model-repo {name!r:.80} is no name on the Hub ({error}); give OWNER/NAME") from error
+        raise InputError(f"--model-repo {name!r:.80} is not a name on the Hub ({error}); give OWNER/NAME") from error
 
 
 def hub_dataset(record: RunRecord, tasks: Mapping[str, TaskCard], named: Mapping[str, str]) -> str:

@@ -197,7 +197,7 @@ def _only_row(text: str, where: str) -> dict[str, str]:
     try:
         rows = list(csv.DictReader(io.StringIO(text), strict=True))
     except csv.Error as error:
-        raise InputError(f"{where} is no CSV ({error}); is it the right file?") from error
+        raise InputError(f"{where} is not CSV ({error}); is it the right file?") from error
     if len(rows) != 1:
         raise InputError(f"{where} has {len(rows)} rows where one is expected; is it the right file?")
     return {name.strip(): value or "" for name, value in rows[0].items() if name}

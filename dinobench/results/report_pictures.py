@@ -34,13 +34,13 @@ class Picture:
 
 
 def copy_pictures(record: RunRecord, results: Path, output: Path) -> Iterator[Picture]:
-    """Copy the pictures that a record kept below `output`; what is no file in the folder of results is left out."""
+    """Copy the pictures that a record kept below `output`; what is not a file in the folder of results is left out."""
     for file in record.files:
         if Path(file).suffix not in SUFFIXES:
             continue
         source = file_below(results, file)
         if source is None:
-            notice(f"warning: {record.name} names {file!r:.80}, which is no file below {results}; it is left out")
+            notice(f"warning: {record.name} names {file!r:.80}, which is not a file below {results}; it is left out")
             continue
         target = Path("pictures") / record.name / source.name
         with atomic_path(output / target) as temporary:

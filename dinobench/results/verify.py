@@ -89,7 +89,7 @@ def _changed_files(record: RunRecord, folder: Path) -> Iterator[str]:
     for name, digest in record.digests.items():
         file = file_below(folder, name)
         if file is None:
-            yield f"{name:.80} is no file below {folder}"
+            yield f"{name:.80} is not a file below {folder}"
         elif sha256_file(file) != digest:
             yield f"{name} is not the file that the run wrote"
 

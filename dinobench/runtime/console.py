@@ -20,7 +20,7 @@ _COLUMNS = 80  # of a terminal that does not say its width
 def progress(
     items: Iterable[T], label: str, total: int | None = None, size: Callable[[T], int] | None = None
 ) -> Iterator[T]:
-    """Iterate over `items` behind a progress bar on stderr, or with a line a minute where stderr is no terminal.
+    """Iterate over `items` behind a progress bar on stderr, or with a line a minute where stderr is not a terminal.
 
     A log says after five seconds how long the work will take, if that is more than a minute. A notebook gets the bar.
     An error of another process that shares the work ends the loop.

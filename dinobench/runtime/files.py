@@ -67,13 +67,13 @@ def refuse_unwritable(path: Path) -> None:
         raise InputError(f"cannot write {path}: it is a folder; name a file in it")
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise InputError(f"cannot write {path}: {folder} is no folder that you may write to; choose another place")
+        raise InputError(f"cannot write {path}: {folder} is not a folder that you may write to; choose another place")
 
 
 def claim_folder(folder: Path) -> None:
     """InputError where `folder` is neither new nor empty, so that what is written would mix with other files."""
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"cannot write into {folder}: it is no folder; give a new --output")
+        raise InputError(f"cannot write into {folder}: it is not a folder; give a new --output")
     if folder.is_dir() and any(folder.iterdir()):
         raise InputError(f"{folder} holds files already; give a new or an empty --output, or remove it")
 
@@ -139,7 +139,7 @@ def user_path(text: str) -> Path:
     """The path that a user wrote, `~` and `~name` as home folders; InputError where no path can be so."""
     if "\0" in text or any(len(os.fsencode(part)) > _LONGEST_NAME for part in text.split("/")):
         raise InputError(
-            f"{text[:40]!r}... is no path: a name in it is longer than {_LONGEST_NAME} bytes or holds a zero"
+            f"{text[:40]!r}... is not a path: a name in it is longer than {_LONGEST_NAME} bytes or holds a zero"
         )
     try:
         return Path(text).expanduser()
@@ -167,22 +167,24 @@ def read_text(path: Path) -> str:
     """The UTF-8 text of a file; a byte order mark is left out, and lines end as Python's do.
 
     Raises:
-        InputError: it cannot be read, or is no UTF-8 text.
+        InputError: it cannot be read, or is not UTF-8 text.
     """
     try:
         text = read_bytes(path, LARGEST_TEXT).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
+        raise InputError(
+            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8"
+        ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file; InputError where it cannot be read, is no JSON or nested too deep."""
+    """The value in a JSON file; InputError where it cannot be read, is not JSON or nested too deep."""
     return json_value(read_text(path), str(path))
 
 
 def json_value(text: str | bytes, where: str) -> Any:
-    """The value in JSON text that stands in the file `where`; InputError where it is no JSON or nested too deep."""
+    """The value in JSON text that stands in the file `where`; InputError where it is not JSON or nested too deep."""
     try:
         return json.loads(text)
     except RecursionError as error:
@@ -192,7 +194,7 @@ def json_value(text: str | bytes, where: str) -> Any:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The table in a TOML file; InputError where it cannot be read, is no TOML or nested too deep."""
+    """The table in a TOML file; InputError where it cannot be read, is not TOML or nested too deep."""
     try:
         return tomllib.loads(read_text(path))
     except RecursionError as error:

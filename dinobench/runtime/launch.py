@@ -25,5 +25,5 @@ def launch_number(variable: str, default: int) -> int:
     if not text:
         return default
     if not text.isascii() or not text.isdecimal() or len(text) > 9:
-        raise InputError(f"{variable}={text:.40} is no number of processes; unset it, or start by torchrun")
+        raise InputError(f"{variable}={text:.40} is not a number of processes; unset it, or start by torchrun")
     return int(text)

@@ -29,7 +29,7 @@ def _read_opcodes(data: bytes) -> Iterator[tuple[str, Any]]:
     while code := stream.read(1):
         opcode = _OPCODES.get(code)
         if opcode is None:
-            raise PickleError(f"byte {code!r} at {stream.tell() - 1} is no operation of a pickle")
+            raise PickleError(f"byte {code!r} at {stream.tell() - 1} is not an operation of a pickle")
         if opcode.name == "STRING":  # of Python 2: pickletools takes ASCII alone
             quoted = pickletools.read_stringnl(stream, decode=False)
             yield opcode.name, codecs.escape_decode(quoted)[0].decode("latin1")

@@ -136,7 +136,7 @@ def load(path: Path, remedy: str = "give another --output") -> dict[str, Any]:
             f"cannot read checkpoint {path}: it is damaged ({type(error).__name__}); {_instead_of(path)}{remedy}"
         ) from error
     if not isinstance(state, dict) or not {"student", "teacher", "iteration", "recipe"} <= set(state):
-        raise InputError(f"{path} is no checkpoint of `dinobench train`; {remedy}")
+        raise InputError(f"{path} is not a checkpoint of `dinobench train`; {remedy}")
     return state
 
 

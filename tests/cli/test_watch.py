@@ -34,7 +34,7 @@ def test_a_folder_that_does_not_exist_is_not_waited_for(tmp_path):
 def test_a_time_that_no_clock_reaches_is_refused(tmp_path, seconds):
     result = CliRunner().invoke(main, ["watch", str(tmp_path), "--every", seconds])
     assert result.exit_code == 2
-    assert "is no number of seconds from 0 to 86400" in result.output
+    assert "is not a number of seconds from 0 to 86400" in result.output
 
 
 def test_a_checkpoint_is_read_when_it_is_new_and_scored_once(tmp_path, monkeypatch):

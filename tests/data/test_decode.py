@@ -152,7 +152,7 @@ def test_the_limit_can_be_set(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from dinobench.data.decode import read_rgb; read_rgb(Path(sys.argv[1]))"
     )
-    for limit, found in (("0.002", ""), ("0.001", "limit of 0"), ("x", "DINOBENCH_MAX_MEGAPIXELS=x is no number")):
+    for limit, found in (("0.002", ""), ("0.001", "limit of 0"), ("x", "DINOBENCH_MAX_MEGAPIXELS=x is not a number")):
         environment = {**os.environ, "DINOBENCH_MAX_MEGAPIXELS": limit}
         command = [sys.executable, "-c", code, str(path)]
         done = subprocess.run(command, capture_output=True, text=True, env=environment)

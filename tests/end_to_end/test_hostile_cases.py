@@ -88,7 +88,7 @@ def test_picture_outside_the_results_is_left_out_of_the_report(here: Path) -> No
     make("report_files.py", "case", folder=here)
     done = run("report", "--results", "case/records", "--output", "case/report")
     assert done.exit_code == 0, done.output
-    assert "'../secret.png', which is no file below" in done.output
+    assert "'../secret.png', which is not a file below" in done.output
     assert not list((here / "case" / "report").rglob("*.png"))
 
 

@@ -1,6 +1,6 @@
 """`python -m tests.fuzz.guided READER [--seconds N]`: damage that is led by the lines that the reader reaches.
 
-Needs atheris (PyPI), which is no dependency of the project. It ends at the first finding, with its traceback.
+Needs atheris (PyPI), which is not a dependency of the project. It ends at the first finding, with its traceback.
 """
 
 from __future__ import annotations

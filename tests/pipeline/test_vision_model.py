@@ -95,8 +95,8 @@ def test_every_kind_of_images_gives_the_same_rows(
     ("images", "line"),
     [
         ([], "no image to take features of"),
-        ([1], "int is no batch of images"),
-        (torch.zeros(2, 3, 8, 8, dtype=torch.uint8), r"torch.uint8 tensor \(2, 3, 8, 8\) is no batch"),
+        ([1], "int is not a batch of images"),
+        (torch.zeros(2, 3, 8, 8, dtype=torch.uint8), r"torch.uint8 tensor \(2, 3, 8, 8\) is not a batch"),
     ],
 )
 def test_refuses_what_is_no_image(model: VisionModel, images: object, line: str) -> None:
@@ -137,7 +137,7 @@ def test_a_transform_is_read_and_tried() -> None:
     assert dinobench.wrap_module(Patches(), compose()).preprocessing == INPUT
     for extra, line in (
         (transforms.RandomCrop(34), "has RandomCrop, which evaluation does not take"),
-        (transforms.Resize((30, 40), BICUBIC), "is no square"),
+        (transforms.Resize((30, 40), BICUBIC), "is not a square"),
         (transforms.Resize(20, BICUBIC), "does more than resize"),
     ):
         with pytest.raises(dinobench.InputError, match=line):

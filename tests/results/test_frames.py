@@ -37,7 +37,7 @@ def test_a_condition_may_name_a_metric_and_a_wrong_column_is_one_line(folder: Pa
     assert dinobench.records(folder, where="family == 'dinobench'")["value"].tolist() == [50.0]
     with pytest.raises(InputError, match="did you mean family"):
         dinobench.records(folder, where="famly == 'x'")
-    with pytest.raises(InputError, match="is no condition"):
+    with pytest.raises(InputError, match="is not a condition"):
         dinobench.records(folder, where="value >")
 
 

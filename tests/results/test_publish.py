@@ -81,7 +81,7 @@ def test_only_push_asks_the_hub(folder: Path, tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--model-repo", "me//mine x"), "is no name on the Hub"),
+        (("--model-repo", "me//mine x"), "is not a name on the Hub"),
         (("--model-repo", "me/mine", "--model", "nobody"), "nothing to publish"),
         (("--model-repo", "me/mine", "--output", "."), "holds files already"),
         (("--model-repo", "me/mine", "--dataset", "knn"), "TASK=NAME"),

@@ -68,7 +68,7 @@ def test_a_seal_made_again_does_not_hide_a_changed_figure(bundle: Path) -> None:
 
 def test_what_is_missing_or_no_record_is_said(bundle: Path, tmp_path: Path) -> None:
     (bundle.parent / "files" / "run" / "predictions.csv").unlink()
-    assert verify_record(bundle).problems == (f"files/run/predictions.csv is no file below {bundle.parent}",)
+    assert verify_record(bundle).problems == (f"files/run/predictions.csv is not a file below {bundle.parent}",)
     done = CliRunner().invoke(main, ["verify", str(bundle.parent)])
     assert (done.exit_code, "NOT SOUND" in done.output) == (1, True)
     (tmp_path / "empty").mkdir()

@@ -11,12 +11,12 @@ LONG = "a" * 256
 
 @pytest.mark.parametrize("text", [LONG, f"data/{LONG}/x", "é" * 128, "x\0y"])
 def test_a_name_that_no_file_system_takes_is_one_line(text: str) -> None:
-    with pytest.raises(InputError, match="is no path") as caught:
+    with pytest.raises(InputError, match="is not a path") as caught:
         user_path(text)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 150
 
 
 def test_models_and_data_of_such_names_are_refused() -> None:
-    with pytest.raises(InputError, match="is no path"):
+    with pytest.raises(InputError, match="is not a path"):
         make_plan("knn", LONG)
     assert user_path(LONG[:255]).name == LONG[:255]

@@ -27,7 +27,7 @@ def as_boxes(rows: Sequence[Sequence[Any]], where: str, shift: tuple[int, int, i
     try:
         boxes: Boxes = np.array(rows, dtype=np.float64).reshape(-1, 4) + np.array(shift)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{where} holds a box that is no four numbers; fetch the file again") from error
+        raise InputError(f"{where} holds a box that is not four numbers; fetch the file again") from error
     if len(boxes) != len(rows) or not (np.isfinite(boxes).all() and (boxes[:, 2:] > boxes[:, :2]).all()):
         raise InputError(f"{where} holds a box without extent; fetch the file again")
     return boxes
@@ -58,7 +58,7 @@ def voc_boxes(images: ImageSet, index: int) -> Boxes:
     try:
         found = ElementTree.fromstring(data).findall("object/bndbox")
     except ElementTree.ParseError as error:
-        raise InputError(f"{path} is no readable XML: {error}; fetch it again") from error
+        raise InputError(f"{path} is not readable XML: {error}; fetch it again") from error
     rows = [[box.findtext(name) for name in ("xmin", "ymin", "xmax", "ymax")] for box in found]
     return as_boxes(rows, str(path), (-1, -1, 0, 0))
 

@@ -56,14 +56,14 @@ def whole_numbers(values: Any, where: str) -> NDArray[np.int64]:
             return whole
     except (TypeError, ValueError, OverflowError, RecursionError):
         pass
-    raise InputError(f"{where} is no list of whole numbers; fetch the file again")
+    raise InputError(f"{where} is not a list of whole numbers; fetch the file again")
 
 
 def texts(values: Any, where: str) -> list[str]:
     """The strings of an annotation; InputError where they are anything else, or hold a zero byte."""
     found: list[Any] = values.reshape(-1).tolist() if isinstance(values, np.ndarray) else values
     if not isinstance(found, list | tuple) or not all(isinstance(name, str) and "\0" not in name for name in found):
-        raise InputError(f"{where} is no list of names; fetch the file again")
+        raise InputError(f"{where} is not a list of names; fetch the file again")
     return [str(value) for value in found]
 
 

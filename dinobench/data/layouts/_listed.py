@@ -86,7 +86,7 @@ def read_table(path: Path) -> list[Mapping[str, object]]:
     """Rows of a .csv or .tsv file with a header (comma, semicolon or tab between columns), or of .jsonl.
 
     Raises:
-        InputError: a line is no json object, or the file is no text.
+        InputError: a line is not a json object, or the file is not text.
     """
     if path.suffix.lower() != ".jsonl":
         text = read_text(path)
@@ -95,7 +95,7 @@ def read_table(path: Path) -> list[Mapping[str, object]]:
         return list(csv.DictReader(io.StringIO(text), delimiter=mark))
     rows = [json_value(line, str(path)) for line in read_lines(path)]
     if not all(isinstance(row, dict) for row in rows):
-        raise InputError(f"{path} has a line that is no json object; fetch it again")
+        raise InputError(f"{path} has a line that is not a json object; fetch it again")
     return rows
 
 

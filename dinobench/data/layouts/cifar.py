@@ -154,7 +154,7 @@ def _batch_arrays(batch: dict[str, Any], labels_key: str, path: Path) -> tuple[N
 
 def _batch_field(content: Any, key: str, path: Path) -> Any:
     if not isinstance(content, dict) or key not in content:
-        raise InputError(f"{path} is no CIFAR batch: it has no '{key}'; fetch it again")
+        raise InputError(f"{path} is not a CIFAR batch: it has no '{key}'; fetch it again")
     return content[key]
 
 

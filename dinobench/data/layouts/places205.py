@@ -76,7 +76,7 @@ def _read_list(listing: Path) -> tuple[list[str], np.ndarray, list[str]]:
     """Paths, (N,) labels that count the classes present, and class names in the order of their numbers."""
     rows = [line.rsplit(maxsplit=1) for line in read_lines(listing)]
     if any(len(row) != 2 or not row[1].isdecimal() for row in rows):
-        raise InputError(f"{listing} has a line that is no path and class number; fetch it again")
+        raise InputError(f"{listing} has a line that is not a path and class number; fetch it again")
     kinds = {int(number): str(PurePosixPath(path).parent) for path, number in rows}
     rank = {number: position for position, number in enumerate(sorted(kinds))}
     labels = np.array([rank[int(number)] for _, number in rows], dtype=np.int64)

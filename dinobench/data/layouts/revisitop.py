@@ -185,7 +185,7 @@ def read_ground_truth(path: Path) -> GroundTruth:
     """
     raw = read_object(path) if path.suffix == ".json" else read_pickle(path)
     if not isinstance(raw, Mapping) or not {"gnd", "imlist", "qimlist"} <= raw.keys():
-        raise InputError(f"{path} is no ground truth of the revisited benchmark: it lacks gnd, imlist or qimlist")
+        raise InputError(f"{path} is not a ground truth of the revisited benchmark: it lacks gnd, imlist or qimlist")
     database, queries = (tuple(texts(raw[key], f"{key} of {path}")) for key in ("imlist", "qimlist"))
     entries = raw["gnd"] if isinstance(raw["gnd"], list | tuple) else []
     if len(entries) != len(queries):
@@ -226,7 +226,7 @@ def _query_box(entry: Mapping[str, Any], where: str) -> list[float]:
     try:
         box = np.asarray(entry["bbx"], dtype=np.float64).reshape(-1)
     except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{where}: bbx is no four numbers; fetch the file again") from error
+        raise InputError(f"{where}: bbx is not four numbers; fetch the file again") from error
     if len(box) != 4 or not (box[0] < box[2] and box[1] < box[3]):
         raise InputError(f"{where}: bbx is {box.tolist()}, expected left, top, right, bottom; fetch the file again")
     return [float(side) for side in box]

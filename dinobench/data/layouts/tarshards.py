@@ -175,7 +175,7 @@ def _label_beside(archive: tarfile.TarFile, path: Path, info: tarfile.TarInfo, e
         text = stream.read().decode("utf-8-sig").strip() if stream else ""
         content = json.loads(text) if ending == ".json" else text
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}:{info.name} is no label ({error}); write the shard again") from error
+        raise InputError(f"{path}:{info.name} is not a label ({error}); write the shard again") from error
     if ending == ".txt":
         return text if 0 < len(text.split()) <= _LABEL_WORDS else None
     if isinstance(content, dict):

@@ -60,7 +60,7 @@ def _read_class(path: Path, images: ImageSet) -> NDArray[np.int8]:
     for number, line in enumerate(read_lines(path), 1):
         parts = line.split()
         if len(parts) != 2 or parts[1] not in ("1", "0", "-1"):
-            raise InputError(f"line {number} of {path} is no id with 1, 0 or -1; fetch it again")
+            raise InputError(f"line {number} of {path} is not an id with 1, 0 or -1; fetch it again")
         said[parts[0]] = int(parts[1])
     missing = [name for name in images.names if Path(name).stem not in said]
     if missing:

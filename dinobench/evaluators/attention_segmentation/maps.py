@@ -59,9 +59,9 @@ class AttentionMaps:
 
 
 def check_share(share: float, setting: str) -> None:
-    """Refuse what is no share of the mass; `setting` names where it came from."""
+    """Refuse what is not a share of the mass; `setting` names where it came from."""
     if not 0 < share < 1:
-        raise InputError(f"{setting} {share} is no share of the mass; give one between 0 and 1, such as 0.6")
+        raise InputError(f"{setting} {share} is not a share of the mass; give one between 0 and 1, such as 0.6")
 
 
 def whole_patches(

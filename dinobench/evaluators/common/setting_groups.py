@@ -70,5 +70,5 @@ class ViewSettings:
         """Refuse a range that is none."""
         if len(self.crop_scale) != 2 or self.crop_scale[0] > self.crop_scale[1]:
             raise InputError(
-                f"crop_scale = {list(self.crop_scale)} is no range; give the least and the largest area, as [0.25, 1.0]"
+                f"crop_scale = {list(self.crop_scale)} is not a range; give the least and largest area, as [0.25, 1.0]"
             )

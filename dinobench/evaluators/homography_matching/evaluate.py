@@ -39,7 +39,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     settings, backbone = context.settings, context.model.backbone
     if settings.image_size % backbone.patch_size or settings.image_size < 2 * backbone.patch_size:
         raise InputError(
-            f"image_size = {settings.image_size} is no multiple, from the double on, of the model's patches of "
+            f"image_size = {settings.image_size} is not a multiple, from the double on, of the model's patches of "
             f"{backbone.patch_size} pixels; give {2 * backbone.patch_size}, {3 * backbone.patch_size} or another"
         )
     if settings.layer > backbone.depth:

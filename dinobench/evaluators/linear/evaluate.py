@@ -92,7 +92,7 @@ def _feature_names(context: EvaluationContext[Settings]) -> tuple[str, ...]:
 def usual_feature(architecture: str, backbone: Backbone) -> tuple[str, str]:
     """What "auto" takes for a network, and the rule with its source."""
     if not architecture.startswith("vit_"):
-        return "cls", "auto takes the pooled output of a network that is no vision transformer (DINO, appendix F.2)"
+        return "cls", "auto takes the pooled output of a network that is not a vision transformer (DINO, appendix F.2)"
     if backbone.dim >= WIDE:
         return "cls+mean", (
             f"auto takes class token and mean patch from a width of {WIDE} on, that of ViT-B (DINO, appendix F.2; "

@@ -133,7 +133,7 @@ def load_head(path: Path) -> HeadFile:
     if found is None:
         names = ", ".join(list(tensors)[:4])
         raise InputError(
-            f"{path} is no linear head: it needs one linear.weight (C, D) and linear.bias (C,); has {names}"
+            f"{path} is not a linear head: it needs one linear.weight (C, D) and linear.bias (C,); has {names}"
         )
     return replace(found, rows=row_names(path, contents, len(found.head.weight)))
 
@@ -189,7 +189,7 @@ def _network_head(path: Path, tensors: State) -> HeadFile | None:
 def _refuse_other_pooling(path: Path, tensors: State) -> None:
     if any(re.search(r"(^|\.)fc_norm\.", name) for name in tensors):
         raise InputError(
-            f"{path} averages patch tokens before a norm of its own (fc_norm), which is no feature of dinobench; "
+            f"{path} averages patch tokens before a norm of its own (fc_norm), which is not a feature of dinobench; "
             "score a head that was trained on the class token"
         )
 

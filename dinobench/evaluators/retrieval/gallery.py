@@ -32,7 +32,7 @@ def draw_gallery(rankings: Path, output: Path, *, setup: str = "medium", rows: i
         results: first results shown of each query.
 
     Raises:
-        InputError: the file is no rankings.json, or no query counts in this setup.
+        InputError: the file is not a rankings.json, or no query counts in this setup.
     """
     content = _read_rankings(rankings)
     scored = [query for query in content["queries"] if query["average_precision"].get(setup) is not None]
@@ -51,7 +51,9 @@ def _read_rankings(rankings: Path) -> dict[str, Any]:
         content: dict[str, Any] = read_json(rankings)
         return {"root": content["root"], "queries": list(content["queries"])}
     except (InputError, KeyError, TypeError) as error:
-        raise InputError(f"{rankings} is no rankings.json of a retrieval run; score roxford or rparis first") from error
+        raise InputError(
+            f"{rankings} is not the rankings.json of a retrieval run; score roxford or rparis first"
+        ) from error
 
 
 def _draw_all(root: Path, groups: Mapping[str, Sequence[Mapping[str, Any]]], setup: str, results: int) -> Image.Image:

@@ -66,7 +66,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     encoder = PatchEncoder(context, settings.layer)
     if settings.square and settings.image_size % encoder.patch:
         raise InputError(
-            f"image_size = {settings.image_size} is no multiple of the model's patches of {encoder.patch} pixels; "
+            f"image_size = {settings.image_size} is not a multiple of the model's patches of {encoder.patch} pixels; "
             f"give {settings.image_size // encoder.patch * encoder.patch or encoder.patch}"
         )
     scores = Scores({}, images={"train": len(train), settings.split: len(tested)})

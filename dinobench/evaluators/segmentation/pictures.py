@@ -37,5 +37,5 @@ def draw_sheet(path: Path, pictures: Sequence[Picture]) -> None:
 
 
 def _tinted(pixels: np.ndarray, labels: Labels) -> np.ndarray:
-    """Class n in color n + 1, since color 0 is no tint."""
+    """Class n in color n + 1, since color 0 is not a tint."""
     return overlay(pixels, np.where(labels == VOID, VOID, labels + 1).astype(np.uint8))

@@ -101,9 +101,11 @@ class Settings(FrameSettings, PatchHeadSettings, TrainedHeadSettings):
             if not getattr(self, name):
                 raise InputError(f"{name} is empty; give at least one value")
         if len(self.resize_range) != 2 or self.resize_range[0] > self.resize_range[1]:
-            raise InputError(f"resize_range = {list(self.resize_range)} is no range; give two numbers, as [0.5, 2.0]")
+            raise InputError(
+                f"resize_range = {list(self.resize_range)} is not a range; give two numbers, as [0.5, 2.0]"
+            )
         if self.crop_scale and (len(self.crop_scale) != 2 or self.crop_scale[0] > self.crop_scale[1]):
-            raise InputError(f"crop_scale = {list(self.crop_scale)} is no range; give two numbers, as [0.5, 2.0]")
+            raise InputError(f"crop_scale = {list(self.crop_scale)} is not a range; give two numbers, as [0.5, 2.0]")
         if self.passes > 1 and not self.crop_scale:
             raise InputError(f"passes = {self.passes} over the same whole images adds nothing; give crop_scale too")
         if self.window and self.stride > self.window:

@@ -50,7 +50,7 @@ def pixel_scores(scores: Tensor, size: tuple[int, int], patch: int, enlarge: str
 
     Args:
         scores: (C, h, w) of its patches, or (C, h, w, P) of their pixels.
-        size: (H, W); where it is no whole number of patches, the image lies in the middle of them.
+        size: (H, W); where it is not a whole number of patches, the image lies in the middle of them.
         patch: side of a patch in pixels.
         enlarge: "bilinear" or "repeat", the padding cut away; "stretch": bilinear, padding and all stretched over the
             image, as DINOv2's kit does.

@@ -1,7 +1,7 @@
 """Label propagation as DINOv3's notebook of segmentation tracking has it, for `davis@dinov3`.
 
 What differs from DINO's: the window is a disc with its rim, frames are resized by Pillow with both sides rounded up to
-whole patches, labels are reduced and enlarged by nearest, and a channel that is the same everywhere is no object.
+whole patches, labels are reduced and enlarged by nearest, and a channel that is the same everywhere is not an object.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def _read_shape(conversion: StateDictConversion, facts: ModelFacts, same: SamePa
     tensors = conversion.tensors
     stem, channels, size, _ = tensors["conv1.weight"].shape
     if size not in (3, 7):
-        raise InputError(f"conv1.weight of shape {tuple(tensors['conv1.weight'].shape)} is no ResNet stem")
+        raise InputError(f"conv1.weight of shape {tuple(tensors['conv1.weight'].shape)} is not a ResNet stem")
     first = tensors["layer1.0.conv1.weight"].shape[0]
     last = tensors.get("layer1.0.conv3.weight")
     blocks = tuple(_block_count(conversion, stage) for stage in (1, 2, 3, 4))

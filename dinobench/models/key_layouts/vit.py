@@ -106,7 +106,7 @@ def _position_facts(conversion: StateDictConversion, facts: ModelFacts, patch: i
     if rows and side * side == rows:
         return class_token, False, side
     raise InputError(
-        f"pos_embed of shape {tuple(table.shape)} is no square grid of patches, with or without a class row"
+        f"pos_embed of shape {tuple(table.shape)} is not a square grid of patches, with or without a class row"
     )
 
 
@@ -133,7 +133,7 @@ def _read_heads(conversion: StateDictConversion, facts: ModelFacts, dim: int) ->
         return WIDE_HEADS[dim]
     if dim % 64:
         raise InputError(
-            f"the number of heads is not in the file and width {dim} is no multiple of 64; say --set heads=N"
+            f"the number of heads is not in the file and width {dim} is not a multiple of 64; say --set heads=N"
         )
     facts.note("heads", dim // 64, "width / 64, by convention")
     return dim // 64

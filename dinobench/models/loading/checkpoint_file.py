@@ -42,7 +42,7 @@ _ENDINGS = re.compile(r"(\.(pth|pt|th|pkl|bin|ckpt|safetensors|npz|tar|gz|zip|on
 
 
 def plan_file(path: Path, settings: ModelSettings | None = None) -> LoadPlan:
-    """How a checkpoint file would load; nothing is refused but what is no network at all.
+    """How a checkpoint file would load; nothing is refused but what is not a network at all.
 
     Raises:
         InputError: the file cannot be opened, or no family fits; the message begins with the path.

@@ -139,7 +139,7 @@ def _open_by_first_bytes(path: Path, start: bytes) -> CheckpointContents:
         return CheckpointContents("pickle", *open_haiku(path))
     if start.startswith(b"\x80") or b"ustar" in start:
         return _open_torch(path, mapped=False)
-    raise InputError(f"{path} is no checkpoint (torch, safetensors or npz); it starts with {start[:8]!r}")
+    raise InputError(f"{path} is not a checkpoint (torch, safetensors or npz); it starts with {start[:8]!r}")
 
 
 def _refuse_inflated(path: Path, contents: CheckpointContents) -> None:

@@ -32,7 +32,7 @@ _LIBRARIES = frozenset({"torch", "pathlib", "collections"})
 
 @dataclass(frozen=True)
 class _Part:
-    """Where a part of a tensor lies: in a file, and from which place of the tensor on; None for what is no tensor."""
+    """Where a part of a tensor lies: in a file, and from which place of the tensor on; None where none is."""
 
     file: Path
     start: int
@@ -89,7 +89,7 @@ def _whole_numbers(value: Any) -> tuple[int, ...]:
     """A `torch.Size` or a tuple of whole numbers."""
     numbers = value.arguments[0] if isinstance(value, StandIn) and value.arguments else value
     if not isinstance(numbers, tuple | list) or not all(type(each) is int and each >= 0 for each in numbers):
-        raise _MisfitError("a shape is no row of whole numbers")
+        raise _MisfitError("a shape is not a row of whole numbers")
     return tuple(numbers)
 
 
@@ -136,14 +136,14 @@ def _joined(name: str, size: tuple[int, ...], parts: list[_Part]) -> Tensor:
 def _tensor_of(part: _Part) -> Tensor:
     found = _loaded(part)
     if not isinstance(found, Tensor) or found.layout != torch.strided:
-        raise _MisfitError(f"a part in {part.file.name} is no plain tensor")
+        raise _MisfitError(f"a part in {part.file.name} is not a plain tensor")
     if found.numel() * found.element_size() > part.length:
         raise _MisfitError(f"a part in {part.file.name} repeats its numbers")
     return found
 
 
 def _plain(parts: list[_Part]) -> Any:
-    """A value that is no tensor, such as the epoch; None where it is more than plain values."""
+    """A value that is not a tensor, such as the epoch; None where it is more than plain values."""
     try:
         return _loaded(parts[0]) if len(parts) == 1 else None
     except Exception:  # an object of the trainer, of which nothing is needed
@@ -173,6 +173,6 @@ def _nested(values: Mapping[str, Any], paths: Any) -> dict[str, Any]:
         for key in above:
             inner = inner.setdefault(key, {})
             if not isinstance(inner, dict):
-                raise _MisfitError(f"{name!r:.80} stands in what is no table")
+                raise _MisfitError(f"{name!r:.80} stands in what is not a table")
         inner[last] = value
     return found

@@ -33,7 +33,7 @@ def open_haiku(path: Path) -> tuple[Mapping[str, Any], tuple[str, ...]]:
     except Exception as error:  # a damaged pickle raises anything from EOFError to KeyError
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"{path} is no pickle of plain arrays: {reason:.200}; do not trust it, or fetch it again"
+            f"{path} is not a pickle of plain arrays: {reason:.200}; do not trust it, or fetch it again"
         ) from error
     ignored: set[str] = set()
     content = _table(value, ignored)

@@ -15,7 +15,7 @@ DISTRIBUTED = ".metadata"
 # What hubs call the weights of a model, the safest container first.
 HUB_FILES = ("model.safetensors", f"model.safetensors{INDEX}", "pytorch_model.bin", f"pytorch_model.bin{INDEX}")
 SCHEMES = ("timm", "torchvision", "hf", "random", "pixels")
-"""Words before the colon of a SPEC that is no path; each has a loader in `libraries.SOURCES`."""
+"""Words before the colon of a SPEC that is not a path; each has a loader in `libraries.SOURCES`."""
 
 
 def is_path(spec: str) -> bool:

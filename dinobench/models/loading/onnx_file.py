@@ -89,7 +89,7 @@ def _external_files(path: Path) -> list[Path]:
     except OSError:
         raise
     except Exception as error:  # protobuf's own kinds
-        raise InputError("it is no ONNX program, or damaged; export it again") from error
+        raise InputError("it is not an ONNX program, or damaged; export it again") from error
     graphs = [program.graph, *program.functions]
     tensors = (tensor for graph in graphs for tensor in _tensors(graph))
     names = {entry.value for tensor in tensors for entry in tensor.external_data if entry.key == "location"}

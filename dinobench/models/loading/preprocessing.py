@@ -115,5 +115,5 @@ def _refuse_misfits(chosen: Preprocessing, channels: int) -> None:
         )
     if not all(map(math.isfinite, chosen.mean)) or not all(0 < value < math.inf for value in chosen.std):
         raise InputError(
-            f"mean {chosen.mean} or std {chosen.std} is no finite number above 0; say --set mean= and std="
+            f"mean {chosen.mean} or std {chosen.std} is not a finite number above 0; say --set mean= and std="
         )

@@ -98,14 +98,14 @@ class _Span:
 def _answer_span(url: str, response: http.client.HTTPResponse, start: int) -> _Span:
     """What an answer holds; everything but a file, or the rest that was asked for, is refused."""
     if urlsplit(response.url).scheme not in ("http", "https"):
-        raise InputError(f"{url} leads to {response.url}, which is no http address; download there by hand")
+        raise InputError(f"{url} leads to {response.url}, which is not an http address; download there by hand")
     if response.headers.get_content_type() == "text/html":
         raise InputError(f"{url} is a web page, not a file: download there by hand, then use --model FILE")
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise InputError(f"{url} is sent compressed, which was not asked for; download it by hand, use --model FILE")
     announced = response.headers.get("Content-Length")
     if announced is not None and not announced.isdigit():
-        raise InputError(f"{url} announces the length {announced!r}, which is no number; try again later")
+        raise InputError(f"{url} announces the length {announced!r}, which is not a number; try again later")
     if response.status == http.HTTPStatus.OK:
         return _Span(0, int(announced) if announced else None)
     if response.status != http.HTTPStatus.PARTIAL_CONTENT or not start:
@@ -123,7 +123,7 @@ def _partial_span(content_range: str, start: int) -> _Span:
 
 def _open(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
     if urlsplit(url).scheme not in ("http", "https"):
-        raise InputError(f"{url} is no http address; give a file on this disk directly as --model FILE")
+        raise InputError(f"{url} is not an http address; give a file on this disk directly as --model FILE")
     try:
         request = urllib.request.Request(quote(url, safe=_WRITTEN_AS_THEY_ARE), headers=headers)
         response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=_PATIENCE_S)
@@ -155,7 +155,7 @@ def _answers_in_words(url: str, part: Path) -> Iterator[None]:
             f"the connection to {host} was cut after {received:,} bytes ({type(error).__name__}); run again to resume"
         ) from error
     except ValueError as error:
-        raise InputError(f"{url} or where it leads is no valid address ({error}); correct `weights`") from error
+        raise InputError(f"{url} or where it leads is not a valid address ({error}); correct `weights`") from error
 
 
 def _refuse_page(url: str, part: Path) -> None:

@@ -22,7 +22,7 @@ def open_checkpoint(path: Path) -> CheckpointContents:
     """Open a checkpoint file, all the shards of an index, or a distributed checkpoint; once within `opened_once`.
 
     Raises:
-        InputError: as `open_container`; one shard of several; an index that is no index, or a shard that is not there.
+        InputError: as `open_container`; one shard of several; a damaged index, or a missing shard.
     """
     return kept_contents(path, _open_file)
 

@@ -35,7 +35,7 @@ def is_index(path: Path) -> bool:
 
 
 def open_tensorflow(path: Path) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
-    """Tensors by name, and the names of what was left out: slots of optimizers and what is no table of numbers.
+    """Tensors by name, and the names of what was left out: slots of optimizers and what is not a table of numbers.
 
     Raises:
         InputError: TensorFlow is not installed, a data file is missing, or the index does not fit the data.

@@ -9,7 +9,7 @@ from torch import Tensor
 from dinobench.runtime.errors import InputError
 
 MOST_PREFIX_TOKENS = 16
-"""Class token and registers; a row of tokens with more before its square grid is no row of patches."""
+"""Class token and registers; a row of tokens with more before its square grid is not a row of patches."""
 
 
 def square_grid(tokens: Tensor) -> tuple[Tensor, Tensor]:

@@ -71,7 +71,7 @@ def load_tables(extra: Path | str | None = None) -> Mapping[str, TableSpec]:
     """All tables by name: the package's, then those of ./tables, then those of `extra`; a later one replaces.
 
     Raises:
-        InputError: a card that is no table, or whose CSV is not beside it.
+        InputError: a card that is not a table, or whose CSV is not beside it.
     """
     found = {}
     for folder in (packaged("results/published"), Path(FOLDER), Path(extra) if extra else None):

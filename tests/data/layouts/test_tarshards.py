@@ -105,5 +105,5 @@ def test_captions_are_no_labels_and_a_broken_label_is_named(tmp_path: Path) -> N
     _shard(tmp_path / "train.tar", {"0.png": _png(0), "0.txt": b"a cat that sleeps on a mat"})
     assert not tarshards.open(tmp_path, "train").labeled
     _shard(tmp_path / "val.tar", {"0.png": _png(0), "0.json": b"{"})
-    with pytest.raises(InputError, match=r"val\.tar:0\.json is no label"):
+    with pytest.raises(InputError, match=r"val\.tar:0\.json is not a label"):
         tarshards.open(tmp_path, "val")

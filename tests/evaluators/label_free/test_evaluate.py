@@ -69,7 +69,7 @@ def test_values_that_exclude_one_another_are_refused(folder: Path) -> None:
         ({"views": 1}, "give 2 or more"),
         ({"first_rank": 9, "last_rank": 9}, "must lie above"),
         ({"features": []}, "features is empty"),
-        ({"crop_scale": [0.9, 0.1]}, "is no range"),
+        ({"crop_scale": [0.9, 0.1]}, "is not a range"),
     ):
         with pytest.raises(InputError, match=message):
             _evaluate(folder, **settings)

@@ -53,7 +53,7 @@ def test_lists_that_say_something_else_are_named(twin: Path) -> None:
     lists = twin / "VOCdevkit/VOC2007/ImageSets/Main"
     text = (lists / "cat_test.txt").read_text()
     (lists / "cat_test.txt").write_text(text.replace("-1", "maybe", 1))
-    with pytest.raises(InputError, match=r"line \d+ of .*cat_test.txt is no id with 1, 0 or -1"):
+    with pytest.raises(InputError, match=r"line \d+ of .*cat_test.txt is not an id with 1, 0 or -1"):
         _evaluate(twin, "knn-voc07")
     (lists / "cat_test.txt").write_text(text.partition("\n")[2])
     with pytest.raises(InputError, match=r"cat_test.txt says nothing of 1 images"):

@@ -120,8 +120,8 @@ def test_settings_that_do_not_fit_are_refused(twin: Path, tmp_path: Path) -> Non
         ({"window": 32, "stride": 64}, "leaves gaps"),
         ({"votes": "pixels"}, "needs square = true"),
         ({"passes": 2}, "give crop_scale too"),
-        ({"crop_scale": [1.0]}, "is no range"),
-        ({"resize_range": [2.0, 1.0]}, "is no range"),
+        ({"crop_scale": [1.0]}, "is not a range"),
+        ({"resize_range": [2.0, 1.0]}, "is not a range"),
         ({"ks": []}, "ks is empty"),
     ):
         with pytest.raises(InputError, match=message):

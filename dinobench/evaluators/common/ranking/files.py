@@ -101,7 +101,7 @@ class _Ids:
         """(n,) ids of one list of ids or names.
 
         Raises:
-            InputError: it is no list, or mixes the two.
+            InputError: it is not a list, or mixes the two.
         """
         if not isinstance(ranked, list | np.ndarray):
             raise InputError(
