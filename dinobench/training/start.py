@@ -67,6 +67,14 @@ class RunStart:
         )
         return describe(self.loaded.architecture, self.loaded.family, backbone, expected)
 
+    def refuse_other(self, sha256: str, folder: Path) -> None:
+        """InputError where the run in `folder` began from weights of another digest."""
+        if sha256 != self.loaded.sha256:
+            raise InputError(
+                f"the run in {folder} began from other weights than init = {self.recipe.init} holds now; "
+                "give those, another --output, or --set reschedule=true"
+            )
+
 
 def open_start(recipe: Recipe, folder: Path, load: LoadStart) -> RunStart | None:
     """Load the network that `recipe.init` names; None where the recipe draws its weights.

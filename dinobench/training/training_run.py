@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -97,18 +97,12 @@ class TrainingRun:
         self.log.restore(state.get("log", {}))
         progress = state.get("progress", {})
         if progress:
-            self._refuse_other_start(progress)
+            if self.start is not None and not self.recipe.reschedule:
+                self.start.refuse_other(progress["start"], self.folder)
             self.kl = progress["kl"]
             self.schedules.set_head_epochs(progress["head_epochs"])
         if self.features.guard.ended:
             raise InputError(f"the run in {self.folder} was ended by its guard; give another --output, or a lower lr")
-
-    def _refuse_other_start(self, progress: Mapping[str, Any]) -> None:
-        if self.start is not None and progress["start"] != self.start.loaded.sha256 and not self.recipe.reschedule:
-            raise InputError(
-                f"the run in {self.folder} began from other weights than init = {self.recipe.init} holds now; "
-                "give those, another --output, or --set reschedule=true"
-            )
 
     def _announce_run(self) -> None:
         begins = f"continues at step {self.step}" if self.step else "starts"

@@ -22,8 +22,7 @@ class ViTShape:
 
     Attributes:
         patch_size, dim, depth, heads: as the paper's Table 1 names them.
-        image_size: native square input in pixels; sets the position table's grid.
-        in_channels: image channels.
+        image_size, in_channels: side of the native square input, which sets the position table's grid; its channels.
         hidden: width inside the MLP (for SwiGLU: of each of its two halves); None means 4 * dim.
         registers: number of register tokens after the class token.
         class_token: without one, `Features.cls` is the mean of the patch tokens.
@@ -35,8 +34,7 @@ class ViTShape:
         qkv_bias: bias of the joint query, key, value projection.
         norm_eps: LayerNorm epsilon; 1e-6 in DINO.
         class_norm: whether class and register tokens have a final norm of their own (`cls_norm`).
-        pooling: what `Features.cls` is: "cls" for the class token, "mean" for the mean of the patch tokens, which it
-            is as well where there is no class token.
+        pooling: whether `Features.cls` is the class token ("cls") or the mean of the patch tokens ("mean").
     """
 
     patch_size: int
