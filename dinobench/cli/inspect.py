@@ -12,8 +12,10 @@ from dinobench.cli.options import SETTINGS
 
 if TYPE_CHECKING:
     from dinobench.models.loading.load_plan import LoadPlan
+    from dinobench.models.loading.loaded import LoadedBackbone
 
 SHOWN = 5
+LOADS = "loads"
 
 
 @click.command()
@@ -35,16 +37,19 @@ def command(checkpoint: str, as_json: bool, every: bool, settings: tuple[str, ..
     chosen = resolve(ModelSettings, parse_pairs(settings), "the model")
     path = checkpoint_path(checkpoint, chosen.which)
     from dinobench.models.loading.checkpoint_file import plan_file  # after bad input: torch takes a second
+    from dinobench.models.loading.onnx_file import from_onnx, is_onnx
 
-    plan = plan_file(path, chosen)
-    facts = _plan_as_dict(path, plan)
+    if is_onnx(path):
+        facts = _program_as_dict(path, from_onnx(checkpoint, path, chosen))
+    else:
+        facts = _plan_as_dict(path, plan_file(path, chosen))
     if as_json:
         import json
 
         click.echo(json.dumps(facts, indent=2))
     else:
         _show(facts, SHOWN if not every else None)
-    if plan.report.refusal:
+    if facts["verdict"] != LOADS:
         raise click.exceptions.Exit(2)
 
 
@@ -54,7 +59,7 @@ def _plan_as_dict(path: Path, plan: LoadPlan) -> dict[str, Any]:
     from dinobench.models.loading.state_dict import digest
     from dinobench.runtime.files import sha256_file
 
-    verdict = f"refused: {plan.report.refusal}" if plan.report.refusal else "loads"
+    verdict = f"refused: {plan.report.refusal}" if plan.report.refusal else LOADS
     return {
         "file": str(path),
         "verdict": verdict,
@@ -65,6 +70,23 @@ def _plan_as_dict(path: Path, plan: LoadPlan) -> dict[str, Any]:
     }
 
 
+def _program_as_dict(path: Path, program: LoadedBackbone) -> dict[str, Any]:
+    """What is known of an ONNX program, whose tensors are its own affair."""
+    from dataclasses import asdict
+
+    return {
+        "file": str(path),
+        "verdict": LOADS,
+        "family": program.family,
+        "title": "an ONNX program",
+        "why": "its name ends in .onnx",
+        "architecture": program.architecture,
+        "preprocessing": asdict(program.preprocessing),
+        "choices": [asdict(choice) for choice in program.choices],
+        "sha256_file": program.file_sha256,
+    }
+
+
 def _show(facts: dict[str, Any], limit: int | None) -> None:
     preprocessing = facts["preprocessing"]
     lines = {
@@ -72,18 +94,24 @@ def _show(facts: dict[str, Any], limit: int | None) -> None:
         "verdict": facts["verdict"],
         "family": f"{facts['title']} ({facts['family']})",
         "why": facts["why"],
-        "layout": facts["layout"],
-        "architecture": f"{facts['architecture']}, {facts['parameters']:,} parameters",
+        "layout": facts.get("layout", ""),
+        "architecture": f"{facts['architecture']}, {facts['parameters']:,} parameters" if "parameters" in facts else "",
         "input": f"{preprocessing['size']} px from {preprocessing['resize']}, {preprocessing['interpolation']}, "
         f"mean {_join_by_slash(preprocessing['mean'])}, std {_join_by_slash(preprocessing['std'])}",
         "sha256 of the file": facts["sha256_file"],
-        "sha256 of the tensors": facts["sha256_tensors"],
+        "sha256 of the tensors": facts.get("sha256_tensors"),
     }
     for name, value in lines.items():
-        click.echo(f"{name:<22} {value}")
+        if value != "" and value is not None:
+            click.echo(f"{name:<22} {value}")
     for choice in facts["choices"]:
         source = f" ({choice['source']})" if choice["source"] else ""
         click.echo(f"{'choice':<22} {choice['what']}: {choice['value']}{source}")
+    if "matched" in facts:
+        _show_tensors(facts, limit)
+
+
+def _show_tensors(facts: dict[str, Any], limit: int | None) -> None:
     _print_entries("matched", {name: " + ".join(sources) for name, sources in facts["matched"].items()}, limit)
     _print_entries("changed", facts["changed"], limit)
     _print_by_reason("dropped", facts["dropped"], limit)

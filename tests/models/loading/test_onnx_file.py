@@ -9,8 +9,10 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
+from dinobench.cli.main import main
 from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import sha256_file
@@ -59,6 +61,48 @@ def test_features_are_those_of_the_exporting_network(tmp_path: Path, batch: int 
     torch.testing.assert_close(found.patches, expected.permute(0, 2, 3, 1), atol=1e-5, rtol=0)
     assert (model.backbone.dim, model.backbone.patch_size, model.preprocessing.size) == (DIM, PATCH, SIDE)
     assert model.name == "net" and "feature pooled, patches map" in str(model.choices[0])
+
+
+def exported_tokens(path: Path) -> Path:
+    """A program whose one output is tokens (B, 1 + N, D): first the mean of the patches, then they themselves."""
+    weights = {name: tensor.detach().numpy() for name, tensor in network().named_parameters()}
+    stored = [numpy_helper.from_array(value, name) for name, value in weights.items()]
+    stored.append(numpy_helper.from_array(np.array([0, DIM, -1]), "shape"))
+    nodes = [
+        helper.make_node("Conv", ["images", "weight", "bias"], ["map"], strides=[PATCH, PATCH]),
+        helper.make_node("Reshape", ["map", "shape"], ["flat"]),
+        helper.make_node("Transpose", ["flat"], ["patches"], perm=[0, 2, 1]),
+        helper.make_node("ReduceMean", ["patches"], ["first"], axes=[1], keepdims=1),
+        helper.make_node("Concat", ["first", "patches"], ["tokens"], axis=1),
+    ]
+    count = 1 + (SIDE // PATCH) ** 2
+    images = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["B", 3, SIDE, SIDE])
+    tokens = helper.make_tensor_value_info("tokens", TensorProto.FLOAT, ["B", count, DIM])
+    graph = helper.make_graph(nodes, "g", [images], [tokens], stored)
+    program = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    path.write_bytes(program.SerializeToString())
+    return path
+
+
+def test_tokens_give_the_class_token_and_the_grid_of_patches(tmp_path: Path) -> None:
+    model = load_backbone(str(exported_tokens(tmp_path / "net.onnx")))
+    images = torch.randn(3, 3, SIDE, SIDE)
+    with torch.inference_mode():
+        expected, found = network()(images), model.backbone(images)
+    torch.testing.assert_close(found.cls, expected.mean((2, 3)), atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.patches, expected.permute(0, 2, 3, 1), atol=1e-5, rtol=0)
+    assert "feature the first token or the mean of tokens, patches tokens" in str(model.choices[0])
+
+
+def test_inspect_says_what_a_program_is(tmp_path: Path) -> None:
+    path = exported(tmp_path / "net.onnx")
+    done = CliRunner().invoke(main, ["inspect", str(path)])
+    assert done.exit_code == 0, done.output
+    for fact in ("an ONNX program (onnx)", "outputs: feature pooled, patches map", f"{SIDE} px", sha256_file(path)):
+        assert fact in done.output
+    assert "matched" not in done.output
+    path.write_bytes(b"no program")
+    assert CliRunner().invoke(main, ["inspect", str(path)]).exit_code == 2
 
 
 def test_the_bytes_of_the_file_are_its_identity(tmp_path: Path) -> None:
