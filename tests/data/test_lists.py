@@ -105,7 +105,7 @@ def test_coco_json_without_one_label_an_image_is_refused(kinds: list[list[int]],
     with pytest.raises(InputError, match=message):
         open_dataset(coco(tmp_path / "all.json", kinds), "val")
     (tmp_path / "other.json").write_text("{}")
-    with pytest.raises(InputError, match="no json in COCO's form"):
+    with pytest.raises(InputError, match="not a json in COCO's form"):
         open_dataset(str(tmp_path / "other.json"), "val")
 
 

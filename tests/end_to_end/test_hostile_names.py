@@ -60,7 +60,7 @@ def test_files_of_a_record_are_those_below_it(name: str, here: Path) -> None:
     assert done.exit_code == 0, done.output
     assert not list((here / "report").rglob("*.png"))
     checked = run("verify", "records")
-    assert (checked.exit_code, "no file below" in checked.output) == (1, True), checked.output
+    assert (checked.exit_code, "not a file below" in checked.output) == (1, True), checked.output
 
 
 @pytest.mark.parametrize("name", NAMES)

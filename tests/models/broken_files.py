@@ -74,7 +74,7 @@ NO_CHECKPOINTS = {
     "zeros": bytes(4096),
 }
 BROKEN |= {
-    name: (lambda folder, data=data: write(folder / "x.pth", data), "no checkpoint")
+    name: (lambda folder, data=data: write(folder / "x.pth", data), "not a checkpoint")
     for name, data in NO_CHECKPOINTS.items()
 }
 
@@ -250,7 +250,7 @@ def wrong_shape(folder: Path) -> Path:
     return saved(vit() | {"blocks.1.mlp.fc1.weight": torch.ones(3, 128)}, folder / "x.pth")
 
 
-@broken("no square grid")
+@broken("not a square grid")
 def wrong_position_table(folder: Path) -> Path:
     return saved(vit() | {"pos_embed": torch.ones(1, 12, 128)}, folder / "x.pth")
 

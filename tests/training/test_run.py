@@ -168,7 +168,7 @@ def test_a_held_directory_is_refused_without_resume(tmp_path):
 
 def test_foreign_checkpoint_is_refused(tmp_path):
     torch.save({"student": {}}, tmp_path / "checkpoint.pth")
-    with pytest.raises(InputError, match="no checkpoint of"):
+    with pytest.raises(InputError, match="not a checkpoint of"):
         trained(tmp_path)
 
 

@@ -60,7 +60,7 @@ def read_listing(path: Path) -> tuple[list[str], np.ndarray, list[str]]:
         images = [(item["id"], str(item["file_name"])) for item in content["images"]]
         labeled = [(name, category_of.get(number)) for number, name in images]
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{path} is not COCO-style listing: no usable {error} in it; fetch it again") from error
+        raise InputError(f"{path} is not a COCO-style listing: no usable {error} in it; fetch it again") from error
     rank = {number: position for position, (number, _) in enumerate(categories)}
     labels = [_label_at_rank(path, name, category, rank) for name, category in labeled]
     return [name for _, name in images], np.array(labels, dtype=np.int64), [f"{i:04d} {name}" for i, name in categories]

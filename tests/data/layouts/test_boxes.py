@@ -52,9 +52,9 @@ def test_pixels_of_voc_are_counted_from_one(tmp_path: Path) -> None:
     assert voc07_boxes.object_boxes(images, 0).tolist() == [[0, 0, 160, 120]]
     for text, message in (
         ("<annotation></annotation>", None),
-        ("<annotation>", "no readable XML"),
+        ("<annotation>", "not readable XML"),
         ('<!DOCTYPE a [<!ENTITY b "c">]><annotation/>', "declares entities"),
-        (f"<annotation><object>{box.format(9, 9, 'x', 9)}</object></annotation>", "no four numbers"),
+        (f"<annotation><object>{box.format(9, 9, 'x', 9)}</object></annotation>", "not four numbers"),
         (f"<annotation><object>{box.format(9, 9, 3, 9)}</object></annotation>", "without extent"),
     ):
         path.write_text(text)

@@ -64,7 +64,7 @@ def _listing(**changes: object) -> dict[str, object]:
         ("[]", "json list"),
         (json.dumps(_listing(annotations=[])), "no annotation for a.jpg"),
         (json.dumps(_listing(annotations=[{"image_id": 1, "category_id": 7}])), "category 7, outside its 1"),
-        (json.dumps(_listing(categories=None)), "no COCO-style"),
+        (json.dumps(_listing(categories=None)), "not a COCO-style"),
         (json.dumps({"images": []}), "categories"),
         (json.dumps(_listing(images=[])), "empty split"),
     ],

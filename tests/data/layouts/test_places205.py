@@ -59,5 +59,5 @@ def test_class_folders_of_the_name_serve(tmp_path: Path) -> None:
 def test_a_bad_line_is_refused(tmp_path: Path) -> None:
     root = unpacked(tmp_path)
     (root / "trainvalsplit_places205" / "val_places205.csv").write_text("a/abbey/gsun_val0.jpg\n")
-    with pytest.raises(InputError, match="no path and class number"):
+    with pytest.raises(InputError, match="not a path and class number"):
         places205.open(root, "val")

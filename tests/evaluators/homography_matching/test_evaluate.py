@@ -67,7 +67,7 @@ def test_a_view_shows_what_the_homography_says(folder: Path) -> None:
 
 def test_settings_and_networks_that_do_not_fit_are_refused(folder: Path) -> None:
     for settings, message in (
-        ({"image_size": 60}, "no multiple"),
+        ({"image_size": 60}, "not a multiple"),
         ({"layer": 9}, "layer = 9 of a model with 4 blocks"),
         ({"distances": []}, "distances is empty"),
         ({"shift": 0.5}, "shift"),

@@ -160,7 +160,7 @@ def test_equal_heads_are_equal_files(tmp_path):
 
 def test_files_without_one_head_are_refused(tmp_path):
     torch.save({"encoder.weight": torch.zeros(2, 3)}, tmp_path / "other.pth")
-    with pytest.raises(InputError, match=r"no linear head.*has encoder\.weight"):
+    with pytest.raises(InputError, match=r"not a linear head.*has encoder\.weight"):
         load_head(tmp_path / "other.pth")
 
 

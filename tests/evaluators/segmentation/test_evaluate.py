@@ -115,7 +115,7 @@ def test_void_everywhere_is_refused_and_a_void_image_counts_for_nothing(copy: Pa
 
 def test_settings_that_do_not_fit_are_refused(twin: Path, tmp_path: Path) -> None:
     for settings, message in (
-        ({"square": True, "image_size": 100}, "no multiple of the model's patches of 8 pixels; give 96"),
+        ({"square": True, "image_size": 100}, "not a multiple of the model's patches of 8 pixels; give 96"),
         ({"layer": 9}, "layer = 9 of a model with 4 blocks"),
         ({"window": 32, "stride": 64}, "leaves gaps"),
         ({"votes": "pixels"}, "needs square = true"),

@@ -97,7 +97,7 @@ class Payload:
 def test_a_payload_in_such_a_pickle_does_not_run(tmp_path: Path) -> None:
     path = tmp_path / "x.pkl"
     path.write_bytes(pickle.dumps({"online_params": Payload(tmp_path / "mark")}, protocol=2))
-    with pytest.raises(InputError, match="no pickle of plain arrays"):
+    with pytest.raises(InputError, match="not a pickle of plain arrays"):
         load_backbone(str(path))
     assert not (tmp_path / "mark").exists()
 

@@ -178,7 +178,7 @@ def test_without_network_it_is_one_line(tmp_path: Path) -> None:
 
 
 def test_only_http_is_fetched(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no http address"):
+    with pytest.raises(InputError, match="not an http address"):
         fetch_weights("net", (tmp_path / "x.pth").as_uri(), folder=tmp_path)
 
 
@@ -233,7 +233,7 @@ def test_a_part_whose_version_nobody_vouches_for_is_fetched_anew(server: Server,
         ({"content": b"<!DOCTYPE html><html>sign in</html>"}, "is a web page, not a file"),
         ({"headers": {"Content-Encoding": "gzip"}}, "is sent compressed"),
         ({"headers": {"Content-Length": "abc"}}, "announces the length 'abc'"),
-        ({"status": 302, "headers": {"Location": "http://[bad"}}, "no valid address"),
+        ({"status": 302, "headers": {"Location": "http://[bad"}}, "not a valid address"),
         ({"status": 302, "headers": {"Location": "file:///etc/passwd"}}, "answers 302"),
     ],
 )
