@@ -1,4 +1,7 @@
-"""Labeled images in parquet files, as Hugging Face stores them."""
+"""Labeled images in parquet files, as Hugging Face stores them.
+
+Read by pyarrow: `datasets` would first write a copy of all files into its cache.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Which training images a low-shot protocol may use."""
+"""Which training images a low-shot protocol may use.
+
+Drawn here: scikit-learn's stratified draw takes other images for the same seed, which would move figures.
+"""
 
 from __future__ import annotations
 
