@@ -64,14 +64,19 @@ def _once(act: Act, moment: Path) -> Act:
     return acted
 
 
-def _at_network(act: Act) -> None:
-    forward = PatchEmbedding.forward
+def _before(owner: type, name: str, act: Act) -> None:
+    """Let `act` come before each call of a method."""
+    original = getattr(owner, name)
 
-    def first_acted(self: PatchEmbedding, images: Any) -> Any:
+    def acted(*arguments: Any, **named: Any) -> Any:
         act()
-        return forward(self, images)
+        return original(*arguments, **named)
 
-    PatchEmbedding.forward = first_acted  # type: ignore[method-assign]
+    setattr(owner, name, acted)
+
+
+def _at_network(act: Act) -> None:
+    _before(PatchEmbedding, "forward", act)
 
 
 def _at_data(act: Act) -> None:
@@ -97,13 +102,7 @@ def _wait_at_data() -> None:
 
 
 def _at_record(act: Act) -> None:
-    add = RecordStore.add
-
-    def added(store: RecordStore, record: Any) -> Any:
-        act()
-        return add(store, record)
-
-    RecordStore.add = added  # type: ignore[method-assign]
+    _before(RecordStore, "add", act)
 
 
 def _raises(error: Exception) -> Act:

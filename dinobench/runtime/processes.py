@@ -63,6 +63,11 @@ def agree(value: T, what: str, remedy: str = "start all processes with the same 
     return value
 
 
+def own_share(count: int) -> range:
+    """This process's part of `count` things in a row: the shares are consecutive, and differ by one at most."""
+    return range(count * rank() // world_size(), count * (rank() + 1) // world_size())
+
+
 def any_process(flag: bool, what: str) -> bool:
     """Whether any process says so: clocks and signals differ, but all must save or stop together."""
     return any(gather_objects(flag, what))

@@ -24,7 +24,7 @@ from dinobench.metrics.bootstrap import interval
 from dinobench.metrics.segmentation import FloatArray
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.processes import gather_objects, rank, world_size
+from dinobench.runtime.processes import gather_objects, own_share, rank
 
 SHOWN, SHOWN_WIDTH, SHOWN_COLUMNS = 12, 320, 4
 
@@ -56,8 +56,8 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     values: dict[str, list[float]] = {name: [] for name in [*map(_metric_name, settings.shares), "whole_jaccard"]}
     names: list[str] = []
     pictures: list[_Shown] = []
-    first, last = (len(images) * edge // world_size() for edge in (rank(), rank() + 1))
-    for index in progress(range(first, last), "attention", last - first):
+    share = own_share(len(images))
+    for index in progress(share, "attention", len(share)):
         with context.clock.phase("attention"):
             image, name = images.read(index), images.names[index]
             maps = attention_maps(context.model, image, settings.image_size, context.device, context.precision, name)

@@ -21,7 +21,7 @@ from dinobench.metrics.bootstrap import accuracy_interval
 from dinobench.metrics.homography import MatchErrors, match_errors, random_homography
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.processes import gather_objects, rank, world_size
+from dinobench.runtime.processes import gather_objects, own_share
 
 KINDS = {"recall": "found", "grid": "best", "still": "same"}
 """Names of figures: by the features, what the grid of patches allows, and where nothing is moved."""
@@ -48,11 +48,11 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
         )
     images = draw_images(context.dataset("train"), settings.samples, context.seed)
     network = context.network()
-    first, last = (len(images) * edge // world_size() for edge in (rank(), rank() + 1))
+    share = own_share(len(images))
     with context.clock.phase("matching"):
         mine = [
             _recalls(_match(context, network, images, index), settings)
-            for index in progress(range(first, last), "matching", last - first)
+            for index in progress(share, "matching", len(share))
         ]
     shares = gather_objects(mine, "matches of each process's images")
     recalls = [each for share in shares for each in share]

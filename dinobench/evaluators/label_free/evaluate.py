@@ -20,7 +20,7 @@ from dinobench.metrics import spectrum
 from dinobench.metrics.bootstrap import interval
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.processes import gather_objects, rank, world_size
+from dinobench.runtime.processes import gather_objects, own_share
 
 
 def evaluate(context: EvaluationContext[Settings]) -> Scores:
@@ -72,8 +72,8 @@ def _view_features(context: EvaluationContext[Settings], images: ImageSet) -> di
     columns = tuple(dict.fromkeys(column for each in names.values() for column in each))
     network = context.extractor(columns)
     batches_of_all = in_chunks(np.arange(len(images)), context.batch_size)
-    first, last = (len(batches_of_all) * edge // world_size() for edge in (rank(), rank() + 1))
-    chunks = batches_of_all[first:last]
+    share = own_share(len(batches_of_all))
+    chunks = batches_of_all[share.start : share.stop]
     found: list[list[Tensor]] = []
     for number in progress(range(settings.views), "views", settings.views):
         view = Views(settings, network.transform.size, network.transform.interpolation, context.seed, number)

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from dinobench.data.dataset import ImageSet
-from dinobench.data.registry import get_layout
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.labeled_features import reasons_line, skipped_line, stored_matrix
+from dinobench.evaluators.common.layout_readers import layout_reader
 from dinobench.evaluators.common.search import search
 from dinobench.evaluators.multi_label.settings import Settings
 from dinobench.features.matrix import FeatureMatrix
@@ -53,9 +53,8 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
 
 
 def _label_reader(context: EvaluationContext[Any], images: ImageSet) -> LabelReader:
-    read: LabelReader | None = getattr(get_layout(context.layout), "image_labels", None)
-    if read is None or images.root is None:
-        raise InputError(f"{context.data} has no lists of several classes; give a folder in the layout voc07_labels")
+    lacks = "no lists of several classes"
+    read: LabelReader = layout_reader(context, images, "image_labels", lacks, "voc07_labels")
     return read
 
 

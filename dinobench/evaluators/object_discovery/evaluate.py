@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from dinobench.data.dataset import ImageSet
-from dinobench.data.registry import get_layout
 from dinobench.data.transforms import resize_shorter_side
 from dinobench.evaluators.base import EvaluationContext, Scores
+from dinobench.evaluators.common.layout_readers import layout_reader
 from dinobench.evaluators.common.ranking.per_query import save_per_query
 from dinobench.evaluators.object_discovery.pictures import SHOWN, draw_sheet, picture_of
 from dinobench.evaluators.object_discovery.settings import Settings
@@ -24,7 +24,7 @@ from dinobench.metrics.object_box import BoxArray, ObjectPatches, box_ious, cut_
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_table_atomically
-from dinobench.runtime.processes import gather_objects, rank, world_size
+from dinobench.runtime.processes import gather_objects, own_share, rank
 
 BoxReader = Callable[[ImageSet, int], BoxArray]
 _CENTER = 0.5**0.5  # side of the central box that covers half of an image
@@ -62,10 +62,10 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     images = context.dataset(settings.split)
     read = _box_reader(context, images)
     context.model.backbone.to(context.device).eval()
-    first, last = (len(images) * edge // world_size() for edge in (rank(), rank() + 1))
+    share = own_share(len(images))
     mine = []
     with context.clock.phase("discovery"):
-        for index in progress(range(first, last), "discovery", last - first):
+        for index in progress(share, "discovery", len(share)):
             truth = read(images, index)
             if len(truth):
                 mine.append(_discover(context, images, index, truth))
@@ -74,12 +74,8 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
 
 
 def _box_reader(context: EvaluationContext[Any], images: ImageSet) -> BoxReader:
-    read: BoxReader | None = getattr(get_layout(context.layout), "object_boxes", None)
-    if read is None or images.root is None:
-        raise InputError(
-            f"{context.data} has no boxes of objects; give a folder in the layout voc07_boxes, voc12_boxes, coco20k or "
-            "tiny_imagenet_boxes"
-        )
+    layouts = "voc07_boxes, voc12_boxes, coco20k or tiny_imagenet_boxes"
+    read: BoxReader = layout_reader(context, images, "object_boxes", "no boxes of objects", layouts)
     return read
 
 

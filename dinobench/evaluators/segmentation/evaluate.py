@@ -26,7 +26,7 @@ from dinobench.metrics.class_areas import AreaArray, class_areas, class_ious, me
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_table_atomically
-from dinobench.runtime.processes import from_first, gather_objects, rank, world_size
+from dinobench.runtime.processes import from_first, gather_objects, own_share, rank
 
 MapHead = Callable[[Tensor], Tensor]
 """From a map of patches (1, h, w, D) to scores (C, h, w), or (C, h, w, P) of their pixels."""
@@ -138,8 +138,8 @@ def _predict_share(
 ) -> Predicted:
     """This process's images, which are consecutive ones."""
     found, settings, classes = Predicted(), context.settings, len(images.classes)
-    first, last = (len(images) * edge // world_size() for edge in (rank(), rank() + 1))
-    for index in progress(range(first, last), "segmentation", last - first):
+    share = own_share(len(images))
+    for index in progress(share, "segmentation", len(share)):
         frame = read_frame(images, index, read, settings)
         labels: Labels = predicted_classes(frame_scores(encoder, head, frame, settings)[None])[0].cpu().numpy()
         found.areas.append(class_areas(frame.truth, labels, classes))

@@ -12,9 +12,9 @@ from PIL import Image
 
 from dinobench.data.dataset import ImageSet
 from dinobench.data.masks import VOID, Labels
-from dinobench.data.registry import get_layout
 from dinobench.data.transforms import resampling
 from dinobench.evaluators.base import EvaluationContext
+from dinobench.evaluators.common.layout_readers import layout_reader
 from dinobench.evaluators.segmentation.settings import FrameSettings
 from dinobench.runtime.errors import InputError
 
@@ -42,12 +42,9 @@ def mask_reader(context: EvaluationContext[Any], images: ImageSet) -> MaskReader
     Raises:
         InputError: data whose layout has no masks of classes.
     """
-    read: MaskReader | None = getattr(get_layout(context.layout), "class_labels", None)
-    if read is None or images.root is None:
-        raise InputError(
-            f"{context.data} has no mask of classes for its images; give a folder in the layout camvid, voc12_classes, "
-            "ade20k or cityscapes (`dinobench data check camvid` prints the tree for your own)"
-        )
+    layouts = "camvid, voc12_classes, ade20k or cityscapes (`dinobench data check camvid` prints the tree for your own)"
+    lacks = "no mask of classes for its images"
+    read: MaskReader = layout_reader(context, images, "class_labels", lacks, layouts)
     return read
 
 

@@ -17,7 +17,7 @@ from dinobench.features.loading import map_ahead
 from dinobench.metrics.class_areas import VOID
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.processes import gather_objects, rank, world_size
+from dinobench.runtime.processes import gather_objects, own_share
 
 
 class PatchEncoder:
@@ -94,10 +94,10 @@ def image_patches(
         count: N.
         frame_of: from a number below `count` to the image as the network is shown it.
     """
-    first, last = (count * edge // world_size() for edge in (rank(), rank() + 1))
+    share = own_share(count)
     found: list[PatchRows] = []
     waiting: list[Frame] = []
-    for frame in progress(map_ahead(frame_of, range(first, last), context.workers), "patches", last - first):
+    for frame in progress(map_ahead(frame_of, share, context.workers), "patches", len(share)):
         if waiting and (len(waiting) == context.batch_size or frame.pixels.shape != waiting[0].pixels.shape):
             found += _encode(encoder, waiting)
             waiting = []
