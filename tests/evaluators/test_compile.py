@@ -12,14 +12,42 @@ import torch
 
 from dinobench.data.registry import get_twin
 from dinobench.evaluators.base import EvaluationContext, find_evaluator
-from tests.evaluators.toys import context, write_copydays, write_revisitop
+from tests.evaluators.toys import context, picture, write_copydays, write_revisitop
 from tests.evaluators.videos import write_davis
 
 MODEL = "random:vit_mini/4"
+
+
+def twin(name: str) -> Callable[[Path], Path]:
+    """Writes the drawn twin of a data set."""
+
+    def write(root: Path) -> Path:
+        get_twin(name).write(root / name)
+        return root / name
+
+    return write
+
+
+def write_two(root: Path) -> Path:
+    """Two images."""
+    (root / "train").mkdir(parents=True)
+    for seed in range(2):
+        picture(seed).save(root / "train" / f"{seed}.png")
+    return root
+
+
 TASKS: dict[str, tuple[Callable[[Path], Path], str, str, dict[str, Any]]] = {
     "roxford": (write_revisitop, "dino", "retrieval", {"image_size": 32}),
     "copydays": (write_copydays, "paper", "copy_detection", {"image_size": 32}),
     "davis": (write_davis, "quick", "video_segmentation", {"image_size": 64}),
+    "seg-camvid": (
+        twin("camvid"),
+        "quick",
+        "segmentation",
+        {"image_size": 32, "max_iterations": 2},
+    ),
+    "discovery-voc07": (twin("voc07"), "lost", "object_discovery", {}),
+    "homography": (write_two, "quick", "homography_matching", {"image_size": 32}),
     "throughput": (
         lambda root: root,
         "paper",

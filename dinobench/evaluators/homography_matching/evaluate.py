@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -23,6 +24,7 @@ from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import gather_objects, own_share
 
+PatchMaps = Callable[[Tensor], Tensor]
 KINDS = {"recall": "found", "grid": "best", "still": "same"}
 """Names of figures: by the features, what the grid of patches allows, and where nothing is moved."""
 
@@ -48,10 +50,11 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
         )
     images = draw_images(context.dataset("train"), settings.samples, context.seed)
     network = context.network()
+    patches = network.passes(lambda inputs: backbone.intermediate_layers(inputs, settings.layer)[0].patches)
     share = own_share(len(images))
     with context.clock.phase("matching"):
         mine = [
-            _recalls(_match(context, network, images, index), settings)
+            _recalls(_match(context, network, patches, images, index), settings)
             for index in progress(share, "matching", len(share))
         ]
     shares = gather_objects(mine, "matches of each process's images")
@@ -79,14 +82,11 @@ def warped_pair(
     return pixels, np.asarray(view, dtype=np.uint8), homography
 
 
-def _match(context: EvaluationContext[Settings], network: FrozenNetwork, images: ImageSet, index: int) -> MatchErrors:
+def _match(
+    context: EvaluationContext[Settings], network: FrozenNetwork, patches: PatchMaps, images: ImageSet, index: int
+) -> MatchErrors:
     pixels, view, homography = warped_pair(images, index, context.settings, context.seed)
-    pair = network.input(torch.from_numpy(np.stack([pixels, view])))
-
-    def patches(inputs: Tensor) -> Tensor:
-        return network.backbone.intermediate_layers(inputs, context.settings.layer)[0].patches
-
-    maps = network.apply(patches, pair).float()
+    maps = patches(network.input(torch.from_numpy(np.stack([pixels, view])))).float()
     if not torch.isfinite(maps).all():
         raise InputError(f"the model's patches of {images.names[index]} are not finite; check its weights")
     return match_errors(maps[0], maps[1], homography, network.backbone.patch_size)

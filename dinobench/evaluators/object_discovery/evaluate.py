@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 from torch.nn.functional import pad
 
 from dinobench.data.dataset import ImageSet
@@ -61,14 +60,13 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     settings = context.settings
     images = context.dataset(settings.split)
     read = _box_reader(context, images)
-    context.model.backbone.to(context.device).eval()
-    share = own_share(len(images))
+    find, share = ObjectFinder(context), own_share(len(images))
     mine = []
     with context.clock.phase("discovery"):
         for index in progress(share, "discovery", len(share)):
             truth = read(images, index)
             if len(truth):
-                mine.append(_discover(context, images, index, truth))
+                mine.append(_discover(find, images, index, truth))
     found = [each for share in gather_objects(mine, "boxes of each process's images") for each in share]
     return _build_scores(context, images, found)
 
@@ -79,37 +77,43 @@ def _box_reader(context: EvaluationContext[Any], images: ImageSet) -> BoxReader:
     return read
 
 
-def find_object(
-    context: EvaluationContext[Settings], image: Image.Image, name: str = "image"
-) -> tuple[ObjectPatches, BoxArray]:
-    """The patches of an image's main object, and its box (4,) in the image's own pixels.
+class ObjectFinder:
+    """A frozen network as a function from an image to its main object.
 
-    The image is padded at the right and below to whole patches, with zeros after normalization, as LOST's kit does.
+    Args:
+        context: the model, where it computes, and by which method objects are found.
     """
-    settings, backbone = context.settings, context.model.backbone
-    shown = resize_shorter_side(image, settings.image_size) if settings.image_size else image
-    network = context.network()
-    pixels = network.input(torch.from_numpy(np.array(shown))[None])
-    padded = pad(pixels, (0, -shown.width % backbone.patch_size, 0, -shown.height % backbone.patch_size))
-    forward = backbone.key_map if settings.feature == "keys" else _patches_of(context)
-    features = network.apply(forward, padded)[0].float()
-    if not torch.isfinite(features).all():
-        raise InputError(f"the model's {settings.feature} of {name} are not finite; check its weights")
-    if settings.method == "lost":
-        found = lost_object(features, settings.k)
-    else:
-        found = cut_object(features, settings.threshold, settings.weak)
-    box = found.box(backbone.patch_size, shown.height, shown.width)
-    return found, box * np.tile([image.width / shown.width, image.height / shown.height], 2)
+
+    def __init__(self, context: EvaluationContext[Settings]) -> None:
+        self.settings, self.network = context.settings, context.network()
+        backbone = self.network.backbone
+        self.patch = backbone.patch_size
+        keys = self.settings.feature == "keys"
+        self._forward = self.network.passes(backbone.key_map if keys else lambda images: backbone(images).patches)
+
+    def __call__(self, image: Image.Image, name: str) -> tuple[ObjectPatches, BoxArray]:
+        """The patches of an image's main object, and its box (4,) in the image's own pixels.
+
+        The image is padded at the right and below to whole patches, with zeros after normalization, as LOST's kit does.
+        """
+        settings = self.settings
+        shown = resize_shorter_side(image, settings.image_size) if settings.image_size else image
+        pixels = self.network.input(torch.from_numpy(np.array(shown))[None])
+        padded = pad(pixels, (0, -shown.width % self.patch, 0, -shown.height % self.patch))
+        features = self._forward(padded)[0].float()
+        if not torch.isfinite(features).all():
+            raise InputError(f"the model's {settings.feature} of {name} are not finite; check its weights")
+        if settings.method == "lost":
+            found = lost_object(features, settings.k)
+        else:
+            found = cut_object(features, settings.threshold, settings.weak)
+        box = found.box(self.patch, shown.height, shown.width)
+        return found, box * np.tile([image.width / shown.width, image.height / shown.height], 2)
 
 
-def _patches_of(context: EvaluationContext[Settings]) -> Callable[[Tensor], Tensor]:
-    return lambda images: context.model.backbone(images).patches
-
-
-def _discover(context: EvaluationContext[Settings], images: ImageSet, index: int, truth: BoxArray) -> Discovery:
+def _discover(find: ObjectFinder, images: ImageSet, index: int, truth: BoxArray) -> Discovery:
     image, name = images.read(index), images.names[index]
-    found, box = find_object(context, image, name)
+    found, box = find(image, name)
     size = np.array([image.width, image.height], dtype=np.float64)
     center = np.concatenate([(1 - _CENTER) / 2 * size, (1 + _CENTER) / 2 * size])
     everything = np.array([0, 0, image.width, image.height], dtype=np.float64)

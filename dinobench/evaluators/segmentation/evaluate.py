@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 from dinobench.data.dataset import ImageSet
 from dinobench.data.masks import Labels, write_labels
 from dinobench.evaluators.base import EvaluationContext, Scores
+from dinobench.evaluators.common.prediction_files import prediction_files
 from dinobench.evaluators.common.ranking.per_query import save_per_query
 from dinobench.evaluators.segmentation.fitting import fit_patch_head, predicted_classes
 from dinobench.evaluators.segmentation.frames import Frame, MaskReader, mask_reader, read_frame
@@ -138,7 +138,7 @@ def _predict_share(
 ) -> Predicted:
     """This process's images, which are consecutive ones."""
     found, settings, classes = Predicted(), context.settings, len(images.classes)
-    share = own_share(len(images))
+    share, files = own_share(len(images)), prediction_files(images.names)
     for index in progress(share, "segmentation", len(share)):
         frame = read_frame(images, index, read, settings)
         labels: Labels = predicted_classes(frame_scores(encoder, head, frame, settings)[None])[0].cpu().numpy()
@@ -147,15 +147,10 @@ def _predict_share(
         if index < SHOWN:
             found.pictures.append(picture_of(images.read(index), frame.truth, labels))
         if settings.predictions:
-            path = prediction_path(context.output, images.names[index])
+            path = context.output / "predictions" / files[index]
             write_labels(path, labels)
             found.files.append(str(path))
     return found
-
-
-def prediction_path(output: Path, name: str) -> Path:
-    """Where the predicted classes of an image are written."""
-    return output / "predictions" / Path(name).with_suffix(".png")
 
 
 def _add_figures(

@@ -33,7 +33,8 @@ class PatchEncoder:
         if layer > backbone.depth:
             raise InputError(f"layer = {layer} of a model with {backbone.depth} blocks; give {backbone.depth} or less")
         self.network = context.network()
-        self.patch, self.layer = backbone.patch_size, layer
+        self.patch = backbone.patch_size
+        self._forward = self.network.passes(lambda images: backbone.intermediate_layers(images, layer)[0])
 
     def images(self, frames: Sequence[Frame]) -> Tensor:
         """(B, 3, H, W) normalized images of frames of one size, on the device."""
@@ -42,8 +43,7 @@ class PatchEncoder:
     def maps(self, images: Tensor) -> Tensor:
         """(B, h, w, D) float32 of normalized images (B, 3, H, W), padded with zeros to whole patches."""
         padded = pad(images, padding_of(images.shape[2], images.shape[3], self.patch))
-        found = self.network.apply(lambda x: self.network.backbone.intermediate_layers(x, self.layer)[0], padded)
-        maps = found.patches.float()
+        maps = self._forward(padded).patches.float()
         if not torch.isfinite(maps).all():
             raise InputError("the model's patch features are not finite; check its weights")
         return maps

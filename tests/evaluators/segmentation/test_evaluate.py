@@ -76,6 +76,16 @@ def test_the_figures_are_those_of_the_written_predictions(twin: Path, tmp_path: 
     assert not (tmp_path / "without" / "predictions").exists()
 
 
+def test_images_of_one_stem_keep_their_own_predictions(copy: Path, tmp_path: Path) -> None:
+    (copy / "test.txt").unlink()
+    twice = picture(1, (120, 90))
+    twice.save(copy / "test" / "0001_00003.png")
+    _evaluate(copy, tmp_path)
+    names = sorted(path.name for path in (tmp_path / "predictions" / "test").iterdir())
+    assert names == sorted(f"{path.name}.png" for path in (copy / "test").iterdir())
+    assert len(names) == 7
+
+
 def test_processes_share_the_images_and_score_as_one(twin: Path, tmp_path: Path) -> None:
     for protocol in ("hummingbird", "dinov3"):
         alone = _evaluate(twin, tmp_path, protocol, **HEADS[protocol])
