@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.group import start_server
+
 # A busy machine must not fail a test: no deadlines, and drawing examples may take long.
 settings.register_profile("no deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no deadline")
@@ -20,6 +22,14 @@ def shared_data(*parts: str) -> Path:
     if not path.exists():
         pytest.skip(f"no real data at {path}")
     return path
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """The server of processes starts before any test computes something, with the modules of the tests that use it."""
+    modules = {item.module for item in session.items if isinstance(item, pytest.Function)}
+    users = sorted(module.__name__ for module in modules if hasattr(module, "in_processes"))
+    if users and not session.config.option.collectonly:
+        start_server(users)
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,9 @@
-"""Several processes in one test, joined as a launcher would join them."""
+"""Several processes in one test, joined as a launcher would join them.
+
+They are forks of a server that has imported the tests' modules and computes nothing: torch refuses a backward pass in a
+fork of a process that had one. So nothing that a test changed in its own process is changed in them, but the variables
+of the environment and the working directory; `work` is a function of a module, and what it needs are its arguments.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +11,26 @@ import multiprocessing
 import os
 import pickle
 import socket
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from dinobench.models.loading import timm_index
 from dinobench.runtime.processes import process_group
 
 SECONDS = 60
+CONTEXT = multiprocessing.get_context("forkserver")
+
+
+def start_server(modules: Sequence[str]) -> None:
+    """Start the server, which imports these modules while the tests begin; without this it starts when it is needed."""
+    CONTEXT.set_forkserver_preload(list(modules))
+    forkserver.ensure_running()
 
 
 def in_processes(work: Callable[..., Any], count: int, *arguments: Any, seconds: float = SECONDS) -> list[Any]:
@@ -23,17 +38,19 @@ def in_processes(work: Callable[..., Any], count: int, *arguments: Any, seconds:
 
     A process that dies without a word gives None; one that runs for longer than `seconds` is an assertion error.
     """
-    context, port = multiprocessing.get_context("fork"), _free_port()
+    shared = {**os.environ, "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     with tempfile.TemporaryDirectory() as folder:
         answers = [Path(folder) / str(rank) for rank in range(count)]
         started = [
-            context.Process(target=_one, args=(work, rank, count, port, answer, arguments))
+            CONTEXT.Process(target=_one, args=(work, rank, arguments, answer, {**shared, "RANK": str(rank)}))
             for rank, answer in enumerate(answers)
         ]
         for process in started:
             process.start()
         for process in started:
             process.join(seconds)
+        for answer in answers:
+            sys.stderr.write(_said(answer).read_text(errors="replace") if _said(answer).exists() else "")
         hung = [rank for rank, process in enumerate(started) if process.is_alive()]
         for process in started:
             process.kill()
@@ -41,9 +58,16 @@ def in_processes(work: Callable[..., Any], count: int, *arguments: Any, seconds:
         return [pickle.loads(answer.read_bytes()) if answer.exists() else None for answer in answers]
 
 
-def _one(work: Callable[..., Any], rank: int, count: int, port: int, answer: Path, arguments: tuple[Any, ...]) -> None:
+def _one(
+    work: Callable[..., Any], rank: int, arguments: tuple[Any, ...], answer: Path, environment: Mapping[str, str]
+) -> None:
+    with _said(answer).open("w") as said:
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
     torch.set_num_threads(1)
-    os.environ.update(RANK=str(rank), WORLD_SIZE=str(count), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    timm_index.networks = dict  # as tests/conftest.py has it
+    os.environ.clear()
+    os.environ.update(environment)
     found: Any
     try:
         with process_group(torch.device("cpu")):
@@ -51,6 +75,11 @@ def _one(work: Callable[..., Any], rank: int, count: int, port: int, answer: Pat
     except Exception as error:
         found = error
     answer.write_bytes(pickle.dumps(found))
+
+
+def _said(answer: Path) -> Path:
+    """What a process wrote to its terminal."""
+    return answer.with_suffix(".txt")
 
 
 def _free_port() -> int:

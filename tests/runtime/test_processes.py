@@ -59,8 +59,12 @@ def test_values_of_all_processes_come_together() -> None:
     assert in_processes(_values, 3) == [wanted] * 3
 
 
+def _differ(rank: int) -> str:
+    return agree(f"model {rank // 2}", "the model")
+
+
 def test_what_differs_is_refused_in_all() -> None:
-    for error in in_processes(lambda rank: agree(f"model {rank // 2}", "the model"), 3):
+    for error in in_processes(_differ, 3):
         assert isinstance(error, InputError)
         assert "the model differs between processes: model 0 in process 0, model 1 in process 2" in str(error)
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 
 from dinobench.data.dataset import ImageSet, from_arrays
@@ -15,23 +14,18 @@ from tests.group import in_processes
 from tests.training.test_run import TINY
 
 
-@pytest.fixture(autouse=True)
-def two_sets(monkeypatch):
-    def opened(spec: str, split: str, *_) -> ImageSet:
-        seed = {"few": 0, "other": 7}[spec] + (split == "val")
-        pixels = np.random.default_rng(seed).integers(0, 256, (16, 20, 20, 3), dtype=np.uint8)
-        names = [f"{spec}/{split}/{index}" for index in range(16)]
-        return from_arrays(spec, pixels, np.arange(16) % 2, ["a", "b"], names)
-
-    monkeypatch.setattr(source, "open_dataset", opened)
-    monkeypatch.setattr(source, "open_training", lambda spec: opened(spec, "train"))
+def drawn(spec: str, split: str = "train", *_) -> ImageSet:
+    seed = {"few": 0, "other": 7}[spec] + (split == "val")
+    pixels = np.random.default_rng(seed).integers(0, 256, (16, 20, 20, 3), dtype=np.uint8)
+    names = [f"{spec}/{split}/{index}" for index in range(16)]
+    return from_arrays(spec, pixels, np.arange(16) % 2, ["a", "b"], names)
 
 
 def trained(rank: int, folder: Path, own: bool = False, data: str = "few", **changes: object) -> Path:
     """A training whose folder is each process's own, or the data of the second process."""
     place = folder / str(rank) if own else folder
-    spec = data if rank else "few"
-    return train("mini", spec, place, settings={**TINY, **changes}, device="cpu")
+    source.open_dataset = source.open_training = drawn
+    return train("mini", data if rank else "few", place, settings={**TINY, **changes}, device="cpu")
 
 
 def with_changes(rank: int, folder: Path, changes: dict[str, object]) -> Path:
@@ -104,6 +98,7 @@ def test_weights_that_are_not_finite_in_one_process_end_all(tmp_path):
 
 def in_default_folder(rank: int) -> Path:
     run.default_folder = lambda recipe: Path(f"runs/{recipe}-{rank}")
+    source.open_dataset = source.open_training = drawn
     return train("mini", "few", settings={**TINY, "epochs": 1}, device="cpu")
 
 

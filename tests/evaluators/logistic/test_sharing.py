@@ -20,8 +20,9 @@ def _problem() -> tuple[torch.Tensor, torch.Tensor]:
     return normalize(torch.eye(5, 9)[labels] + torch.randn(57, 9, generator=generator), dim=1), labels
 
 
-def _fit(rank: int) -> tuple[LogisticFit, int]:
-    """The fit, and how many blocks this process computed."""
+def _fit(rank: int, rows: int) -> tuple[LogisticFit, int]:
+    """The fit by blocks of this many rows, and how many of them this process computed."""
+    logistic._ROWS = rows
     with mock.patch.object(sharing, "block_term", side_effect=logistic.block_term) as computed:
         return sharing.shared_fit(*_problem(), 5, tolerance=1e-6), computed.call_count
 
@@ -31,7 +32,7 @@ def _fit(rank: int) -> tuple[LogisticFit, int]:
 def test_the_same_to_the_last_bit(monkeypatch: pytest.MonkeyPatch, count: int, rows: int) -> None:
     monkeypatch.setattr(logistic, "_ROWS", rows)
     alone = fit_logistic(*_problem(), 5, tolerance=1e-6)
-    found = in_processes(_fit, count)
+    found = in_processes(_fit, count, rows)
     for fit, _ in found:
         assert torch.equal(fit.weight, alone.weight)
         assert (fit.objective, fit.gap, fit.iterations) == (alone.objective, alone.gap, alone.iterations)
