@@ -38,7 +38,7 @@ def in_processes(work: Callable[..., Any], count: int, *arguments: Any, seconds:
 
     A process that dies without a word gives None; one that runs for longer than `seconds` is an assertion error.
     """
-    shared = {**os.environ, "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    shared = {**os.environ, "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     with tempfile.TemporaryDirectory() as folder:
         answers = [Path(folder) / str(rank) for rank in range(count)]
         started = [
@@ -82,7 +82,7 @@ def _said(answer: Path) -> Path:
     return answer.with_suffix(".txt")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -73,11 +73,13 @@ def lidar_rank(views: Tensor, delta: float) -> float:
         delta: added to the scatter within, along its diagonal.
 
     Raises:
-        ValueError: the images' means are all the same.
+        ValueError: the images' means are all the same, but for rounding.
     """
     views = views.double()
     means = views.mean(1)
     between, within = means - means.mean(0), (views - means[:, None]).flatten(0, 1)
+    if between.square().sum(1).mean() <= _ROUNDING * means.square().sum(1).mean():
+        raise ValueError("the images' means differ by rounding alone")
     values, vectors = torch.linalg.eigh(within.T @ within / len(within))
     whitened = between @ vectors / (values.clamp_min(0) + delta).sqrt()
     return effective_rank(singular_values(whitened) ** 2)

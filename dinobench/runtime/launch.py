@@ -19,6 +19,11 @@ def launched() -> tuple[int, int]:
     return number, count
 
 
+def ends_together() -> bool:
+    """Whether the launcher ends all processes when one of them ends badly, as torchrun does and srun does not."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
 def launch_number(variable: str, default: int) -> int:
     """A whole number of the environment; InputError where it is none."""
     text = os.environ.get(variable, "").strip()

@@ -14,11 +14,11 @@ from typing import Any
 import torch.distributed as dist
 from torch._C._distributed_c10d import Store
 
+from dinobench.runtime import heartbeat
 from dinobench.runtime.errors import InputError, RunFailedError
+from dinobench.runtime.heartbeat import BEAT_SECONDS, Heartbeat, Patience, heartbeat_count
 from dinobench.runtime.signals import StoppedError
 
-BEAT_SECONDS = 1.0
-SILENT_BEATS = 35  # without a sign of life: the process is gone
 FAREWELL_SECONDS = 5.0
 _SHORTEST, _LONGEST = 0.0005, 0.05  # seconds between two looks
 
@@ -83,6 +83,10 @@ class Meeting:
     A failure answers every exchange that its process did not come to. Waiting has no limit: a process that works takes
     as long as it takes; one that gives no sign of life any more is gone.
 
+    Args:
+        beats: whether the processes give signs of life.
+        looked_after: a launcher ends all when one ends, so that one that never came is waited for.
+
     Attributes:
         store: the key-value store.
         rank: of this process.
@@ -90,12 +94,15 @@ class Meeting:
         generation: how often the work began anew after a failure.
     """
 
-    def __init__(self, store: Store, rank: int, processes: int, *, beats: bool = True) -> None:
+    def __init__(
+        self, store: Store, rank: int, processes: int, *, beats: bool = True, looked_after: bool = False
+    ) -> None:
         self.rank, self.processes, self.generation = rank, processes, 0
         self.store, self._sequence, self._tasks = store, 0, ["start"]
-        self._beat = _Heartbeat(store.clone(), rank) if beats else None
+        self._beat = Heartbeat(store.clone(), rank) if beats else None
         self._left = threading.Event()
-        self._looked, self._patience = 0.0, {other: _Patience() for other in range(processes)}
+        self._looked, self._looked_after = 0.0, looked_after
+        self._patience = {other: Patience(looked_after) for other in range(processes)}
 
     def exchange(self, what: str, value: object = None) -> list[Any]:
         """The values of all processes, in their order.
@@ -181,7 +188,7 @@ class Meeting:
         threading.Thread(target=self._look_out, args=(act, key, store), daemon=True).start()
 
     def _look_out(self, act: Callable[[], None], key: str, store: Store) -> None:
-        patience = {other: _Patience() for other in range(self.processes) if other != self.rank}
+        patience = {other: Patience(self._looked_after) for other in range(self.processes) if other != self.rank}
         while not self._left.wait(BEAT_SECONDS):
             try:
                 if store.check([key]) or any(self._is_silent(store, *each) for each in patience.items()):
@@ -190,8 +197,8 @@ class Meeting:
                 return act()
         return None
 
-    def _is_silent(self, store: Store, other: int, patience: _Patience) -> bool:
-        return self._beat is not None and patience.exhausted(self._beat.count, lambda: _heartbeat_count(store, other))
+    def _is_silent(self, store: Store, other: int, patience: Patience) -> bool:
+        return self._beat is not None and patience.exhausted(self._beat.count, lambda: heartbeat_count(store, other))
 
     def begin_anew(self) -> None:
         """Forget a failure that ended the work in every process, once all are here."""
@@ -237,9 +244,8 @@ class Meeting:
 
     def _require_life(self, other: int) -> None:
         if other != self.rank and self._is_silent(self.store, other, self._patience[other]):
-            raise ProcessError(
-                f"process {other} gives no sign of life for {SILENT_BEATS * BEAT_SECONDS:.0f} s; see its output"
-            )
+            silence = heartbeat.SILENT_BEATS * BEAT_SECONDS
+            raise ProcessError(f"process {other} gives no sign of life for {silence:.0f} s; see its output")
 
 
 @contextlib.contextmanager
@@ -249,42 +255,3 @@ def _store_errors() -> Iterator[None]:
         yield
     except dist.DistError as error:
         raise ProcessError(f"the first process is gone ({error}); see its output") from error
-
-
-class _Patience:
-    """How long another process has been silent, in beats of this one: a machine that sleeps does not count."""
-
-    def __init__(self) -> None:
-        self._since, self._heard, self._asked = 0, -1, -1
-
-    def exhausted(self, own: int, beats: Any) -> bool:
-        if own == self._asked:
-            return False
-        self._asked, heard = own, beats()
-        if heard != self._heard:
-            self._since, self._heard = own, heard
-        return own - self._since > SILENT_BEATS
-
-
-def _heartbeat_count(store: Store, other: int) -> int:
-    key = f"beat/{other}"
-    return int(store.get(key)) if store.check([key]) else 0
-
-
-class _Heartbeat:
-    """A thread that gives a sign of life every second."""
-
-    def __init__(self, store: Store, rank: int) -> None:
-        self.count = 0
-        self._store, self._key, self._ended = store, f"beat/{rank}", threading.Event()
-        threading.Thread(target=self._beat_until_ended, daemon=True).start()
-
-    def stop(self) -> None:
-        """No more beats."""
-        self._ended.set()
-
-    def _beat_until_ended(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the store's host is gone; who waits finds out by itself
-            while not self._ended.wait(BEAT_SECONDS):
-                self.count += 1
-                self._store.set(self._key, str(self.count))

@@ -12,22 +12,20 @@ import pickle
 import socket
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch._C._distributed_c10d import PrefixStore
-from torch.distributed.rendezvous import rendezvous
 
 from dinobench.runtime.device import group_device, kind_of, use_device, visible_devices
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.launch import launch_number, launched
 from dinobench.runtime.meeting import Meeting, ProcessError, failure_of
+from dinobench.runtime.meeting_place import LIMIT, TOGETHER, meet_others, refuse_bare_srun
 
 T = TypeVar("T")
-_LIMIT = timedelta(days=30)  # honest work takes as long as it takes
 _meeting: Meeting | None = None
 _foreign: tuple[Any, Meeting] | None = None  # the group that somebody else made, and where it meets
 
@@ -206,11 +204,15 @@ def _connect_group(meeting: Meeting, backend: str) -> None:
     store = PrefixStore(f"group {meeting.generation}", meeting.store)
     if backend == "nccl":
         os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0")
+    patience = TOGETHER if backend == "gloo" else LIMIT  # gloo waits for all here
     try:
-        dist.init_process_group(backend, store=store, rank=meeting.rank, world_size=meeting.processes, timeout=_LIMIT)
-    except dist.DistError as error:  # one that died before this one had joined
-        raise ProcessError(f"another process ended before the group was made ({error}); see its output") from error
-    if backend == "nccl":
+        dist.init_process_group(backend, store=store, rank=meeting.rank, world_size=meeting.processes, timeout=patience)
+    except RuntimeError as error:  # one that died before this one had joined
+        raise ProcessError(f"no group was made ({error}); another process may have ended, see its output") from error
+    if backend == "gloo":
+        set_timeout = getattr(dist, "set_timeout", None) or dist.distributed_c10d._set_pg_timeout  # its former name
+        set_timeout(LIMIT, dist.distributed_c10d._get_default_group())
+    elif backend == "nccl":
         meeting.call_on_failure(dist.distributed_c10d._get_default_group().abort)
 
 
@@ -224,11 +226,11 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
         InputError: two processes share a CUDA device, or the launcher did not say how the processes meet.
     """
     global _meeting
-    _refuse_bare_srun()
+    refuse_bare_srun()
     if not launched_with_others() or dist.is_initialized():
         yield device
         return
-    _meeting = _meet_others()
+    _meeting = meet_others()
     try:
         with _meeting.task("run"):
             own = _own_device(device, _meeting)
@@ -250,27 +252,10 @@ def stay_away(error: Exception) -> None:
     """Tell the processes that wait for this one in `process_group` why it does not come; the caller raises `error`."""
     if not launched_with_others() or dist.is_initialized():
         return
-    meeting = _meet_others()
-    meeting.tell(failure_of(meeting.rank, error))
-    meeting.leave()
-
-
-def _meet_others() -> Meeting:
-    try:
-        return Meeting(*next(rendezvous("env://")))
-    except ValueError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"WORLD_SIZE is set but no launcher's group is described ({reason}); use torchrun") from error
-
-
-def _refuse_bare_srun() -> None:
-    """Several tasks of srun that nobody told how to meet would each do all of the work."""
-    tasks = launch_number("SLURM_STEP_NUM_TASKS", 1)
-    if tasks > 1 and "WORLD_SIZE" not in os.environ:
-        raise InputError(
-            f"srun started {tasks} processes that cannot find each other; start one a node and torchrun in it, "
-            "or export RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT"
-        )
+    with contextlib.suppress(ProcessError):  # nobody waits
+        meeting = meet_others()
+        meeting.tell(failure_of(meeting.rank, error))
+        meeting.leave()
 
 
 def _own_device(device: torch.device, meeting: Meeting) -> torch.device:

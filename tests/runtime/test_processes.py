@@ -3,13 +3,15 @@ from __future__ import annotations
 import os
 import threading
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import torch
 
-from dinobench.runtime import meeting, processes
+from dinobench.runtime import heartbeat, meeting, meeting_place, processes
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.heartbeat import Patience
 from dinobench.runtime.meeting import ProcessError
 from dinobench.runtime.processes import (
     agree,
@@ -25,7 +27,7 @@ from dinobench.runtime.processes import (
     sum_over_processes,
 )
 from dinobench.runtime.signals import StoppedError
-from tests.group import in_processes
+from tests.group import free_port, in_processes
 
 
 def test_without_a_group_nothing_is_exchanged() -> None:
@@ -137,7 +139,7 @@ def test_values_of_different_tasks_never_meet() -> None:
 
 
 def _die(rank: int, dying: int, moment: str) -> Any:
-    meeting.SILENT_BEATS, meeting.FAREWELL_SECONDS = 2, 1.0
+    heartbeat.SILENT_BEATS, meeting.FAREWELL_SECONDS = 2, 1.0
     if rank == dying:
         os._exit(9)
     return _fail(rank, -1, Exception(), moment)
@@ -152,9 +154,46 @@ def test_a_process_that_dies_is_noticed(dying: int, moment: str) -> None:
     assert "see its output" in str(found[1 - dying])
 
 
+def _die_before_the_group(rank: int) -> None:
+    """One that is gone between the last exchange and the group in which tensors travel."""
+    processes.TOGETHER = timedelta(seconds=2)
+    if rank == 0:
+        begin_anew()
+    assert processes._meeting is not None
+    processes._meeting.begin_anew()
+    os._exit(9)
+
+
+def test_a_group_that_one_never_joins_is_given_up() -> None:
+    assert "no group was made" in str(in_processes(_die_before_the_group, 2)[0])
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_one_that_never_comes_is_not_waited_for(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "RANK": number,
+        "WORLD_SIZE": 2,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": free_port(),
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr(meeting_place, "TOGETHER", timedelta(seconds=1))
+    with pytest.raises(ProcessError, match="not all of 2 processes came"), process_group(torch.device("cpu")):
+        pass
+
+
+@pytest.mark.parametrize(("looked_after", "beats", "gone"), [(True, 0, False), (True, 1, True), (False, 0, True)])
+def test_silence_from_the_start_counts_unless_a_launcher_looks_after_all(
+    looked_after: bool, beats: int, gone: bool
+) -> None:
+    patience = Patience(looked_after)
+    assert not any(patience.exhausted(own, lambda: beats) for own in range(heartbeat.SILENT_BEATS + 1))
+    assert patience.exhausted(heartbeat.SILENT_BEATS + 1, lambda: beats) == gone
+
+
 def _held(rank: int, dies: bool) -> Any:
     """The first process waits as for a kernel: nothing in it looks for failures."""
-    meeting.SILENT_BEATS, meeting.FAREWELL_SECONDS = 2, 1.0
+    heartbeat.SILENT_BEATS, meeting.FAREWELL_SECONDS = 2, 1.0
     freed = threading.Event()
     assert processes._meeting is not None
     processes._meeting.call_on_failure(freed.set)
