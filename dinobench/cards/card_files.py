@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import read_toml
 from dinobench.runtime.names import safe_name
 
-PACKAGE = Path(__file__).parents[1]
+Card = TypeVar("Card")
+ReadCard: TypeAlias = Callable[[str, dict[str, Any], Path], Card]
+
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def packaged(folder: str) -> Path:
@@ -19,12 +23,13 @@ def packaged(folder: str) -> Path:
     return installed if installed.is_dir() else PACKAGE.parent / folder
 
 
-def read_all(folder: str, extra: Path | str | None) -> dict[str, tuple[dict[str, Any], Path]]:
-    """The tables of every card by its name, and its file, in alphabetical order; a later card of a name replaces.
+def load_cards(folder: str, extra: Path | str | None, read: ReadCard[Card]) -> dict[str, Card]:
+    """Every card by its name, in alphabetical order; a later card of a name replaces an earlier one.
 
     Args:
         folder: "tasks" or "reference_models".
         extra: folder of the user's with further cards.
+        read: makes a card of its name, its tables and its file. The package's own cards are read once in a process.
 
     Raises:
         InputError: no such folder, or a file that cannot be read.
@@ -32,12 +37,26 @@ def read_all(folder: str, extra: Path | str | None) -> dict[str, tuple[dict[str,
     own = None if extra is None else Path(extra)
     if own is not None and not own.is_dir():
         raise InputError(f"no folder of cards at {own}; give an existing folder of TOML files")
-    found: dict[str, tuple[dict[str, Any], Path]] = {}
-    for place in (packaged(folder), Path(folder), own):
-        for path in sorted(place.glob("*.toml")) if place else ():
-            raw = _read_card_file(path)
-            found[checked_name(path.stem, raw, f"card {path}")] = raw, path
+    built_in, here = packaged(folder), Path(folder)
+    places = [place for place in (here, own) if place and place.resolve() != built_in]
+    found = dict(_packaged_cards(built_in, read))
+    for place in places:
+        found |= _cards_in(place, read)
     return dict(sorted(found.items()))
+
+
+@cache
+def _packaged_cards(folder: Path, read: ReadCard[Card]) -> dict[str, Card]:
+    return _cards_in(folder, read)
+
+
+def _cards_in(folder: Path, read: ReadCard[Card]) -> dict[str, Card]:
+    found = {}
+    for path in sorted(folder.glob("*.toml")):
+        raw = _read_card_file(path)
+        name = checked_name(path.stem, raw, f"card {path}")
+        found[name] = read(name, raw, path)
+    return found
 
 
 def replaced_line(folder: str, name: str, file: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dinobench.cards.card_files import read_all, replaced_line
+from dinobench.cards.card_files import load_cards, replaced_line
 from dinobench.runtime.card_tables import build, table_in, tables_in
 from dinobench.runtime.errors import InputError
 
@@ -100,11 +100,7 @@ class ModelCard:
 
 def load_models(extra: Path | str | None = None) -> dict[str, ModelCard]:
     """All model cards by name, in alphabetical order."""
-    cards = {name: _model_card(name, raw, path) for name, (raw, path) in read_all("reference_models", extra).items()}
-    return {
-        name: dataclasses.replace(card, note=replaced_line("reference_models", name, card.file))
-        for name, card in cards.items()
-    }
+    return load_cards("reference_models", extra, _model_card)
 
 
 def _model_card(name: str, raw: dict[str, Any], path: Path) -> ModelCard:
@@ -113,7 +109,8 @@ def _model_card(name: str, raw: dict[str, Any], path: Path) -> ModelCard:
         raise InputError(
             f"card {path} names {CODE_SETTING}; a card is data: give the file by --set {CODE_SETTING}=FILE"
         )
-    return dataclasses.replace(build(ModelCard, {"name": name, **raw}, path), file=str(path))
+    card = build(ModelCard, {"name": name, **raw}, path)
+    return dataclasses.replace(card, file=str(path), note=replaced_line("reference_models", name, str(path)))
 
 
 def _build_row(raw: dict[str, Any], path: Path) -> Row:

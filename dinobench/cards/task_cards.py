@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dinobench.cards.card_files import checked_name, packaged, read_all, replaced_line
+from dinobench.cards.card_files import checked_name, load_cards, packaged, replaced_line
 from dinobench.runtime.card_tables import build, table_in, tables_in
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.names import safe_name
@@ -138,7 +138,7 @@ def _group_of(table: str) -> str:
 
 def load_tasks(extra: Path | str | None = None) -> dict[str, TaskCard]:
     """All task cards by name, in alphabetical order."""
-    return {name: _task_card(name, raw, path) for name, (raw, path) in read_all("tasks", extra).items()}
+    return load_cards("tasks", extra, _task_card)
 
 
 def _task_card(name: str, raw: dict[str, Any], path: Path) -> TaskCard:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,8 +29,13 @@ def build(kind: type[Card], values: dict[str, Any], path: Path) -> Card:
     missing = [key for key in _required_fields(fields.values()) if values.get(key) is None]
     if missing:
         raise InputError(f"card {path}: a {kind.__name__} needs {', '.join(missing)}")
-    hints = typing.get_type_hints(kind)
+    hints = _types_of(kind)
     return kind(**{key: convert(value, hints[key], key, f"card {path}") for key, value in values.items()})
+
+
+@cache
+def _types_of(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _required_fields(fields: Iterable[dataclasses.Field[Any]]) -> list[str]:

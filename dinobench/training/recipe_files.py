@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,12 @@ RECIPE_FOLDER = Path(__file__).parent / "recipes"
 
 def recipe_names() -> list[str]:
     """Names of the recipes that come with the package."""
-    return sorted(path.stem for path in RECIPE_FOLDER.glob("*.toml"))
+    return list(_own_files())
+
+
+@cache
+def _own_files() -> Mapping[str, Path]:
+    return {path.stem: path for path in sorted(RECIPE_FOLDER.glob("*.toml"), key=lambda path: path.stem)}
 
 
 def load_recipe(name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
@@ -88,8 +94,8 @@ def _is_table_of_texts(value: object) -> bool:
 
 
 def _find_file(name: str) -> Path:
-    if name in recipe_names():
-        return RECIPE_FOLDER / f"{name}.toml"
+    if name in (own := _own_files()):
+        return own[name]
     if not name.endswith(".toml"):
         raise unknown("recipe", name, recipe_names())
     path = user_path(name)

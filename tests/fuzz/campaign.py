@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
+import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+
+from tests.forked import start, wait_for
+from tests.fuzz.child import read_all
 
 
 @dataclass(frozen=True)
@@ -36,21 +40,28 @@ def attack(reader: str, mutations: int, seed: int, seconds: float = math.inf) ->
     found: dict[tuple[str, str], Finding] = {}
     first, end = 0, time.monotonic() + seconds
     while first < mutations and (left := end - time.monotonic()) > 0:
-        command = [sys.executable, "-m", "tests.fuzz.child", reader, str(first), str(mutations), str(seed), str(left)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        for line in done.stdout.splitlines():
+        code, said = _run_child(partial(read_all, reader, first, mutations, seed, left))
+        for line in said.splitlines():
             if line.startswith("at "):
                 first = int(line[3:]) + 1
-            else:
+            elif line.startswith('{"mutation"'):
                 raw = json.loads(line)
                 found.setdefault((raw["error"], raw["at"]), Finding(reader, **raw))
-        if done.returncode == 0:
+        if code == 0:
             break
-        if "at " not in done.stdout:
-            raise RuntimeError(done.stderr)
-        how = "endless or slow" if "Timeout" in done.stderr else f"ended by {done.returncode}"
-        found.setdefault((how, ""), Finding(reader, first - 1, how, _last_place(done.stderr)))
+        if "at " not in said:
+            raise RuntimeError(said)
+        how = "endless or slow" if "Timeout" in said else f"ended by {code}"
+        found.setdefault((how, ""), Finding(reader, first - 1, how, _last_place(said)))
     return Attack(first, list(found.values()))
+
+
+def _run_child(work: Callable[[], object]) -> tuple[int, str]:
+    """Exit code of a copy of this process, which need not import again, and what it said."""
+    with tempfile.TemporaryFile("w+", errors="replace") as said:
+        code = wait_for(start(work, said, {}))
+        said.seek(0)
+        return code, said.read()
 
 
 def _last_place(trace: str) -> str:

@@ -1,4 +1,4 @@
-"""The process that reads: under limits of memory and time, telling on stdout what it found."""
+"""What the process does that reads: under limits of memory and time, telling what it found."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import tempfile
 import time
 import traceback
 import warnings
+import zlib
 from pathlib import Path
 
 from dinobench.runtime.errors import InputError
@@ -22,6 +23,12 @@ MEMORY = 3 << 30
 SECONDS = 20
 """For one file, on a machine with other work."""
 
+WATCHED = 64
+"""Files between two settings of the alarm, which takes longer than most files."""
+
+MEMORY_DISK = Path("/dev/shm")
+"""Where there is one, the files lie in memory: none waits for a disk."""
+
 
 def read_all(name: str, first: int, mutations: int, seed: int, seconds: float) -> None:
     """Print "at N" before each mutation from `first` on, and a JSON line for what is neither result nor InputError."""
@@ -29,22 +36,28 @@ def read_all(name: str, first: int, mutations: int, seed: int, seconds: float) -
     sound, end = reader.content(), time.monotonic() + seconds
     _limit_memory()
     warnings.simplefilter("ignore")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY_DISK if MEMORY_DISK.is_dir() else None) as folder:
         path = Path(folder) / reader.name
         path.parent.mkdir(parents=True, exist_ok=True)
         for number in range(first, mutations):
             if time.monotonic() > end:
                 break
             print(f"at {number}", flush=True)
-            path.write_bytes(mutated(sound, random.Random(f"{seed} {name} {number}")))
-            faulthandler.dump_traceback_later(SECONDS, exit=True)
+            path.write_bytes(mutated(sound, random.Random(_number_of(seed, name, number))))
+            if number % WATCHED == 0 or number == first:
+                faulthandler.dump_traceback_later(SECONDS, exit=True)
             try:
                 reader.read(path)
             except InputError:
                 pass
             except Exception as error:
                 print(json.dumps({"mutation": number, "error": type(error).__name__, "at": _place(error)}), flush=True)
-            faulthandler.cancel_dump_traceback_later()
+    faulthandler.cancel_dump_traceback_later()
+
+
+def _number_of(seed: int, name: str, mutation: int) -> int:
+    """A number of each mutation's own, from which it is drawn; a text in its place takes longer than a small file."""
+    return (seed << 64) + (zlib.crc32(name.encode()) << 32) + mutation
 
 
 def _place(error: Exception) -> str:
@@ -61,7 +74,3 @@ def _limit_memory() -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0
     limit = pages * resource.getpagesize() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-
-
-if __name__ == "__main__":
-    read_all(sys.argv[1], *map(int, sys.argv[2:5]), float(sys.argv[5]))

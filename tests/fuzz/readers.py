@@ -112,21 +112,10 @@ def _read_shards(path: Path) -> None:
         images.read(index)
 
 
-def _read_batches(path: Path) -> object:
-    (path.parent / "batches.meta").write_bytes(pickle.dumps({"label_names": list("abcdefghij")}))
-    return cifar.open(path.parent, "val")
-
-
 def _read_parquet(path: Path) -> object:
     from dinobench.data.layouts._parquet import read_parquet
 
     return read_parquet([path])
-
-
-def _read_ranks(path: Path) -> object:
-    truth = path.with_name("gnd_x.pkl")
-    truth.write_bytes(pickle.dumps(_TRUTH))
-    return score_retrieval_file(path, truth)
 
 
 def _read_tensors(path: Path) -> object:
@@ -164,6 +153,12 @@ def _with_neighbours(files: dict[str, bytes], read: Callable[[Path], object]) ->
     return read_beside
 
 
+_JSON_TRUTH = _text({**_TRUTH, "gnd": [{"easy": [0], "hard": [1], "junk": [2]}]})
+_LABEL_NAMES = {"batches.meta": pickle.dumps({"label_names": list("abcdefghij")})}
+_read_batches = _with_neighbours(_LABEL_NAMES, lambda path: cifar.open(path.parent, "val"))
+_read_ranks = _with_neighbours(
+    {"gnd_x.json": _JSON_TRUTH()}, lambda path: score_retrieval_file(path, path.with_name("gnd_x.json"))
+)
 _IMAGES = {f"{name}.png": _picture("PNG")() for name in "abcd"}
 _ROWS = "path,label\n" + "".join(f"{name},{number % 2}\n" for number, name in enumerate(_IMAGES))
 _COCO = {
@@ -190,9 +185,7 @@ READERS = {
     "pickle protocol 5": Reader("gnd_x.pkl", lambda: pickle.dumps(_TRUTH, 5), revisitop.read_ground_truth),
     "pickle protocol 0": Reader("gnd_x.pkl", lambda: pickle.dumps(_TRUTH, 0), revisitop.read_ground_truth),
     "cifar batch": Reader("cifar-10-batches-py/test_batch", lambda: pickle.dumps(_BATCH, 2), _read_batches),
-    "ground truth json": Reader(
-        "gnd_x.json", _text({**_TRUTH, "gnd": [{"easy": [0], "hard": [1], "junk": [2]}]}), revisitop.read_ground_truth
-    ),
+    "ground truth json": Reader("gnd_x.json", _JSON_TRUTH, revisitop.read_ground_truth),
     "mat": Reader("x.mat", _mat, read_mat),
     "inat": Reader("val2019.json", _text(_LISTING), inat.read_listing),
     "png": Reader("x.png", _picture("PNG"), read_rgb),
