@@ -28,6 +28,7 @@ from tests.whole_files import not_whole
 
 EVAL = ["eval", "--data", "mini", "--output", "OUT", "--model"]
 VIT = [*EVAL, "random:vit_mini/4", "--task"]
+EXPORT_VIT = ["features", "export", "--model", "random:vit_mini/4", "--data", "mini"]
 EXPORT = ["features", "export", "--model", "pixels", "--data", "mini", "--output"]
 MINI = ["--set", "epochs=1", "--set", "warmup_epochs=0", "--set", "log_every=1"]
 KINDS = {"full": 4096, "nearly full": 40_960, "no inodes": None, "read-only": None}
@@ -38,7 +39,7 @@ class Case:
     """A command that writes below OUT, and the file of an earlier run that it would replace.
 
     Attributes:
-        words: of the command line; OUT, RECORDS, PICTURE, STATE, CARDS and RUN are replaced by paths.
+        words: of the command line; OUT and what `prepared` makes, in capitals, are replaced by paths.
         earlier: name below OUT of a file that must survive.
         cache: whether the cache lies on the failing disk.
     """
@@ -53,6 +54,10 @@ CASES = {
     "export npy": Case([*EXPORT, "OUT/f.npy"], "f.npy"),
     "export safetensors": Case([*EXPORT, "OUT/f.safetensors"], "f.safetensors"),
     "export parquet": Case([*EXPORT, "OUT/f.parquet"], "f.parquet"),
+    "export maps": Case([*EXPORT_VIT, "--feature", "patches", "--output", "OUT/m.npy"], "m.npy", cache=True),
+    "export maps, fp16": Case(
+        [*EXPORT_VIT, "--feature", "patches", "--numbers", "fp16", "--output", "OUT/m.safetensors"], "m.safetensors"
+    ),
     "eval knn": Case([*VIT, "knn"]),
     "eval knn, figure to a file": Case([*VIT, "knn", "--output", "RECORDS", "--json", "OUT/k.json"], "k.json"),
     "eval logistic": Case([*VIT, "logistic"]),
@@ -62,6 +67,21 @@ CASES = {
     "eval retrieval": Case([*VIT, "roxford@native"]),
     "eval copydays": Case([*VIT, "copydays"]),
     "eval voc-attention": Case([*VIT, "voc-attention@quick"]),
+    "eval segmentation": Case([*VIT, "seg-camvid@quick"]),
+    "eval discovery": Case([*VIT, "discovery-voc07"]),
+    "eval label-free": Case([*VIT, "label-free"]),
+    "eval homography": Case([*VIT, "homography"]),
+    "davis masks, scored": Case(
+        ["score", "davis", "--results", "MASKS", "--data", "DAVIS", "--as", "stm_rn50", "--output", "OUT/r"]
+    ),
+    "picture pca": Case(["picture", "pca", "PICTURE", "--model", "random:vit_mini/4", "--output", "OUT/p"]),
+    "picture nearest": Case(
+        ["picture", "nearest", "PICTURE", "PICTURE", "--at", "8", "8", "--model", "random:vit_mini/4"]
+        + ["--output", "OUT/p"]
+    ),
+    "models new": Case(["models", "new", "own", "--weights", "STATE", "--output", "OUT"]),
+    "tasks new": Case(["tasks", "new", "own", "--from", "knn", "--output", "OUT/tasks", "--tables", "OUT/tables"]),
+    "records import": Case(["records", "import", "LOG", "--as", "dino-log", "--results", "OUT"]),
     "attention": Case(["attention", "PICTURE", "--model", "random:vit_mini/4", "--output", "OUT/a"]),
     "tables markdown": Case(["tables", "--results", "RECORDS", "--output", "OUT/t.md"], "t.md"),
     "tables csv": Case(["tables", "--results", "RECORDS", "--format", "csv", "--output", "OUT/t.csv"], "t.csv"),
@@ -150,9 +170,10 @@ def _run(words: list[str], cache: str) -> tuple[int, str]:
 
 def prepared(folder: Path) -> dict[str, str]:
     """What the commands read: records with pictures, a run, a photograph, a card whose weights a server has."""
-    fixed = {
-        name: str(folder / name.lower()) for name in ("RECORDS", "CACHE", "CARDS", "RUNS", "PICTURE", "STATE", "DATA")
-    }
+    names = ("RECORDS", "CACHE", "CARDS", "RUNS", "PICTURE", "STATE", "DATA", "DAVIS", "LOG")
+    fixed = {name: str(folder / name.lower()) for name in names}
+    fixed["MASKS"] = f"{fixed['DAVIS']}/Annotations/480p"
+    (folder / "log").write_text('{"train_lr": 0.1, "test_acc1": 61.5, "epoch": 1}\n')
     fixed["PICTURE"] += ".png"
     fixed["STATE"] += ".pth"
     Image.effect_noise((64, 64), 90).convert("RGB").save(fixed["PICTURE"])
@@ -168,6 +189,7 @@ def prepared(folder: Path) -> dict[str, str]:
     for words in (
         [*VIT, "knn,voc-attention@quick", "--output", fixed["RECORDS"]],
         ["train", "--recipe", "mini", "--data", fixed["DATA"], "--output", f"{fixed['RUNS']}/one", *MINI],
+        ["data", "make", "davis", "--output", fixed["DAVIS"]],
     ):
         code, said = _run(words, fixed["CACHE"])
         if code:

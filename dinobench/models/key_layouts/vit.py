@@ -16,9 +16,11 @@ from dinobench.runtime.errors import InputError
 
 # Sizes that only later families have, and always with a gated MLP.
 LARGER = {(1536, 40): "giant", (4096, 40): "7b"}
-# Depths that published networks of these widths have; another one may mean that blocks are missing.
 # Heads wider than 64 channels: ViT-So400m, ViT-H, ViT-g and ViT-G of timm, and of I-JEPA.
 WIDE_HEADS = {1152: 16, 1280: 16, 1408: 16, 1664: 16}
+# On whose word the number of heads is taken where neither the file nor its family says it.
+ASSUMED_HEADS = ("width / 64, by convention", "usual for this width")
+# Depths that published networks of these widths have; another one may mean that blocks are missing.
 USUAL_DEPTHS = {192: 12, 384: 12, 768: 12, 1024: 24, 1280: 32, 1408: 40, 1536: 40, 4096: 40}
 
 
@@ -129,13 +131,13 @@ def _read_heads(conversion: StateDictConversion, facts: ModelFacts, dim: int) ->
     if known is not None:
         return int(known)
     if dim in WIDE_HEADS:
-        facts.note("heads", WIDE_HEADS[dim], "usual for this width")
+        facts.note("heads", WIDE_HEADS[dim], ASSUMED_HEADS[1])
         return WIDE_HEADS[dim]
-    if dim % 64:
+    if dim % 64 or dim == 64:  # nobody trains with one head
         raise InputError(
-            f"the number of heads is not in the file and width {dim} is not a multiple of 64; say --set heads=N"
+            f"the number of heads is not in the file, and width / 64 is not one at width {dim}; say --set heads=N"
         )
-    facts.note("heads", dim // 64, "width / 64, by convention")
+    facts.note("heads", dim // 64, ASSUMED_HEADS[0])
     return dim // 64
 
 

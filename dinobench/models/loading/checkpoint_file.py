@@ -12,17 +12,19 @@ import torch
 from torch import Tensor
 
 from dinobench.models.key_layouts.timm_any import built_family, timm_family
+from dinobench.models.key_layouts.vit import ASSUMED_HEADS
 from dinobench.models.loading.adapters import lora_scale
 from dinobench.models.loading.choices import Choice
 from dinobench.models.loading.configuration import configuration_of
 from dinobench.models.loading.container import CheckpointContents
 from dinobench.models.loading.family import Family, family_called, family_from_file
+from dinobench.models.loading.known_networks import heads_by_network
 from dinobench.models.loading.load_plan import LoadPlan, checkpoint_arguments, make_plan
 from dinobench.models.loading.loaded import LoadedBackbone
 from dinobench.models.loading.model_paths import CHECKPOINTS, checkpoint_path
 from dinobench.models.loading.settings import ModelSettings
 from dinobench.models.loading.shards import open_checkpoint
-from dinobench.models.loading.state_dict import first_names
+from dinobench.models.loading.state_dict import first_names, flatten, unchunk, without_wrappers
 from dinobench.models.networks.backbone import Backbone
 from dinobench.models.networks.build import owners
 from dinobench.runtime.errors import InputError
@@ -64,12 +66,27 @@ def plan_file(path: Path, settings: ModelSettings | None = None) -> LoadPlan:
                 plan, remark = alone, Choice("config.json", "left out: with it the file would not load", "beside it")
         if isinstance(plan, InputError):
             raise plan
+        _refuse_doubtful_heads(plan, contents, settings)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     plan = replace(plan, epoch=_epoch_of(contents.content))
     if remark is None:
         return plan
     return replace(plan, report=replace(plan.report, choices=(*plan.report.choices, remark)))
+
+
+def _refuse_doubtful_heads(plan: LoadPlan, contents: CheckpointContents, settings: ModelSettings) -> None:
+    """Refuse to assume a number of heads where timm has a network of exactly these tensors with another."""
+    heads = next((choice for choice in plan.report.choices if choice.what == "heads"), None)
+    if heads is None or _named_by_user(settings) or heads.source not in ASSUMED_HEADS:
+        return
+    known = heads_by_network(unchunk(without_wrappers(flatten(contents.content))))
+    if any(count != int(heads.value) for count in known.values()):
+        listed = ", ".join(f"{name} ({count})" for name, count in known.items())
+        raise InputError(
+            f"the number of heads is not in the file, and its tensors are those of timm's {listed}, where "
+            f"{heads.source} would give {heads.value}; say which by --set architecture=NAME or --set heads=N"
+        )
 
 
 def _epoch_of(content: object) -> int | None:

@@ -1,35 +1,45 @@
-"""timm's architectures by the names and shapes of their tensors: made once per version of timm, kept in the cache."""
+"""timm's architectures by the names and shapes of their tensors: known with the package, or made and kept."""
 
 from __future__ import annotations
 
-import hashlib
 import json
+import re
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
 from filelock import FileLock
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
+from dinobench.models.loading.known_networks import (
+    FEWEST_TENSORS,
+    KnownNetworks,
+    index_places,
+    key_digest,
+    read_index,
+    shapes_of,
+    tables_in,
+    without,
+)
 from dinobench.models.loading.state_dict import State
 from dinobench.models.networks.timm_adapter import classifier_parts, create_timm, timm_preprocessing
-from dinobench.runtime.cache import cache_folder
 from dinobench.runtime.console import duration, notice, progress
-from dinobench.runtime.errors import InputError
-from dinobench.runtime.files import read_json, write_text_atomically
+from dinobench.runtime.files import write_text_atomically
 from dinobench.runtime.locks import try_lock
 
-Shapes = Mapping[str, tuple[int, ...]]
-
-# No network of timm has fewer tensors; a table with fewer asks for no index.
-FEWEST_TENSORS = 16
 # Networks of equal tensors that are compared by what they compute; more are named as they are.
 MOST_COMPARED = 12
-_DEEPEST_PREFIX = 3
+_FILLS = re.compile(
+    r"(normal|uniform|trunc_normal|zeros?|ones|constant|xavier_\w+|kaiming_\w+|orthogonal|fill|erfinv|mul|add|sub|div"
+    r"|clamp|copy)_"
+)
+_SECONDS_EACH = 0.04  # of a processor, to build an architecture without its numbers
 
 
 def candidates(state: Mapping[str, Tensor]) -> tuple[str, ...]:
@@ -37,40 +47,45 @@ def candidates(state: Mapping[str, Tensor]) -> tuple[str, ...]:
     if len(state) < FEWEST_TENSORS:
         return ()
     known, found = networks(), dict[str, None]()
-    for inside in _tables(state):
-        for classifier in ("", *_classifiers()):
-            names = known.get(key_digest(_without(classifier, inside)), ())
+    for inside in tables_in(state):
+        for classifier in ((), *_classifiers()):
+            names = known.get(key_digest(without(classifier, inside)), ())
             found.update(dict.fromkeys(name for name in names if not classifier or classifier in _heads_of(name)))
     return tuple(found)
 
 
-def key_digest(shapes: Shapes) -> str:
-    """16 hex digits of names and shapes in the order of the names, without batch norm's counters."""
-    lines = (f"{name} {shape}" for name, shape in sorted(shapes.items()) if not name.endswith("num_batches_tracked"))
-    return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
-
-
 def networks() -> Mapping[str, tuple[str, ...]]:
-    """Names of architectures by the digest of their tensors without classifier; made where the cache has none."""
-    place = cache_folder("timm", f"index-{timm.__version__}.json")
-    known = _read(place)
+    """Names of architectures by the digest of their tensors without classifier.
+
+    They come with the package for one version of timm; for another they are made once and kept in the cache.
+    """
+    known = read_index()
     if known is None:
+        place = index_places()[-1]
         lock = _wait_for(place.with_suffix(".lock"))
         try:
-            known = _read(place) or _make(place)
+            known = read_index() or _make(place)
         finally:
             lock.release()
-    return known
+    return known.names
 
 
-def index_of(names: Iterable[str]) -> dict[str, list[str]]:
+def index_of(names: Iterable[str]) -> KnownNetworks:
     """The index of some architectures; those that do not build are left out."""
-    found: dict[str, list[str]] = {}
+    by_digest: dict[str, list[str]] = {}
+    heads: dict[str, dict[str, int]] = {}
+    widths: dict[str, int] = {}
     for name in names:
-        shapes = _shapes_of(name)
-        if shapes:
-            found.setdefault(key_digest(shapes), []).append(name)
-    return found
+        network = _empty_network(name)
+        if network is None:
+            continue
+        digest = key_digest(shapes_of(network.state_dict()))
+        by_digest.setdefault(digest, []).append(name)
+        if count := _heads_in(network):
+            heads.setdefault(digest, {})[name] = count
+            widths[digest] = int(network.num_features)  # type: ignore[arg-type]
+    unusual = {key: each for key, each in heads.items() if any(64 * count != widths[key] for count in each.values())}
+    return KnownNetworks({key: tuple(found) for key, found in by_digest.items()}, unusual)
 
 
 def kinds(names: tuple[str, ...], state: State) -> list[list[str]]:
@@ -109,24 +124,17 @@ def _close(one: Tensor, other: Tensor) -> bool:
     return one.shape == other.shape and torch.allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
-def _read(place: Path) -> Mapping[str, tuple[str, ...]] | None:
-    """The index in the cache, None where there is none or it is damaged."""
-    if not place.is_file():
-        return None
-    try:
-        table = read_json(place)
-    except InputError:
-        return None
-    return {str(key): tuple(map(str, names)) for key, names in table.items()} if isinstance(table, dict) else None
-
-
-def _make(place: Path) -> Mapping[str, tuple[str, ...]]:
+def _make(place: Path) -> KnownNetworks:
     start, names = time.monotonic(), timm.list_models()
-    notice(f"index of timm {timm.__version__}: {len(names)} architectures, once per version, takes minutes")
+    expected = duration(_SECONDS_EACH * len(names))
+    notice(
+        f"no family of dinobench has these tensors: looking among timm's {len(names)} architectures; their index, "
+        f"made once for timm {timm.__version__}, takes about {expected} of a processor"
+    )
     found = index_of(progress(names, "architectures"))
-    write_text_atomically(place, json.dumps(found, indent=0))
+    write_text_atomically(place, json.dumps(found.as_table(), indent=0))
     notice(f"index of timm {timm.__version__}: made in {duration(time.monotonic() - start)}, {place}")
-    return {key: tuple(names) for key, names in found.items()}
+    return found
 
 
 def _wait_for(path: Path) -> FileLock:
@@ -139,53 +147,50 @@ def _wait_for(path: Path) -> FileLock:
     return lock
 
 
-def _shapes_of(name: str) -> Shapes:
-    """Names and shapes of an architecture without classifier, empty where timm does not build it."""
+def _empty_network(name: str) -> nn.Module | None:
+    """An architecture without classifier and without numbers, None where timm does not build it."""
     try:
-        with warnings.catch_warnings(), torch.device("meta"):
+        with warnings.catch_warnings(), torch.device("meta"), _NothingDrawn():
             warnings.simplefilter("ignore")
-            network: nn.Module = create_timm(name, pretrained=False, image_size=None)
+            return create_timm(name, pretrained=False, image_size=None)
     except Exception:  # whatever a network that is broken in this version, or lacks a package, raises
-        return {}
-    return _shapes(network.state_dict())
+        return None
 
 
-def _shapes(state: Mapping[str, Tensor]) -> Shapes:
-    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+class _NothingDrawn(TorchFunctionMode):
+    """Lets weights be as they are where a network would draw them: on the meta device that takes most of the time."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call everything but what fills a tensor in its place."""
+        kwargs = kwargs or {}
+        if _FILLS.fullmatch(getattr(func, "__name__", "")):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
-def _tables(state: Mapping[str, Tensor]) -> Iterator[Shapes]:
-    """What stands under each short prefix of a file, prefix removed."""
-    shapes = _shapes(state)
-    prefixes = {""}
-    for name in shapes:
-        parts = name.split(".")[:-1]
-        prefixes.update(".".join(parts[:depth]) + "." for depth in range(1, min(len(parts), _DEEPEST_PREFIX) + 1))
-    for prefix in sorted(prefixes):
-        inside = {name.removeprefix(prefix): shape for name, shape in shapes.items() if name.startswith(prefix)}
-        if len(inside) >= FEWEST_TENSORS:
-            yield inside
-
-
-def _without(classifier: str, shapes: Shapes) -> Shapes:
-    parts = tuple(filter(None, classifier.split(" ")))
-    return {name: shape for name, shape in shapes.items() if not name.startswith(parts)} if parts else shapes
+def _heads_in(network: nn.Module) -> int:
+    """The heads of a plain vision transformer; 0 for a network whose blocks differ, or that is none."""
+    blocks = [module for name, module in network.named_modules() if hasattr(module, "qkv") and "blocks." in name]
+    counts = {int(getattr(block, "num_heads", 0)) for block in blocks}
+    return counts.pop() if len(counts) == 1 else 0
 
 
 @cache
-def _classifiers() -> tuple[str, ...]:
+def _classifiers() -> tuple[tuple[str, ...], ...]:
     """Every way in which timm's networks call their classifiers."""
     return tuple(dict.fromkeys(way for name in timm.list_models() for way in _heads_of(name)))
 
 
 @cache
-def _heads_of(name: str) -> tuple[str, ...]:
-    """Beginnings of the names of a network's classifier, blanks between: its own alone, and with what stands by it."""
+def _heads_of(name: str) -> tuple[tuple[str, ...], ...]:
+    """Beginnings of the names of a network's classifier: its own alone, and with what stands by it."""
     config = timm.get_pretrained_cfg(name)
     own = classifier_parts(config.classifier if config else None)
     deepest = max((part.count(".") for part in own), default=0)
     ways = [tuple(dict.fromkeys(_first_parts(part, depth) for part in own)) for depth in range(deepest, 0, -1)]
-    return tuple(dict.fromkeys(" ".join(parts) for parts in ways if parts))
+    return tuple(dict.fromkeys(parts for parts in ways if parts))
 
 
 def _first_parts(beginning: str, depth: int) -> str:

@@ -135,9 +135,11 @@ class TimmConvNet(Adapter):
     def _last_grid(self, last: Tensor, images: Tensor) -> Tensor:
         """The last map as (B, h, w, D), from channels first, channels last or a row of tokens."""
         if last.ndim == 3:
-            last = last[:, getattr(self.network, "num_prefix_tokens", 0) :]
-            height, count = images.shape[2] // self.patch_size, last.shape[1]
-            if height * (images.shape[3] // self.patch_size) != count:  # of strides that round up
+            height, width = (length // self.patch_size for length in images.shape[2:])
+            alone = int(last.shape[1] == height * width + 1)  # a class token that the network does not state
+            last = last[:, getattr(self.network, "num_prefix_tokens", alone) :]
+            count = last.shape[1]
+            if height * width != count:  # of strides that round up
                 height = math.isqrt(count)
             return last.reshape(len(last), height, count // height, -1)
         channels_last = getattr(self.network, "output_fmt", "NCHW") == "NHWC"
@@ -179,7 +181,16 @@ def _stages_and_blocks(network: Any) -> list[tuple[int, int]]:
 
 
 def adapt_timm(network: nn.Module) -> Adapter:
-    """The adapter that fits a timm model."""
+    """The adapter that fits a timm model.
+
+    Raises:
+        InputError: it is the image encoder of a larger model, with no classifier and nothing that one would read.
+    """
+    if not hasattr(network, "get_classifier"):
+        raise InputError(
+            f"timm's {type(network).__name__} is the image encoder of a larger model: it pools no feature that could "
+            f"be scored; give a network with a classifier"
+        )
     if type(network).__name__ == "SwinTransformer":
         return TimmSwin(network)
     intermediates = getattr(network, "forward_intermediates", None)
