@@ -44,7 +44,7 @@ class Work:
     """A command.
 
     Attributes:
-        words: of the command line; DATA, DAVIS, CACHE and OUT are replaced by paths.
+        words: of the command line; DATA, DAVIS, CAMVID, CACHE and OUT are replaced by paths.
         processes: in how many it runs.
         cache: where features are kept.
         refuses_finished: whether it begins nothing where its output stands already.
@@ -65,8 +65,12 @@ WORKS = {
     "linear": Work([*EVAL, "linear", "--set", "epochs=3", "--set", "lrs=[0.1,0.01]"]),
     "linear, cached": Work([*EVAL, "linear@cached", "--set", "epochs=6", "--set", "lrs=[0.1,0.01]"]),
     "fine-tuning": Work([*EVAL, "finetune-imagenet@quick", "--set", "epochs=3"]),
+    "segmentation": Work([*EVAL, "seg-camvid@quick", "--data", "CAMVID"]),
     "DAVIS": Work([*EVAL, "davis@quick", "--data", "DAVIS"]),
     "records": Work([*EVAL, "knn,logistic"], cache="CACHE"),
+    "reproduce": Work(
+        ["reproduce", "--table", "3", "--models", "dino_vits16", "--rehearse", "--output", "OUT/results"]
+    ),
     "twins": Work(["data", "make", "copydays", "--output", "OUT/copydays"], refuses_finished=True),
 }
 
@@ -297,9 +301,15 @@ def prepared(folder: Path) -> dict[str, str]:
                 rng = np.random.default_rng([label, number, len(split)])
                 pixels = rng.integers(0, 256, (32, 32, 3)) // 2 + 40 * label
                 Image.fromarray(pixels.astype(np.uint8)).save(folder / "data" / split / name / f"{number}.png")
-    fixed = {"DATA": str(folder / "data"), "DAVIS": str(folder / "davis"), "CACHE": str(folder / "cache")}
+    fixed = {
+        "DATA": str(folder / "data"),
+        "DAVIS": str(folder / "davis"),
+        "CAMVID": str(folder / "camvid"),
+        "CACHE": str(folder / "cache"),
+    }
     setting_up = Outcome()
-    _finished(Work(["data", "make", "davis", "--output", "DAVIS"]), folder, fixed, setting_up)
+    for name in ("davis", "camvid"):
+        _finished(Work(["data", "make", name, "--output", name.upper()]), folder, fixed, setting_up)
     (folder / "first").mkdir()
     _finished(WORKS["records"], folder / "first", fixed, setting_up)
     if setting_up.wrong:
