@@ -7,7 +7,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.suggest import unknown
@@ -29,12 +29,12 @@ def build(kind: type[Card], values: dict[str, Any], path: Path) -> Card:
     missing = [key for key in _required_fields(fields.values()) if values.get(key) is None]
     if missing:
         raise InputError(f"card {path}: a {kind.__name__} needs {', '.join(missing)}")
-    hints = _types_of(kind)
+    hints = _types_of(cast(Any, kind))  # mypy takes no type variable for hashable
     return kind(**{key: convert(value, hints[key], key, f"card {path}") for key, value in values.items()})
 
 
 @cache
-def _types_of(kind: Any) -> dict[str, Any]:  # mypy takes no type variable for hashable
+def _types_of(kind: type) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 

@@ -74,9 +74,10 @@ def _read(place: Path, _changed: float) -> KnownNetworks | None:
 def heads_by_network(state: Mapping[str, Tensor]) -> Mapping[str, int]:
     """Heads of timm's vision transformers of exactly these tensors; none where all have width / 64 of them."""
     known = read_index()
-    for inside in tables_in(state) if known else ():
+    heads = known.heads if known else {}
+    for inside in tables_in(state) if heads else ():
         for classifier in _VIT_CLASSIFIERS:
-            if found := known.heads.get(key_digest(without(classifier, inside))):
+            if found := heads.get(key_digest(without(classifier, inside))):
                 return found
     return {}
 
