@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import json
+import os
 import random
 import sys
 import tempfile
@@ -42,7 +43,7 @@ def read_all(name: str, first: int, mutations: int, seed: int, seconds: float) -
         for number in range(first, mutations):
             if time.monotonic() > end:
                 break
-            print(f"at {number}", flush=True)
+            _say(f"at {number}")
             path.write_bytes(mutated(sound, random.Random(_number_of(seed, name, number))))
             if number % WATCHED == 0 or number == first:
                 faulthandler.dump_traceback_later(SECONDS, exit=True)
@@ -51,8 +52,13 @@ def read_all(name: str, first: int, mutations: int, seed: int, seconds: float) -
             except InputError:
                 pass
             except Exception as error:
-                print(json.dumps({"mutation": number, "error": type(error).__name__, "at": _place(error)}), flush=True)
+                _say(json.dumps({"mutation": number, "error": type(error).__name__, "at": _place(error)}))
     faulthandler.cancel_dump_traceback_later()
+
+
+def _say(line: str) -> None:
+    """Write to the process's own output, past what may stand before it, and at once."""
+    os.write(1, f"{line}\n".encode())
 
 
 def _number_of(seed: int, name: str, mutation: int) -> int:
