@@ -87,19 +87,15 @@ def best(metric: str, results: Path, task: str, where: str, **folders: Any) -> N
 @MODEL
 def export(style: str, output: Path, results: Path, task: str, model: str, where: str, **folders: Any) -> None:
     """Write the records as a table, one row per record and metric."""
-    from dinobench.runtime.files import atomic_path
-    from dinobench.runtime.libraries import require_library
+    from dinobench.runtime.files import write_text_atomically
+    from dinobench.runtime.parquet_files import write_frame
 
-    if style == "parquet":
-        require_library("pyarrow", "--format parquet", "hf")
     frame = _chosen_records(results, task, model, where, folders)
-    with atomic_path(output) as path:
-        if style == "csv":
-            frame.to_csv(path, index=False)
-        elif style == "json":
-            frame.to_json(path, orient="records", indent=2)
-        else:
-            frame.to_parquet(path, index=False)
+    if style == "parquet":
+        write_frame(frame, output)
+    else:
+        text = frame.to_csv(index=False) if style == "csv" else frame.to_json(orient="records", indent=2)
+        write_text_atomically(output, text)
     click.echo(f"{len(frame)} rows in {output}")
 
 

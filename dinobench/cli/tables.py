@@ -24,7 +24,7 @@ from dinobench.results.tables.render import FORMATS
 @click.option(
     "--format",
     "style",
-    type=click.Choice(list(FORMATS)),
+    type=click.Choice([*FORMATS, "parquet"]),
     default="markdown",
     show_default=True,
 )
@@ -43,9 +43,23 @@ def command(name: str, style: str, results: Path, output: Path | None, **options
     from dinobench.results.tables import tables
     from dinobench.runtime.files import write_text_atomically
 
+    if style == "parquet":
+        _write_parquet(name, results, output, options)
+        return
     text = tables(name, style, results, **options)
     if output is None:
         click.echo(text, nl=False)
     else:
         write_text_atomically(output, text)
         click.echo(output)
+
+
+def _write_parquet(name: str, results: Path, output: Path | None, options: dict[str, Any]) -> None:
+    from dinobench.results.tables import tables_frame
+    from dinobench.runtime.parquet_files import write_frame
+
+    if output is None:
+        raise click.UsageError("--format parquet writes a file; name it by --output")
+    of_latex = ("intervals", "bold", "width")
+    write_frame(tables_frame(name, results, **{key: options[key] for key in options if key not in of_latex}), output)
+    click.echo(output)

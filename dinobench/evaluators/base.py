@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dinobench.data.content import digest_of_files
 from dinobench.data.dataset import ImageSet
@@ -23,6 +25,27 @@ from dinobench.runtime.plugins import plugin
 from dinobench.runtime.processes import agree
 
 SettingsT = TypeVar("SettingsT", covariant=True)
+
+
+@dataclass(frozen=True)
+class Rescoring:
+    """Which part of a record's images is scored once more, from their pixels.
+
+    Attributes:
+        share: of the images, above 0 and at most 1; at least one is scored.
+        seed: of the draw.
+        kept: folder of what the record kept, as a trained head.
+    """
+
+    share: float
+    seed: int
+    kept: Path
+
+    def rows(self, count: int) -> NDArray[np.int64]:
+        """The numbers of the images, of `count`, in their order."""
+        chosen = np.random.default_rng(self.seed).choice(count, max(1, round(self.share * count)), replace=False)
+        rows: NDArray[np.int64] = np.sort(chosen)
+        return rows
 
 
 @dataclass
@@ -46,6 +69,7 @@ class EvaluationContext(Generic[SettingsT]):
         splits: what the data call "train" and "val", where the user says so.
         contents: which images each opened split holds.
         notes: one line for each thing that was assumed or left out when the data were opened.
+        rescoring: where a record's images are scored once more: which of them.
         verify: "full" where the images' files are all read to tell what they hold, not those alone that changed.
     """
 
@@ -68,6 +92,12 @@ class EvaluationContext(Generic[SettingsT]):
     splits: Mapping[str, str] = field(default_factory=dict)
     contents: dict[str, Contents] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    rescoring: Rescoring | None = None
+
+    @property
+    def predictions_file(self) -> Path:
+        """Where the value of every image or query is written."""
+        return self.output / "predictions.parquet"
 
     @property
     def extraction(self) -> ExtractionSettings:
@@ -97,6 +127,15 @@ class EvaluationContext(Generic[SettingsT]):
         self._compare_with_training(split, contents)
         self.manifests[split], self.contents[split] = manifest, contents
         return images
+
+    def scored_rows(self, count: int) -> NDArray[np.int64]:
+        """Numbers of the images (queries, sequences) to score, of `count`: all of them, but where it is done again."""
+        return self.rescoring.rows(count) if self.rescoring else np.arange(count)
+
+    @property
+    def fresh_features(self) -> Path | None:
+        """Folder of features of the images to score: the store's own (None), or a new one where it is done again."""
+        return self.output / "features" if self.rescoring else None
 
     def note_files(self, role: str, paths: Sequence[Path]) -> None:
         """Count files that are no images, as annotations or a list, to the data of the record, by their content."""
@@ -133,6 +172,8 @@ class Scores:
         files: what was written under the context's output folder.
         deviations: settings that turned out to move the figure with this model, with their values.
         temporary: files that nobody needs once the record is stored; they are deleted then.
+        values: what every image (query, object) gives to a metric, by its name and in its unit: the metric is their
+            mean, NaN left out. Kept beside the value of every image, so that the figure can be computed again.
     """
 
     metrics: dict[str, float]
@@ -144,6 +185,7 @@ class Scores:
     files: list[str] = field(default_factory=list)
     deviations: dict[str, Any] = field(default_factory=dict)
     temporary: list[Path] = field(default_factory=list)
+    values: dict[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 class Evaluator(Protocol):

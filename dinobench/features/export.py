@@ -85,11 +85,9 @@ def _write_safetensors(matrix: FeatureMatrix, images: ImageSet, path: Path) -> N
 
 
 def _write_parquet(matrix: FeatureMatrix, images: ImageSet, path: Path) -> None:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise InputError("writing .parquet needs pyarrow; install dinobench[hf], or export to .safetensors") from error
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     number = pa.float16() if matrix.dtype.itemsize == 2 else pa.float32()
     size = int(np.prod(matrix.shape[1:]))
     is_map = len(matrix.shape) > 2

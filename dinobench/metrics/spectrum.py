@@ -66,7 +66,16 @@ def decay_exponent(eigenvalues: FloatArray, first: int, last: int) -> float:
 
 
 def lidar_rank(views: Tensor, delta: float) -> float:
-    """Effective rank of the scatter between images in units of that within: LiDAR (Thilak et al. 2023, section 3).
+    """LiDAR (Thilak et al. 2023, section 3): the effective rank of `lidar_spectrum`.
+
+    Raises:
+        ValueError: the images' means are all the same.
+    """
+    return effective_rank(lidar_spectrum(views, delta))
+
+
+def lidar_spectrum(views: Tensor, delta: float) -> FloatArray:
+    """Eigenvalues of the scatter between images in units of that within, largest first.
 
     Args:
         views: (n, q, D) features of q views of each of n images.
@@ -82,7 +91,7 @@ def lidar_rank(views: Tensor, delta: float) -> float:
         raise ValueError("the images' means differ by rounding alone")
     values, vectors = torch.linalg.eigh(within.T @ within / len(within))
     whitened = between @ vectors / (values.clamp_min(0) + delta).sqrt()
-    return effective_rank(singular_values(whitened) ** 2)
+    return singular_values(whitened) ** 2
 
 
 def uniformity(features: Tensor, temperature: float = 2.0) -> float:
@@ -92,13 +101,29 @@ def uniformity(features: Tensor, temperature: float = 2.0) -> float:
         features: (N, D), at least two; their lengths do not matter.
         temperature: t of the paper.
     """
+    return log_mean(uniformity_terms(features, temperature))
+
+
+def log_mean(terms: FloatArray) -> float:
+    """Log of the mean of terms (N,): uniformity of those of `uniformity_terms`."""
+    return math.log(float(terms.mean()))
+
+
+def uniformity_terms(features: Tensor, temperature: float = 2.0) -> FloatArray:
+    """(N,) numbers whose mean is that over all pairs: what each image has in common with those behind it.
+
+    Args:
+        features: see `uniformity`.
+        temperature: likewise.
+    """
     unit = normalize(features.double(), dim=1)
-    total = 0.0
+    sums = []
     for start in range(0, len(unit), _ROWS):
         block = unit[start : start + _ROWS]
         squared = (2 - 2 * block @ unit[start:].T).clamp_min_(0)
-        total += float(torch.exp(-temperature * squared).triu(1).sum())
-    return math.log(total / (len(unit) * (len(unit) - 1) / 2))
+        sums.append(torch.exp(-temperature * squared).triu(1).sum(1))
+    terms: FloatArray = (torch.cat(sums) / ((len(unit) - 1) / 2)).cpu().numpy()
+    return terms
 
 
 def alignment(one: Tensor, other: Tensor) -> FloatArray:

@@ -27,7 +27,7 @@ from dinobench.runtime.trackers import refuse_missing_tracker
 if TYPE_CHECKING:
     import torch
 
-    from dinobench.evaluators.base import EvaluationContext
+    from dinobench.evaluators.base import EvaluationContext, Rescoring, Scores
     from dinobench.models.loading.spec import LoadedBackbone
     from dinobench.models.networks.backbone import Preprocessing
     from dinobench.pipeline.read_transform import Transform
@@ -235,14 +235,27 @@ def _data_place(spec: str) -> str:
 def _score_job(
     plan: Plan, job: Job, context: EvaluationContext[Any], model: ResolvedModel
 ) -> tuple[RunRecord, list[Path]]:
+    scores = _scores_of(job, context)
+    return make_record(plan, job, context, model, scores), scores.temporary
+
+
+def _scores_of(job: Job, context: EvaluationContext[Any]) -> Scores:
     from dinobench.evaluators.base import find_evaluator
     from dinobench.runtime.seeds import seed_everything
 
     seed_everything(context.seed)
     context.data = _materialize_data(job)
     with context.clock.phase("total"):
-        scores = find_evaluator(job.card.evaluator)(context)
-    return make_record(plan, job, context, model, scores), scores.temporary
+        return find_evaluator(job.card.evaluator)(context)
+
+
+def score_again(
+    job: Job, model: LoadedBackbone, output: Path, device: torch.device, rescoring: Rescoring
+) -> tuple[EvaluationContext[Any], Scores]:
+    """Score a part of a record's images once more, without a record; files go below `output`."""
+    context = _context_of(job, model, output, device)
+    context.rescoring = rescoring
+    return context, _scores_of(job, context)
 
 
 def _materialize_data(job: Job) -> str:

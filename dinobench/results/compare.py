@@ -16,6 +16,10 @@ from dinobench.metrics.bootstrap import Difference, paired_difference
 from dinobench.results.records import RecordStore, RunRecord, read_record
 from dinobench.results.verdicts import DIFFER, holm, mcnemar, verdict, welch
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.parquet_files import read_parquet_file
+
+SCORE_AGAIN = "score the model again"
+"""What to do where a file that a record kept is damaged."""
 
 _SEEDS = frozenset({"seed", "init_seed"})
 
@@ -226,7 +230,13 @@ def _file_of(path: Path, folder: Path) -> Path:
 
 
 def read_values(path: Path) -> dict[str, float] | None:
-    """The columns `image` and `value` of a CSV; None where the file has no such columns."""
+    """The columns `image` and `value` of a CSV or Parquet file; None where the file has no such columns."""
+    if path.suffix == ".parquet":
+        table = read_parquet_file(path, SCORE_AGAIN)
+        if not {"image", "value"} <= set(table.column_names):
+            return None
+        pairs = zip(table["image"].to_pylist(), table["value"].to_pylist(), strict=True)
+        return {image: float(value) for image, value in pairs if value is not None}
     if path.suffix != ".csv":
         return None
     try:
@@ -236,7 +246,7 @@ def read_values(path: Path) -> dict[str, float] | None:
                 return None
             return {row["image"]: float(row["value"]) for row in reader}
     except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"cannot read the per-image values in {path}: {error}; score the model again") from error
+        raise InputError(f"cannot read the per-image values in {path}: {error}; {SCORE_AGAIN}") from error
 
 
 def _differences_noted(one: RunRecord, other: RunRecord) -> tuple[str, ...]:

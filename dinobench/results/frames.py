@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dinobench.cards import load_models, load_tasks
+from dinobench.results.compare import SCORE_AGAIN
 from dinobench.results.records import RECORDS, RecordStore, RunRecord, read_record
 from dinobench.results.tables.build import read_published
 from dinobench.results.tables.cells import published_figures
 from dinobench.results.tables.specs import load_tables, select_tables
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.libraries import require_library
 from dinobench.runtime.names import inside
+from dinobench.runtime.parquet_files import read_parquet_file
 from dinobench.runtime.suggest import unknown
 
 if TYPE_CHECKING:
@@ -118,26 +119,29 @@ def kept_values(record: Path | str, columns: Iterable[str], kind: str) -> pd.Dat
     path = Path(record)
     for name in read_record(path).files:
         file = inside(path.parent, name, f"file of {path}")
-        frame = _read_frame(file) if file.suffix in (".csv", ".parquet") and file.is_file() else None
+        frame = read_frame(file) if file.suffix in (".csv", ".parquet") and file.is_file() else None
         if frame is not None and set(columns) <= set(frame.columns):
             return frame
     raise InputError(f"{path} keeps no {kind}; run the task again with --set predictions=true")
 
 
-def _read_frame(file: Path) -> pd.DataFrame:
+def read_frame(file: Path) -> pd.DataFrame:
+    """A CSV or Parquet file that a run kept; InputError where it cannot be read."""
     import pandas as pd
 
+    if file.suffix == ".parquet":
+        return read_parquet_file(file, SCORE_AGAIN).to_pandas()
     try:
-        if file.suffix == ".parquet":
-            require_library("pyarrow", str(file), "hf")
-            return pd.read_parquet(file)
         return pd.read_csv(file, keep_default_na=False, na_values=[""], dtype=_TEXTS)
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {file}: {error}; score the model again") from error
+        raise InputError(f"cannot read {file}: {error}; {SCORE_AGAIN}") from error
 
 
 def predictions(record: Path | str) -> pd.DataFrame:
-    """What a classifier said of every image of a record: columns image, label, predicted, value."""
+    """What was said of every image of a record.
+
+    Columns: image and value, of classifiers label and predicted, and what the image gives to each metric, by its name.
+    """
     return kept_values(record, ("image", "value"), "value of every image")
 
 
@@ -175,12 +179,12 @@ def frequent_confusions(frame: pd.DataFrame, most: int) -> pd.DataFrame:
 
 
 def per_query(record: Path | str) -> pd.DataFrame:
-    """The average precision of every query of a record."""
+    """The average precision of every query of a record, and what it gives to each metric."""
     return kept_values(record, ("image", "value"), "value of every query")
 
 
 def per_object(record: Path | str) -> pd.DataFrame:
-    """J and F of every object of a record."""
+    """J, F and their mean of every object of a record."""
     return kept_values(record, ("image", "value"), "value of every object")
 
 

@@ -13,8 +13,8 @@ from dinobench.results.frames import kept_values
 from dinobench.results.hub_files import card_of_model, hub_dataset, refuse_repo_name, result_files
 from dinobench.results.records import FAILED, RunRecord, read_record
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.files import atomic_path, claim_folder, write_text_atomically
-from dinobench.runtime.libraries import require_library
+from dinobench.runtime.files import claim_folder, write_text_atomically
+from dinobench.runtime.parquet_files import write_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,14 +86,14 @@ def write_publication(publication: Publication, output: Path) -> Path:
     Raises:
         InputError: `output` holds files already, or a file of a record has gone.
     """
-    if publication.tables:
-        require_library("pyarrow", "the table of predictions", "hf")
     claim_folder(output)
     bundle = output / BUNDLE
     copy_records(publication.paths, bundle)
     frames = [frame for path in publication.paths if (frame := _frame_of(path)) is not None]
     if frames:
-        _write_predictions(frames, bundle / PREDICTIONS)
+        import pandas as pd
+
+        write_frame(pd.concat(frames, ignore_index=True), bundle / PREDICTIONS)
     for name, text in publication.texts.items():
         write_text_atomically(output / name, text)
     seal_bundle(bundle)
@@ -156,14 +156,8 @@ def _frame_of(path: Path) -> pd.DataFrame | None:
         frame = kept_values(path, ("image", "value"), "values")
     except InputError:
         return None
+    frame = frame[[name for name in ("image", "label", "predicted", "value") if name in frame]]
     record = read_record(path)
     for name, value in (("record", path.stem), ("protocol", record.protocol.name), ("task", record.task)):
         frame.insert(0, name, value)
     return frame
-
-
-def _write_predictions(frames: Sequence[pd.DataFrame], target: Path) -> None:
-    import pandas as pd
-
-    with atomic_path(target) as temporary:
-        pd.concat(frames, ignore_index=True).to_parquet(temporary, index=False)

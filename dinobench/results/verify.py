@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from dinobench.metrics.bootstrap import interval
 from dinobench.results.bundle import SUMS, broken_seals
-from dinobench.results.compare import read_values
+from dinobench.results.recompute import Figure, recomputed_figures, same_figure
 from dinobench.results.records import RunRecord, content_digest, read_record
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import sha256_file
 from dinobench.runtime.names import file_below
-
-_TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -37,6 +33,11 @@ class Verification:
     recomputed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+
+    @property
+    def is_record(self) -> bool:
+        """Whether it is a record that can be read, not the list of a bundle."""
+        return self.path.suffix == ".json" and not any("is not a run record" in line for line in self.problems)
 
 
 def verify(target: Path) -> list[Verification]:
@@ -79,10 +80,18 @@ def verify_record(path: Path) -> Verification:
     elif record.seal != content_digest(text):
         problems.append("its content is not the one that was sealed: something in the record was changed")
     problems += _changed_files(record, path.parent)
-    recomputed = [] if problems else list(_recomputed(record, path.parent, problems))
-    if not recomputed and not problems and not record.failed:
-        notes.append("it keeps no value of every image from which its figure could be computed again")
+    recomputed = [] if problems else _compare_figures(record, path.parent, problems)
+    if not problems and not record.failed:
+        notes += _left_out(record, recomputed)
     return Verification(path, len(record.digests), tuple(recomputed), tuple(notes), tuple(problems))
+
+
+def _left_out(record: RunRecord, recomputed: list[str]) -> list[str]:
+    """A line on the figures that nothing kept can prove."""
+    if not recomputed:
+        return ["it keeps no value of every image from which its figure could be computed again"]
+    left = [metric for metric in record.metrics if metric not in recomputed]
+    return [f"not computed again, since nothing kept gives them: {', '.join(left)}"] if left else []
 
 
 def _changed_files(record: RunRecord, folder: Path) -> Iterator[str]:
@@ -94,30 +103,28 @@ def _changed_files(record: RunRecord, folder: Path) -> Iterator[str]:
             yield f"{name} is not the file that the run wrote"
 
 
-def _recomputed(record: RunRecord, folder: Path, problems: list[str]) -> Iterator[str]:
-    """Metrics that equal the mean of the kept values; a problem where values are kept and none does."""
-    for name in record.files:
-        file = file_below(folder, name)
-        values = read_values(file) if file else None
-        if not values:
-            continue
-        found = 100 * np.array(list(values.values()))
-        equal = [metric for metric, value in record.metrics.items() if _equal(value, float(found.mean()))]
-        if not equal:
-            problems.append(f"no figure of the record is the mean of the values in {name}, {found.mean():.4f}")
-        yield from (metric for metric in equal if _interval_holds(record, metric, found, problems))
+def _compare_figures(record: RunRecord, folder: Path, problems: list[str]) -> list[str]:
+    """Metrics that the kept values give again, with their intervals; a problem for each that they do not."""
+    again: dict[str, bool] = {}
+    try:
+        for figure in recomputed_figures(record, folder):
+            stated = record.metrics.get(figure.metric)
+            same = same_figure(stated, figure.value)
+            if not same:
+                problems.append(f"{figure.metric} is {stated}, computed again from {figure.source} {figure.value:.10g}")
+            again[figure.metric] = same and _interval_holds(record, figure, problems)
+    except InputError as error:
+        problems.append(str(error))
+    return [metric for metric, holds in again.items() if holds]
 
 
-def _interval_holds(record: RunRecord, metric: str, values: np.ndarray, problems: list[str]) -> bool:
-    stated = record.intervals.get(metric)
-    if stated is None:
+def _interval_holds(record: RunRecord, figure: Figure, problems: list[str]) -> bool:
+    stated = record.intervals.get(figure.metric)
+    if stated is None or figure.interval_of is None:
         return True
-    again = interval(values)
-    if all(math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-6) for a, b in zip(stated, again, strict=True)):
+    seeds = dict.fromkeys((0, int(record.settings.get("seed", 0))))  # of evaluators that have one, or take the run's
+    found = [figure.interval_of(seed) for seed in seeds]
+    if any(np.allclose(stated, bounds, rtol=1e-6, atol=1e-6) for bounds in found):
         return True
-    problems.append(f"the interval of {metric} is {stated}, computed again it is {again}")
+    problems.append(f"the interval of {figure.metric} is {stated}, computed again it is {found[0]}")
     return False
-
-
-def _equal(value: float | None, other: float) -> bool:
-    return value is not None and math.isclose(value, other, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
@@ -71,3 +72,15 @@ def test_a_table_of_ones_own_is_a_card_and_its_rows(tmp_path: Path) -> None:
     wrong = CliRunner().invoke(main, ["tables", "--table", "mine", "--tables-dir", str(tmp_path)])
     assert wrong.exit_code == 2
     assert "tablemine.toml cannot be read" in wrong.output
+
+
+def test_a_parquet_has_figures_as_numbers_and_needs_a_file(tmp_path: Path) -> None:
+    RecordStore(tmp_path).add(make_record())
+    target = tmp_path / "tables.parquet"
+    done = run("--format", "parquet", "--results", str(tmp_path), "--output", str(target))
+    assert done.exit_code == 0, done.output
+    frame = pd.read_parquet(target)
+    assert list(frame["table"].unique()) == [f"Table {number}" for number in range(2, 10)]
+    assert frame["k-NN ours"].max() == 74.5
+    refused = run("--format", "parquet", "--results", str(tmp_path))
+    assert (refused.exit_code, "name it by --output" in refused.output) == (2, True)

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 SHORT = ("--set", "epochs=2", "--set", "warmup_epochs=0", "--set", "workers=1")
@@ -75,7 +76,7 @@ def test_two_processes_train_and_score_as_one_does(tmp_path: Path) -> None:
     assert two["images"] == {"train": 120, "val": 60}
     losses = [[entry["loss"] for entry in record["details"]["history"]] for record in (one, two)]
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
-    assert len(next((tmp_path / "two").rglob("predictions.csv")).read_text().splitlines()) == 61
+    assert len(pd.read_parquet(next((tmp_path / "two").rglob("predictions.parquet")))) == 60
 
 
 def test_bad_data_is_one_clear_line(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from dinobench.cli.main import main
 from dinobench.metrics.bootstrap import accuracy_interval
 from dinobench.results.records import RecordStore, content_digest
 from dinobench.results.verify import verify_record
+from dinobench.runtime.parquet_files import write_columns
 from tests.results.factory import make_record
 
 VALUES = [int(number % 3 != 0) for number in range(60)]
@@ -74,3 +75,21 @@ def test_what_is_missing_or_no_record_is_said(bundle: Path, tmp_path: Path) -> N
     (tmp_path / "empty").mkdir()
     nothing = CliRunner().invoke(main, ["verify", str(tmp_path / "empty")])
     assert (nothing.exit_code, "there is no record in" in nothing.output) == (2, True)
+
+
+def test_a_kept_file_without_its_columns_is_one_line(bundle: Path) -> None:
+    file = bundle.parent / "files" / "run" / "predictions.parquet"
+    write_columns(file, {"image": ["a"], "top1": ["right"]})
+    record = make_record(metrics={"top1": 100.0}, files=("files/run/predictions.parquet",))
+    (problem,) = verify_record(RecordStore(bundle.parent).add(record)).problems
+    assert "does not hold what knn keeps there" in problem
+    write_columns(file, {"image": ["a", "b"], "top1": [100.0, 0.0]})
+    (problem,) = verify_record(RecordStore(bundle.parent).add(record)).problems
+    assert problem == "top1 is 100.0, computed again from files/run/predictions.parquet 50"
+
+
+def test_a_figure_that_nothing_kept_gives_is_named(bundle: Path) -> None:
+    raw = json.loads(bundle.read_text())
+    record = make_record(**{**raw, "metrics": {**raw["metrics"], "top5": 99.0}})
+    (note,) = verify_record(RecordStore(bundle.parent).add(record)).notes
+    assert note == "not computed again, since nothing kept gives them: top5"

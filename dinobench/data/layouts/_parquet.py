@@ -16,6 +16,7 @@ from dinobench.data.decode import decode_rgb
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import json_value
 from dinobench.runtime.names import inside
+from dinobench.runtime.parquet_files import read_parquet_file
 
 _IMAGE_COLUMNS = ("img", "image")
 _LABEL_COLUMNS = ("fine_label", "label")
@@ -26,7 +27,7 @@ def read_parquet(shards: Sequence[Path]) -> tuple[list[str], NDArray[np.uint8], 
     """Names, (N, S, S, 3) pixels, (N,) labels and class names of images of one size.
 
     Raises:
-        InputError: no pyarrow, an unreadable file, no image or label column, no rows, images of several sizes.
+        InputError: an unreadable file, no image or label column, no rows, images of several sizes.
     """
     tables = [_read_parquet(shard) for shard in shards]
     rows = [row for table, shard in zip(tables, shards, strict=True) for row in _table_rows(table, shard)]
@@ -44,15 +45,7 @@ def column_names(shard: Path) -> list[str]:
 
 
 def _read_parquet(shard: Path, function: str = "read_table") -> Any:
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise InputError("parquet files need pyarrow: pip install 'dinobench[hf]'") from error
-    try:
-        return getattr(pyarrow.parquet, function)(shard)
-    except Exception as error:  # pyarrow's exceptions share no useful base
-        reason = " ".join(str(error).split())
-        raise InputError(f"cannot read {shard} as parquet ({reason:.200}); fetch it again") from error
+    return read_parquet_file(shard, "fetch it again", function)
 
 
 def _find_column(table: Any, candidates: Sequence[str], shard: Path) -> str:

@@ -43,7 +43,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """For each object the head whose mask fits best; mean over objects, then over images, in percent.
 
     A mask that covers the whole image is scored beside it as a floor. Images without objects are left out. Processes
-    share the images. Writes predictions.csv (one value per image) and attention.png (image, truth and
+    share the images. Writes predictions.parquet (one value per image) and attention.png (image, truth and
     the best heads' masks).
 
     Raises:
@@ -56,8 +56,9 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     values: dict[str, list[float]] = {name: [] for name in [*map(_metric_name, settings.shares), "whole_jaccard"]}
     names: list[str] = []
     pictures: list[_Shown] = []
-    share = own_share(len(images))
-    for index in progress(share, "attention", len(share)):
+    rows = context.scored_rows(len(images))
+    share = own_share(len(rows))
+    for index in progress(rows[share.start : share.stop].tolist(), "attention", len(share)):
         with context.clock.phase("attention"):
             image, name = images.read(index), images.names[index]
             maps = attention_maps(context.model, image, settings.image_size, context.device, context.precision, name)
@@ -128,13 +129,14 @@ def _build_scores(
         raise InputError(f"no image of {images.name} has an object; check SegmentationObject/")
     metrics = {name: float(np.mean(each)) for name, each in values.items()}
     intervals = {name: interval(each) for name, each in values.items()}
-    scores = Scores(metrics, intervals, images={"val": len(images)})
+    by_image = {name: np.array(each) for name, each in values.items()}
+    scores = Scores(metrics, intervals, images={"val": len(images)}, values=by_image)
     if len(names) < len(images):
         scores.warnings.append(f"{len(images) - len(names)} of {len(images)} images hold no object and were left out")
     if context.compiled:
         scores.warnings.append(NOT_COMPILED)
     main = values[_metric_name(context.settings.shares[0])]
-    save_per_query(scores, context.output / "predictions.csv", names, main)
+    save_per_query(scores, context.predictions_file, names, main)
     picture = context.output / "attention.png"
     if rank() == 0:
         _draw_pictures(picture, pictures, context.settings)

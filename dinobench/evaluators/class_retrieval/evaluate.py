@@ -7,10 +7,9 @@ import torch
 
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.class_retrieval.settings import Settings
-from dinobench.evaluators.common.labeled_features import LabeledFeatures, labeled_features
-from dinobench.evaluators.common.ranking.per_query import save_per_query
+from dinobench.evaluators.common.labeled_features import LabeledFeatures, labeled_features, rows_by_name
+from dinobench.evaluators.common.ranking.per_query import add_share, save_per_query
 from dinobench.evaluators.common.search import search
-from dinobench.metrics.bootstrap import accuracy_interval
 from dinobench.metrics.class_retrieval import ClassRetrievalScores, class_retrieval_scores
 from dinobench.runtime.errors import InputError
 
@@ -25,41 +24,45 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
         InputError: images without label or that cannot be read, or no class of two.
     """
     settings = context.settings
-    found = labeled_features(context, settings.split, "+".join(settings.features))
+    everything = "+".join(settings.features)
+    found = labeled_features(context, settings.split, everything)
+    asked = labeled_features(context, settings.split, everything, tested=True) if context.rescoring else found
     labels = found.labels.numpy()
-    relevant = np.bincount(labels)[labels] - 1
+    relevant = (np.bincount(labels)[labels] - 1)[rows_by_name(asked, found)]
     asking = np.flatnonzero(relevant > 0)
     if not len(asking):
         raise InputError(f"no class of {context.data} has two images in {settings.split}; nothing can be retrieved")
     scores = Scores({}, images={settings.split: len(labels)})
     scores.warnings += [line for line in (found.skipped,) if line]
-    if alone := len(labels) - len(asking):
+    if alone := len(asked.labels) - len(asking):
         scores.warnings.append(f"{alone} of {len(labels)} images are alone in their class and ask for nothing")
     ks = tuple(k for k in dict.fromkeys(settings.ks) if k < len(labels))
     if len(ks) < len(set(settings.ks)):
         scores.warnings.append(f"recall beyond {len(labels) - 1} places is left out: there are no more other images")
     for feature in settings.features:
         suffix = "" if feature == settings.features[0] else f"_{feature}"
-        ranked = _score(context, found, feature, asking, relevant[asking], ks)
+        ranked = _score(context, found, asked, feature, asking, relevant[asking], ks)
         _add(scores, ranked, suffix, context.seed)
-        if not suffix and settings.predictions:
-            names = [found.names[row] for row in asking]
-            save_per_query(scores, context.output / "predictions.csv", names, (100 * ranked.map_at_r).tolist())
+    if settings.predictions:
+        names = [asked.names[row] for row in asking]
+        main = scores.values["map_at_r"].tolist()
+        save_per_query(scores, context.predictions_file, names, main)
     return scores
 
 
 def _score(
     context: EvaluationContext[Settings],
     found: LabeledFeatures,
+    asked: LabeledFeatures,
     feature: str,
     asking: np.ndarray,
     relevant: np.ndarray,
     ks: tuple[int, ...],
 ) -> ClassRetrievalScores:
-    bank, rows = found.matrix.only(feature), torch.from_numpy(asking)
+    bank, rows = found.matrix.only(feature), rows_by_name(asked, found)[torch.from_numpy(asking)]
     places = max(int(relevant.max()), *ks, 1)
     with context.clock.phase("search"):
-        queries = bank.tensor()[rows]
+        queries = asked.matrix.only(feature).tensor()[torch.from_numpy(asking)]
         neighbors = search(queries, bank, places + 1, context.settings.search, context.device).without(rows)
     same = found.labels[neighbors.indices.cpu()] == found.labels[rows][:, None]
     return class_retrieval_scores(same.numpy(), relevant, ks)
@@ -69,5 +72,4 @@ def _add(scores: Scores, ranked: ClassRetrievalScores, suffix: str, seed: int) -
     values = {"map_at_r": ranked.map_at_r, "r_precision": ranked.r_precision}
     values |= {f"recall_at_{k}": each for k, each in ranked.recalls.items()}
     for name, each in values.items():
-        scores.metrics[f"{name}{suffix}"] = 100 * float(each.mean())
-        scores.intervals[f"{name}{suffix}"] = accuracy_interval(each, seed=seed)
+        add_share(scores, f"{name}{suffix}", each, seed)

@@ -12,7 +12,7 @@ from torch import Tensor
 from dinobench.evaluators.base import Scores
 from dinobench.metrics.bootstrap import accuracy_interval, class_mean_interval
 from dinobench.metrics.classification import hits, mean_per_class
-from dinobench.runtime.files import write_table_atomically
+from dinobench.runtime.parquet_files import write_columns
 
 ONE_CLASS = "all images that were scored are of one class: is the folder the right one? The accuracy says little"
 
@@ -33,7 +33,9 @@ def add_accuracy(
     correct = np.stack([hits(predictions, labels, top).numpy() for predictions in draws])
     scores.metrics[name] = 100 * float(correct.mean())
     scores.intervals[name] = accuracy_interval(correct.mean(0), seed=seed)
+    scores.values[name] = 100.0 * correct.mean(0)
     if len(draws) > 1:
+        scores.values |= {f"{name}_draw{number}": 100.0 * each for number, each in enumerate(correct, start=1)}
         scores.metrics[f"{name}_std"] = 100 * float(correct.mean(1).std(ddof=1))
     if len(np.unique(labels.numpy())) == 1 and ONE_CLASS not in scores.warnings:
         scores.warnings.append(ONE_CLASS)
@@ -57,12 +59,16 @@ def add_class_mean(scores: Scores, draws: Sequence[Tensor], labels: Tensor, seed
 def save_predictions(
     scores: Scores, path: Path, names: Sequence[str], labels: Tensor, predictions: Tensor, classes: Sequence[str]
 ) -> None:
-    """Write one line per image: name, true class, predicted class, value (1 where right), and note the file.
+    """Write one row per image: name, true class and its number, predicted class, value (1 where right), and note it.
 
-    `dinobench compare` pairs two such files by image.
+    Beside them stand the values of the metrics that `scores` has. `dinobench compare` pairs two such files by image.
     """
-    right = hits(predictions, labels).int().tolist()
-    rows = zip(names, labels.tolist(), predictions[:, 0].tolist(), right, strict=True)
-    named = ((name, classes[label], classes[found] if found >= 0 else "", value) for name, label, found, value in rows)
-    write_table_atomically(path, ("image", "label", "predicted", "value"), named)
+    columns = {
+        "image": list(names),
+        "label": [classes[label] for label in labels.tolist()],
+        "predicted": [classes[found] if found >= 0 else "" for found in predictions[:, 0].tolist()],
+        "value": hits(predictions, labels).int().numpy(),
+        "label_number": labels.numpy(),
+    }
+    write_columns(path, {**columns, **scores.values})
     scores.files.append(str(path))

@@ -50,17 +50,25 @@ def require_labels(context: EvaluationContext[Any], images: ImageSet) -> None:
 
 
 def labeled_features(
-    context: EvaluationContext[LabeledImagesSettings], split: str, feature: str = "cls"
+    context: EvaluationContext[LabeledImagesSettings], split: str, feature: str = "cls", *, tested: bool = False
 ) -> LabeledFeatures:
     """Features of a split from the store, extracted where they are not there yet.
+
+    Args:
+        context: whose data and model.
+        split: of the data.
+        feature: see `dinobench.features.names`.
+        tested: whether these are the images to score, of which a rescoring takes a part, from pixels.
 
     Raises:
         InputError: an image without label, or one that cannot be read unless the setting `unreadable` is "skip".
     """
     images = context.dataset(split)
     require_labels(context, images)
+    part = bool(tested and context.rescoring)
+    images = images.subset(context.scored_rows(len(images))) if part else images
     with context.clock.phase(f"features of {split}"):
-        matrix = stored_matrix(context, split, images, feature)
+        matrix = stored_matrix(context, None if part else split, images, feature, tested=tested)
     _note_zeros(context, images, matrix)
     skipped = skipped_line(images, matrix.unreadable)
     reasons = reasons_line(images, matrix.unreadable)
@@ -79,12 +87,26 @@ def _note_zeros(context: EvaluationContext[Any], images: ImageSet, matrix: Featu
         )
 
 
-def stored_matrix(context: EvaluationContext[Any], split: str | None, images: ImageSet, feature: str) -> FeatureMatrix:
-    """The store's features of `images`, which are a whole split of the context or, with None, a part of one."""
+def stored_matrix(
+    context: EvaluationContext[Any], split: str | None, images: ImageSet, feature: str, *, tested: bool = False
+) -> FeatureMatrix:
+    """The store's features of `images`, which are a whole split of the context or, with None, a part of one.
+
+    A rescoring computes those that are `tested` anew.
+    """
     manifest = context.manifests[split].sha256 if split else None
-    matrix = FeatureStore().features(context.model, images, feature, context.extraction, manifest)
+    store = FeatureStore(context.fresh_features if tested else None)
+    matrix = store.features(context.model, images, feature, context.extraction, manifest)
     agree(sorted(matrix.unreadable), f"which images of {images.name} cannot be read", "give all the same cache folder")
     return matrix
+
+
+def rows_by_name(asked: LabeledFeatures, found: LabeledFeatures) -> Tensor:
+    """(len(asked),) where each image of `asked` stands in `found`, of which it is a part."""
+    if asked is found:
+        return torch.arange(len(found.labels))
+    places = {name: row for row, name in enumerate(found.names)}
+    return torch.tensor([places[name] for name in asked.names], dtype=torch.int64)
 
 
 def require_same_classes(train: LabeledFeatures, test: LabeledFeatures) -> None:

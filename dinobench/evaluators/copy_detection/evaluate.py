@@ -26,6 +26,7 @@ from dinobench.metrics.whitening import Whitening, learn_whitening
 from dinobench.models.loading.spec import LoadedBackbone
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_text_atomically
+from dinobench.runtime.parquet_files import write_columns
 from dinobench.runtime.text import first_few
 
 MEASURES = {"trapezoid": trapezoid_ap, "standard": standard_ap}
@@ -55,21 +56,32 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
         database = Database(finished(features["original"], whitening), distractors, whitening)
         originals, ranks = context.dataset("original").names, {}
         for block in blocks:
-            names = context.dataset(block).names
-            queries, pairing = finished(features[block], whitening), pair_copies(block, names, originals)
+            every = context.dataset(block).names
+            queries, pairing = finished(features[block], whitening), pair_copies(block, every, originals)
+            rows = context.scored_rows(len(every))
+            names, positives = [every[row] for row in rows], [pairing.positives[row] for row in rows]
             scores.warnings += [pairing.note] if pairing.note else []
             found = _find_copies(context, database, queries)
-            located = _locate_originals(context, database, queries, pairing.positives, found)
+            located = _locate_originals(context, database, queries, positives, found)
             score_block(scores, block, names, located, context.settings.measure)
             ranks[block] = dict(zip(names, found.tolist(), strict=True))
             if block == MAIN_BLOCK or len(blocks) == 1:
                 values = scores.details["average_precision"][block]
-                save_per_query(scores, context.output / "predictions.csv", list(values), list(values.values()))
+                save_per_query(scores, context.predictions_file, list(values), list(values.values()))
+    _save_copies(context, scores)
     write_text_atomically(context.output / "ranks.json", json.dumps(ranks) + "\n")  # as `score copydays` reads it
     scores.files.append(str(context.output / "ranks.json"))
     scores.images = {**{block: len(values) for block, values in features.items()}, **scores.images}
     scores.warnings += _unusual_sizes(scores.images, present_blocks(root))
     return scores
+
+
+def _save_copies(context: EvaluationContext[Settings], scores: Scores) -> None:
+    """Average precision in percent of every copy of every block."""
+    rows = [(block, *each) for block, values in scores.details["average_precision"].items() for each in values.items()]
+    path = context.output / "copies.parquet"
+    write_columns(path, dict(zip(("block", "image", "average_precision"), zip(*rows, strict=True), strict=True)))
+    scores.files.append(str(path))
 
 
 def check_measure(measure: str) -> None:
@@ -97,7 +109,9 @@ def score_block(scores: Scores, block: str, names: Sequence[str], located: Seque
 
 
 def _block_features(context: EvaluationContext[Settings], describer: Describer, block: str) -> Matrix:
-    return describer.describe(context.dataset(block), _framing(context)).tensor().numpy()
+    images, tested = context.dataset(block), block != "original"
+    images = images.subset(context.scored_rows(len(images))) if tested else images
+    return describer.describe(images, _framing(context), tested=tested).tensor().numpy()
 
 
 def _framing(context: EvaluationContext[Settings]) -> Preparation:

@@ -20,6 +20,7 @@ from dinobench.evaluators.finetune.batches import Normalizer, Order, make_order
 from dinobench.evaluators.finetune.classifier import build_classifier
 from dinobench.evaluators.finetune.loop import PRECISIONS, FineTuning, Machine, Progress, Sets
 from dinobench.evaluators.finetune.randaugment import parse_rand_augment
+from dinobench.evaluators.finetune.scoring import Crops, predict
 from dinobench.evaluators.finetune.settings import Settings
 from dinobench.evaluators.finetune.shared import is_synchronized
 from dinobench.models.loading.load_plan import describe
@@ -53,6 +54,8 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
         recipe = context.settings
         preprocessing = _sized_preprocessing(context.model.preprocessing, recipe.image_size)
         sets = _open_sets(context, recipe)
+        if context.rescoring:
+            return _score_again(context, recipe, sets, preprocessing, device)
         run = _prepare_run(context, recipe, sets, preprocessing, device)
         _announce_run(context, recipe, run.order)
         with context.clock.phase("fine-tuning"):
@@ -66,6 +69,39 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
                 scores.files.append(str(_save_weights(context, preprocessing, run.scored_model())))
             scores.temporary.append(path)
         return scores
+
+
+def _score_again(
+    context: EvaluationContext[Settings],
+    recipe: Settings,
+    sets: Sets,
+    preprocessing: Preprocessing,
+    device: torch.device,
+) -> Scores:
+    """What the kept network says of a part of the test images; nothing is trained."""
+    assert context.rescoring is not None
+    path = context.rescoring.kept / WEIGHTS
+    if not path.is_file():
+        raise InputError(
+            f"the record keeps no {WEIGHTS}, so that no image can be scored again without training; "
+            "score with --set save_weights=true"
+        )
+    model = build_classifier(copy.deepcopy(context.model.backbone), len(sets.train.classes), recipe)
+    try:
+        model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["model"])
+    except Exception as error:  # a damaged file raises whatever its bytes lead to
+        raise InputError(
+            f"cannot read {path}: it is damaged ({type(error).__name__}); score the model again"
+        ) from error
+    test = sets.test.subset(context.scored_rows(len(sets.test)))
+    crops = Crops(test, _test_transform(preprocessing), context.batch_size, context.workers)
+    normalize = Normalizer(preprocessing, device, channels_last=recipe.channels_last)
+    found = predict(model.to(device), crops, normalize, len(sets.train.classes), device)
+    scores, labels = Scores({}), torch.from_numpy(test.labels.copy())
+    add_accuracy(scores, "top1", [found], labels)
+    add_accuracy(scores, "top5", [found], labels, top=5)
+    save_predictions(scores, context.predictions_file, test.names, labels, found, test.classes)
+    return scores
 
 
 def _sized_preprocessing(native: Preprocessing, size: int) -> Preprocessing:
@@ -193,7 +229,7 @@ def _build_scores(context: EvaluationContext[Settings], recipe: Settings, run: F
     if has_batch_norm(run.model):
         _note_batch_norm(run, scores)
     if rank() == 0:
-        path = context.output / "predictions.csv"
+        path = context.predictions_file
         save_predictions(scores, path, test.names, labels, done.predictions, test.classes)
     return scores
 

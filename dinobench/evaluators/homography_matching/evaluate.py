@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,11 +13,10 @@ from torch import Tensor
 from dinobench.data.dataset import ImageSet
 from dinobench.data.transforms import resampling
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.evaluators.common.ranking.per_query import save_per_query
+from dinobench.evaluators.common.ranking.per_query import add_share, save_per_query
 from dinobench.evaluators.common.samples import draw_images
 from dinobench.evaluators.homography_matching.settings import Settings
 from dinobench.features.network import FrozenNetwork
-from dinobench.metrics.bootstrap import accuracy_interval
 from dinobench.metrics.homography import MatchErrors, match_errors, random_homography
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
@@ -33,7 +31,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """Recall within each distance in percent, the mean over images; the folder's training images, or all.
 
     Metric names: `recall_5` is within 5% of the side; `grid_5` is what the grid of patches allows at best, `still_5`
-    what each patch's own place gives. Processes share the images. Writes predictions.csv.
+    what each patch's own place gives. Processes share the images. Writes predictions.parquet.
 
     Raises:
         InputError: a size that no whole patches fill, a layer that is not there, or features that are not finite.
@@ -51,22 +49,21 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     images = draw_images(context.dataset("train"), settings.samples, context.seed)
     network = context.network()
     patches = network.passes(lambda inputs: backbone.intermediate_layers(inputs, settings.layer)[0].patches)
-    share = own_share(len(images))
+    rows = context.scored_rows(len(images))
+    share = own_share(len(rows))
     with context.clock.phase("matching"):
         mine = [
-            _recalls(_match(context, network, patches, images, index), settings)
+            _recalls(_match(context, network, patches, images, int(rows[index])), settings)
             for index in progress(share, "matching", len(share))
         ]
     shares = gather_objects(mine, "matches of each process's images")
     recalls = [each for share in shares for each in share]
     scores = Scores({}, images={"train": len(images)})
     for name in recalls[0]:
-        values = np.array([each[name] for each in recalls])
-        scores.metrics[name] = 100 * float(values.mean())
-        scores.intervals[name] = accuracy_interval(values, seed=context.seed)
+        add_share(scores, name, np.array([each[name] for each in recalls]), context.seed)
     main = next(iter(scores.metrics))
     save_per_query(
-        scores, Path(context.output / "predictions.csv"), images.names, [100 * each[main] for each in recalls]
+        scores, context.predictions_file, [images.names[row] for row in rows], [100 * each[main] for each in recalls]
     )
     return scores
 

@@ -9,7 +9,12 @@ from torch import Tensor
 
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.accuracies import add_accuracy, add_class_mean, save_predictions
-from dinobench.evaluators.common.labeled_features import LabeledFeatures, labeled_features, require_same_classes
+from dinobench.evaluators.common.labeled_features import (
+    LabeledFeatures,
+    labeled_features,
+    require_same_classes,
+    rows_by_name,
+)
 from dinobench.evaluators.common.low_shot import chosen_rows, note_list
 from dinobench.evaluators.common.search import RowsInMemory, search
 from dinobench.evaluators.knn.settings import Settings
@@ -28,7 +33,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     note_list(context)
     everything = "+".join(settings.features)
     train = labeled_features(context, "train", everything)
-    test = train if settings.leave_one_out else labeled_features(context, "val", everything)
+    test = _tested(context, train, everything)
     require_same_classes(train, test)
     scores = Scores({}, images={"train": len(train.labels), "val": len(test.labels)})
     scores.warnings += [line for line in dict.fromkeys((train.skipped, test.skipped)) if line]
@@ -37,10 +42,17 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     for feature in settings.features:
         draws = [_predict_labels(context, train, test, feature, draw, ks, scores) for draw in range(settings.draws)]
         _add_scores(scores, draws, test.labels, feature, ks, settings)
-        if settings.predictions and feature == settings.features[0]:
+        if feature == settings.features[0]:
             best = draws[0][settings.temperatures[0]].top[ks[0]]
-            save_predictions(scores, context.output / "predictions.csv", test.names, test.labels, best, test.classes)
+    if settings.predictions:
+        save_predictions(scores, context.predictions_file, test.names, test.labels, best, test.classes)
     return scores
+
+
+def _tested(context: EvaluationContext[Settings], train: LabeledFeatures, feature: str) -> LabeledFeatures:
+    if context.settings.leave_one_out:
+        return labeled_features(context, "train", feature, tested=True) if context.rescoring else train
+    return labeled_features(context, "val", feature, tested=True)
 
 
 def _fitting_ks(context: EvaluationContext[Settings], train: LabeledFeatures, scores: Scores) -> list[int]:
@@ -84,7 +96,7 @@ def _predict_labels(
         queries = test.matrix.only(feature).tensor()
         found = search(queries, bank, max(ks) + itself, settings.search, context.device)
         if itself:
-            found = found.without(torch.arange(len(queries)))
+            found = found.without(rows_by_name(test, train))
     scores.details["search"] = found.engine
     return {value: vote(found, labels, ks, value) for value in settings.temperatures}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dinobench.data.dataset import ImageSet
@@ -20,7 +21,11 @@ from dinobench.metrics import spectrum
 from dinobench.metrics.bootstrap import interval
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.parquet_files import write_columns
 from dinobench.runtime.processes import gather_objects, own_share
+
+Spectra = dict[str, spectrum.FloatArray]
+"""Numbers by the measure that is computed from them."""
 
 
 def evaluate(context: EvaluationContext[Settings]) -> Scores:
@@ -28,6 +33,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
 
     Metric names: `rankme`, `alpha`, `uniformity`, `lidar` and `alignment` of the first feature; those of the others
     end in its name, such as `rankme_cls.2`. The folder's training images are taken, or all where it has no splits.
+    Writes predictions.parquet (of every image) and spectra.parquet, from which the figures can be computed again.
 
     Raises:
         InputError: fewer than two images, or one that cannot be read unless `unreadable` is "skip".
@@ -36,16 +42,47 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     images = draw_images(context.dataset("train"), settings.samples, context.seed)
     if len(images) < 2:
         raise InputError(f"{images.name} holds {len(images)} image; measures of a spectrum need at least two")
+    if context.rescoring:
+        return _score_images_again(context, images)
     matrix = _features(context, images)
     scores = Scores({}, images={"train": len(matrix)})
     viewed = images.subset(matrix.rows[: settings.view_images])
-    views = _view_features(context, viewed) if settings.views else {}
+    scores.values["feature_length"] = _lengths(matrix, settings)
+    views = _view_features(context, viewed, np.arange(len(viewed))) if settings.views else {}
+    spectra: list[tuple[str, float]] = []
     for feature in settings.features:
         suffix = "" if feature == settings.features[0] else f"_{feature}"
-        _add_spectrum(scores, matrix.only(feature).tensor(), suffix, settings)
+        kept = _add_spectrum(scores, matrix.only(feature).tensor(), suffix, settings)
         if views:
-            _add_views(scores, views[feature], suffix, settings.delta)
+            kept |= _add_views(scores, views[feature], len(matrix), suffix, settings.delta)
+        spectra += [(f"{name}{suffix}", float(value)) for name, values in kept.items() for value in values]
     scores.details["view_images"] = len(viewed) if views else 0
+    write_columns(context.predictions_file, {"image": [images.names[row] for row in matrix.rows], **scores.values})
+    path = context.output / "spectra.parquet"
+    write_columns(path, dict(zip(("measure", "value"), zip(*spectra, strict=True), strict=True)))
+    scores.files += [str(context.predictions_file), str(path)]
+    return scores
+
+
+def _lengths(matrix: FeatureMatrix, settings: Settings) -> spectrum.FloatArray:
+    """(N,) lengths of the first feature."""
+    lengths: spectrum.FloatArray = matrix.only(settings.features[0]).tensor().double().norm(dim=1).cpu().numpy()
+    return lengths
+
+
+def _score_images_again(context: EvaluationContext[Settings], images: ImageSet) -> Scores:
+    """What single images give, of a part of them: measures of a spectrum are of all images together."""
+    settings, rows = context.settings, context.scored_rows(len(images))
+    matrix = _features(context, images.subset(rows))
+    scores = Scores({}, values={"feature_length": _lengths(matrix, settings)})
+    seen = rows[rows < settings.view_images] if settings.views else rows[:0]
+    views = _view_features(context, images, seen) if len(seen) and not matrix.unreadable else {}
+    for feature, each in views.items():
+        suffix = "" if feature == settings.features[0] else f"_{feature}"
+        _add_views(scores, each, len(matrix), suffix, settings.delta)
+    names = [images.names[row] for row in rows[matrix.rows]]
+    write_columns(context.predictions_file, {"image": names, **scores.values})
+    scores.files.append(str(context.predictions_file))
     return scores
 
 
@@ -53,7 +90,7 @@ def _features(context: EvaluationContext[Settings], images: ImageSet) -> Feature
     """Stored features of the images; says or refuses what cannot be read."""
     everything = "+".join(context.settings.features)
     with context.clock.phase("features"):
-        matrix = stored_matrix(context, None, images, everything)
+        matrix = stored_matrix(context, None, images, everything, tested=True)
     if skipped := skipped_line(images, matrix.unreadable):
         line = f"{skipped} ({reasons_line(images, matrix.unreadable)})"
         if context.settings.unreadable != "skip":
@@ -62,8 +99,10 @@ def _features(context: EvaluationContext[Settings], images: ImageSet) -> Feature
     return matrix
 
 
-def _view_features(context: EvaluationContext[Settings], images: ImageSet) -> dict[str, Tensor]:
-    """(n, q, D) features of q views of each image, by the feature's name; processes share the images.
+def _view_features(
+    context: EvaluationContext[Settings], images: ImageSet, rows: NDArray[np.int64]
+) -> dict[str, Tensor]:
+    """(n, q, D) features of q views of the images of `rows`, by the feature's name; processes share them.
 
     Whole batches are dealt: the last bits of a feature follow the size of its batch.
     """
@@ -71,7 +110,7 @@ def _view_features(context: EvaluationContext[Settings], images: ImageSet) -> di
     names = {feature: parse_feature(feature) for feature in settings.features}
     columns = tuple(dict.fromkeys(column for each in names.values() for column in each))
     network = context.extractor(columns)
-    batches_of_all = in_chunks(np.arange(len(images)), context.batch_size)
+    batches_of_all = in_chunks(rows, context.batch_size)
     share = own_share(len(batches_of_all))
     chunks = batches_of_all[share.start : share.stop]
     found: list[list[Tensor]] = []
@@ -85,27 +124,35 @@ def _view_features(context: EvaluationContext[Settings], images: ImageSet) -> di
     return {feature: torch.cat([whole[column] for column in each], 2) for feature, each in names.items()}
 
 
-def _add_spectrum(scores: Scores, features: Tensor, suffix: str, settings: Settings) -> None:
+def _add_spectrum(scores: Scores, features: Tensor, suffix: str, settings: Settings) -> Spectra:
+    """The figures of a feature, and the numbers from which they follow."""
     if not features.any():
         raise InputError("the model's features are zero throughout; check its weights")
-    scores.metrics[f"rankme{suffix}"] = spectrum.effective_rank(spectrum.singular_values(features))
-    scores.metrics[f"uniformity{suffix}"] = spectrum.uniformity(features)
+    singular, terms = spectrum.singular_values(features), spectrum.uniformity_terms(features)
+    scores.metrics[f"rankme{suffix}"] = spectrum.effective_rank(singular)
+    scores.metrics[f"uniformity{suffix}"] = spectrum.log_mean(terms)
     eigenvalues = spectrum.covariance_eigenvalues(features)
+    kept = {"rankme": singular, "uniformity": terms, "alpha": eigenvalues}
     scores.details[f"eigenvalues{suffix}"] = eigenvalues[: settings.last_rank].tolist()
     try:
         alpha = spectrum.decay_exponent(eigenvalues, settings.first_rank, settings.last_rank)
     except ValueError as error:
         scores.warnings.append(f"no alpha{suffix}: {error}; lower first_rank, or give more images")
-        return
+        return kept
     scores.metrics[f"alpha{suffix}"] = alpha
+    return kept
 
 
-def _add_views(scores: Scores, views: Tensor, suffix: str, delta: float) -> None:
-    """LiDAR of all views; alignment of the first two, with its interval over images."""
+def _add_views(scores: Scores, views: Tensor, images: int, suffix: str, delta: float) -> Spectra:
+    """LiDAR of all views; alignment of the first two, with its interval over images, the first of `images`."""
     distances = spectrum.alignment(views[:, 0], views[:, 1])
     scores.metrics[f"alignment{suffix}"] = float(distances.mean())
     scores.intervals[f"alignment{suffix}"] = interval(distances)
+    scores.values[f"alignment{suffix}"] = np.append(distances, np.full(images - len(distances), np.nan))
     try:
-        scores.metrics[f"lidar{suffix}"] = spectrum.lidar_rank(views, delta)
+        values = spectrum.lidar_spectrum(views, delta)
+        scores.metrics[f"lidar{suffix}"] = spectrum.effective_rank(values)
     except ValueError:
         scores.warnings.append(f"no lidar{suffix}: all images have the same features")
+        return {}
+    return {"lidar": values}

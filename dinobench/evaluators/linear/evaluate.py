@@ -25,13 +25,13 @@ from dinobench.evaluators.common.labeled_features import (
     skipped_line,
     stored_matrix,
 )
+from dinobench.evaluators.common.ranking.per_query import add_share
 from dinobench.evaluators.linear.epochs import Epoch, augmented_epochs, cached_epochs
 from dinobench.evaluators.linear.head_file import load_head, save_head
 from dinobench.evaluators.linear.heads import LinearHead
 from dinobench.evaluators.linear.probe import LabeledRows, Probe
 from dinobench.evaluators.linear.settings import Settings
 from dinobench.features.names import parse_feature
-from dinobench.metrics.bootstrap import accuracy_interval
 from dinobench.metrics.classification import top_classes
 from dinobench.models.networks.backbone import Backbone
 from dinobench.runtime.errors import InputError
@@ -39,6 +39,7 @@ from dinobench.runtime.processes import barrier, rank
 from dinobench.runtime.settings import hashed_form
 
 TOP = 5
+HEAD = "head.safetensors"
 WIDE = 768  # of ViT-B, the narrowest network that the paper scores on class token and mean patch
 GRID = "the paper sweeps the learning rate per model without giving the values; this grid is dinobench's"
 
@@ -50,6 +51,8 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     `top1_best` of the best head at its best epoch on the validation split itself, as the released code reports.
     """
     settings = dataclasses.replace(context.settings, features=_feature_names(context))
+    if context.rescoring and not settings.head:
+        settings = dataclasses.replace(settings, head=str(context.rescoring.kept / HEAD))
     if settings.head:
         return _score_file(context, settings)
     val = labeled_features(context, "val", "+".join(settings.features))
@@ -203,17 +206,17 @@ def _build_scores(
     chosen = int(choose_by.argmax())
     feature, place = probe.named(chosen)
     head = probe.heads[feature].head(place)
-    _add_head_scores(context, settings, scores, head, sets.val.features[feature], val)
-    scores.metrics["top1_best"] = float(probe.progress.val.max())
-    scores.intervals["top1_best"] = accuracy_interval(probe.progress.best.numpy())
+    add_share(scores, "top1_best", probe.progress.best.double().numpy())
     scores.details |= {
         "chosen": {"feature": feature, "rate": settings.lrs[place], "by": "held_out" if sets.held_out else "val"},
         "grid": _head_rows(probe, settings.lrs),
         "grid_source": GRID,
     }
+    ranked = _add_head_scores(scores, head, sets.val.features[feature], val)
+    _save_answers(context, settings, scores, ranked, val)
     _note_features(context, scores, settings.features)
-    save_head(context.output / "head.safetensors", head, feature, val.classes)
-    scores.files.append(str(context.output / "head.safetensors"))
+    save_head(context.output / HEAD, head, feature, val.classes)
+    scores.files.append(str(context.output / HEAD))
     if sets.held_out is None:
         scores.warnings.append("held_out = 0: the head was chosen on the validation images themselves")
     return scores
@@ -239,7 +242,7 @@ def _score_file(context: EvaluationContext[Settings], settings: Settings) -> Sco
     asked = next((name for name in context.settings.features if name != "auto"), "")
     feature = file.feature_for(asked, settings.features[0], model.backbone.dim)
     head, order = file.concatenated(feature, settings.head_order, model.family)
-    val = labeled_features(context, "val", feature)
+    val = labeled_features(context, "val", feature, tested=True)
     rows = val.matrix.only(feature).tensor()
     if rows.shape[1] != head.weight.shape[1]:
         raise InputError(
@@ -257,22 +260,23 @@ def _score_file(context: EvaluationContext[Settings], settings: Settings) -> Sco
     scores.not_comparable += scores.warnings
     head, lines = file.rows.in_order_of(head, val.classes)
     scores.warnings += lines
-    _add_head_scores(context, settings, scores, head, rows, val)
-    scores.metrics["top1_best"] = scores.metrics["top1"]
+    ranked = _add_head_scores(scores, head, rows, val)
+    scores.metrics["top1_best"], scores.values["top1_best"] = scores.metrics["top1"], scores.values["top1"]
+    _save_answers(context, settings, scores, ranked, val)
     return scores
 
 
-def _add_head_scores(
-    context: EvaluationContext[Settings],
-    settings: Settings,
-    scores: Scores,
-    head: LinearHead,
-    rows: Tensor,
-    val: LabeledFeatures,
-) -> None:
+def _add_head_scores(scores: Scores, head: LinearHead, rows: Tensor, val: LabeledFeatures) -> Tensor:
+    """Add top-1 and top-5; the ranked classes (M, 5)."""
     on_cpu = LinearHead(head.weight.cpu(), head.bias.cpu())
     ranked = top_classes(on_cpu.scores(rows.cpu()), TOP)
     for top in (1, TOP):
         add_accuracy(scores, f"top{top}", [ranked], val.labels, top)
+    return ranked
+
+
+def _save_answers(
+    context: EvaluationContext[Settings], settings: Settings, scores: Scores, ranked: Tensor, val: LabeledFeatures
+) -> None:
     if settings.predictions:
-        save_predictions(scores, context.output / "predictions.csv", val.names, val.labels, ranked, val.classes)
+        save_predictions(scores, context.predictions_file, val.names, val.labels, ranked, val.classes)

@@ -22,7 +22,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     settings = context.settings
     note_list(context)
     train = labeled_features(context, "train", settings.feature)
-    test = labeled_features(context, "val", settings.feature)
+    test = labeled_features(context, "val", settings.feature, tested=True)
     require_same_classes(train, test)
     scores = Scores({}, images={"train": len(train.labels), "val": len(test.labels)})
     scores.warnings += [line for line in (train.skipped, test.skipped) if line]
@@ -33,7 +33,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
         add_accuracy(scores, f"top{top}", draws, test.labels, top)
     add_class_mean(scores, draws, test.labels)
     if settings.predictions:
-        path = context.output / "predictions.csv"
+        path = context.predictions_file
         save_predictions(scores, path, test.names, test.labels, draws[0], test.classes)
     return scores
 

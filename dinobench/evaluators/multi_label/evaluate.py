@@ -21,12 +21,15 @@ from dinobench.features.matrix import FeatureMatrix
 from dinobench.metrics.average_precision import average_precision, eleven_point_precision, map_interval, mean_of_known
 from dinobench.metrics.logistic import fit_logistic
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.parquet_files import write_columns
 
 LabelReader = Callable[[ImageSet], NDArray[np.int8]]
 
 
 def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """Mean over classes of the average precision on the validation split, in percent; `map_11` by VOC 2007's 11 places.
+
+    Writes predictions.parquet, the score and the label of every class for every image.
 
     Images in which only objects called difficult are of a class count neither for nor against it. A class without a
     training or a test image is left out, and said.
@@ -37,7 +40,8 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     train, test = context.dataset("train"), context.dataset("val")
     read = _label_reader(context, train)
     known, truth = read(train), read(test)
-    features, queries = (_matrix(context, split, images) for split, images in (("train", train), ("val", test)))
+    rows = context.scored_rows(len(test))
+    features, queries = _matrix(context, "train", train), _matrix(context, "val", test.subset(rows), tested=True)
     scores = Scores({}, images={"train": len(train), "val": len(test)})
     with context.clock.phase("classifier"):
         found = (_votes if context.settings.classifier == "knn" else _regressions)(context, features, known, queries)
@@ -48,7 +52,13 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
         scores.warnings.append(
             f"{len(absent)} classes without a training or a test image are left out: {absent[0]} ..."
         )
-    _add_figures(scores, found[:, present], truth[:, present], np.array(train.classes)[present].tolist(), context.seed)
+    classes = np.array(train.classes)[present].tolist()
+    truth = truth[rows]
+    _add_figures(scores, found[:, present], truth[:, present], classes, context.seed)
+    columns = {f"score:{name}": each for name, each in zip(classes, found[:, present].T, strict=True)}
+    columns |= {f"truth:{name}": each for name, each in zip(classes, truth[:, present].T, strict=True)}
+    write_columns(context.predictions_file, {"image": [test.names[row] for row in rows], **columns})
+    scores.files.append(str(context.predictions_file))
     return scores
 
 
@@ -58,9 +68,12 @@ def _label_reader(context: EvaluationContext[Any], images: ImageSet) -> LabelRea
     return read
 
 
-def _matrix(context: EvaluationContext[Settings], split: str, images: ImageSet) -> FeatureMatrix:
+def _matrix(
+    context: EvaluationContext[Settings], split: str, images: ImageSet, *, tested: bool = False
+) -> FeatureMatrix:
+    part = bool(tested and context.rescoring)
     with context.clock.phase(f"features of {split}"):
-        matrix = stored_matrix(context, split, images, context.settings.feature)
+        matrix = stored_matrix(context, None if part else split, images, context.settings.feature, tested=tested)
     if line := skipped_line(images, matrix.unreadable):
         raise InputError(f"{line} ({reasons_line(images, matrix.unreadable)}); repair them")
     return matrix

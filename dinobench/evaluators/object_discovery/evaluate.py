@@ -15,10 +15,9 @@ from dinobench.data.dataset import ImageSet
 from dinobench.data.transforms import resize_shorter_side
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.layout_readers import layout_reader
-from dinobench.evaluators.common.ranking.per_query import save_per_query
+from dinobench.evaluators.common.ranking.per_query import add_share, save_per_query
 from dinobench.evaluators.object_discovery.pictures import SHOWN, draw_sheet, picture_of
 from dinobench.evaluators.object_discovery.settings import Settings
-from dinobench.metrics.bootstrap import accuracy_interval
 from dinobench.metrics.object_box import BoxArray, ObjectPatches, box_ious, cut_object, lost_object
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
@@ -52,7 +51,7 @@ class Discovery:
 def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """CorLoc in percent, and as floors those of a central box and of the whole image; images without objects are out.
 
-    Processes share the images. Writes boxes.csv, predictions.csv (1 where found) and discovery.png.
+    Processes share the images. Writes boxes.csv, predictions.parquet (1 where found) and discovery.png.
 
     Raises:
         InputError: data without boxes, a model without keys, or features that are not finite.
@@ -60,10 +59,11 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     settings = context.settings
     images = context.dataset(settings.split)
     read = _box_reader(context, images)
-    find, share = ObjectFinder(context), own_share(len(images))
+    find, rows = ObjectFinder(context), context.scored_rows(len(images))
+    share = own_share(len(rows))
     mine = []
     with context.clock.phase("discovery"):
-        for index in progress(share, "discovery", len(share)):
+        for index in progress(rows[share.start : share.stop].tolist(), "discovery", len(share)):
             truth = read(images, index)
             if len(truth):
                 mine.append(_discover(find, images, index, truth))
@@ -127,15 +127,15 @@ def _build_scores(context: EvaluationContext[Settings], images: ImageSet, found:
     if not found:
         raise InputError(f"no image of {images.name} has a box; check the annotations")
     hits = np.array([each.overlap >= settings.overlap for each in found])
-    scores = Scores({"corloc": 100 * float(hits.mean())}, {"corloc": accuracy_interval(hits, seed=context.seed)})
+    scores = Scores({})
+    add_share(scores, "corloc", hits.astype(np.float64), context.seed)
     for name in ("center", "whole"):
         floor = np.array([getattr(each, name) >= settings.overlap for each in found])
-        scores.metrics[f"{name}_corloc"] = 100 * float(floor.mean())
-        scores.intervals[f"{name}_corloc"] = accuracy_interval(floor, seed=context.seed)
+        add_share(scores, f"{name}_corloc", floor.astype(np.float64), context.seed)
     scores.images[settings.split] = len(images)
     if len(found) < len(images):
         scores.warnings.append(f"{len(images) - len(found)} of {len(images)} images hold no object and were left out")
-    save_per_query(scores, context.output / "predictions.csv", [each.name for each in found], (100.0 * hits).tolist())
+    save_per_query(scores, context.predictions_file, [each.name for each in found], (100.0 * hits).tolist())
     table, picture = context.output / "boxes.csv", context.output / "discovery.png"
     if rank() == 0:
         rows = [(each.name, *each.box.tolist(), each.overlap) for each in found]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
             f"expansion = {context.settings.expansion} is more than the {len(truth.database)} images of the database"
         )
     with context.clock.phase("features"):
-        images = _Images(context.dataset("database"), context.dataset("query"))
+        truth, images = _scored_queries(context, truth, _Images(context.dataset("database"), context.dataset("query")))
         database, queries = _describe_all(context, truth, images)
     with context.clock.phase("search"):
         if context.settings.expansion:
@@ -70,6 +70,20 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     scores.details["ground_truth"] = truth_file.name
     scores.warnings += _idle_settings(context.settings)
     return scores
+
+
+def _scored_queries(
+    context: EvaluationContext[Settings], truth: GroundTruth, images: _Images
+) -> tuple[GroundTruth, _Images]:
+    """All queries, or those of a rescoring."""
+    rows = context.scored_rows(len(truth.queries))
+    asked = replace(
+        truth,
+        queries=tuple(truth.queries[row] for row in rows),
+        boxes=truth.boxes[rows],
+        judged=tuple(truth.judged[row] for row in rows),
+    )
+    return asked, _Images(images.database, images.queries.subset(rows))
 
 
 def _idle_settings(settings: Settings) -> list[str]:
@@ -114,8 +128,10 @@ def score_positions(located: Sequence[Mapping[str, Positions]], truth: GroundTru
         scores.metrics[f"{setup}_map"] = 100 * result.mean_ap
         low, high = interval(100 * result.ap[result.counted])
         scores.intervals[f"{setup}_map"] = (low, high)
-        for k, precision in zip(ks, result.mean_precision, strict=True):
+        scores.values[f"{setup}_map"] = 100 * result.ap
+        for k, precision, by_query in zip(ks, result.mean_precision, result.precision.T, strict=True):
             scores.metrics[f"{setup}_mp@{k}"] = 100 * float(precision)
+            scores.values[f"{setup}_mp@{k}"] = 100 * by_query
         scores.details["average_precision"][setup] = [None if np.isnan(ap) else 100 * ap for ap in result.ap.tolist()]
     if not scores.metrics:
         raise InputError("no query has a positive image; is it the right ground truth?")
@@ -132,7 +148,7 @@ def _describe_all(context: EvaluationContext[Settings], truth: GroundTruth, imag
         regions = describer.region_whitening(further_images(context, settings.region_whitening, "regions"), whole)
         describer = Describer(context, settings.feature, settings.gem_power, settings.scales, regions)
     database = describer.describe(images.database, whole)
-    queries = describer.describe(images.queries, asked)
+    queries = describer.describe(images.queries, asked, tested=True)
     whitening, distractors = _learned_whitening(context, describer, whole), None
     if settings.distractors:
         distractors = describer.describe(further_images(context, settings.distractors, "distractors"), whole)
@@ -181,7 +197,7 @@ def _export_rankings(
     draw_gallery(context.output / "rankings.json", context.output / "gallery.png")
     scores.files += [str(context.output / name) for name in ("ranks.npy", "rankings.json", "gallery.png")]
     medium = scores.details["average_precision"]["medium"]
-    save_per_query(scores, context.output / "predictions.csv", truth.queries, medium)
+    save_per_query(scores, context.predictions_file, truth.queries, medium)
 
 
 def _query_ranking(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,6 +26,7 @@ from dinobench.metrics.class_areas import AreaArray, class_areas, class_ious, me
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_table_atomically
+from dinobench.runtime.parquet_files import write_columns
 from dinobench.runtime.processes import from_first, gather_objects, own_share, rank
 
 MapHead = Callable[[Tensor], Tensor]
@@ -53,7 +54,8 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """mIoU, mean accuracy of classes and accuracy of pixels, in percent, with intervals over images.
 
     Beside them `majority_miou`, the floor: every pixel gets the class that most training pixels have. Processes share
-    the images. Writes predictions/*.png, predictions.csv (the mIoU of each image), classes.csv and segmentation.png.
+    the images. Writes predictions/*.png, predictions.parquet (the mIoU of each image), areas.parquet,
+    classes.csv and segmentation.png.
 
     Raises:
         InputError: data without masks of classes, masks that do not fit, or only void pixels.
@@ -75,7 +77,8 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     with context.clock.phase("prediction"):
         mine = _predict_share(context, encoder, head, tested, read, majority)
     shares = gather_objects(mine, "predictions of each process's images")
-    _add_figures(context, scores, tested, shares, train.classes[majority])
+    scores.details |= {"majority_class": train.classes[majority], "majority_class_number": majority}
+    _add_figures(context, scores, tested.subset(context.scored_rows(len(tested))), shares)
     return scores
 
 
@@ -138,8 +141,9 @@ def _predict_share(
 ) -> Predicted:
     """This process's images, which are consecutive ones."""
     found, settings, classes = Predicted(), context.settings, len(images.classes)
-    share, files = own_share(len(images)), prediction_files(images.names)
-    for index in progress(share, "segmentation", len(share)):
+    rows, files = context.scored_rows(len(images)), prediction_files(images.names)
+    share = own_share(len(rows))
+    for index in progress(rows[share.start : share.stop].tolist(), "segmentation", len(share)):
         frame = read_frame(images, index, read, settings)
         labels: Labels = predicted_classes(frame_scores(encoder, head, frame, settings)[None])[0].cpu().numpy()
         found.areas.append(class_areas(frame.truth, labels, classes))
@@ -154,7 +158,7 @@ def _predict_share(
 
 
 def _add_figures(
-    context: EvaluationContext[Settings], scores: Scores, images: ImageSet, shares: list[Predicted], majority: str
+    context: EvaluationContext[Settings], scores: Scores, images: ImageSet, shares: list[Predicted]
 ) -> None:
     areas = np.stack([each for share in shares for each in share.areas])
     floor = np.stack([each for share in shares for each in share.floor])
@@ -166,14 +170,14 @@ def _add_figures(
         scores.metrics[name] = 100 * float(getattr(means, name))
         scores.intervals[name] = (100 * interval[0], 100 * interval[1])
     scores.metrics["majority_miou"] = 100 * float(segmentation_means(floor.sum(0)).miou)
-    scores.details["majority_class"] = majority
     _save_classes(context, scores, images.classes, total)
     per_image = [
         float(value) if truth.any() else None for value, truth in zip(_per_image(areas), areas[:, 1], strict=True)
     ]
     if empty := per_image.count(None):
         scores.warnings.append(f"{empty} of {len(images)} masks are void throughout and count for nothing")
-    save_per_query(scores, context.output / "predictions.csv", images.names, per_image)
+    save_per_query(scores, context.predictions_file, images.names, per_image)
+    _save_areas(context, scores, images.names, areas)
     scores.files += [file for share in shares for file in share.files]
     picture = context.output / "segmentation.png"
     if rank() == 0:
@@ -184,6 +188,16 @@ def _add_figures(
 def _per_image(areas: AreaArray) -> np.ndarray:
     """(N,) mIoU of each image by itself, in percent."""
     return 100 * segmentation_means(areas).miou
+
+
+def _save_areas(context: EvaluationContext[Settings], scores: Scores, names: Sequence[str], areas: AreaArray) -> None:
+    """The pixels from which every figure follows: of each class that an image or its prediction has."""
+    image, number = np.nonzero(areas.max(1))
+    common, truth, found = areas[image, :, number].T
+    columns = {"image": [names[row] for row in image.tolist()], "image_number": image, "class": number}
+    path = context.output / "areas.parquet"
+    write_columns(path, {**columns, "common": common, "truth": truth, "found": found})
+    scores.files.append(str(path))
 
 
 def _save_classes(

@@ -54,6 +54,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     merged = context.layout == "davis2016"
     names = sequence_names(root, "val", "2016" if merged else "2017")
     context.note_files("masks", mask_files(root, names))
+    names = tuple(names[row] for row in context.scored_rows(len(names)))
     configs = sweep_configs(context.settings)
     tally = Tally([[] for _ in configs])
     network = PatchNetwork(context, max(config.layer for config in configs))
@@ -173,7 +174,7 @@ def _build_scores(context: EvaluationContext[Settings], configs: Sequence[Tracki
         _write_sweep(context.output / "sweep.csv", rows)
         scores.files.append(str(context.output / "sweep.csv"))
     objects = objects_jf(tally.by_config[0])
-    save_per_query(scores, context.output / "predictions.csv", list(objects), list(objects.values()))
+    save_per_query(scores, context.predictions_file, list(objects), list(objects.values()))
     return scores
 
 

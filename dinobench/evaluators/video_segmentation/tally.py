@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dinobench.data.layouts.davis import Video, read_video, sequence_names
 from dinobench.evaluators.base import Scores
 from dinobench.evaluators.video_segmentation.scores import VideoScores, floors, overall, per_object, score_files
@@ -61,6 +64,10 @@ class Tally:
             videos.sort(key=lambda video: place[video.name])
         self.failures = dict(sorted(self.failures.items(), key=lambda failure: place[failure[0]]))
 
+    def _floor_values(self) -> dict[str, NDArray[np.float64]]:
+        found = {floor: _object_values(videos) for floor, videos in self.floors.items()}
+        return {f"{floor}_{name}": values[name] for floor, values in found.items() for name in FLOOR_METRICS}
+
     def scores(self) -> Scores:
         """Figures in percent, floors beside them, bootstrap intervals over objects.
 
@@ -78,12 +85,22 @@ class Tally:
         return Scores(
             metrics,
             _object_intervals(main),
+            values=_object_values(main) | self._floor_values(),
             details={"objects": per_object(main), "sequences": {video.name: overall([video]) for video in main}},
             images={"val": self.frames},
             warnings=[*self.failures.values(), *self.warnings],
             not_comparable=[f"{failed} of {failed + len(main)} sequences were not scored"] if failed else [],
             files=sorted(self.files),
         )
+
+
+def _object_values(videos: Sequence[VideoScores]) -> dict[str, NDArray[np.float64]]:
+    """What every object gives to each figure, in percent."""
+    jf, objects = objects_jf(videos), per_object(videos).values()
+    names = list(next(iter(objects)))
+    return {"jf_mean": np.array(list(jf.values()))} | {
+        name: np.array([each[name] for each in objects]) for name in names
+    }
 
 
 def objects_jf(videos: Sequence[VideoScores]) -> dict[str, float]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dinobench.cards import load_models, load_tasks
 from dinobench.results.records import RECORDS, RecordStore, warn_if_missing
 from dinobench.results.tables.build import Table, build_table, read_published
 from dinobench.results.tables.choose import choose
 from dinobench.results.tables.latex import TEXT_WIDTH, to_latex
-from dinobench.results.tables.render import render, title
+from dinobench.results.tables.render import render, title, to_csv
 from dinobench.results.tables.specs import select_tables
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def build_tables(
@@ -59,10 +65,40 @@ def tables(
     Raises:
         InputError: unknown table or format, a broken record, or a card that cannot be read.
     """
-    warn_if_missing(Path(results), "only the published figures are shown")
-    built = build_tables(name, Path(results), tasks_dir=tasks_dir, models_dir=models_dir, tables_dir=tables_dir)
-    chosen = [choose(table, rows, columns) for table in built]
-    named = style == "csv" and len(built) > 1  # the other styles have a place for the title
+    chosen = _chosen_tables(name, results, rows, columns, tasks_dir, models_dir, tables_dir)
+    named = style == "csv" and len(chosen) > 1  # the other styles have a place for the title
     if style == "latex":
         return "\n".join(to_latex(table, width, intervals=intervals, bold=bold) for table in chosen)
     return "\n".join((f"# {title(table)}\n" if named else "") + render(table, style) for table in chosen)
+
+
+def tables_frame(
+    name: str = "all",
+    results: Path | str = RECORDS,
+    *,
+    tasks_dir: Path | str | None = None,
+    models_dir: Path | str | None = None,
+    tables_dir: Path | str | None = None,
+    rows: str = "",
+    columns: str = "",
+) -> pd.DataFrame:
+    """The tables as one frame, the table's name in front, figures as numbers; see `tables`."""
+    import pandas as pd
+
+    frames = []
+    for table in _chosen_tables(name, results, rows, columns, tasks_dir, models_dir, tables_dir):
+        frame = pd.read_csv(io.StringIO(to_csv(table)), dtype=str)
+        frame.insert(0, "table", table.title)
+        frames.append(frame)
+    whole = pd.concat(frames, ignore_index=True)
+    for column in whole:
+        with contextlib.suppress(ValueError):
+            whole[column] = pd.to_numeric(whole[column])
+    return whole
+
+
+def _chosen_tables(name: str, results: Path | str, rows: str, columns: str, *folders: Path | str | None) -> list[Table]:
+    warn_if_missing(Path(results), "only the published figures are shown")
+    tasks_dir, models_dir, tables_dir = folders
+    built = build_tables(name, Path(results), tasks_dir=tasks_dir, models_dir=models_dir, tables_dir=tables_dir)
+    return [choose(table, rows, columns) for table in built]

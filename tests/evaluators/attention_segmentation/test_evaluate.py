@@ -35,7 +35,7 @@ def test_both_shares_and_the_floor_are_reported(twin: Path, tmp_path: Path) -> N
     assert set(scores.metrics) == {"jaccard_60", "jaccard_80", "whole_jaccard"}
     assert all(0 < value < 100 for value in scores.metrics.values())
     assert scores.images == {"val": 12}
-    assert {Path(file).name for file in scores.files} == {"predictions.csv", "attention.png"}
+    assert {Path(file).name for file in scores.files} == {"predictions.parquet", "attention.png"}
 
 
 def test_a_mask_of_nearly_all_mass_is_the_whole_image(twin: Path, tmp_path: Path) -> None:

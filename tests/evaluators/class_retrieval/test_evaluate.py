@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from dinobench.evaluators.base import Scores
@@ -22,7 +23,7 @@ def test_classes_that_lie_apart_are_found_whole(folder_context) -> None:
     scores = _evaluate(folder_context, ks=[1, 4])
     assert scores.metrics == dict.fromkeys(("map_at_r", "r_precision", "recall_at_1", "recall_at_4"), 100.0)
     assert scores.images == {"val": 10}
-    assert len((folder_context.output / "predictions.csv").read_text().splitlines()) == 11
+    assert len(pd.read_parquet(folder_context.predictions_file)) == 10
     both = _evaluate(folder_context, features=["cls", "mean"])
     assert both.metrics["map_at_r_mean"] == 100.0
     assert _evaluate(folder_context, split="train").images == {"train": 24}

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -81,9 +81,9 @@ def test_the_loaded_model_is_left_as_it_was(tmp_path: Path) -> None:
 def test_predictions_are_written_and_the_checkpoint_is_named_for_deletion(tmp_path: Path) -> None:
     context = _context(tmp_path)
     scores = evaluate(context)
-    lines = (context.output / "predictions.csv").read_text().splitlines()
-    assert len(lines) == 61
-    assert np.mean([int(line.rsplit(",", 1)[1]) for line in lines[1:]]) * 100 == pytest.approx(scores.metrics["top1"])
+    kept = pd.read_parquet(context.predictions_file)
+    assert len(kept) == 60
+    assert kept["value"].mean() * 100 == pytest.approx(scores.metrics["top1"])
     assert scores.temporary == [context.output / "checkpoint.pth"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dinobench.evaluators.base import Scores
@@ -38,7 +39,7 @@ def test_recall_lies_between_staying_put_and_the_grid(folder: Path) -> None:
     )
     assert scores.metrics["grid_9"] == pytest.approx(100)
     assert scores.images == {"train": 6}
-    assert len((folder.parent / "out" / "predictions.csv").read_text().splitlines()) == 7
+    assert len(pd.read_parquet(folder.parent / "out" / "predictions.parquet")) == 6
     assert _evaluate(folder, samples=2).images == {"train": 2}
 
 

@@ -46,7 +46,7 @@ def test_evaluate(folder_context, cached):
     assert scores.images == {"train": 24, "val": 10}
     assert [row["rate"] for row in scores.details["grid"]] == [0.0001, 0.003]
     assert "grid is dinobench's" in scores.details["grid_source"]
-    assert {Path(path).name for path in scores.files} == {"predictions.csv", "head.safetensors"}
+    assert {Path(path).name for path in scores.files} == {"predictions.parquet", "head.safetensors"}
 
 
 def test_a_trained_head_scores_the_same_from_its_file(folder_context):

@@ -5,6 +5,7 @@ The references below restate, from facts, how each release makes the rows that i
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -179,5 +180,5 @@ def test_a_released_head_of_vit_base_scores_as_its_code_does(folder_context, tmp
         changes = {**own, "head": str(tmp_path / f"{name}.pth"), "features": [feature]}
         folder_context.settings = resolve(Settings, changes, "test")
         assert evaluate(folder_context).details["feature"] == feature
-        predictions.append((folder_context.output / "predictions.csv").read_text())
+        predictions.append(pd.read_parquet(folder_context.predictions_file).to_csv())
     assert predictions[0] == predictions[1]

@@ -35,7 +35,7 @@ def test_corloc_stands_beside_its_floors(protocol: str, twin: Path, tmp_path: Pa
     scores = _evaluate(twin, tmp_path, protocol)
     assert scores.images == {"trainval": 16}
     assert scores.metrics.keys() == scores.intervals.keys() == {"corloc", "center_corloc", "whole_corloc"}
-    assert {Path(file).name for file in scores.files} == {"boxes.csv", "predictions.csv", "discovery.png"}
+    assert {Path(file).name for file in scores.files} == {"boxes.csv", "predictions.parquet", "discovery.png"}
     lines = [line.split(",") for line in (tmp_path / "boxes.csv").read_text().splitlines()[1:]]
     found = [float(line[5]) >= 0.5 for line in lines]
     assert scores.metrics["corloc"] == pytest.approx(100 * np.mean(found))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from dinobench.evaluators.common.ranking.files import score_retrieval_file
@@ -122,8 +123,8 @@ def test_one_image_asked_for_twice_is_two_queries_on_file(tmp_path: Path) -> Non
     data = write_revisitop(tmp_path)
     _edit(data, lambda truth: truth["qimlist"].__setitem__(1, truth["qimlist"][2]))
     evaluate(context("roxford", "official", data, tmp_path / "out"))
-    lines = (tmp_path / "out" / "predictions.csv").read_text().splitlines()
-    assert [line.split(",")[0] for line in lines[1:]] == ["query0", "query2", "query2#2"]
+    kept = pd.read_parquet(tmp_path / "out" / "predictions.parquet")
+    assert kept["image"].tolist() == ["query0", "query2", "query2#2"]
 
 
 def test_queries_in_the_database_are_said(tmp_path: Path) -> None:

@@ -66,7 +66,12 @@ def test_the_figures_are_those_of_the_written_predictions(twin: Path, tmp_path: 
         truth = read_labels(twin / "testannot" / path.name)
         areas.append(class_areas(np.where(truth == 11, 255, truth).astype(np.uint8), read_labels(path), 11))
     assert scores.metrics["miou"] == pytest.approx(100 * float(segmentation_means(np.sum(areas, axis=0)).miou))
-    assert {Path(file).name for file in scores.files} > {"predictions.csv", "classes.csv", "segmentation.png"}
+    assert {Path(file).name for file in scores.files} > {
+        "predictions.parquet",
+        "areas.parquet",
+        "classes.csv",
+        "segmentation.png",
+    }
     assert (tmp_path / "segmentation.png").is_file()
     lines = (tmp_path / "classes.csv").read_text().splitlines()
     assert lines[0] == "class,iou,accuracy,pixels"

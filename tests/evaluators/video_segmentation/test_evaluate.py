@@ -50,7 +50,7 @@ def test_written_masks_are_indexed_and_score_the_same(tmp_path: Path) -> None:
 def test_pictures_and_tables_are_written(tmp_path: Path) -> None:
     scores = scored(write_davis(tmp_path / "data", ["one"]), tmp_path / "out", pictures=True)
     names = {Path(file).name for file in scores.files}
-    assert names == {"one.csv", "one.png", "one.gif", "predictions.csv"}
+    assert names == {"one.csv", "one.png", "one.gif", "predictions.parquet"}
     assert all(Path(file).stat().st_size > 0 for file in scores.files)
     assert len(list((tmp_path / "out" / "overlays" / "one").glob("*.jpg"))) == 6
     lines = (tmp_path / "out" / "scores" / "one.csv").read_text().splitlines()

@@ -91,8 +91,8 @@ class Describer:
         """(b, D) of images (b, H, W, 3) uint8."""
         return self._forward(self._network.input(pixels))
 
-    def describe(self, images: ImageSet, preparation: Preparation) -> FeatureMatrix:
-        """(N, D) of every image after its preparation, kept in the feature store.
+    def describe(self, images: ImageSet, preparation: Preparation, *, tested: bool = False) -> FeatureMatrix:
+        """(N, D) of every image after its preparation, kept in the feature store; a rescoring's own if `tested`.
 
         Raises:
             InputError: an image that cannot be read, or is smaller than a patch at some scale; named.
@@ -103,7 +103,8 @@ class Describer:
 
         model = self.context.model
         about = {"name": model.name, "architecture": model.architecture, "weights": model.sha256, "data": images.name}
-        return stored_descriptors(self._entry_identity(images, preparation), about, images.names, describe)
+        identity, folder = self._entry_identity(images, preparation), self.context.fresh_features if tested else None
+        return stored_descriptors(identity, about, images.names, describe, folder=folder)
 
     def region_whitening(self, images: ImageSet, preparation: Preparation) -> RegionWhitening:
         """The whitening of the regions of all images, each at its first scale."""
