@@ -65,7 +65,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path
         patch.setenv("DINOBENCH_CACHE", str(folder / "cache"))
         patch.chdir(folder)
         write_photos(folder / "photos")
-        write_davis(folder / "davis", ["one", "two"], frames=4, size=(48, 64))
+        write_davis(folder / "davis", ["one", "two"], frames=4, size=(56, 64))
         found = {}
         for task, (data, settings) in KINDS.items():
             known = FEW if "finetune" not in task and "throughput" not in task else {"workers": 1}
