@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -21,8 +21,8 @@ ENGINES = ("exact", "prefilter", "faiss")
 
 QUERY_ROWS = 1024  # queries per table of products
 FIRST_ROWS = 16384  # rows that are searched before the trial, so that the k-th best are roughly known
-TRIAL_ROWS = 4096  # rows that each engine searches in the trial
-WORTH_A_TRIAL = 65536  # rows in the first block; with fewer the choice cannot save more than it costs
+TRIAL_QUERIES = 128  # for which each engine searches the rest of the first block
+WORTH_A_TRIAL = 2**24  # products of a first block with all queries; with fewer the choice cannot save what it costs
 QUANTIZED_QUERIES = 256  # with fewer queries it never pays to quantize the bank
 
 
@@ -52,18 +52,17 @@ def nearest(
         queries: (M, D), on the device to compute on.
         bank: blocks (n_i, D) of consecutive rows; each is moved to the queries' device and dtype in its turn.
         k: at most the bank's rows.
-        engine: one of `ENGINES`, or "auto": each of them searches a short piece of the bank, and the fastest goes on.
-            Other devices than the CPU and other numbers than float32 have the engine "exact" alone.
+        engine: one of `ENGINES`, or "auto": each of them searches the first block for a few queries of its own, and
+            the fastest goes on. Other devices than the CPU and other numbers than float32 have the engine "exact"
+            alone.
         query_block: queries per table of products.
 
     Raises:
         ValueError: an unknown engine, or one that does not take these queries.
     """
-    parts = torch.split(queries, query_block)
-    search = _Search(parts, k, _engine_names(queries, engine))
+    search = _Search(queries, k, _engine_names(queries, engine), query_block)
     for block in bank:
-        for rows in search.pieces(block.to(queries)):
-            search.go_on(rows)
+        search.search_block(block.to(queries))
     return search.answer()
 
 
@@ -95,36 +94,26 @@ def make_engine(name: str, parts: Sequence[Tensor]) -> Engine:
 
 
 class _Search:
-    """A search under way. As long as it has several engines, they search one short piece of the bank each."""
+    """A search under way; its first block decides on the engine."""
 
-    def __init__(self, parts: Sequence[Tensor], k: int, names: tuple[str, ...]) -> None:
-        self.parts, self.k = parts, k
-        self.engines = {name: make_engine(name, parts) for name in names}
-        self.seconds: dict[str, float] = {}
-        self.best = [no_neighbors(part) for part in parts]
+    def __init__(self, queries: Tensor, k: int, names: Sequence[str], query_block: int) -> None:
+        self.queries, self.k, self.names, self.query_block = queries, k, names, query_block
+        self.engines: dict[str, Engine] = {}
         self.rows = 0
 
-    def pieces(self, block: Tensor) -> Iterator[Tensor]:
-        """The block whole; of the first block short pieces as long as there are several engines, then the rest."""
-        if len(block) < WORTH_A_TRIAL:
-            self._keep_engine(next(iter(self.engines)))
-        while len(self.engines) > 1:
-            length = TRIAL_ROWS if self.rows else FIRST_ROWS
-            yield block[:length]
-            block = block[length:]
-        yield block
-
-    def go_on(self, rows: Tensor) -> None:
-        """Search the next rows of the bank; of a trial's engines the first searches a piece before any is timed."""
-        if self.rows == 0 or len(self.engines) == 1:
-            self._search_with(rows, next(iter(self.engines)))
+    def search_block(self, block: Tensor) -> None:
+        """Search the next block of the bank (n, D)."""
+        if not self.engines and self._is_worth_a_trial(block):
+            few = min(TRIAL_QUERIES, len(self.queries) // len(self.names))
+            own, others = self.queries.tensor_split([few * len(self.names)])
+            self._begin(self.names, [*torch.split(own, few), *torch.split(others, self.query_block)])
+            first = min(FIRST_ROWS, len(block) // 4)
+            self._search_rows(block[:first])
+            self._try_engines(block[first:])
             return
-        name = next(name for name in self.engines if name not in self.seconds)
-        start = time.perf_counter()
-        self._search_with(rows, name)
-        self.seconds[name] = time.perf_counter() - start
-        if len(self.seconds) == len(self.engines):
-            self._keep_engine(min(self.seconds, key=self.seconds.__getitem__))
+        if not self.engines:
+            self._begin(self.names[:1], torch.split(self.queries, self.query_block))
+        self._search_rows(block)
 
     def answer(self) -> Neighbors:
         """The neighbors of all queries."""
@@ -132,13 +121,41 @@ class _Search:
         self.engines.clear()  # frees their memory before the answer takes it
         return replace(concatenate(self.best), engine=name)
 
-    def _search_with(self, rows: Tensor, name: str) -> None:
-        engine = self.engines[name]
-        engine.start_block(rows)
-        for number, known in enumerate(self.best):
-            found = settle_ties(engine.candidates(number, known, self.k), self.parts[number], rows, self.k)
-            self.best[number] = merge(known, found.shifted(self.rows), self.k)
+    def _is_worth_a_trial(self, block: Tensor) -> bool:
+        return 1 < len(self.names) <= len(self.queries) and len(block) * len(self.queries) >= WORTH_A_TRIAL
+
+    def _begin(self, names: Sequence[str], parts: Sequence[Tensor]) -> None:
+        self.parts = [part for part in parts if len(part)] or [self.queries]
+        self.engines = {name: make_engine(name, self.parts) for name in names}
+        self.best = [no_neighbors(part) for part in self.parts]
+
+    def _try_engines(self, rows: Tensor) -> None:
+        """Search `rows` for one part of the queries by each engine, for the others by the one that was fastest."""
+        seconds = {name: self._measure_engine(name, number, rows) for number, name in enumerate(self.engines)}
+        fastest = min(seconds, key=seconds.__getitem__)
+        self.engines = {fastest: self.engines[fastest]}
+        for number in range(len(seconds), len(self.parts)):
+            self._search_part(fastest, number, rows)
         self.rows += len(rows)
 
-    def _keep_engine(self, name: str) -> None:
-        self.engines = {name: self.engines[name]}
+    def _measure_engine(self, name: str, number: int, rows: Tensor) -> float:
+        """Seconds that the engine would take for all queries, judged by part `number`, which it searches."""
+        begun = time.perf_counter()
+        self.engines[name].start_block(rows)
+        started = time.perf_counter()
+        self._search_part(name, number, rows)
+        share = len(self.parts[number]) / len(self.queries)
+        return started - begun + (time.perf_counter() - started) / share
+
+    def _search_rows(self, rows: Tensor) -> None:
+        name = next(iter(self.engines))
+        self.engines[name].start_block(rows)
+        for number in range(len(self.parts)):
+            self._search_part(name, number, rows)
+        self.rows += len(rows)
+
+    def _search_part(self, name: str, number: int, rows: Tensor) -> None:
+        known = self.best[number]
+        candidates = self.engines[name].candidates(number, known, self.k)
+        found = settle_ties(candidates, self.parts[number], rows, self.k)
+        self.best[number] = merge(known, found.shifted(self.rows), self.k)

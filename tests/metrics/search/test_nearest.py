@@ -134,33 +134,56 @@ def test_scores_that_leave_too_many_candidates_are_given_up(monkeypatch):
 @pytest.fixture
 def a_trial_of_all(monkeypatch):
     pytest.importorskip("faiss")
-    monkeypatch.setattr(nearest_module, "TRIAL_ROWS", 64)
+    monkeypatch.setattr(nearest_module, "TRIAL_QUERIES", 64)
     monkeypatch.setattr(nearest_module, "FIRST_ROWS", 100)
-    monkeypatch.setattr(nearest_module, "WORTH_A_TRIAL", 400)
+    monkeypatch.setattr(nearest_module, "WORTH_A_TRIAL", 400 * 300)
     monkeypatch.setattr(nearest_module, "int8_is_fast", lambda: True)
 
 
+@pytest.fixture
+def searched_by(monkeypatch):
+    """(engine, queries, rows) of each part, and a list of the one engine that takes half of the others' time."""
+    searched, now, first = [], [0.0], ["exact"]
+    search = nearest_module._Search._search_part
+    monkeypatch.setattr(nearest_module.time, "perf_counter", lambda: now[0])
+
+    def timed(self, name, number, rows):
+        search(self, name, number, rows)
+        queries = len(self.parts[number])
+        now[0] += queries * (1 if name == first[0] else 2)
+        searched.append((name, queries, len(rows)))
+
+    monkeypatch.setattr(nearest_module._Search, "_search_part", timed)
+    return searched, first
+
+
 @pytest.mark.parametrize("fastest", ENGINES)
-def test_auto_goes_on_with_the_engine_that_was_fastest(a_trial_of_all, fastest, monkeypatch):
+def test_auto_goes_on_with_the_engine_that_was_fastest(a_trial_of_all, searched_by, fastest):
+    searched, first = searched_by
+    first[0] = fastest
     generator = torch.Generator().manual_seed(0)
     bank, asked = (normalize(torch.randn(n, 16, generator=generator)) for n in (2000, 300))
-    now = [0.0]
-    monkeypatch.setattr(nearest_module.time, "perf_counter", lambda: now[0])
-    search = nearest_module._Search._search_with
-
-    def timed(self, rows, name):
-        search(self, rows, name)
-        now[0] += 1 if name == fastest else 2
-
-    monkeypatch.setattr(nearest_module._Search, "_search_with", timed)
     found = nearest(asked, bank.split(500), 7)
     assert found.engine == fastest
     assert torch.equal(found.indices, nearest_exact(asked, bank, 7).indices)
+    assert sum(queries * rows for _, queries, rows in searched) == 300 * 2000  # no row is searched twice
+    assert {name: sum(q * n for by, q, n in searched if by == name) for name in ENGINES if name != fastest} == {
+        name: 64 * 400 + (300 * 100 if name == "exact" else 0) for name in ENGINES if name != fastest
+    }
 
 
-def test_auto_has_a_trial_only_where_it_pays(a_trial_of_all):
+@pytest.mark.parametrize("queries", [300, 301, 257])
+def test_a_trial_takes_no_more_queries_than_there_are(a_trial_of_all, queries, monkeypatch):
+    monkeypatch.setattr(nearest_module, "TRIAL_QUERIES", 1000)
+    bank, asked = (torch.randn(n, 16, generator=torch.Generator().manual_seed(n)) for n in (700, queries))
+    found = nearest(asked, bank.split(500), 7)
+    assert torch.equal(found.indices, nearest_exact(asked, bank, 7).indices)
+
+
+def test_auto_has_a_trial_only_where_it_pays(a_trial_of_all, searched_by):
     bank, asked = torch.randn(300, 16), torch.randn(300, 16)
     assert nearest(asked, [bank], 5).engine == "exact"
+    assert searched_by[0] == [("exact", 300, 300)]
     assert nearest_module._engine_names(asked, "auto") == ENGINES
     assert nearest_module._engine_names(asked[:20], "auto") == ("exact", "faiss")
     assert nearest_module._engine_names(asked.double(), "auto") == ("exact",)
