@@ -215,12 +215,20 @@ def _misfit(heads: Mapping[str, Mapping[str, Tensor]], head: DinoHead) -> str:
     for role, own in heads.items():
         if not own:
             return f"the checkpoint has no head of the {role}"
-        if {name: tensor.shape for name, tensor in own.items()} != expected:
-            last = "last_layer.weight_v"
-            theirs = f"{len(own[last])} outputs" if last in own else "no outputs"
-            ours = f"{expected[last][0]} outputs" if last in expected else "none"
-            return f"its head has another shape ({theirs}; the recipe's has {ours})"
+        shapes = {name: tensor.shape for name, tensor in own.items()}
+        if shapes != expected:
+            return f"its head has another shape ({_sizes(shapes)}; the recipe's has {_sizes(expected)})"
     return ""
+
+
+def _sizes(shapes: Mapping[str, torch.Size]) -> str:
+    """What the settings of a head say, read from the shapes of its tensors."""
+    last = shapes.get("last_layer.weight_v", torch.Size())
+    layers = [shape for name, shape in shapes.items() if re.match(r"mlp\..*weight$", name) and len(shape) == 2]
+    if len(last) != 2 or not layers:
+        return "no such layers"
+    hidden = f", hidden {layers[0][0]}" if len(layers) > 1 else ""
+    return f"{last[0]} outputs, {len(layers)} layers{hidden}, bottleneck {last[1]}"
 
 
 def take_rest(start: RunStart, student: HeadedNetwork, objective: TrainingObjective, optimizer: Optimizer) -> None:
