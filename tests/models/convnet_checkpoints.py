@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import cv2
+import numpy as np
 import timm
 import torch
 import torchvision
@@ -253,3 +255,68 @@ def stc() -> Case:
 def stc_padded_convolutions() -> Case:
     """As the released file has them: each padded convolution is the second of a pair."""
     return stc_case(lambda name: re.sub(r"(conv[12])\.weight", r"\1.1.weight", name))
+
+
+def cycle_encoder() -> nn.Module:
+    """ResNet-50 whose third stage has no stride."""
+    model = torchvision.models.resnet50()
+    model.layer3[0].conv2.stride = model.layer3[0].downsample[0].stride = (1, 1)
+    return randomized(model)
+
+
+@case
+def ct() -> Case:
+    """As the released file has it: kernels of three dimensions, and the parts that place a patch."""
+    model, last = cycle_encoder(), randomized(nn.Conv2d(1024, 512, 1, bias=False))
+    encoder = {
+        f"encoderVideo.{name}": tensor[:, :, None] if tensor.dim() == 4 else tensor
+        for name, tensor in model.state_dict().items()
+        if "fc" not in name
+    }
+    heads = {"afterconv3_trans.weight": torch.ones(128, 900, 4, 4), "linear2.weight": torch.ones(3, 1024)}
+    state = prefixed({**encoder, "afterconv1.weight": last.weight.detach()[:, :, None], **heads}, "module.")
+    x = images(48)
+    with torch.no_grad():
+        stem = model.maxpool(model.relu(model.bn1(model.conv1(x))))
+        patches = last(model.layer3(model.layer2(model.layer1(stem)))).relu()
+    content = {"state_dict": state, "epoch": 15, "optimizer": {}}
+    return Case(content, "ct", x, patches.mean((2, 3)), patches.flatten(2).transpose(1, 2))
+
+
+def mast_block(channels: int, planes: int, stride: int) -> BasicBlock:
+    changes = stride > 1 or channels != planes
+    shortcut = nn.Sequential(nn.Conv2d(channels, planes, 1, stride, bias=False), nn.BatchNorm2d(planes))
+    return BasicBlock(channels, planes, stride, shortcut if changes else None)
+
+
+@case
+def mast() -> Case:
+    """Blocks named as two numbered sequences; RGB colors become Lab."""
+    stages = [
+        nn.Sequential(mast_block(first, planes, stride), mast_block(planes, planes, 1))
+        for first, planes, stride in ((64, 64, 1), (64, 128, 2), (128, 256, 1), (256, 256, 1))
+    ]
+    stem = nn.Sequential(nn.Conv2d(3, 64, 7, 2, padding=3, bias=False), nn.BatchNorm2d(64), nn.ReLU())
+    network = randomized(nn.Sequential(stem, *stages, nn.Conv2d(256, 64, 3, padding=1)))
+    parts = {"conv1": "left.0", "bn1": "left.1", "conv2": "left.3", "bn2": "left.4", "downsample": "shortcut"}
+    state: State = {}
+    for name, tensor in network.state_dict().items():
+        child, _, rest = name.partition(".")
+        for ours, theirs in parts.items():
+            rest = re.sub(rf"^(\d)\.{ours}\.", rf"\1.{theirs}.", rest)
+        stage = {"0": "feature_extraction.conv1", "5": "post_convolution"}.get(
+            child, f"feature_extraction.layer{child}"
+        )
+        state[f"{stage}.{rest}"] = tensor
+    x = torch.rand(2, 3, 45, 62, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        patches = network(lab_by_opencv(x))
+    content = {"epoch": 19, "state_dict": state, "optimizer": {}}
+    return Case(content, "mast", x, patches.mean((2, 3)), patches.flatten(2).transpose(1, 2))
+
+
+def lab_by_opencv(x: torch.Tensor) -> torch.Tensor:
+    """As images are read from files by OpenCV: blue first, lightness from 0 to 100."""
+    lab = [cv2.cvtColor(each.permute(1, 2, 0).numpy()[..., ::-1].copy(), cv2.COLOR_BGR2Lab) for each in x]
+    lightness, *colors = torch.from_numpy(np.stack(lab)).unbind(-1)
+    return torch.stack([lightness / 50 - 1, *(color / 127 for color in colors)], dim=1)

@@ -22,6 +22,7 @@ from dinobench.evaluators.video_segmentation.scores import VideoScores, overall,
 from dinobench.evaluators.video_segmentation.settings import Settings, layer_of
 from dinobench.evaluators.video_segmentation.tally import Tally, gathered, my_share, objects_jf
 from dinobench.evaluators.video_segmentation.tracking import PatchNetwork, TrackingConfig, track_objects
+from dinobench.evaluators.video_segmentation.variants import compares_directions
 from dinobench.metrics.segmentation import summarize
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
@@ -57,7 +58,8 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     names = tuple(names[row] for row in context.scored_rows(len(names)))
     configs = sweep_configs(context.settings)
     tally = Tally([[] for _ in configs])
-    network = PatchNetwork(context, max(config.layer for config in configs))
+    layers, normalized = max(config.layer for config in configs), compares_directions(context.settings.variant)
+    network = PatchNetwork(context, layers, normalized=normalized)
     kept = KeptMasks(context, configs)
     for name in progress(my_share(names), "sequences"):
         look_for_failures()

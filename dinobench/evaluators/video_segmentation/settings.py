@@ -29,13 +29,13 @@ class Settings:
 
     image_size: PixelsOrZero = setting(
         480,
-        "shorter side of the frames, the longer becomes the multiple of 64 below; 0 for frames as they are",
+        "shorter side of the frames, the longer a multiple of 64 below it (ct: both sides); 0 for frames as they are",
         unit="pixels",
         was="short_side",
     )
-    variant: Literal["dino", "stc", "dinov3", "masks"] = setting(
+    variant: Literal["dino", "stc", "ct", "mast", "dinov3", "masks"] = setting(
         "dino",
-        "whose code carries labels on: dino's, stc's or dinov3's (docs/dense.md); masks: none, they are given",
+        "whose code carries labels on (docs/dense.md); masks: none, they are given",
         later=True,
     )
     normalization: Literal["released", "model"] = setting(
@@ -46,9 +46,13 @@ class Settings:
     feature: Patches = setting(
         "patches", "patch tokens of the last block; patches.2: before it", was="layer", then=_layer_numbers
     )
-    n_last_frames: CountOrZero = setting(7, "earlier frames to copy from, besides the first", unit="frames")
+    n_last_frames: CountOrZero = setting(
+        7, "earlier frames to copy from, besides the first; mast: every second", unit="frames"
+    )
     radius: CountOrZero = setting(12, "half side of the search window; 0 for no window", unit="tokens")
-    topk: Count = setting(5, "nearest tokens over all earlier frames; ties with the last stay")
+    topk: Count = setting(
+        5, "nearest tokens over all earlier frames; ties with the last stay; ct: of each frame; mast: not used"
+    )
     temperature: Positive = setting(0.1, "of exp(cosine / temperature)")
     sweep_topk: tuple[Count, ...] = setting(
         (), "further topk to try; every combination of the sweeps is scored, see sweep.csv", moves_figure=False

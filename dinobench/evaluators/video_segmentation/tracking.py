@@ -42,9 +42,15 @@ class TrackingConfig:
 
 
 class PatchNetwork:
-    """A frozen backbone as a function from a frame to the l2-normalized patch features of its last blocks."""
+    """A frozen backbone as a function from a frame to the patch features of its last blocks.
 
-    def __init__(self, context: EvaluationContext[Any], layers: int) -> None:
+    Args:
+        context: of the evaluation.
+        layers: how many blocks.
+        normalized: whether features have length 1.
+    """
+
+    def __init__(self, context: EvaluationContext[Any], layers: int, *, normalized: bool = True) -> None:
         network = context.network()
         self.backbone = network.backbone
         if not 1 <= layers <= self.backbone.depth:
@@ -52,7 +58,7 @@ class PatchNetwork:
                 f"patches.{layers} is not in a model of {self.backbone.depth} blocks; "
                 f"set feature to patches.{self.backbone.depth} or a smaller number"
             )
-        self.layers = layers
+        self.layers, self.normalized = layers, normalized
         self.device = context.device
         self._forward = network.passes(self._patch_layers)
 
@@ -65,7 +71,8 @@ class PatchNetwork:
         layers = self._forward(frame[None])
         if not all(bool(patches.float().square().sum(-1).isfinite().all()) for patches in layers):
             raise InputError("the model's patch features are not finite, or too large to compare; check its weights")
-        return [functional.normalize(patches[0].float(), dim=-1) for patches in reversed(layers)]
+        frames = [patches[0].float() for patches in reversed(layers)]
+        return [functional.normalize(each, dim=-1) for each in frames] if self.normalized else frames
 
     def _patch_layers(self, frames: Tensor) -> tuple[Tensor, ...]:
         return tuple(layer.patches for layer in self.backbone.intermediate_layers(frames, self.layers))

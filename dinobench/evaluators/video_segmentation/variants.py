@@ -11,6 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dinobench.data.masks import Labels
+from dinobench.evaluators.video_segmentation.cycle import (
+    CyclePropagator,
+    cycle_labels,
+    stretched_frame,
+    unstretched_labels,
+)
 from dinobench.evaluators.video_segmentation.disc import (
     DiscPropagator,
     bicubic_frame,
@@ -25,6 +31,7 @@ from dinobench.evaluators.video_segmentation.frames import (
     one_hot_labels,
     read_frame_tensor,
 )
+from dinobench.evaluators.video_segmentation.memory import MemoryPropagator, spaced_labels, strongest_labels
 from dinobench.evaluators.video_segmentation.propagation import LabelPropagator, Propagation
 from dinobench.evaluators.video_segmentation.walk import WalkPropagator, enlarged_labels, reduced_labels
 
@@ -33,7 +40,7 @@ class Propagator(Protocol):
     """Carries the labels of a first frame through the following ones."""
 
     def step(self, features: Tensor) -> Tensor:
-        """Soft labels (h, w, C) of the next frame, from its l2-normalized features (h, w, D)."""
+        """Soft labels (h, w, C) of the next frame, from its features (h, w, D)."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class Variant:
 def variant_called(
     name: str, frame: tuple[int, int], size: tuple[int, int], grid: tuple[int, int], patch: int
 ) -> Variant:
-    """The way of "dino", "stc" or "dinov3" for frames of one size.
+    """The way of "dino", "stc", "ct", "mast" or "dinov3" for frames of one size.
 
     Args:
         name: of the setting `variant`.
@@ -71,6 +78,14 @@ def variant_called(
         return Variant(
             lambda labels: nearest_labels(labels, grid), DiscPropagator, lambda soft: stretched_labels(soft, frame)
         )
+    if name == "ct":
+        return Variant(
+            lambda labels: cycle_labels(labels, size, grid),
+            CyclePropagator,
+            lambda soft: unstretched_labels(soft, size, frame),
+        )
+    if name == "mast":
+        return _with_memory(frame, size, grid, patch)
     share = covered(grid, patch, size)
     return Variant(
         lambda labels: one_hot_labels(labels, grid, share).permute(1, 2, 0),
@@ -79,10 +94,30 @@ def variant_called(
     )
 
 
+def _with_memory(frame: tuple[int, int], size: tuple[int, int], grid: tuple[int, int], patch: int) -> Variant:
+    def enlarge(soft: Tensor) -> Labels:
+        return strongest_labels(soft, frame)
+
+    def begin(features: Tensor, labels: Tensor, settings: Propagation) -> Propagator:
+        def relabel(soft: Tensor) -> Tensor:
+            return spaced_labels(enlarge(soft), size, grid, patch, soft.shape[-1]).to(soft.device)
+
+        return MemoryPropagator(features, labels, settings, relabel)
+
+    return Variant(lambda labels: spaced_labels(labels, size, grid, patch), begin, enlarge)
+
+
+def compares_directions(name: str) -> bool:
+    """Whether features are l2-normalized before they are compared; MAST's are not."""
+    return name != "mast"
+
+
 def input_size(name: str, frame: tuple[int, int], short_side: int, patch: int) -> tuple[int, int]:
     """Height and width of the network's input for frames of one size, by the variant of that name."""
     if name == "dinov3":
         return rounded_up_size(*frame, short_side, patch)
+    if name == "ct" and short_side:
+        return short_side, short_side
     return frame_size(*frame, short_side)
 
 
@@ -90,4 +125,5 @@ def input_of(
     name: str, pixels: NDArray[np.uint8], size: tuple[int, int], mean: tuple[float, ...], std: tuple[float, ...]
 ) -> Tensor:
     """Network input (3, H, W) of an RGB image (h, w, 3), resized as the variant of that name does."""
-    return (bicubic_frame if name == "dinov3" else read_frame_tensor)(pixels, size, mean, std)
+    read = {"dinov3": bicubic_frame, "ct": stretched_frame}.get(name, read_frame_tensor)
+    return read(pixels, size, mean, std)

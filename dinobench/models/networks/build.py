@@ -11,6 +11,7 @@ from dinobench.models.networks.convnet import ConvNet
 from dinobench.models.networks.resnet import ResNet, named_shape
 from dinobench.models.networks.selective_kernels import selective_network
 from dinobench.models.networks.timm_adapter import adapt_timm, create_timm
+from dinobench.models.networks.trackers import tracker_network
 from dinobench.models.networks.vit import VisionTransformer, ViTShape
 from dinobench.runtime.errors import InputError
 
@@ -102,7 +103,7 @@ def build_backbone(
 def _named_resnet(name: str, in_channels: int) -> Backbone | None:
     """A ResNet that only dinobench names, such as resnet50w2 and resnet152w3_sk."""
     shape = named_shape(name, in_channels)
-    return selective_network(name, in_channels) if shape is None else ResNet(shape)
+    return ResNet(shape) if shape else selective_network(name, in_channels) or tracker_network(name, in_channels)
 
 
 def owners(architecture: str) -> list[str]:

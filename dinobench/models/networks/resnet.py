@@ -146,7 +146,7 @@ class ResNet(PooledBackbone):
         channels = shape.stem
         for number, name in enumerate(self.stages):
             planes = shape.planes * 2**number
-            stage = _make_stage(shape, channels, planes, shape.blocks[number], shape.strides[number])
+            stage = make_stage(shape, channels, planes, shape.blocks[number], shape.strides[number])
             setattr(self, name, stage)
             channels = planes * expansion
         if shape.same == "same":
@@ -169,7 +169,8 @@ class ResNet(PooledBackbone):
         return out
 
 
-def _make_stage(shape: ResNetShape, channels: int, planes: int, blocks: int, stride: int) -> nn.Sequential:
+def make_stage(shape: ResNetShape, channels: int, planes: int, blocks: int, stride: int) -> nn.Sequential:
+    """A stage of `blocks` blocks from `channels` channels; the first block has the stride."""
     from torchvision.models.resnet import BasicBlock, Bottleneck  # here: torchvision takes seconds to import
 
     block: type[BasicBlock | Bottleneck] = Bottleneck if shape.bottleneck else BasicBlock
