@@ -60,7 +60,7 @@ class CyclePropagator:
         """(h, w, C): the labels of one context frame's nearest tokens, each times its share of the softmax."""
         bank, known = source.flatten(0, 1), labels.flatten(0, 1)
         parts = []
-        for targets in features.flatten(0, 1).split(TARGETS_PER_BLOCK):
+        for targets in torch.split(features.flatten(0, 1), TARGETS_PER_BLOCK):
             shares = torch.softmax(targets @ bank.T / self.settings.temperature, dim=1)
             best = shares.topk(min(self.settings.topk, shares.shape[1]), dim=1)
             parts.append((known[best.indices] * best.values[..., None]).sum(1))

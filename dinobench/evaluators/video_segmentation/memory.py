@@ -105,7 +105,7 @@ def window_products(target: Tensor, source: Tensor, radius: int, shift: Tensor |
     """
     if shift is not None:
         targets, windows = target.flatten(0, 1), _ShiftedWindows(source, radius, shift)
-        blocks = torch.arange(len(targets), device=target.device).split(TARGETS_PER_BLOCK)
+        blocks = torch.split(torch.arange(len(targets), device=target.device), TARGETS_PER_BLOCK)
         parts = [
             windows.blend(torch.einsum("tnd,td->tn", windows.tokens(each), targets[each]), each) for each in blocks
         ]
@@ -119,8 +119,8 @@ def window_products(target: Tensor, source: Tensor, radius: int, shift: Tensor |
             rows, columns = tile.shape[:2]
             bank = padded[top : top + rows + side - 1, left : left + columns + side - 1]
             scores = (tile.flatten(0, 1) @ bank.flatten(0, 1).T).view(rows, columns, *bank.shape[:2])
-            windows = scores.unfold(2, side, 1).unfold(3, side, 1).diagonal(dim1=0, dim2=2).diagonal(dim1=0, dim2=1)
-            result[top : top + rows, left : left + columns] = windows.permute(2, 3, 0, 1)
+            seen = scores.unfold(2, side, 1).unfold(3, side, 1).diagonal(dim1=0, dim2=2).diagonal(dim1=0, dim2=1)
+            result[top : top + rows, left : left + columns] = seen.permute(2, 3, 0, 1)
     return result.flatten(2)
 
 
@@ -140,7 +140,7 @@ def mix_windows(scores: Tensor, labels: list[tuple[Tensor, Tensor | None]], radi
         for known, shift in labels
     ]
     mixed = []
-    for block in torch.arange(len(flat), device=flat.device).split(TARGETS_PER_BLOCK):
+    for block in torch.split(torch.arange(len(flat), device=flat.device), TARGETS_PER_BLOCK):
         shares = torch.softmax(flat[block].flatten(1) / temperature, dim=1).view(len(block), *flat.shape[1:])
         known = torch.stack([each.blend(each.tokens(block), block) for each in windows], 1)
         mixed.append(torch.einsum("tfn,tfnc->tc", shares, known))
@@ -169,10 +169,11 @@ class _ShiftedWindows:
 
     def blend(self, values: Tensor, targets: Tensor) -> Tensor:
         """(targets, (side + 1) ** 2, ...) between tokens: (targets, side ** 2, ...)."""
-        grid = values.unflatten(1, (self._side, self._side))
+        grid = values.view(len(values), self._side, self._side, *values.shape[2:])
         row, column = (part.view(-1, 1, 1, *[1] * (values.dim() - 2)) for part in self._parts[targets].unbind(1))
         across = grid[:, :, :-1] + column * (grid[:, :, 1:] - grid[:, :, :-1])
-        return (across[:, :-1] + row * (across[:, 1:] - across[:, :-1])).flatten(1, 2)
+        blended: Tensor = across[:, :-1] + row * (across[:, 1:] - across[:, :-1])
+        return blended.flatten(1, 2)
 
 
 def spaced_labels(labels: Labels, size: tuple[int, int], grid: tuple[int, int], patch: int, count: int = 0) -> Tensor:

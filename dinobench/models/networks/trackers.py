@@ -63,7 +63,7 @@ class MemoryTracker(PooledBackbone):
         return self.post_convolution(out)  # type: ignore[no-any-return]
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def lab_colors(images: Tensor) -> Tensor:
     """RGB images (B, 3, H, W) between 0 and 1 in Lab, each channel between -1 and 1.
 
