@@ -77,16 +77,23 @@ WORKS = {
 
 @dataclass
 class Outcome:
-    """What came of the kills of one kind of work; `hung` counts processes that outlive a killed partner by a minute."""
+    """What came of the kills of one kind of work.
+
+    Attributes:
+        hung: processes that outlived a killed partner by a minute.
+        alone: how many outlived a killed partner, and by how many seconds the longest of them.
+    """
 
     runs: int = 0
     kills: int = 0
     hung: int = 0
+    alone: tuple[int, float] = (0, 0.0)
     wrong: list[str] = field(default_factory=list)
 
     def report(self, name: str) -> dict[str, list[str]]:
         """One line, and what is wrong."""
-        return {f"{name}: {self.kills} kills, {self.runs} runs, {self.hung} hung": self.wrong}
+        left = f"; {self.alone[0]} left alone, for {self.alone[1]:.0f} s at most" if self.alone[0] else ""
+        return {f"{name}: {self.kills} kills, {self.runs} runs, {self.hung} hung{left}": self.wrong}
 
 
 def attacked(name: str, kills: int, fixed: dict[str, str], rng: random.Random, end: float) -> Outcome:
@@ -123,7 +130,10 @@ def _kill_once(
     done.kills += any(map(_alive, processes))
     for process in one:
         os.kill(process, signal.SIGKILL)
-    done.hung += -signal.SIGALRM in _exit_codes([each for each in processes if each not in one], seconds=60)
+    killed, others = time.monotonic(), [each for each in processes if each not in one]
+    left = sum(map(_alive, others))
+    done.hung += -signal.SIGALRM in _exit_codes(others, seconds=60)
+    done.alone = done.alone[0] + left, max(done.alone[1], left * (time.monotonic() - killed))
     _exit_codes(one, seconds=60)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +56,7 @@ def command(
     """  # noqa: D301  (click reads the backspace as "do not wrap")
     from dinobench.pipeline.early import refuse_early
     from dinobench.runtime.errors import InputError
+    from dinobench.runtime.launch import launched
     from dinobench.runtime.settings import parse_pairs
     from dinobench.runtime.shorter_runs import shortened_line, shorter_parts
     from dinobench.training.recipe_files import load_recipe
@@ -64,13 +64,15 @@ def command(
     changes = parse_pairs(settings)
     recipe = recipe or ("continue" if changes.get("init") else "mini")
     load_recipe(recipe, changes)
-    if parts := shorter_parts(changes, usual := load_recipe(recipe)):
+    parts, first = shorter_parts(changes, usual := load_recipe(recipe)), launched()[0] == 0
+    if parts and first:
         click.echo(shortened_line(parts, usual, changes["epochs"]), err=True)
     refuse_early(data=data)
     from dinobench.training.run import describe_run, train
 
     if dry_run:
-        for line in describe_run(recipe, data, output, settings=changes, device=device, load_start=load_start):
+        lines = describe_run(recipe, data, output, settings=changes, device=device, load_start=load_start)
+        for line in lines if first else ():
             click.echo(line)
         return
     if launcher:
@@ -79,7 +81,7 @@ def command(
     if resources:
         raise InputError("--resource belongs to a job; say --launcher slurm or --launcher local")
     folder = train(recipe, data, output, resume=resume, settings=changes, device=device, load_start=load_start)
-    if os.environ.get("RANK", "0") != "0":  # torchrun's; the group has been left by now
+    if not first:
         return
     click.echo(f"run directory {folder}")
     click.echo(f"score it with: dinobench eval --task knn --model {folder}")

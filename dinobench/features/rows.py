@@ -23,7 +23,7 @@ from dinobench.features.entry import Entry
 from dinobench.features.matrix import FeatureMatrix
 from dinobench.features.names import Column
 from dinobench.runtime.cache import cache_folder
-from dinobench.runtime.console import notice
+from dinobench.runtime.console import announce, notice
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.launch import launched
 from dinobench.runtime.stamp import current_time
@@ -115,7 +115,7 @@ def stored_rows(
         if _fill_shards(Claims(entry, missing, request.columns), compute, request.names):
             continue
         if not waited:
-            notice(f"another process computes features of {data} by {request.about.get('name')}; waiting for it")
+            announce(f"another process computes features of {data} by {request.about.get('name')}; waiting for it")
         waited = True
         time.sleep(_WAIT_SECONDS)
     return entry.matrix(request.columns)

@@ -11,6 +11,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from dinobench.runtime.launch import launched
+
 T = TypeVar("T")
 _FIRST_SECONDS = 5.0  # until a log says how long long work will take
 _SECONDS = 60.0  # between two lines of a log
@@ -31,11 +33,11 @@ def progress(
         total: how many items, or with `size` how many images in all.
         size: images of an item, where items are batches.
     """
-    from dinobench.runtime.processes import look_for_failures
+    from dinobench.runtime.processes import look_for_failures, rank
 
     if total is None and isinstance(items, Sized) and size is None:
         total = len(items)
-    shown: tqdm[None] | _Log = _bar(label, total) if _has_bars() else _Log(label, total)
+    shown: tqdm[None] | _Log = _bar(label, total) if _has_bars() and rank() == 0 else _Log(label, total)
     with closing(shown):
         for item in items:
             look_for_failures()
@@ -83,11 +85,8 @@ class _Log:
         """Nothing is left to say."""
 
     def _say(self, left: float | None) -> None:
-        from dinobench.runtime.processes import rank
-
-        if rank() == 0:  # who has a share like the others'
-            rest = "" if left is None else f" of {self.total}, {duration(left)} left"
-            notice(f"{self.label}: {self.done}{rest}")
+        rest = "" if left is None else f" of {self.total}, {duration(left)} left"
+        announce(f"{self.label}: {self.done}{rest}")  # the first has a share like the others'
 
 
 def duration(seconds: float) -> str:
@@ -97,6 +96,14 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def announce(line: str) -> None:
+    """`notice` by the first of several processes alone, of what all of them know."""
+    from dinobench.runtime.processes import rank
+
+    if rank() == launched()[0] == 0:
+        notice(line)
 
 
 def notice(line: str) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from dinobench.runtime.console import notice
-from dinobench.runtime.processes import rank
+from dinobench.runtime.console import announce
 from dinobench.runtime.suggest import unknown
 
 INFERENCE = ("fp32", "bf16")
@@ -39,7 +38,7 @@ def autocast(device: torch.device, precision: str, allowed: Sequence[str] = INFE
         InputError: another precision.
     """
     check_precision(precision, allowed)
-    if precision == "bf16" and device.type == "cpu" and rank() == 0:
+    if precision == "bf16" and device.type == "cpu":
         _warn_of_imitation()
     return torch.autocast(device.type, _TYPES[precision], enabled=precision != "fp32")
 
@@ -48,7 +47,7 @@ def autocast(device: torch.device, precision: str, allowed: Sequence[str] = INFE
 def _warn_of_imitation() -> None:
     """Once per process: bf16 on a CPU without it is slower than fp32, which nobody who asked for it expects."""
     if not cpu_has_bf16():
-        notice("warning: this CPU has no bf16 arithmetic and imitates it, several times slower than precision=fp32")
+        announce("warning: this CPU has no bf16 arithmetic and imitates it, several times slower than precision=fp32")
 
 
 def cpu_has_bf16() -> bool:

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from dinobench.models.networks.build import build_backbone
-from dinobench.runtime.console import notice
+from dinobench.runtime.console import announce
 from dinobench.runtime.device import kind_of, memory_bytes
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.processes import rank, world_size
+from dinobench.runtime.processes import world_size
 from dinobench.runtime.seeds import seed_everything
 from dinobench.training.compiled import compile_blocks
 from dinobench.training.head import DinoHead, mlp
@@ -31,8 +31,8 @@ def build_learner(recipe: Recipe, device: torch.device, start: RunStart | None =
     if world_size() > 1 and has_batch_norm(student):
         if kind_of(device).synchronizes_norms:
             student, teacher = (_synchronize_norms(network) for network in (student, teacher))
-        elif rank() == 0:
-            notice(
+        else:
+            announce(
                 f"warning: on {device.type} batch norms see the share of one process: {world_size()} processes "
                 "train another network than one does; use one process, or GPUs"
             )

@@ -131,7 +131,8 @@ def _time_line(cost: StepCost, source: TrainingImages, workers: int, measured: s
     plan = source.plan
     image = max(cost.seconds, cost.drawing / workers) if workers else cost.seconds + cost.drawing
     step = image * plan.batch_size / plan.processes
+    shared = f" in each of {plan.processes} processes" if plan.processes > 1 else ""
     return (
         f"time: about {step:.2g} s a step, {step * plan.steps / 3600:.2g} h in all without the probe "
-        f"(measured: {measured})"
+        f"(measured: {measured}{shared})"
     )

@@ -1,6 +1,6 @@
 """What the probe says of the teacher in the course of a run, and of a run that continues a network what its guard does.
 
-The first process measures; the others wait for it.
+All processes measure together and get the same answers.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dinobench.models.networks.backbone import Backbone
-from dinobench.runtime.processes import from_first
+from dinobench.runtime.processes import agree, fail_together
 from dinobench.training.guard import StartGuard
 from dinobench.training.probe import KnnProbe, ViewProbe
 
@@ -18,7 +18,7 @@ class FeatureWatch:
     """The accuracies of a run.
 
     Args:
-        probe: in the first process, where the data have one.
+        probe: where the data have one.
         guarded: whether the run is to be held at its start's accuracy, where there is a probe.
 
     Attributes:
@@ -29,7 +29,8 @@ class FeatureWatch:
 
     def __init__(self, probe: KnnProbe | ViewProbe | None, *, guarded: bool) -> None:
         self._probe = probe
-        self.measures = from_first(lambda: probe is not None, "probe")
+        agree(probe and probe.identity, "what the probe measures", "give all processes the same images")
+        self.measures = probe is not None
         self.guarded = guarded and self.measures
         self.guard = StartGuard()
         self.answers = list[bool]()
@@ -38,10 +39,11 @@ class FeatureWatch:
 
     def measure(self, backbone: Backbone) -> float:
         """Accuracy of the teacher's backbone in percent."""
-        probe = self._probe
-        if not self.guarded:
-            return from_first(lambda: 0.0 if probe is None else probe(backbone), "k-NN probe")
-        self.answers = from_first(lambda: [] if probe is None else probe.correct(backbone), "k-NN probe")
+        assert self._probe is not None
+        with fail_together("probe"):
+            if not self.guarded:
+                return self._probe(backbone)
+            self.answers = self._probe.correct(backbone)
         return 100 * sum(self.answers) / len(self.answers)
 
     def measure_start(self, backbone: Backbone) -> None:
@@ -75,8 +77,7 @@ class FeatureWatch:
 
     def verdict(self) -> str:
         """Start and end of the run, paired."""
-        probe = self._probe
-        return self.guard.verdict(self.answers, from_first(lambda: "" if probe is None else probe.measure, "probe"))
+        return self.guard.verdict(self.answers, "" if self._probe is None else self._probe.measure)
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Put back what a checkpoint holds."""

@@ -1,8 +1,11 @@
-"""The online probe: k-NN accuracy of the teacher on a fixed part of the data."""
+"""The online probe: k-NN accuracy of the teacher on a fixed part of the data.
+
+Processes share its batches, which are those of one process, so the figure is the same to the last bit.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,15 +13,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dinobench.data.dataset import ImageSet
+from dinobench.data.manifest import listing_of
 from dinobench.features.extract import extract_features
 from dinobench.metrics.knn import KnnPredictions, knn_classify
 from dinobench.models.loading.preprocessing import default_resize
 from dinobench.models.networks.backbone import Backbone, Preprocessing
+from dinobench.runtime.processes import from_first, gather_objects, own_share
 from dinobench.training.batches import BatchRequest, Normalize, ViewBatches
 from dinobench.training.recipe import Recipe
 
 K = 20
-_BATCH = 128
+BATCH = 128  # images that a process embeds at once; processes share whole batches
 _NO_EPOCH = 2**20
 
 
@@ -54,6 +59,11 @@ class KnnProbe:
         """What is measured, in words."""
         return f"{self.neighbors}-NN of {len(self.queries)} images"
 
+    @property
+    def identity(self) -> str:
+        """What must be the same in all processes, beside the training images."""
+        return f"{self.measure} {listing_of(self.queries).sha256}"
+
     def __call__(self, backbone: Backbone) -> float:
         """Top-1 accuracy in percent."""
         predictions = self._predictions(backbone)
@@ -71,12 +81,18 @@ class KnnProbe:
         backbone.eval()
         bank, queries = self._class_tokens(backbone, self.bank), self._class_tokens(backbone, self.queries)
         backbone.train(training)
-        labels = torch.from_numpy(self.bank.labels.copy())
-        return knn_classify(bank, labels, queries, ks=(self.neighbors,), num_classes=len(self.bank.classes))
+        labels, classes = torch.from_numpy(self.bank.labels.copy()), len(self.bank.classes)
+        return from_first(
+            lambda: knn_classify(bank, labels, queries, ks=(self.neighbors,), num_classes=classes), "k-NN probe"
+        )
 
     def _class_tokens(self, backbone: Backbone, images: ImageSet) -> Tensor:
-        tokens = extract_features(backbone, self.preprocessing, images, device=self.device, batch_size=_BATCH)
-        return F.normalize(tokens.to(self.device), dim=-1)
+        share = own_share(-(-len(images) // BATCH))
+        mine = images.subset(range(share.start * BATCH, min(share.stop * BATCH, len(images))))
+        tokens = []
+        if len(mine):
+            tokens = [extract_features(backbone, self.preprocessing, mine, device=self.device, batch_size=BATCH)]
+        return _joined_rows(tokens, f"class tokens of {images.name}", self.device)
 
 
 class ViewProbe:
@@ -95,14 +111,16 @@ class ViewProbe:
 
     def __init__(self, views: ViewBatches, images: int, recipe: Recipe, device: torch.device) -> None:
         chosen = np.linspace(0, images - 1, min(images, recipe.knn_images)).astype(np.int64).tolist()
-        self.parts = [tuple(chosen[first : first + _BATCH]) for first in range(0, len(chosen), _BATCH)]
-        self.views, self.count = views, len(chosen)
+        self.parts = [tuple(chosen[first : first + BATCH]) for first in range(0, len(chosen), BATCH)]
+        self.views, self.count, self.device = views, len(chosen), device
         self.normalize = Normalize(recipe.mean, recipe.std, device)
 
     @property
     def measure(self) -> str:
         """What is measured, in words."""
         return f"1-NN of {self.count} images by their other view"
+
+    identity = measure
 
     def __call__(self, backbone: Backbone) -> float:
         """Share of the images, in percent."""
@@ -113,14 +131,24 @@ class ViewProbe:
         """Whether each image is found by its other view."""
         training = backbone.training
         backbone.eval()
-        first, second = (F.normalize(torch.cat(side), dim=-1) for side in zip(*self._tokens(backbone), strict=True))
+        mine = [self._tokens(backbone, self.parts[index]) for index in own_share(len(self.parts))]
         backbone.train(training)
-        nearest = torch.cat([(rows @ second.T).argmax(1) for rows in torch.split(first, _BATCH)])
+        first, second = (
+            _joined_rows([pair[side] for pair in mine], f"class tokens of view {side}", self.device) for side in (0, 1)
+        )
+        return from_first(lambda: self._answers(first, second), "probe by views")
+
+    def _tokens(self, backbone: Backbone, part: tuple[int, ...]) -> Sequence[Tensor]:
+        views = self.views[BatchRequest(_NO_EPOCH, part)][0]
+        return backbone.class_token(self.normalize(views)).float().chunk(2)
+
+    def _answers(self, first: Tensor, second: Tensor) -> list[bool]:
+        nearest = torch.cat([(rows @ second.T).argmax(1) for rows in torch.split(first, BATCH)])
         found: list[bool] = (nearest.cpu() == torch.arange(self.count)).tolist()
         return found
 
-    def _tokens(self, backbone: Backbone) -> Iterator[tuple[Tensor, Tensor]]:
-        for part in self.parts:
-            views = self.views[BatchRequest(_NO_EPOCH, part)][0]
-            one, other = backbone.class_token(self.normalize(views)).float().chunk(2)
-            yield one, other
+
+def _joined_rows(tokens: list[Tensor], what: str, device: torch.device) -> Tensor:
+    """Unit rows of all processes' tokens, in order."""
+    shares = gather_objects([rows.cpu() for rows in tokens], what)
+    return F.normalize(torch.cat([rows for share in shares for rows in share]).to(device), dim=-1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dinobench.runtime.console import notice
+from dinobench.runtime.console import announce
 from dinobench.runtime.errors import InputError
 from dinobench.training.recipe import Recipe
 
@@ -38,7 +38,7 @@ def check_recipe(recipe: Recipe) -> None:
         if broken:
             raise InputError(f"recipe {recipe.name}: {remedy}")
     if recipe.teacher_temp > 0.07 and recipe.objective == "cross_entropy" and recipe.sharpening:
-        notice(f"warning: teacher_temp {recipe.teacher_temp} is above 0.07, where training is known to turn unstable")
+        announce(f"warning: teacher_temp {recipe.teacher_temp} is above 0.07, where training is known to turn unstable")
 
 
 def refuse_idle(before: Recipe, recipe: Recipe) -> None:

@@ -77,14 +77,16 @@ def describe_run(
 ) -> list[str]:
     """What `train` with the same arguments would load, draw, hold and take, one line each; nothing is written.
 
+    Under torchrun every process calls this, since they take the step that is measured together.
+
     Raises:
         InputError: as `train`.
     """
-    here = pick_device(device)
-    chosen = load_recipe(recipe, settings)
-    folder = Path(output) if output else default_folder(chosen.name)
-    prepare_device(here)
-    return dry_run.describe_run(chosen, _data_of(chosen, data), folder, here, load_start)
+    with process_group(pick_device(device)) as here:
+        chosen = load_recipe(recipe, settings)
+        folder = Path(output) if output else default_folder(chosen.name)
+        prepare_device(here)
+        return dry_run.describe_run(chosen, _data_of(chosen, data), folder, here, load_start)
 
 
 def _data_of(recipe: Recipe, data: str | None) -> str:

@@ -15,7 +15,7 @@ from dinobench.data.dataset import ImageSet
 from dinobench.data.manifest import listing_of
 from dinobench.data.open import open_dataset, open_training
 from dinobench.data.stream import ImageStream, open_stream
-from dinobench.runtime.console import notice
+from dinobench.runtime.console import announce
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import rank, world_size
 from dinobench.training.batches import BatchPlan, BatchRequest, DecodedImages, ViewBatches, multi_crop
@@ -31,7 +31,7 @@ class TrainingImages:
         plan: which image belongs to which step.
         data: what a checkpoint remembers of the data: {"spec", "images", "manifest"}.
         views: from a request to views.
-        probe: the k-NN probe, in the first process, where there are labels.
+        probe: of the features, where the data have one.
         stream: where the images come from if they are not stored.
         images: where they are stored.
     """
@@ -79,12 +79,12 @@ def open_source(recipe: Recipe, spec: str, device: torch.device) -> TrainingImag
         return _streamed_source(recipe, spec)
     images = open_training(spec)
     for note in images.notes:
-        notice(note)
+        announce(note)
     plan = _plan_of(recipe, len(images))
     data = {"spec": spec, "images": len(images), "manifest": listing_of(images).sha256}
     views = _views_of(recipe, DecodedImages(images, recipe.in_channels))
     probe = None if recipe.guard == "views" else _build_probe(recipe, images, spec, device)
-    if probe is not None or recipe.guard == "off" or rank() != 0:
+    if probe is not None or recipe.guard == "off":
         return TrainingImages(plan, data, views, probe, images=images)
     if recipe.guard == "labels":
         raise InputError(f"guard = labels needs labeled splits train and val, and {spec} has none; set guard=views")
@@ -156,12 +156,12 @@ def _two_views(recipe: Recipe, views: ViewBatches) -> ViewBatches:
 
 
 def _build_probe(recipe: Recipe, images: ImageSet, spec: str, device: torch.device) -> KnnProbe | None:
-    if recipe.knn_every == 0 or not images.labeled or rank() != 0:
+    if recipe.knn_every == 0 or not images.labeled:
         return None
     try:
         queries = open_dataset(spec, "val")
     except InputError as error:  # training needs no second split
-        notice(f"warning: no k-NN probe of the training: {error}")
+        announce(f"warning: no k-NN probe of the training: {error}")
         return None
     if not queries.labeled or not set(queries.names).isdisjoint(images.names):  # trained on what would be asked
         return None

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from click.testing import CliRunner
 
+from dinobench.cli.main import main
 from dinobench.data.dataset import ImageSet, from_arrays
+from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.errors import InputError, RunFailedError
-from dinobench.training import build, run, source, training_run
+from dinobench.training import build, probe, run, source, training_run
 from dinobench.training.checkpoints import load
 from dinobench.training.run import train
 from tests.group import in_processes
@@ -64,9 +67,54 @@ def test_processes_go_on_together_though_one_has_no_checkpoint(tmp_path):
     assert_equal(tmp_path / "run/0", tmp_path / "whole")
 
 
-def test_a_probe_in_the_first_process_holds_nobody_up(tmp_path):
+def probed(rank: int, start: str, batch: int) -> list[object]:
+    """What both kinds of probe say of one network."""
+    probe.BATCH, source.open_dataset, source.open_training = batch, drawn, drawn
+    found: list[object] = []
+    for guard in ("off", "views"):
+        recipe = run.load_recipe(
+            "continue-small", {**TINY, "architecture": "", "epochs": 6, "init": start, "knn_every": 1, "guard": guard}
+        )
+        asked = source.open_source(recipe, "few", torch.device("cpu")).probe
+        backbone = load_backbone(start).backbone
+        found += [asked(backbone), asked.correct(backbone)]
+    return found
+
+
+def test_processes_share_the_probe_and_measure_as_one(tmp_path):
+    start = "random:vit_mini/4"
+    (alone,) = in_processes(probed, 1, start, 3)
+    assert 0 < alone[0] < 100
+    assert in_processes(probed, 4, start, 3) == [alone] * 4
+
+
+def test_a_probe_keeps_the_best_weights(tmp_path):
     assert in_processes(with_changes, 2, tmp_path / "run", {"knn_every": 1}) == [tmp_path / "run"] * 2
     assert (tmp_path / "run/best.pth").is_file()
+
+
+def other_queries(rank: int, folder: Path) -> Path:
+    source.open_dataset = lambda spec, split: drawn("other" if rank else spec, split)
+    source.open_training = drawn
+    return train("mini", "few", folder, settings={**TINY, "knn_every": 1}, device="cpu")
+
+
+def test_other_images_of_the_probe_in_one_process_are_refused_by_all(tmp_path):
+    found = in_processes(other_queries, 2, tmp_path / "run")
+    assert all("what the probe measures differs between processes" in str(error) for error in found), found
+
+
+def described(rank: int) -> tuple[int, str]:
+    words = ["train", "--data", "mini", "--device", "cpu", "--dry-run", "--set", "teacher_temp=0.08"]
+    said = CliRunner().invoke(main, words + [f"--set={key}={value}" for key, value in TINY.items()])
+    return said.exit_code, said.output
+
+
+def test_what_a_run_would_do_is_said_once_and_for_the_share_of_a_process():
+    (code, said), others = in_processes(described, 2)
+    assert code == 0, said
+    assert "in each of 2 processes" in said and "teacher_temp" in said
+    assert others == (0, "")
 
 
 def test_other_data_in_one_process_are_refused_by_all(tmp_path):

@@ -26,7 +26,7 @@ from dinobench.evaluators.finetune.shared import is_synchronized
 from dinobench.models.loading.load_plan import describe
 from dinobench.models.networks.backbone import Preprocessing
 from dinobench.models.networks.batch_norm import has_batch_norm
-from dinobench.runtime.console import notice
+from dinobench.runtime.console import announce
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import atomic_path
 from dinobench.runtime.precision import check_precision
@@ -180,12 +180,11 @@ def _test_transform(preprocessing: Preprocessing) -> EvaluationTransform:
 
 
 def _announce_run(context: EvaluationContext[Settings], recipe: Settings, order: Order) -> None:
-    if rank() == 0:
-        notice(
-            f"{context.task}: {recipe.optimizer}, learning rate {recipe.lr:g} (as used: scaled for the "
-            f"recipe's batch, not again for another) at batch {order.batch}, "
-            f"{recipe.epochs} epochs of {order.steps_per_epoch} steps"
-        )
+    announce(
+        f"{context.task}: {recipe.optimizer}, learning rate {recipe.lr:g} (as used: scaled for the "
+        f"recipe's batch, not again for another) at batch {order.batch}, "
+        f"{recipe.epochs} epochs of {order.steps_per_epoch} steps"
+    )
 
 
 def _checkpoint_identity(context: EvaluationContext[Settings], recipe: Settings, sets: Sets) -> dict[str, Any]:

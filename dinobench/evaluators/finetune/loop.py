@@ -29,7 +29,7 @@ from dinobench.evaluators.finetune.scoring import Crops, predict
 from dinobench.evaluators.finetune.settings import Settings
 from dinobench.evaluators.finetune.shared import average_gradients, has_batch_norm, share_buffers, synchronized
 from dinobench.metrics.classification import accuracy
-from dinobench.runtime.console import notice, progress
+from dinobench.runtime.console import announce, progress
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.precision import INFERENCE, autocast
 from dinobench.runtime.processes import from_first, gather_objects, rank, sum_over_processes, world_size
@@ -237,8 +237,7 @@ class FineTuning:
         if entry[self.sets.selection] > max((past[self.sets.selection] for past in done.history), default=-1.0):
             done.best_epoch, done.best_predictions = epoch, done.predictions
         done.history.append(entry)
-        if rank() == 0:
-            notice(f"epoch {epoch}/{self.recipe.epochs}  loss {entry['loss']:.4f}  {_epoch_line(entry)}")
+        announce(f"epoch {epoch}/{self.recipe.epochs}  loss {entry['loss']:.4f}  {_epoch_line(entry)}")
         done.loss_sum, done.loss_steps = 0.0, 0
 
     def _predict_classes(self, crops: Crops) -> Tensor:
