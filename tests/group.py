@@ -23,7 +23,7 @@ import torch
 from dinobench.models.loading import timm_index
 from dinobench.runtime.processes import process_group
 
-SECONDS = 60
+SECONDS = 180  # on a machine of any load
 CONTEXT = multiprocessing.get_context("forkserver")
 
 

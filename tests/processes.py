@@ -12,8 +12,10 @@ data, runs the network for the first time or stores the record; the time counts 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
+import pkgutil
 import shutil
 import sys
 import tempfile
@@ -22,15 +24,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dinobench import evaluators
 from dinobench.evaluators import base
 from dinobench.evaluators.base import EvaluationContext
+from dinobench.features.rows import Claims
 from dinobench.models.networks.vit import PatchEmbedding
 from dinobench.pipeline import run
 from dinobench.pipeline.run import evaluate
 from dinobench.results.records import RecordStore
 from dinobench.runtime.cache import CACHE_VARIABLE, cache_folder
 from dinobench.runtime.errors import InputError
-from tests.group import in_processes
+from tests.group import in_processes, start_server
 
 MODEL = "random:vit_mini/4"
 LONGEST = 600  # seconds for a task on a busy machine; a hang shows by the time after the fault
@@ -39,16 +43,35 @@ TASKS: dict[str, dict[str, Any]] = {
     "linear": {"epochs": 1},
     "linear@cached": {"epochs": 2},
     "logistic-flowers": {},
+    "knn-10pct": {},
+    "knn-voc07": {},
+    "logistic-voc07": {},
+    "class-retrieval": {},
     "finetune-flowers@quick": {"epochs": 2, "warmup_epochs": 0, "batch_size": 48},
     "davis@quick": {"image_size": 64, "pictures": False},
     "roxford": {},
+    "roxford@rmac": {"image_size": 64},
     "copydays": {},
     "voc-attention@quick": {},
+    "discovery-voc07@lost": {"image_size": 48},
+    "discovery-voc07@tokencut": {"image_size": 48},
+    "homography": {"image_size": 64, "samples": 16},
+    "seg-camvid@quick": {"image_size": 64, "max_iterations": 10},
+    "seg-camvid@capi-knn": {"image_size": 64, "ks": [1, 5]},
+    "seg-camvid@hummingbird": {"image_size": 64, "memory_size": 600},
+    "seg-camvid@dinov3": {
+        "image_size": 64,
+        "window": 48,
+        "stride": 32,
+        "iterations": 8,
+        "warmup_iterations": 2,
+        "batch_size": 2,
+    },
     "label-free@quick": {"samples": 64, "view_images": 8, "views": 4},
     "throughput": {"batch_size": 2, "repeats": 2, "warm_up": 0},
 }
 BY_FIRST = {"throughput"}  # tasks whose network only the first process runs
-HEAD_START = 3  # seconds by which the process with the fault runs ahead, or another might do all of a tiny task
+LATEST = 30  # seconds after which the others no longer wait for the fault
 
 Act = Callable[[], None]
 
@@ -90,15 +113,16 @@ def _at_data(act: Act) -> None:
     EvaluationContext.dataset = opened  # type: ignore[method-assign]
 
 
-def _wait_at_data() -> None:
-    dataset = EvaluationContext.dataset
+def _claim_nothing_before(moment: Path) -> None:
+    """Let the process with the fault be the first to compute features, or another might do all of a tiny task."""
 
-    def late(context: EvaluationContext[Any], split: str) -> Any:
-        images = dataset(context, split)
-        time.sleep(HEAD_START if len(context.manifests) == 1 else 0)
-        return images
+    @functools.cache
+    def wait() -> None:
+        end = time.monotonic() + LATEST
+        while not moment.exists() and time.monotonic() < end:
+            time.sleep(0.01)
 
-    EvaluationContext.dataset = late  # type: ignore[method-assign]
+    _before(Claims, "__init__", wait)
 
 
 def _at_record(act: Act) -> None:
@@ -154,7 +178,7 @@ def _evaluate(rank: int, task: str, fault: str, output: Path, moment: Path) -> s
         place, act = FAULTS[fault]
         place(_once(act, moment))
     elif fault and FAULTS[fault][0] is _at_network:
-        _wait_at_data()
+        _claim_nothing_before(moment)
     evaluate(task, MODEL, "mini", output=output, settings=TASKS[task])
     return "done"
 
@@ -220,6 +244,7 @@ def main() -> None:
     parser.add_argument("--faults", default=",".join(FAULTS), help="some of them, with commas; by default all")
     parser.add_argument("tasks", nargs="*", metavar="TASK")
     asked = parser.parse_args()
+    start_server([f"dinobench.evaluators.{found.name}.evaluate" for found in pkgutil.iter_modules(evaluators.__path__)])
     with tempfile.TemporaryDirectory() as cache:
         os.environ[CACHE_VARIABLE] = cache
         if asked.by_processes:

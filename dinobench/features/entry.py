@@ -155,9 +155,14 @@ class Entry:
 
     def forget_unreadable(self, readable: Callable[[int], bool]) -> None:
         """Have shards extracted again where an image can be read now: a limit was raised, a permission was given."""
-        for shard in self.shards:
-            if any(readable(index) for index in self.commit_of(shard).unreadable):
-                Commit().write(self._commit_path(shard))
+
+        def outdated(shard: int) -> bool:
+            return any(readable(index) for index in self.commit_of(shard).unreadable)
+
+        for shard in filter(outdated, self.shards):
+            with self._hold_shard(shard):
+                if outdated(shard):  # not written again by another process since it was read
+                    Commit().write(self._commit_path(shard))
 
     def matrix(self, columns: tuple[Column, ...]) -> FeatureMatrix:
         """The features of all shards, which must all be there.

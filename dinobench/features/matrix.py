@@ -48,7 +48,7 @@ class Shard:
 
     Attributes:
         files: one .npy of (n, D_i) or (n, h, w, D_i) per column.
-        readable: (n,) bool, false where the image could not be decoded.
+        readable: (n,) bool, false where the image could not be decoded, or belongs to another part.
     """
 
     files: tuple[Path, ...]
@@ -56,6 +56,12 @@ class Shard:
 
     def __len__(self) -> int:
         return int(self.readable.sum())
+
+    def part(self, first: int, last: int) -> Shard:
+        """The readable rows from `first` to before `last`, as a shard whose others are not read."""
+        readable = np.zeros_like(self.readable)
+        readable[np.flatnonzero(self.readable)[first:last]] = True
+        return replace(self, readable=readable)
 
     def read(self, out: Tensor, rows: NDArray[np.int64] | None = None) -> None:
         """Copy rows into `out` (n, D) or (n, h, w, D), the columns side by side, and leave no file open.
@@ -118,11 +124,14 @@ class FeatureMatrix:
         return replace(self, columns=columns, shards=tuple(shards))
 
     def share(self, rank: int, processes: int) -> tuple[FeatureMatrix, int]:
-        """The consecutive shards that fall to one of several processes, and the number of rows before them."""
-        first, last = (len(self.shards) * edge // processes for edge in (rank, rank + 1))
-        before = sum(map(len, self.shards[:first]))
-        inside = sum(map(len, self.shards[first:last]))
-        return replace(self, shards=self.shards[first:last], rows=self.rows[before : before + inside]), before
+        """The consecutive rows that fall to one of several processes, and the number of rows before them."""
+        first, last = (len(self) * edge // processes for edge in (rank, rank + 1))
+        before, parts = 0, []
+        for shard in self.shards:
+            if max(first, before) < min(last, before + len(shard)):
+                parts.append(shard.part(max(first - before, 0), last - before))
+            before += len(shard)
+        return replace(self, shards=tuple(parts), rows=self.rows[first:last]), first
 
     def blocks(self, rows: int = 32768) -> Iterator[Tensor]:
         """(b, ...) in order; every block but the last has at least `rows` rows and at most a shard more."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 from torch.nn.functional import normalize, pad
 
@@ -16,6 +15,7 @@ from dinobench.metrics.search.faiss_flat import faiss_is_installed
 from dinobench.metrics.search.nearest import ENGINES, nearest
 from dinobench.metrics.search.neighbors import Neighbors, merge, no_neighbors
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.processes import gather_from_processes, rank, world_size
 from dinobench.runtime.suggest import unknown
 
 CHOICES = ("auto", *ENGINES)
@@ -62,8 +62,8 @@ def search(queries: Tensor, bank: Bank, k: int, engine: str, device: torch.devic
     """
     check_engine(engine)
     asked = normalize(queries.to(device), dim=1)
-    if isinstance(bank, FeatureMatrix) and dist.is_initialized() and dist.get_world_size() > 1:
-        share, start = bank.share(dist.get_rank(), dist.get_world_size())
+    if isinstance(bank, FeatureMatrix) and world_size() > 1:
+        share, start = bank.share(rank(), world_size())
         return merged_over_processes(_search_in_memory(asked, share, min(k, len(share)), engine), start, k)
     return _search_in_memory(asked, bank, k, engine)
 
@@ -93,14 +93,12 @@ def merged_over_processes(mine: Neighbors, start: int, k: int) -> Neighbors:
     return best
 
 
-def _from_all(mine: Tensor) -> list[Tensor]:
-    parts = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, mine.contiguous())
-    return parts
+def _from_all(mine: Tensor) -> Sequence[Tensor]:
+    return gather_from_processes(mine).chunk(world_size())
 
 
 def _search_in_memory(queries: Tensor, bank: Bank, k: int, engine: str) -> Neighbors:
-    if k == 0:  # the share of a process where there are more processes than shards
+    if k == 0:  # the share of a process where there are more processes than rows
         return no_neighbors(queries)
     return nearest(queries, _normalized_blocks(bank, queries), k, engine=engine)
 
