@@ -20,6 +20,7 @@ from dinobench.runtime.heartbeat import BEAT_SECONDS, Heartbeat, Patience, heart
 from dinobench.runtime.signals import StoppedError
 
 FAREWELL_SECONDS = 5.0
+PIECE = 4 << 20  # bytes of a value that go at once; torch's store refuses more than 8 MiB
 _SHORTEST, _LONGEST = 0.0005, 0.05  # seconds between two looks
 
 
@@ -100,7 +101,7 @@ class Meeting:
         self.rank, self.processes, self.generation = rank, processes, 0
         self.store, self._sequence, self._tasks = store, 0, ["start"]
         self._beat = Heartbeat(store.clone(), rank) if beats else None
-        self._left = threading.Event()
+        self._left, self._written = threading.Event(), list[str]()
         self._looked, self._looked_after = 0.0, looked_after
         self._patience = {other: Patience(looked_after) for other in range(processes)}
 
@@ -119,9 +120,11 @@ class Meeting:
         place = f"{self.generation}/{self._sequence}"
         mine = (self._tasks[-1], what)
         with _store_errors():
-            self._put_value(f"{place}/{self.rank}", (mine, value))
+            written = self._put_value(f"{place}/{self.rank}", (mine, value))
             answers = [self._answer_of(f"{place}/{other}", other) for other in range(self.processes)]
-            self.store.delete_key(f"{self.generation}/{self._sequence - 1}/{self.rank}")  # which all have read
+            for key in self._written:  # which all have read
+                self.store.delete_key(key)
+            self._written = written
         for other, (asked, _) in enumerate(answers):
             if asked != mine:
                 raise RuntimeError(
@@ -163,7 +166,7 @@ class Meeting:
     def first_failure(self) -> Failure | None:
         """What any process failed by first."""
         key = f"{self.generation}/first failure"
-        return pickle.loads(self.store.get(key)) if self.store.check([key]) else None
+        return self._value_at(key) if self.store.check([key]) else None
 
     def look(self) -> None:
         """Raise what another process failed by, or that it is gone; cheap enough for every step of a loop."""
@@ -232,20 +235,36 @@ class Meeting:
         pause, failed = _SHORTEST, f"{self.generation}/failure/{other}"
         while not self.store.check([key]):
             if self.store.check([failed]) and not self.store.check([key]):
-                raise pickle.loads(self.store.get(failed)).raised()
+                raise self._value_at(failed).raised()
             self._require_life(other)
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST)
-        answer: tuple[tuple[str, str], Any] = pickle.loads(self.store.get(key))
+        answer: tuple[tuple[str, str], Any] = self._value_at(key)
         return answer
 
-    def _put_value(self, key: str, value: object) -> None:
-        self.store.set(key, pickle.dumps(value))  # type: ignore[arg-type]  # which takes bytes too
+    def _put_value(self, key: str, value: object) -> list[str]:
+        """Store a value in pieces, under the keys that are given; the first piece says how many, and comes last."""
+        content = pickle.dumps(value)
+        pieces = [content[start : start + PIECE] for start in range(0, len(content), PIECE)]
+        keys = _keys_of(key, len(pieces))
+        pieces[0] = len(pieces).to_bytes(8) + pieces[0]
+        for place, piece in reversed(list(zip(keys, pieces, strict=True))):
+            self.store.set(place, piece)  # type: ignore[arg-type]  # which takes bytes too
+        return keys
+
+    def _value_at(self, key: str) -> Any:
+        first = self.store.get(key)
+        keys = _keys_of(key, int.from_bytes(first[:8]))
+        return pickle.loads(b"".join([first[8:], *map(self.store.get, keys[1:])]))
 
     def _require_life(self, other: int) -> None:
         if other != self.rank and self._is_silent(self.store, other, self._patience[other]):
             silence = heartbeat.SILENT_BEATS * BEAT_SECONDS
             raise ProcessError(f"process {other} gives no sign of life for {silence:.0f} s; see its output")
+
+
+def _keys_of(key: str, pieces: int) -> list[str]:
+    return [key, *(f"{key}/{number}" for number in range(1, pieces))]
 
 
 @contextlib.contextmanager

@@ -61,6 +61,15 @@ def test_values_of_all_processes_come_together() -> None:
     assert in_processes(_values, 3) == [wanted] * 3
 
 
+def _large(rank: int) -> list[tuple[int, int]]:
+    values = [gather_objects(bytes([rank]) * (9 << 20), f"many bytes {number}") for number in range(2)][1]
+    return [(value[0], len(value)) for value in values]
+
+
+def test_values_larger_than_what_the_store_takes_at_once_come_whole() -> None:
+    assert in_processes(_large, 2) == [[(0, 9 << 20), (1, 9 << 20)]] * 2
+
+
 def _differ(rank: int) -> str:
     return agree(f"model {rank // 2}", "the model")
 
