@@ -50,7 +50,6 @@ TASKS: dict[str, dict[str, Any]] = {
     "finetune-flowers@quick": {"epochs": 2, "warmup_epochs": 0, "batch_size": 48},
     "davis@quick": {"image_size": 64, "pictures": False},
     "roxford": {},
-    "roxford@rmac": {"image_size": 64},
     "copydays": {},
     "voc-attention@quick": {},
     "discovery-voc07@lost": {"image_size": 48},
@@ -225,7 +224,10 @@ def faults(tasks: list[str], asked: list[str], processes: int) -> None:
 def by_processes(tasks: list[str]) -> None:
     """Print a row for every task: its first figure by 1, 2 and 4 processes, and whether all its figures are equal."""
     for task in tasks:
-        found = [outcome(task, "", count)[1] for count in (1, 2, 4)]
+        ended, found, _ = zip(*(outcome(task, "", count) for count in (1, 2, 4)), strict=True)
+        if not all(found):
+            _row(task, *map(_said, ended), "no record")
+            continue
         name = next(iter(found[0]), "")
         equal = "yes" if found[0] == found[1] == found[2] else "no"
         _row(f"{task} {name}", *(f"{each.get(name, float('nan'))!r}" for each in found), f"{equal} ({len(found[0])})")

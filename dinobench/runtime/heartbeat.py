@@ -9,7 +9,7 @@ from collections.abc import Callable
 from torch._C._distributed_c10d import Store
 
 BEAT_SECONDS = 1.0
-SILENT_BEATS = 30  # without a sign of life: the process is gone
+SILENT_BEATS = 20  # without a sign of life: the process is gone
 
 
 class Patience:

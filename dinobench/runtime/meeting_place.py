@@ -13,7 +13,7 @@ from dinobench.runtime.launch import ends_together, launch_number, launched
 from dinobench.runtime.meeting import Meeting, ProcessError
 
 LIMIT = timedelta(days=30)  # honest work takes as long as it takes
-TOGETHER = timedelta(seconds=45)  # in which processes come together, since one that never came gives no sign
+TOGETHER = timedelta(seconds=30)  # in which processes come together, since one that never came gives no sign
 
 
 def meet_others() -> Meeting:
