@@ -1,4 +1,4 @@
-"""The config.json that a hub keeps beside weights: of `transformers`, or of timm."""
+"""The configurations that a hub keeps beside weights: of `transformers`, or of timm."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from dinobench.runtime.files import read_json
 
 # Our names for its facts, and what must agree with the tensors before they count.
 FACTS = {"heads": "num_attention_heads", "norm_eps": "layer_norm_eps", "architecture": "architecture"}
+PREPROCESSING = "preprocessing"
+"""Under which name the facts hold what images must become."""
+_WAYS = {"bilinear": "bilinear", "bicubic": "bicubic", "2": "bilinear", "3": "bicubic"}
 SHAPE = {"width": "hidden_size", "depth": "num_hidden_layers", "patch": "patch_size"}
 _BLOCK = re.compile(r"(?:blocks|layers?|encoder_layer|encoderblock)[._](\d+)[./]")
 
@@ -37,7 +40,29 @@ def configuration_of(path: Path, contents: CheckpointContents) -> tuple[dict[str
         return {}, None
     if wrong := "" if "architecture" in facts else _describe_misfit(raw, flatten(contents.content)):
         return {}, Choice("config.json", f"left out: {wrong}", "beside the file, of another model")
-    return facts, None
+    return {**facts, PREPROCESSING: _preprocessing_of(raw, path.with_name("preprocessor_config.json"))}, None
+
+
+def _preprocessing_of(raw: Mapping[str, Any], beside: Path) -> dict[str, Any]:
+    """Mean, deviation and interpolation as timm's own configuration has them, or `transformers`' in its own file."""
+    timms = raw.get("pretrained_cfg", raw)
+    theirs = timms if isinstance(timms, Mapping) else {}
+    found = {name: _numbers(theirs.get(name)) for name in ("mean", "std")}
+    found["interpolation"] = _WAYS.get(str(theirs.get("interpolation")))
+    try:
+        stated = read_json(beside) if beside.is_file() else {}
+    except InputError:
+        stated = {}
+    if isinstance(stated, Mapping):
+        found |= {name: _numbers(stated.get(f"image_{name}")) or found[name] for name in ("mean", "std")}
+        found["interpolation"] = _WAYS.get(str(stated.get("resample"))) or found["interpolation"]
+    return {name: value for name, value in found.items() if value}
+
+
+def _numbers(value: object) -> tuple[float, ...]:
+    """A list of numbers, one per channel; empty for anything else."""
+    plain = isinstance(value, list) and all(type(item) in (int, float) for item in value)
+    return tuple(map(float, value)) if plain and isinstance(value, list) else ()
 
 
 def _describe_misfit(raw: Mapping[str, Any], state: Mapping[str, Tensor]) -> str:

@@ -11,6 +11,7 @@ from dinobench.models.loading.load_plan import LoadPlan, make_plan
 from dinobench.models.loading.settings import ModelSettings
 from dinobench.models.loading.state_dict import flatten, unchunk, without_wrappers
 from dinobench.models.loading.timm_index import candidates, kinds
+from dinobench.models.loading.unexplained import refuse_shards
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.text import first_few
 
@@ -19,9 +20,12 @@ def timm_plan(contents: CheckpointContents, settings: ModelSettings) -> LoadPlan
     """How a file loads as the one network of timm that has its tensors; None where timm has no such network.
 
     Raises:
-        InputError: several networks have these tensors and make other features of them; the line names them.
+        InputError: several networks have these tensors and make other features of them; the line names them. Or the
+            file holds a shard of a network.
     """
-    names = candidates(unchunk(without_wrappers(flatten(contents.content))))
+    state = unchunk(without_wrappers(flatten(contents.content)))
+    refuse_shards(state)
+    names = candidates(state)
     if not names:
         return None
     plan = make_plan(contents, settings, timm_family(names[0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import textwrap
 from collections.abc import Callable, Mapping
@@ -97,14 +98,13 @@ def _hub_file(name: str) -> Path:
 
 
 def _hub_configuration(name: str) -> None:
-    """Bring config.json beside the weights, where `from_file` looks for heads and epsilon."""
+    """Bring the configurations beside the weights, where `from_file` looks for heads, epsilon, mean and deviation."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
 
-    try:
-        hf_hub_download(name, "config.json")
-    except EntryNotFoundError:
-        return
+    for file in ("config.json", "preprocessor_config.json"):
+        with contextlib.suppress(EntryNotFoundError):
+            hf_hub_download(name, file)
 
 
 def _load_random(name: str, settings: ModelSettings) -> LoadedBackbone:

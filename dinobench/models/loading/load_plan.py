@@ -12,11 +12,12 @@ from torch import Tensor
 
 from dinobench.models.loading.adapters import merged
 from dinobench.models.loading.choices import Choice
+from dinobench.models.loading.configuration import PREPROCESSING
 from dinobench.models.loading.container import CheckpointContents
 from dinobench.models.loading.conversion import StateDictConversion
 from dinobench.models.loading.family import Family, ModelFacts, Network, all_families
 from dinobench.models.loading.key_report import LoadReport, TensorAccount, compare_tensors, reasons_outside
-from dinobench.models.loading.preprocessing import choose_preprocessing
+from dinobench.models.loading.preprocessing import BESIDE, choose_preprocessing
 from dinobench.models.loading.selection import (
     AVERAGED,
     NetworkMatch,
@@ -82,13 +83,15 @@ def make_plan(
     facts = ModelFacts(
         ("from the command line", plain(settings)),
         ("from the checkpoint", _facts_of(arguments)),
-        ("from the configuration beside it", beside or {}),
+        (BESIDE, beside or {}),
         (f"as {match.family.title} has it", match.family.facts),
     )
     network = _translate_names(match, conversion, facts)
     _refuse_idle(network, settings)
     account = _account_tensors(conversion, network, reasons_outside(state, prefix, match.prefixes))
-    preprocessing, kept = _choose_preprocessing(match.family, network, facts, arguments, settings)
+    preprocessing, kept = _choose_preprocessing(
+        match.family, network, facts, arguments, settings, (beside or {}).get(PREPROCESSING, {})
+    )
     report = LoadReport(
         **vars(account),
         family=match.family.name,
@@ -226,14 +229,25 @@ def _whole_number(value: object) -> int | None:
 
 
 def _choose_preprocessing(
-    family: Family, network: Network, facts: ModelFacts, arguments: Mapping[str, Any], settings: ModelSettings
+    family: Family,
+    network: Network,
+    facts: ModelFacts,
+    arguments: Mapping[str, Any],
+    settings: ModelSettings,
+    beside: Mapping[str, Any],
 ) -> tuple[Preprocessing, tuple[Choice, ...]]:
     """The family's preprocessing, or the checkpoint's own, at the size that the weights are meant for."""
     size = settings.image_size or int(facts.get("input_size", network.size, "the network's own"))
     source = family.preprocessing_source or f"by convention of {family.title}"
     channels = input_channels(network.backbone)
     preprocessing, choices = choose_preprocessing(
-        family.preprocessing, source, settings, size=size, channels=channels, arguments=arguments
+        family.preprocessing,
+        source,
+        settings,
+        size=size,
+        channels=channels,
+        arguments=arguments,
+        beside=beside,
     )
     own = "" if settings.image_size else facts.source("input_size")
     return preprocessing, tuple(

@@ -15,6 +15,7 @@ from dinobench.runtime.errors import InputError
 LARGEST_SIDE = 16384
 YOURS = "set by you"
 FILE = "from the checkpoint"
+BESIDE = "from the configuration beside it"
 
 
 def default_resize(size: int) -> int:
@@ -30,6 +31,7 @@ def choose_preprocessing(
     size: int = 0,
     channels: int = 3,
     arguments: Mapping[str, Any] | None = None,
+    beside: Mapping[str, Any] | None = None,
 ) -> tuple[Preprocessing, tuple[Choice, ...]]:
     """The preprocessing of a network, and for each part on whose word it is.
 
@@ -40,6 +42,7 @@ def choose_preprocessing(
         size: side of the input that the network is meant for, 0 for the base's.
         channels: of the network's input.
         arguments: the checkpoint's own training arguments.
+        beside: parts of the preprocessing as the hub's configuration beside the checkpoint has them.
 
     Raises:
         InputError: a mean or deviation that does not fit the channels, or a side that no image has.
@@ -49,7 +52,7 @@ def choose_preprocessing(
     if not 0 < side <= LARGEST_SIDE:
         raise InputError(f"an input of {side} pixels is beyond 1 to {LARGEST_SIDE}; say --set image_size=N")
     chosen, sources = base.at(side), {field.name: source for field in fields(Preprocessing)}
-    layers = [(FILE, _of_checkpoint(arguments, side)), (YOURS, _of_user(settings))]
+    layers = [(BESIDE, dict(beside or {})), (FILE, _of_checkpoint(arguments, side)), (YOURS, _of_user(settings))]
     for word, values in layers:
         chosen = replace(chosen, **values)
         sources |= dict.fromkeys(values, word)

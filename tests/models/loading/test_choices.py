@@ -210,3 +210,38 @@ def test_wide_transformers_have_their_usual_heads(width: int, tmp_path: Path) ->
         expected = network.forward_head(network.forward_features(images), pre_logits=True)
         assert torch.allclose(loaded.backbone(images).cls, expected, atol=1e-5)
     assert choices(loaded)["heads"] == ("16", "usual for this width")
+
+
+FACTS = {"hidden_size": 128, "num_attention_heads": 2, "num_hidden_layers": 2, "patch_size": 8}
+HALF = [0.5, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("config", "processor"),
+    [
+        (FACTS, {"image_mean": HALF, "image_std": HALF, "resample": 2}),
+        ({**FACTS, "pretrained_cfg": {"mean": HALF, "std": HALF, "interpolation": "bilinear"}}, None),
+        ({**FACTS, "mean": HALF, "std": HALF, "interpolation": "bilinear"}, "{"),
+    ],
+)
+def test_what_the_hubs_configuration_says_of_images_is_taken(tmp_path: Path, config: State, processor: object) -> None:
+    path = str(saved(vit(), tmp_path / "x.pth"))
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    if processor is not None:
+        text = processor if isinstance(processor, str) else json.dumps(processor)
+        (tmp_path / "preprocessor_config.json").write_text(text)
+    loaded = load_backbone(path)
+    assert (loaded.preprocessing.mean, loaded.preprocessing.interpolation) == (tuple(HALF), "bilinear")
+    assert choices(loaded)["std"] == ("0.5/0.5/0.5", "from the configuration beside it")
+    set_by_user = load_backbone(path, settings={"mean": (0.1, 0.2, 0.3)})
+    assert choices(set_by_user)["mean"] == ("0.1/0.2/0.3", "set by you")
+
+
+@pytest.mark.parametrize("wrong", [{"image_mean": "x", "image_std": [None], "resample": [3]}, {"image_mean": 3}, []])
+def test_a_configuration_that_says_nothing_of_images_changes_nothing(tmp_path: Path, wrong: object) -> None:
+    path = str(saved(vit(), tmp_path / "x.pth"))
+    (tmp_path / "config.json").write_text(json.dumps(FACTS))
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(wrong))
+    assert choices(load_backbone(path))["mean"][1].startswith("by convention")
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.5], "image_std": [0.5]}))
+    assert choices(load_backbone(path))["config.json"][0] == "left out: with it the file would not load"
