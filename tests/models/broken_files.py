@@ -374,6 +374,11 @@ def infinite_half(folder: Path) -> Path:
     return saved(state, folder / "x.pth")
 
 
-@broken("no plain floating point tensors")
+@broken("not a plain floating point tensor")
+def sparse(folder: Path) -> Path:
+    return saved({key: value.to_sparse() for key, value in vit().items()}, folder / "x.pth")
+
+
+@broken("not a plain floating point tensor")
 def quantized(folder: Path) -> Path:
     return saved({key: (value * 100).to(torch.int8) for key, value in vit().items()}, folder / "x.pth")

@@ -47,7 +47,7 @@ def _preprocessing_of(raw: Mapping[str, Any], beside: Path) -> dict[str, Any]:
     """Mean, deviation and interpolation as timm's own configuration has them, or `transformers`' in its own file."""
     timms = raw.get("pretrained_cfg", raw)
     theirs = timms if isinstance(timms, Mapping) else {}
-    found = {name: _numbers(theirs.get(name)) for name in ("mean", "std")}
+    found: dict[str, Any] = {name: _numbers(theirs.get(name)) for name in ("mean", "std")}
     found["interpolation"] = _WAYS.get(str(theirs.get("interpolation")))
     try:
         stated = read_json(beside) if beside.is_file() else {}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from dinobench.models.loading.choices import Choice
@@ -34,7 +35,7 @@ class TensorAccount:
         matched: stored names by the backbone's own name.
         dropped: reason by stored name.
         missing: names that the backbone needs and the file lacks.
-        mismatched: "has shape ..., needs ..." by the backbone's name.
+        mismatched: "has shape ..., needs ..." or "is sparse, ..." by the backbone's name.
         unexpected: stored names that belong to the backbone's modules but have no place in them.
     """
 
@@ -111,13 +112,26 @@ def compare_tensors(conversion: StateDictConversion, expected: Mapping[str, Tens
         matched={name: conversion.sources[name] for name in expected if conversion.sources.get(name)},
         missing=tuple(name for name in expected if name not in conversion),
         mismatched={
-            name: f"has shape {tuple(conversion.tensors[name].shape)}, needs {tuple(tensor.shape)}"
+            name: how
             for name, tensor in expected.items()
-            if name in conversion and conversion.tensors[name].shape != tensor.shape
+            if name in conversion and (how := _misfit(conversion.tensors[name], tensor))
         },
         dropped={**conversion.dropped, **{name: why for name, why in beside.items() if name not in misplaced}},
         unexpected=tuple(misplaced),
     )
+
+
+def _misfit(tensor: Tensor, needed: Tensor) -> str:
+    """How a tensor does not fit, by its shape or by what its numbers are; empty where it fits."""
+    if tensor.shape != needed.shape:
+        return f"has shape {tuple(tensor.shape)}, needs {tuple(needed.shape)}"
+    if tensor.is_quantized or tensor.layout != torch.strided or tensor.is_meta:
+        kind = "is quantized" if tensor.is_quantized else "has no numbers" if tensor.is_meta else "is sparse"
+    elif needed.is_floating_point() and not tensor.is_floating_point():
+        kind = f"is {str(tensor.dtype).removeprefix('torch.')}"
+    else:
+        return ""
+    return f"{kind}, not a plain floating point tensor; save it by .float(), .dequantize() or .to_dense()"
 
 
 def reason(name: str) -> str:
