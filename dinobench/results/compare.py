@@ -16,6 +16,7 @@ from dinobench.metrics.bootstrap import Difference, paired_difference
 from dinobench.results.records import RecordStore, RunRecord, read_record
 from dinobench.results.verdicts import DIFFER, holm, mcnemar, verdict, welch
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import refuse_pipe
 from dinobench.runtime.parquet_files import read_parquet_file
 
 SCORE_AGAIN = "score the model again"
@@ -239,6 +240,7 @@ def read_values(path: Path) -> dict[str, float] | None:
         return {image: float(value) for image, value in pairs if value is not None}
     if path.suffix != ".csv":
         return None
+    refuse_pipe(path)
     try:
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
             reader = csv.DictReader(stream)

@@ -14,6 +14,7 @@ from dinobench.results.tables.build import read_published
 from dinobench.results.tables.cells import published_figures
 from dinobench.results.tables.specs import load_tables, select_tables
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import refuse_pipe
 from dinobench.runtime.names import inside
 from dinobench.runtime.parquet_files import read_parquet_file
 from dinobench.runtime.suggest import unknown
@@ -131,6 +132,7 @@ def read_frame(file: Path) -> pd.DataFrame:
 
     if file.suffix == ".parquet":
         return read_parquet_file(file, SCORE_AGAIN).to_pandas()
+    refuse_pipe(file)
     try:
         return pd.read_csv(file, keep_default_na=False, na_values=[""], dtype=_TEXTS)
     except (OSError, ValueError) as error:

@@ -18,7 +18,7 @@ import msgspec
 from dinobench.results.record_names import run_name, short_digest
 from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError
-from dinobench.runtime.files import sha256_file, write_text_atomically
+from dinobench.runtime.files import refuse_pipe, sha256_file, write_text_atomically
 from dinobench.runtime.names import printable
 
 SCHEMA = 1
@@ -261,6 +261,7 @@ class RecordStore:
 
 def read_record(path: Path) -> RunRecord:
     """The record in a file; InputError where there is none."""
+    refuse_pipe(path)
     try:
         return record_from_json(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:

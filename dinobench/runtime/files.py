@@ -158,6 +158,12 @@ def require_regular(path: Path) -> os.stat_result:
     return found
 
 
+def refuse_pipe(path: Path) -> None:
+    """Raise InputError where a pipe, folder or device stands in a file's place; who opens a pipe waits for ever."""
+    if path.exists():
+        require_regular(path)
+
+
 def _unreadable_error(path: Path, error: OSError | ValueError) -> InputError:
     reason = getattr(error, "strerror", None) or str(error)
     return InputError(f"cannot read {path}: {reason}; check the path and its permissions")

@@ -23,6 +23,7 @@ from dinobench.data.layouts._places import archives_in
 from dinobench.data.layouts.imagefolder import refuse_unknown_classes
 from dinobench.data.registry import Findings
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import refuse_pipe
 from dinobench.runtime.text import first_few
 
 DATASETS = ("tarshards",)
@@ -135,6 +136,7 @@ def _split_members(root: Path, split: str) -> tuple[_Member, ...]:
 @cache
 def _members_of(root: Path, shard: str, stamp: bytes) -> tuple[_Member, ...]:
     """The images of a shard, with the labels found beside them; remembered until the shard changes."""
+    refuse_pipe(root / shard)
     try:
         with tarfile.open(root / shard, "r:") as archive:
             infos = [info for info in archive if info.isfile()]

@@ -25,7 +25,7 @@ def lora_scale(configuration: Path) -> float:
         return 0.0
     facts = read_json(configuration)
     if not isinstance(facts, Mapping) or facts.get("peft_type") != "LORA" or facts.get("use_dora"):
-        raise InputError(f"{configuration} is of no plain LoRA; merge the adapter into the weights and save those")
+        raise InputError(f"{configuration} is not of a plain LoRA; merge the adapter into the weights and save those")
     rank, alpha = facts.get("r"), facts.get("lora_alpha")
     if type(rank) is not int or rank < 1 or not isinstance(alpha, (int, float)) or facts.get("rank_pattern"):
         raise InputError(f"{configuration} has no one r and lora_alpha; merge the adapter and save the weights")

@@ -125,8 +125,8 @@ def _misfit(tensor: Tensor, needed: Tensor) -> str:
     """How a tensor does not fit, by its shape or by what its numbers are; empty where it fits."""
     if tensor.shape != needed.shape:
         return f"has shape {tuple(tensor.shape)}, needs {tuple(needed.shape)}"
-    if tensor.is_quantized or tensor.layout != torch.strided or tensor.is_meta:
-        kind = "is quantized" if tensor.is_quantized else "has no numbers" if tensor.is_meta else "is sparse"
+    if tensor.is_quantized or tensor.layout != torch.strided:
+        kind = "is quantized" if tensor.is_quantized else "is sparse"
     elif needed.is_floating_point() and not tensor.is_floating_point():
         kind = f"is {str(tensor.dtype).removeprefix('torch.')}"
     else:

@@ -9,6 +9,7 @@ from typing import Any
 
 from dinobench.results.figures.theme import save_figure
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import refuse_pipe
 
 PANELS = {
     "loss": "loss",
@@ -29,6 +30,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     Raises:
         InputError: no such file, or an earlier line that is not JSON.
     """
+    refuse_pipe(path)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -14,6 +14,7 @@ from dinobench.results.labels import model_labels
 from dinobench.results.records import RunRecord
 from dinobench.results.tables.specs import FigureColumn, TableSpec
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import refuse_pipe
 
 MISSING = "–"
 MINUS = "−"
@@ -108,11 +109,8 @@ def _letters(number: int) -> str:
 
 
 def read_published(path: Path) -> list[dict[str, str]]:
-    """Rows of a published CSV as dicts of text.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
+    """Rows of a published CSV as dicts of text; InputError where the file cannot be read."""
+    refuse_pipe(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             return [{name: value or "" for name, value in row.items() if name} for row in csv.DictReader(stream)]

@@ -17,6 +17,7 @@ from dinobench.evaluators.copy_detection.evaluate import score_block
 from dinobench.evaluators.retrieval.evaluate import score_positions, split_groups
 from dinobench.metrics.ranking import Positions, positions_in_list
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import refuse_pipe
 
 Ids = NDArray[np.int64]
 
@@ -191,6 +192,7 @@ def _read_blocks(path: Path, names: Mapping[str, Sequence[str]]) -> dict[str, li
 
 
 def _read_array(path: Path) -> Ids:
+    refuse_pipe(path)
     try:
         # Mapped, an array that claims more than the file holds is refused before memory is taken.
         array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -212,6 +214,7 @@ def _read_json(path: Path) -> Any:
 
 
 def _read_text(path: Path) -> str:
+    refuse_pipe(path)
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
