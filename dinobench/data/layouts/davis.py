@@ -59,6 +59,13 @@ class Video:
             )
         return (labels > 0).astype(np.uint8) if self.merged else np.where(labels == VOID, 0, labels)
 
+    def refuse_no_object(self, first: Labels) -> None:
+        """Raise InputError where the labels of the first mask hold no object."""
+        if first.any():
+            return
+        void = "" if self.merged else f" ({VOID} is void here; in DAVIS 2016 it is the object: --task davis2016)"
+        raise InputError(f"sequence {self.name}: its first mask {self.masks[0]} holds no object{void}")
+
     def all_labels(self) -> Labels:
         """(T, H, W) object numbers of all frames."""
         frames = [self.labels(index) for index in range(len(self.frames))]

@@ -178,6 +178,8 @@ def _label_beside(archive: tarfile.TarFile, path: Path, info: tarfile.TarInfo, e
         content = json.loads(text) if ending == ".json" else text
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}:{info.name} is not a label ({error}); write the shard again") from error
+    if not text and ending == ".cls":
+        raise InputError(f"{path}:{info.name} is empty, where a class is expected; write the shard again")
     if ending == ".txt":
         return text if 0 < len(text.split()) <= _LABEL_WORDS else None
     if isinstance(content, dict):

@@ -38,8 +38,7 @@ def score_masks(video: Video, masks: Labels) -> VideoScores:
     if truth.shape != masks.shape:
         raise InputError(f"sequence {video.name}: masks are {masks.shape}, its annotation {truth.shape}; same frames?")
     known, found = int(truth[0].max()), int(masks[1:-1].max())
-    if known == 0:
-        raise InputError(f"sequence {video.name}: its first mask {video.masks[0]} holds no object; nothing to follow")
+    video.refuse_no_object(truth[0])
     if found > known:
         raise InputError(f"sequence {video.name}: masks hold object {found}, its first annotation only 1 to {known}")
     return VideoScores(video.name, tuple(path.stem for path in video.frames[1:-1]), score_video(truth, masks))

@@ -116,8 +116,7 @@ def track_objects(
         InputError: no object in the first mask, an unreadable frame, or frames of different sizes.
     """
     first = video.labels(0)
-    if not first.any():
-        raise InputError(f"sequence {video.name}: its first mask {video.masks[0]} holds no object; nothing to follow")
+    video.refuse_no_object(first)
     features = _frame_features(video, network, first.shape, settings, preprocessing, workers)
     start = next(features)
     height, width, _ = start[0].shape

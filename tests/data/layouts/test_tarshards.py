@@ -107,3 +107,10 @@ def test_captions_are_no_labels_and_a_broken_label_is_named(tmp_path: Path) -> N
     _shard(tmp_path / "val.tar", {"0.png": _png(0), "0.json": b"{"})
     with pytest.raises(InputError, match=r"val\.tar:0\.json is not a label"):
         tarshards.open(tmp_path, "val")
+
+
+def test_an_empty_class_is_refused(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        _shard(tmp_path / split / "0.tar", {"0.png": _png(1), "0.cls": b" \n"})
+    with pytest.raises(InputError, match=r"0\.cls is empty, where a class is expected"):
+        tarshards.open(tmp_path, "train")
