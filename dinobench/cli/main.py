@@ -87,9 +87,11 @@ class FolderGroup(CommandGroup):
 
 
 def _refusal_of(error: OSError) -> Refusal | None:
-    """What a full disk, a read-only folder or a missing permission is to the user; None for other errors."""
+    """What a full disk, a read-only folder, a missing permission or a long name is to the user; None for others."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Refusal(f"the disk is full ({error.filename or 'while writing'}); free space and run again")
+    if error.errno == errno.ENAMETOOLONG and error.filename:
+        return Refusal(f"{str(error.filename)[:100]}...: {error.strerror}; give a shorter path")
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM) and error.filename:
         return Refusal(f"{error.filename}: {error.strerror}; choose another place or mend its permissions")
     return None

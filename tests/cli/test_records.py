@@ -75,3 +75,8 @@ def test_a_record_of_a_later_schema_is_one_line_and_stays(folder: Path, tmp_path
         done = run(command, "--results", str(folder))
         assert (done.exit_code, "has schema 9, newer than 1; update dinobench" in done.output) == (2, True)
     assert path.read_text() == text
+
+
+def test_a_folder_of_a_name_that_is_too_long_is_one_line() -> None:
+    result = CliRunner().invoke(main, ["records", "ls", "--results", "x" * 300])
+    assert result.exit_code == 2 and "give a shorter path" in result.output and "Traceback" not in result.output

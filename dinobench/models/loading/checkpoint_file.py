@@ -56,7 +56,10 @@ def plan_file(path: Path, settings: ModelSettings | None = None) -> LoadPlan:
         beside |= {"lora_scale": scale}
     try:
         plan = _plan_or_reason(contents, settings, beside)
-        if not _named_by_user(settings) and (isinstance(plan, InputError) or plan.report.of_another_network):
+        described = (
+            _named_by_user(settings) or settings.heads or settings.depth
+        )  # which a network of timm would not heed
+        if not described and (isinstance(plan, InputError) or plan.report.of_another_network):
             from dinobench.models.loading.identification import timm_plan  # timm takes seconds, and few files need it
 
             plan = timm_plan(contents, settings) or plan

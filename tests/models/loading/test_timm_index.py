@@ -121,6 +121,10 @@ def test_numbers_of_heads_are_asked_for_where_timm_has_others(tmp_path: Path, mo
     with pytest.raises(InputError, match=r"timm's vit_of_four \(4\), where .* would give 3; say which by"):
         load_backbone(str(tmp_path / "x"))
     assert load_backbone(str(tmp_path / "x"), settings={"heads": 4}).backbone.shape.heads == 4
+    made = timm_index.index_of(["vit_tiny_patch16_224"])
+    monkeypatch.setattr(timm_index, "networks", lambda: made.names)
+    with pytest.raises(InputError):  # 192 channels are no five heads, and timm's three are not what was asked for
+        load_backbone(str(tmp_path / "x"), settings={"heads": 5})
 
 
 @pytest.mark.parametrize("name", ["volo_d1_224", "test_vit"])
