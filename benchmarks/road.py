@@ -1,6 +1,6 @@
 """A stranger's road, walked from the wheel in a clean environment outside the checkout; writes docs/road.md.
 
-    python benchmarks/road.py --pictures imagenette/train --write
+    python benchmarks/road.py --pictures imagenette/train --checkpoint runs/mine/best.pth --write
 
 Builds the wheel, makes an environment, and runs every step of `STEPS` in an empty working directory, stopping at the
 first that fails. To spare the download of torch, the environment sees the packages of the one that runs this script,
@@ -37,10 +37,12 @@ class Step:
 
 
 ALL = "--set leave_one_out=true --set train_split=all"
+UNTRAINED = "random:vit_tiny/16"
 COMPILE = "pdflatex -interaction=nonstopmode -halt-on-error page.tex"
 STEPS = (
     Step("What is this file, and how would it load?", "dinobench inspect checkpoint.pth"),
     Step("Which data are these?", "dinobench data check photos"),
+    Step("How long will it take?", "dinobench eval --task knn --model checkpoint.pth --data photos --estimate"),
     Step("Score it.", "dinobench eval --task knn --model checkpoint.pth --data photos --name ours"),
     Step(
         "The same weights from safetensors: the same figure.",
@@ -73,7 +75,7 @@ import sys, torch
 from pathlib import Path
 from safetensors.torch import save_file
 import dinobench
-network = dinobench.load_backbone("random:vit_tiny/16").backbone.state_dict()
+network = dinobench.load_backbone(sys.argv[1]).backbone.state_dict()
 torch.save({"teacher": {f"module.backbone.{name}": value for name, value in network.items()}}, "checkpoint.pth")
 save_file({name: value.contiguous() for name, value in network.items()}, "weights.safetensors")
 torch.save({"state_dict": {f"model.{name}": value for name, value in network.items()}}, "lightning.ckpt")
@@ -90,8 +92,8 @@ Written by `python benchmarks/road.py`: the wheel is built and installed into a 
 and each command below runs in one empty folder, none failing. The environment sees torch and the other base packages of
 the one that ran the script, which spares their download; dinobench comes from the wheel alone.
 
-Her checkpoint is an untrained ViT-Ti/16, once as DINO saves it (`checkpoint.pth`), once as safetensors and once as
-Lightning saves it; her data are {pictures}. No figure is meant to be good.
+Her checkpoint is {network}, once as DINO saves it (`checkpoint.pth`), once as safetensors and once as
+Lightning saves it; her data are {pictures}.
 
 | step | seconds |
 |---|---|
@@ -102,19 +104,22 @@ def main() -> None:
     """Walk the road; write the page if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=Path, help="class folders to take pictures from; by default drawn ones")
+    parser.add_argument("--checkpoint", default="", help="trained weights; by default an untrained ViT-Ti/16 is drawn")
+    parser.add_argument("--about", default="a trained network", help="what the checkpoint is, for the page")
     parser.add_argument("--write", action="store_true", help="write docs/road.md")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        page = _walk(Path(place), options.pictures)
+        weights = str(Path(options.checkpoint).resolve()) if options.checkpoint else UNTRAINED
+        page = _walk(Path(place), options.pictures, weights, options.about)
     if options.write:
         (ROOT / "docs" / "road.md").write_text(page, encoding="utf-8")
 
 
-def _walk(place: Path, pictures: Path | None) -> str:
+def _walk(place: Path, pictures: Path | None, weights: str, about: str) -> str:
     environment = _clean_environment(place)
     work = place / "work"
     work.mkdir()
-    said = _prepare(work, environment, pictures)
+    said = _prepare(work, environment, pictures, weights)
     rows, parts = [], []
     for step in STEPS:
         if step.needs and shutil.which(step.needs) is None:
@@ -125,7 +130,8 @@ def _walk(place: Path, pictures: Path | None) -> str:
         rows.append(f"| `{step.command}` | {time.perf_counter() - start:.1f} |")
         parts.append(f"## {step.why}\n\n    {step.command}\n\n```text\n{_shortened(output, place)}\n```\n")
         print(rows[-1], flush=True)
-    return PREAMBLE.format(pictures=said) + "\n".join(rows) + "\n\n" + "\n".join(parts)
+    network = "an untrained ViT-Ti/16, whose figures are not meant to be good" if weights == UNTRAINED else about
+    return PREAMBLE.format(pictures=said, network=network) + "\n".join(rows) + "\n\n" + "\n".join(parts)
 
 
 def _clean_environment(place: Path) -> dict[str, str]:
@@ -149,11 +155,11 @@ def _clean_environment(place: Path) -> dict[str, str]:
     return {**plain, **home, "PATH": path, "VIRTUAL_ENV": str(env)}
 
 
-def _prepare(work: Path, environment: dict[str, str], pictures: Path | None) -> str:
+def _prepare(work: Path, environment: dict[str, str], pictures: Path | None, weights: str) -> str:
     """Her files: three checkpoints, 60 pictures, a photo, the notebook and a LaTeX page; says what the pictures are."""
     where = _run(["python", "-c", "import dinobench; print(dinobench.__file__)"], work, environment)
     assert str(ROOT) not in where, f"the checkout is seen: {where}"
-    _run(["python", "-c", PREPARE], work, environment)
+    _run(["python", "-c", PREPARE, weights], work, environment)
     shutil.copy(ROOT / "examples" / "quickstart.ipynb", work)
     (work / "page.tex").write_text(PAGE)
     for number, (kind, picture) in enumerate(_pictures(work, environment, pictures)):

@@ -33,6 +33,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(autouse=True)
+def no_announcements(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Telling how long a task will take costs a part of a second, in hundreds of tests."""
+    monkeypatch.setattr("dinobench.pipeline.estimates.announce.FEW_IMAGES", 10**9)
+
+
+@pytest.fixture(autouse=True)
 def no_index_of_timm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Making the index of all of timm takes minutes: tests of it make one of a few networks."""
     monkeypatch.setattr("dinobench.models.loading.timm_index.networks", dict)

@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write records here; - is stdout.")
 @click.option("--dry-run", is_flag=True, help="Say what would run and on which data; load nothing.")
+@click.option(
+    "--estimate", is_flag=True, help="A dry run with time, memory and disk, measured here once, in about 20 seconds."
+)
 @click.option("--help-settings", is_flag=True, help="Print every setting of the tasks, the run and the model.")
 @DEVICE
 @SETTINGS
@@ -65,6 +68,7 @@ def command(
     output: Path,
     json_file: Path | None,
     dry_run: bool,
+    estimate: bool,
     help_settings: bool,
     device: str | None,
     settings: tuple[str, ...],
@@ -89,12 +93,16 @@ def command(
     if help_settings:
         _show_settings(tasks, protocol, tasks_dir)
         return
-    if dry_run:
+    if dry_run or estimate:
         from dinobench.pipeline.plan import asked_settings
 
         plan = pipeline.make_plan(tasks, model, data, protocol, changes, tasks_dir=tasks_dir)
         request = pipeline.ModelRequest(plan.model, asked_settings(plan), card, model_name, models_dir)
-        if not _show_plan(plan, request, load_models(models_dir), output):
+        cards = load_models(models_dir)
+        complete = _show_plan(plan, request, cards, output)
+        if estimate:
+            _show_estimates(plan, request, cards)
+        if not complete:
             sys.exit(2)
         return
     quiet = json_file is not None and str(json_file) == "-"
@@ -166,6 +174,17 @@ def _show_plan(plan: Plan, request: ModelRequest, cards: Mapping[str, ModelCard]
             click.echo(line)
     click.echo(f"output  {output}")
     return complete
+
+
+def _show_estimates(plan: Plan, request: ModelRequest, cards: Mapping[str, ModelCard]) -> None:
+    from dinobench.cli.cost_lines import cost_line
+    from dinobench.pipeline.estimates import estimate_jobs, total_of
+
+    estimates = estimate_jobs(request, plan.jobs, cards)
+    for job, each in zip(plan.jobs, estimates, strict=True):
+        click.echo(f"cost    {job.card.name}@{job.protocol.name}: {cost_line(each)}")
+    if len(estimates) > 1:
+        click.echo(f"cost    in all: {cost_line(total_of(estimates))}; features that tasks share count once")
 
 
 def _show_data(job: Job) -> bool:

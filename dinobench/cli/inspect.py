@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dinobench.cli.completion import model_names
 from dinobench.cli.options import SETTINGS
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ LOADS = "loads"
 
 
 @click.command()
-@click.argument("checkpoint")
+@click.argument("checkpoint", shell_complete=model_names)
 @click.option("--json", "as_json", is_flag=True, help="The whole report, every tensor named, as JSON on stdout.")
 @click.option("--all", "every", is_flag=True, help="Name every tensor in the table, too.")
 @SETTINGS

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from dinobench.cli.completion import setting_names
+from dinobench.cli.completion import card_names, setting_names
 
 _MOST_PIXELS = 16384
 
@@ -74,7 +74,10 @@ TABLES_DIR = click.option(
     "--tables-dir", type=click.Path(path_type=Path), help="Folder with further table cards (default also ./tables)."
 )
 CARD = click.option(
-    "--card", default="", help="The published model that a file is; none for no card; default: recognized."
+    "--card",
+    default="",
+    shell_complete=card_names,
+    help="The published model that a file is; none for no card; default: recognized.",
 )
 MODEL_NAME = click.option("--name", "model_name", default="", help="Name of the model in tables and records.")
 RESULTS = click.option(
@@ -91,4 +94,11 @@ SETTINGS = click.option(
     metavar="KEY=VALUE",
     shell_complete=setting_names,
     help="Override a setting; repeatable.",
+)
+RESOURCES = click.option(
+    "--resource",
+    "resources",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Of a job: nodes=2, gres=gpu:1, partition=gpu; submitit's and Slurm's words; repeatable.",
 )

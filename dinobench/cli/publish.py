@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dinobench.cli.completion import named_tasks, published_names
 from dinobench.cli.options import TASKS_DIR
 
 if TYPE_CHECKING:
@@ -16,8 +17,17 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("targets", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RECORDS...")
 @click.option("--model-repo", "repo", required=True, metavar="OWNER/NAME", help="The model's repository on the Hub.")
-@click.option("--model", default="", help="Of this model alone, by its name in the records.")
-@click.option("--dataset", "datasets", multiple=True, metavar="TASK=NAME", help="A task's data set on the Hub.")
+@click.option(
+    "--model", default="", shell_complete=published_names, help="Of this model alone, by its name in the records."
+)
+@click.option(
+    "--dataset",
+    "datasets",
+    multiple=True,
+    metavar="TASK=NAME",
+    shell_complete=named_tasks,
+    help="A task's data set on the Hub.",
+)
 @click.option("--output", type=click.Path(path_type=Path), help="Folder to write; by default publish/NAME.")
 @click.option("--dry-run", is_flag=True, help="Print what would be written; write nothing.")
 @click.option("--push", is_flag=True, help="Also upload it; without this nothing leaves the machine.")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dinobench.cli.completion import card_names, table_names
-from dinobench.cli.options import MODELS_DIR, SETTINGS, TABLES_DIR, TASKS_DIR, not_empty
+from dinobench.cli.options import MODELS_DIR, RESOURCES, SETTINGS, TABLES_DIR, TASKS_DIR, not_empty
+from dinobench.runtime.cluster import LAUNCHERS
 
 if TYPE_CHECKING:
+    from dinobench.pipeline.estimates import Estimate
+    from dinobench.pipeline.matrix import MatrixJob
     from dinobench.pipeline.reproduce import TablePlan
     from dinobench.results.records import RunRecord
 
@@ -30,7 +35,12 @@ if TYPE_CHECKING:
     shell_complete=card_names,
     help='Models to take, such as "dino_*,ibot_*"; default: all rows.',
 )
-@click.option("--data", callback=not_empty, help="Root with one folder per data set, or NAME=FOLDER[,...].")
+@click.option(
+    "--data",
+    callback=not_empty,
+    type=click.Path(),
+    help="Root with one folder per data set, or NAME=FOLDER[,...].",
+)
 @click.option("--fetch", is_flag=True, help="Download the weights that are missing.")
 @click.option(
     "--output",
@@ -40,33 +50,61 @@ if TYPE_CHECKING:
     help="Folder of the records; what stands there is not measured again.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what is done, what would run and what is missing.")
+@click.option(
+    "--estimate/--no-estimate",
+    default=True,
+    help="With --dry-run: time, memory and disk, measured here once for each architecture, in about 20 seconds.",
+)
 @click.option("--rehearse", is_flag=True, help="Random weights of each architecture on small drawn data.")
 @click.option("--devices", default="", help="Such as cuda:0,cuda:1: one model's jobs on each; default: all GPUs.")
+@click.option("--launcher", type=click.Choice(LAUNCHERS), help="Submit one array, a job for each model and task.")
+@RESOURCES
 @click.option("--strict", is_flag=True, help="Exit with code 1 where a comparable figure differs.")
 @SETTINGS
 @TASKS_DIR
 @MODELS_DIR
 @TABLES_DIR
 def command(
-    tables: str, fetch: bool, dry_run: bool, devices: str, strict: bool, settings: tuple[str, ...], **options: Any
+    tables: str,
+    fetch: bool,
+    dry_run: bool,
+    estimate: bool,
+    devices: str,
+    launcher: str | None,
+    resources: tuple[str, ...],
+    strict: bool,
+    settings: tuple[str, ...],
+    **options: Any,
 ) -> None:
     """Measure every cell of a published table and say whether it is the published figure.
 
     \b
     dinobench reproduce --table 2 --models 'dino_*' --fetch --data ROOT
     dinobench reproduce --table all --dry-run
+    dinobench reproduce --table 6 --launcher slurm --resource gres=gpu:1
     """  # noqa: D301  (click reads the backspace as "do not wrap")
-    from dinobench.pipeline.reproduce import TableRequest, fetch_missing, plan_tables, run_jobs
+    from dinobench.pipeline.reproduce import TableRequest, fetch_missing, plan_tables, run_jobs, submit_jobs
+    from dinobench.runtime.errors import InputError
     from dinobench.runtime.settings import parse_pairs
 
+    if resources and not launcher:
+        raise InputError("--resource belongs to a job; say --launcher slurm or --launcher local")
+    if launcher and devices:
+        raise InputError("--devices are of this machine, --launcher is for a queue; give one of them")
     request = TableRequest(tables, settings=parse_pairs(settings), **options)
     plan = plan_tables(request)
     if dry_run:
-        _show_plan(plan)
+        _show_plan(plan, estimate)
         return
     if fetch and fetch_missing(plan, click.echo) is not None:
         plan = plan_tables(request)
-    failed = run_jobs(plan, _device_names(devices), click.echo, _show_record)
+    if launcher:
+        failed = submit_jobs(plan, launcher, parse_pairs(resources), click.echo)
+    else:
+        failed = run_jobs(plan, _device_names(devices), click.echo, _show_record)
+    if launcher == "slurm":
+        click.echo("once they are done, the same command without --launcher prints the table; --dry-run counts them")
+        return
     differs = _show_verdicts(plan)
     for name, reason in failed.items():
         click.echo(f"failed: {name}: {reason}")
@@ -82,14 +120,51 @@ def _device_names(devices: str) -> list[str]:
     return all_devices()
 
 
-def _show_plan(plan: TablePlan) -> None:
+def _show_plan(plan: TablePlan, estimated: bool) -> None:
+    from dinobench.cli.cost_lines import cost_line
+    from dinobench.pipeline.reproduce import costs
+
     width = max((len(job.model) for job in plan.jobs), default=0)
-    for job in plan.jobs:
-        click.echo(f"{job.model:<{width}}  {job.name:<28} {job.state:<9} {job.advice}".rstrip())
+    found: dict[MatrixJob, Estimate] = {}
+    for jobs, estimates in costs(plan, estimated):
+        found |= dict(zip(jobs, estimates, strict=False))
+        for job in jobs:
+            click.echo(f"{job.model:<{width}}  {job.name:<28} {job.state:<9} {job.advice}".rstrip())
+            if job in found:
+                click.echo(f"{'':<{width}}  {cost_line(found[job])}")
     states = [job.state for job in plan.jobs]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     rows = {(cell.table, cell.row) for cell in plan.cells}
     click.echo(f"{len(plan.jobs)} jobs for {len(plan.cells)} cells in {len(rows)} rows: {counts}")
+    if found:
+        _show_totals(found)
+
+
+def _show_totals(found: Mapping[MatrixJob, Estimate]) -> None:
+    """Time, memory, disk and downloads of all jobs together."""
+    from dinobench.cli.cost_lines import size
+    from dinobench.pipeline.estimates import magnitude, total_of
+
+    by_model = itertools.groupby(found, key=lambda job: job.model)
+    totals = [total_of(found[job] for job in jobs) for _, jobs in by_model]
+    known = [each for each in totals if not each.because]
+    if not known:
+        click.echo("nothing could be estimated")
+        return
+    click.echo(
+        f"in all: {sum(each.passes for each in known):,} images through networks, "
+        f"about {magnitude(sum(each.total for each in known))} "
+        f"({magnitude(sum(each.total_cpu for each in known))} of CPU time), one job after the other; "
+        f"at most {size(max(each.memory for each in known))} of memory; "
+        f"{size(sum(each.stored for each in known))} of features"
+    )
+    fetched = {job.model: 4 * each.parameters for job, each in found.items() if job.state == "to fetch"}
+    if fetched:
+        click.echo(
+            f"to download: {len(fetched)} files of weights, about {size(sum(fetched.values()))} by their parameters"
+        )
+    if left_out := sum(bool(each.because) for each in found.values()):
+        click.echo(f"not estimated: {left_out} of {len(found)} jobs")
 
 
 def _show_record(record: RunRecord) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from dinobench.cli.completion import data_names
 from dinobench.cli.options import not_empty
 from dinobench.cli.score import JSON, show
 
@@ -21,6 +22,7 @@ from dinobench.cli.score import JSON, show
     "--data",
     callback=not_empty,
     required=True,
+    shell_complete=data_names,
     help="The Copydays folder, or its name below $DINOBENCH_DATA: for the images' names.",
 )
 @click.option("--top", default=20, show_default=True, help="Results that count, 0 for all.")

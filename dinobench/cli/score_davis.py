@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dinobench.cli.completion import data_names
+from dinobench.cli.completion import card_names, data_names
 from dinobench.cli.options import not_empty
 from dinobench.cli.score import JSON, show
 
@@ -22,7 +22,13 @@ from dinobench.cli.score import JSON, show
 )
 @click.option("--year", type=click.Choice(["2017", "2016"]), default="2017", show_default=True, help="Which list.")
 @click.option("--split", default="val", show_default=True, help="Which list of that year.")
-@click.option("--as", "card", callback=not_empty, help="Card whose code wrote the masks, such as stm_rn50: its record.")
+@click.option(
+    "--as",
+    "card",
+    callback=not_empty,
+    shell_complete=card_names,
+    help="Card whose code wrote the masks, such as stm_rn50: its record.",
+)
 @click.option("--output", type=click.Path(path_type=Path), help="Folder of that record.  [default: results/records]")
 @JSON
 def command(

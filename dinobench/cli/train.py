@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dinobench.cli.completion import data_names, recipe_names
-from dinobench.cli.options import DEVICE, SETTINGS, not_empty
+from dinobench.cli.options import DEVICE, RESOURCES, SETTINGS, not_empty
+from dinobench.runtime.cluster import LAUNCHERS
 
 if TYPE_CHECKING:
     from dinobench.models.loading.loaded import LoadedBackbone
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 @click.option("--output", type=click.Path(path_type=Path), help="Run directory; by default runs/RECIPE-TIME.")
 @click.option("--resume/--no-resume", default=True, show_default=True, help="Continue the run that --output holds.")
 @DEVICE
-@click.option("--launcher", type=click.Choice(("slurm", "local")), help="Submit a job of many processes instead.")
-@click.option("--resource", "resources", multiple=True, metavar="KEY=VALUE", help="Of the job: nodes=2; repeatable.")
+@click.option("--launcher", type=click.Choice(LAUNCHERS), help="Submit a job of many processes instead.")
+@RESOURCES
 @click.option("--dry-run", is_flag=True, help="Say what would be loaded and drawn, time and memory; train nothing.")
 @SETTINGS
 def command(

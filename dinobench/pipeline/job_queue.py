@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-_ENDED_BY_ITSELF = (0, 1, 2)  # exit codes of dinobench: with any other the process died
+ENDED_BY_ITSELF = (0, 1, 2)  # exit codes of dinobench: with any other the process died
 
 Placer = Callable[[Sequence[str], str], Sequence[str]]
 """The command for one device, from a command and the device's name."""
@@ -78,7 +78,7 @@ def _on_each(
                 name = queues[device].get_nowait()
             except queue.Empty:
                 return
-            code, last = _run_command(place(commands[name], device))
+            code, last = run_command(place(commands[name], device))
             with lock:
                 _note_job(outcome, name, device, code, last, report)
 
@@ -95,7 +95,7 @@ def _note_job(
 ) -> None:
     if code == 0:
         report(f"{name} done on {device}")
-    elif code in _ENDED_BY_ITSELF:
+    elif code in ENDED_BY_ITSELF:
         outcome.failed[name] = last or f"exit code {code}"
         report(f"{name} failed on {device}: {outcome.failed[name]}")
     else:
@@ -103,7 +103,7 @@ def _note_job(
         report(f"{name} died on {device} (exit code {code})")
 
 
-def _run_command(command: Sequence[str]) -> tuple[int, str]:
+def run_command(command: Sequence[str]) -> tuple[int, str]:
     """Exit code of a command and the last line that it wrote to standard error, else to standard output."""
     done = subprocess.run(list(command), capture_output=True, text=True, errors="replace")
     lines = [line for text in (done.stdout, done.stderr) for line in text.splitlines() if line.strip()]

@@ -205,3 +205,12 @@ def _training_data(model: str) -> str | None:
     from dinobench.models.loading.spec import training_data
 
     return training_data(model)
+
+
+def materialize_data(job: Job) -> str:
+    """The data SPEC, or for `mini` in a layout of its own a folder that holds the drawn twin."""
+    if job.data != "mini" or job.card.layout == "imagefolder":
+        return job.data
+    from dinobench.data.twin_cache import twin_folder
+
+    return str(twin_folder(job.card.dataset))

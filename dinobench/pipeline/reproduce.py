@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dinobench.cards import ModelCard, TaskCard, load_models, load_tasks
 from dinobench.pipeline.job_queue import run_on_devices
 from dinobench.pipeline.matrix import MatrixJob, matrix_jobs
+from dinobench.pipeline.model import ModelRequest
+from dinobench.pipeline.plan import asked_settings, make_plan
 from dinobench.pipeline.run import evaluate
+from dinobench.pipeline.table_jobs import submit_commands
 from dinobench.results.cell_verdicts import CellVerdict, judge, newest
 from dinobench.results.records import RecordStore, RunRecord
 from dinobench.results.tables.cells import TableCell, table_cells
 from dinobench.results.tables.specs import select_tables
 from dinobench.runtime.errors import InputError, RunFailedError
+from dinobench.runtime.settings import toml_text
+
+if TYPE_CHECKING:
+    from dinobench.pipeline.estimates import Estimate
 
 REHEARSAL_SETTINGS: Mapping[str, Any] = {"batch_size": 8}
 
@@ -133,10 +140,7 @@ def _run_here(
     plan: TablePlan, model: str, jobs: Sequence[MatrixJob], show: Callable[[RunRecord], None]
 ) -> dict[str, str]:
     request = plan.request
-    spec, name, data, settings = model, "", request.data, dict(request.settings)
-    if request.rehearse:
-        spec, name, data = f"random:{plan.models[model].architecture}", f"rehearsal_{model}", "mini"
-        settings = {**REHEARSAL_SETTINGS, **settings}
+    spec, name, data, settings = _model_and_data(plan, model)
     try:
         records = evaluate(
             ",".join(job.name for job in jobs),
@@ -155,20 +159,69 @@ def _run_here(
     return {f"{model} {record.task}@{record.protocol.name}": record.error for record in records if record.failed}
 
 
+def _model_and_data(plan: TablePlan, model: str) -> tuple[str, str, str | None, dict[str, Any]]:
+    """SPEC, name and data of a model's jobs, and the settings of the run."""
+    request = plan.request
+    if not request.rehearse:
+        return model, "", request.data, dict(request.settings)
+    settings = {**REHEARSAL_SETTINGS, **request.settings}
+    return f"random:{plan.models[model].architecture}", f"rehearsal_{model}", "mini", settings
+
+
 def _run_apart(
     plan: TablePlan, groups: Mapping[str, Sequence[MatrixJob]], devices: Sequence[str], report: Callable[[str], None]
 ) -> dict[str, str]:
-    commands = {model: eval_command(plan.request, model, jobs) for model, jobs in groups.items()}
+    commands = {model: eval_command(plan, model, jobs) for model, jobs in groups.items()}
     return run_on_devices(commands, devices, lambda command, device: [*command, "--set", f"device={device}"], report)
 
 
-def eval_command(request: TableRequest, model: str, jobs: Sequence[MatrixJob]) -> list[str]:
+def submit_jobs(
+    plan: TablePlan, launcher: str, resources: Mapping[str, Any], report: Callable[[str], None]
+) -> dict[str, str]:
+    """Hand what waits to a cluster, one job a model and task; the reason of each job that is known to have failed.
+
+    Raises:
+        InputError: see `table_jobs.submit_commands`.
+    """
+    commands = {f"{job.model} {job.name}": eval_command(plan, job.model, [job]) for job in plan.waiting()}
+    return submit_commands(commands, launcher, plan.request.output / "jobs", resources, report)
+
+
+def costs(plan: TablePlan, estimated: bool = True) -> Iterator[tuple[list[MatrixJob], list[Estimate]]]:
+    """Each model's jobs and, of those that are not done, what each is expected to take, as soon as that is known."""
+    from dinobench.pipeline.estimates import Estimate, estimate_jobs
+
+    request = plan.request
+    for model, group in itertools.groupby(plan.jobs, key=lambda job: job.model):
+        jobs = sorted(group, key=lambda job: job.state == "done")
+        waiting = [job for job in jobs if job.state != "done"]
+        if not (waiting and estimated):
+            yield jobs, []
+            continue
+        spec, _, data, settings = _model_and_data(plan, model)
+        names = ",".join(job.name for job in waiting)
+        try:
+            made = make_plan(names, spec, data, None, settings, tasks_dir=request.tasks_dir)
+        except InputError:
+            try:
+                made = make_plan(names, spec, None, None, settings, tasks_dir=request.tasks_dir)
+            except InputError as error:
+                yield jobs, [Estimate(because=str(error)) for _ in waiting]
+                continue
+        asked = ModelRequest(spec, asked_settings(made), models_dir=request.models_dir)
+        yield jobs, estimate_jobs(asked, made.jobs, plan.models)
+
+
+def eval_command(plan: TablePlan, model: str, jobs: Sequence[MatrixJob]) -> list[str]:
     """The command line of one model's jobs."""
+    request = plan.request
+    spec, name, data, settings = _model_and_data(plan, model)
     command = [sys.executable, "-m", "dinobench", "eval", "--task", ",".join(job.name for job in jobs)]
-    command += ["--model", model, "--output", str(request.output)]
-    command += ["--data", request.data] if request.data else []
+    command += ["--model", spec, "--output", str(request.output)]
+    command += ["--name", name] if name else []
+    command += ["--data", data] if data else []
     for option, folder in (("--tasks-dir", request.tasks_dir), ("--models-dir", request.models_dir)):
         command += [option, str(folder)] if folder else []
-    for key, value in request.settings.items():
-        command += ["--set", f"{key}={value}"]
+    for key, value in settings.items():
+        command += ["--set", f"{key}={toml_text(value)}"]
     return command

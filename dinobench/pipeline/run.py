@@ -14,7 +14,7 @@ from dinobench.cards import load_models
 from dinobench.models.loading.opened_once import forget_opened, opened_once
 from dinobench.pipeline.data_specs import refuse_missing_data, refuse_no_data
 from dinobench.pipeline.model import Model, ModelRequest, ResolvedModel, held_model, refuse_missing_model, resolve_model
-from dinobench.pipeline.plan import Job, Plan, asked_settings, job_of_card, job_of_network, make_plan
+from dinobench.pipeline.plan import Job, Plan, asked_settings, job_of_card, job_of_network, make_plan, materialize_data
 from dinobench.pipeline.record import make_record
 from dinobench.results.record_names import run_name
 from dinobench.results.records import RECORDS, RecordStore, RunRecord
@@ -172,6 +172,10 @@ def _try_job(
     from dinobench.runtime.processes import begin_anew, fail_together
 
     context = _context_of(job, model.backbone, output, device)
+    if _is_first():
+        from dinobench.pipeline.estimates.announce import announce
+
+        announce(job, model.backbone)
     try:
         with fail_together(job.card.name):
             return _score_job(plan, job, context, model)
@@ -244,7 +248,7 @@ def _scores_of(job: Job, context: EvaluationContext[Any]) -> Scores:
     from dinobench.runtime.seeds import seed_everything
 
     seed_everything(context.seed)
-    context.data = _materialize_data(job)
+    context.data = materialize_data(job)
     with context.clock.phase("total"):
         return find_evaluator(job.card.evaluator)(context)
 
@@ -256,12 +260,3 @@ def score_again(
     context = _context_of(job, model, output, device)
     context.rescoring = rescoring
     return context, _scores_of(job, context)
-
-
-def _materialize_data(job: Job) -> str:
-    """The data SPEC, or for `mini` in a layout of its own a folder that holds the drawn twin."""
-    if job.data != "mini" or job.card.layout == "imagefolder":
-        return job.data
-    from dinobench.data.twin_cache import twin_folder
-
-    return str(twin_folder(job.card.dataset))

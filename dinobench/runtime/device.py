@@ -119,6 +119,12 @@ def device_name(device: torch.device) -> str:
     return f"{device.type} ({torch.get_num_threads()} threads)"
 
 
+def wait_for(device: torch.device) -> None:
+    """Return when `device` has done what it was given: reading a value waits for a device of any kind."""
+    if device.type != "cpu":
+        torch.zeros(1, device=device).item()
+
+
 def peak_device_memory(device: torch.device) -> int:
     """The most memory that this process took on a GPU, in bytes; 0 for devices that do not count it."""
     return int(_torch_module(device.type).max_memory_allocated(device)) if kind_of(device).is_counted else 0

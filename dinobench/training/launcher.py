@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from dinobench.models.loading.spec import load_backbone
-from dinobench.runtime.errors import InputError, RunFailedError
+from dinobench.runtime import cluster
+from dinobench.runtime.errors import RunFailedError
 from dinobench.training.recipe_files import load_recipe
 from dinobench.training.start import LoadStart
-
-MINUTES = 24 * 60
 
 
 @dataclass(frozen=True)
@@ -69,18 +68,9 @@ def submit(training: Training, launcher: str, resources: Mapping[str, Any]) -> A
         InputError: submitit is not installed, there is no such cluster here, or a resource it does not know.
     """
     load_recipe(training.recipe, training.settings)
-    try:
-        import submitit
-    except ImportError as error:
-        raise InputError(f"--launcher {launcher} needs submitit; install dinobench[slurm]") from error
-    asked = {"timeout_min": MINUTES, "tasks_per_node": resources.get("gpus_per_node", 1), **resources}
-    try:
-        executor = submitit.AutoExecutor(training.output / "jobs", cluster=launcher)
-        executor.update_parameters(name=training.output.name, **asked)
-        return executor.submit(training)
-    except (RuntimeError, NameError, TypeError, ValueError, AssertionError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"cannot submit to {launcher}: {reason}; see --resource and submitit's parameters") from error
+    asked = {"tasks_per_node": resources.get("gpus_per_node", 1), **resources}
+    (job,) = cluster.submit([training], launcher, training.output / "jobs", training.output.name, asked)
+    return job
 
 
 def outcome(job: Any) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from dinobench.cli.main import main
+from dinobench.results.records import RecordStore
+from tests.results.factory import make_record
 
 
 @pytest.mark.parametrize(
@@ -29,6 +33,14 @@ from dinobench.cli.main import main
         (["reproduce", "--models"], "dino_vits8,dino_vits1", "dino_vits8,dino_vits16"),
         (["records", "ls", "--task"], "davi", "davis"),
         (["watch", "runs/x", "--task"], "knn,lin", "knn,linear"),
+        (["eval", "--card"], "dino_vits1", "dino_vits16"),
+        (["inspect"], "dino_vits1", "dino_vits16"),
+        (["score", "davis", "--as"], "stm", "stm_rn50"),
+        (["score", "davis", "--data"], "davi", "davis"),
+        (["score", "copydays", "--data"], "copy", "copydays"),
+        (["score", "copydays", "--measure"], "trap", "trapezoid"),
+        (["publish", "records", "--dataset"], "knn-f", "knn-flowers="),
+        (["reproduce", "--launcher"], "sl", "slurm"),
         (["data", "check"], "copy", "copydays"),
         (["eval", "--task", "knn", "--set"], "leave", "leave_one_out="),
         (["eval", "--task", "davis", "--set"], "prec", "precision="),
@@ -38,6 +50,31 @@ from dinobench.cli.main import main
 def test_a_shell_completes_names(words: list[str], start: str, expected: str) -> None:
     found = ShellComplete(main, {}, "dinobench", "_DINOBENCH_COMPLETE").get_completions(words, start)
     assert expected in [item.value for item in found]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["publish"],
+        ["verify"],
+        ["report", "--results"],
+        ["score", "retrieval", "--ranks"],
+        ["score", "retrieval", "--gnd"],
+        ["score", "copydays", "--ranks"],
+        ["reproduce", "--data"],
+    ],
+)
+def test_a_shell_completes_files(words: list[str]) -> None:
+    found = ShellComplete(main, {}, "dinobench", "_DINOBENCH_COMPLETE").get_completions(words, "x")
+    assert [(item.value, item.type) for item in found] == [("x", "file")]
+
+
+def test_a_shell_completes_models_of_the_records_that_were_named(tmp_path: Path) -> None:
+    record = make_record()
+    RecordStore(tmp_path / "records").add(record)
+    completer = ShellComplete(main, {}, "dinobench", "_DINOBENCH_COMPLETE")
+    found = completer.get_completions(["publish", str(tmp_path / "records"), "--model"], record.model.name[:2])
+    assert [item.value for item in found] == [record.model.name]
 
 
 def test_a_shell_completes_files_where_no_name_fits() -> None:

@@ -69,6 +69,8 @@ def reproduce(*arguments: str) -> Result:
 def test_a_table_is_planned_measured_judged_and_not_measured_twice(tmp_path: Path, cards: list[str]) -> None:
     common = [*cards, "--output", str(tmp_path / "records"), "--data", "mini"]
     plan = reproduce(*common, "--dry-run").output
+    assert "images through the network" in plan
+    assert "in all: " in plan
     assert "1 to run, 1 to train, 1 no way" in plan
     assert "dinobench train --recipe mini" in plan
     done = reproduce(*common)
@@ -78,9 +80,9 @@ def test_a_table_is_planned_measured_judged_and_not_measured_twice(tmp_path: Pat
     assert "no weights are released: lost" in done.output
     again = reproduce(*common, "--strict")
     assert (again.exit_code, "knn-few@few  top1" in again.output) == (1, False)
-    assert "1 done" in reproduce(*common, "--dry-run").output
+    assert "1 done" in reproduce(*common, "--dry-run", "--no-estimate").output
     elsewhere = [*cards, "--output", str(tmp_path / "records"), "--data", "digits"]
-    assert "1 to run" in reproduce(*elsewhere, "--dry-run").output  # the record is of other images
+    assert "1 to run" in reproduce(*elsewhere, "--dry-run", "--no-estimate").output  # the record is of other images
 
 
 def test_a_rehearsal_is_named_as_one_and_fills_no_cell(tmp_path: Path, cards: list[str]) -> None:
@@ -88,6 +90,17 @@ def test_a_rehearsal_is_named_as_one_and_fills_no_cell(tmp_path: Path, cards: li
     assert done.exit_code == 0, done.output
     assert "rehearsal_model_B knn-few@few  top1" in done.output
     assert "model_B  top1: no weights are released" in done.output
+
+
+def test_jobs_go_through_a_queue_one_for_each_model_and_task(tmp_path: Path, cards: list[str]) -> None:
+    pytest.importorskip("submitit")
+    common = [*cards, "--output", str(tmp_path / "records"), "--data", "mini"]
+    done = reproduce(*common, "--launcher", "local")
+    assert done.exit_code == 0, done.output
+    assert "model_A knn-few@few done, log in " in done.output
+    assert "from the published 1.0" in done.output
+    assert "--resource belongs to a job" in reproduce(*common, "--resource", "gres=gpu:1").output
+    assert "give one of them" in reproduce(*common, "--launcher", "local", "--devices", "cuda:0").output
 
 
 def test_a_pattern_that_fits_no_model_and_a_row_with_two_owners_are_one_line(tmp_path: Path, cards: list[str]) -> None:
@@ -100,13 +113,14 @@ def test_a_pattern_that_fits_no_model_and_a_row_with_two_owners_are_one_line(tmp
 
 
 def test_every_row_of_the_papers_tables_has_a_card() -> None:
-    plan = CliRunner().invoke(main, ["reproduce", "--table", "all", "--dry-run"]).output
+    plan = CliRunner().invoke(main, ["reproduce", "--table", "all", "--dry-run", "--no-estimate"]).output
     assert "in 48 rows" in plan
     assert "no card claims" not in plan
 
 
 def test_a_row_whose_file_does_not_open_as_released_is_not_called_to_fetch() -> None:
-    lines = CliRunner().invoke(main, ["reproduce", "--table", "all", "--dry-run"]).output.splitlines()
+    arguments = ["reproduce", "--table", "all", "--dry-run", "--no-estimate"]
+    lines = CliRunner().invoke(main, arguments).output.splitlines()
     states = {line.split()[0]: line for line in lines if "@" in line}
     for card in ("stm_rn50", "simclr_rn50", "simclrv2_rn152w3_sk", "infomin_rn50"):
         assert " by hand " in states[card], states[card]

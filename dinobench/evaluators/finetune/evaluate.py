@@ -52,7 +52,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """
     with process_group(context.device) as device:
         recipe = context.settings
-        preprocessing = _sized_preprocessing(context.model.preprocessing, recipe.image_size)
+        preprocessing = sized_preprocessing(context.model.preprocessing, recipe.image_size)
         sets = _open_sets(context, recipe)
         if context.rescoring:
             return _score_again(context, recipe, sets, preprocessing, device)
@@ -104,7 +104,7 @@ def _score_again(
     return scores
 
 
-def _sized_preprocessing(native: Preprocessing, size: int) -> Preprocessing:
+def sized_preprocessing(native: Preprocessing, size: int) -> Preprocessing:
     """The model's own, at the recipe's size."""
     return dataclasses.replace(native, size=size, resize=int(size * _RESIZE)) if size else native
 
@@ -150,7 +150,7 @@ def _prepare_run(
         recipe,
         sets,
         order,
-        _train_augmentation(recipe, preprocessing),
+        train_augmentation(recipe, preprocessing),
         _test_transform(preprocessing),
         Normalizer(preprocessing, device, channels_last=recipe.channels_last),
         Machine(device, context.batch_size, context.workers, context.precision),
@@ -167,7 +167,8 @@ def _refuse_single_images(images: int, forward_batch: int) -> None:
         )
 
 
-def _train_augmentation(recipe: Settings, preprocessing: Preprocessing) -> TrainAugmentation:
+def train_augmentation(recipe: Settings, preprocessing: Preprocessing) -> TrainAugmentation:
+    """What happens to a training image, its gaps filled with the mean color."""
     red, green, blue = (round(255 * value) for value in preprocessing.mean)
     rand_augment = parse_rand_augment(recipe.auto_augment, (red, green, blue))
     return TrainAugmentation(preprocessing.size, recipe.crop_scale, recipe.flip, rand_augment)

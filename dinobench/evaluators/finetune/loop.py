@@ -164,7 +164,8 @@ class FineTuning:
             world=world_size(),
             workers=self.machine.workers,
         )
-        return progress(batches, f"fine-tuning, {self.recipe.epochs} epochs", total=len(steps))
+        label, images = f"fine-tuning, images of {self.recipe.epochs} epochs", self.order.batch // world_size()
+        return progress(batches, label, len(steps) * images, lambda batch: len(batch.labels))
 
     def _accumulate_gradients(self, batch: Batch) -> None:
         """Gradients of this process's share of a step, in pieces of at most `batch_size` images."""

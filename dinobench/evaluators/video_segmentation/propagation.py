@@ -54,9 +54,13 @@ class LabelPropagator:
         """Soft labels (h, w, C) of the next frame, from its l2-normalized features (h, w, D)."""
         context = [self._first, *self._recent]
         labels = self.propagate(features, [pair[0] for pair in context], [pair[1] for pair in context])
+        self.remember(features, labels)
+        return labels
+
+    def remember(self, features: Tensor, labels: Tensor) -> None:
+        """Look at this frame from the next one on, as at those that were followed."""
         if self.settings.n_last_frames > 0:
             self._recent = [*self._recent, (features, labels)][-self.settings.n_last_frames :]
-        return labels
 
     def propagate(self, target: Tensor, sources: Sequence[Tensor], labels: Sequence[Tensor]) -> Tensor:
         """Labels (h, w, C) of one frame from those of its context."""

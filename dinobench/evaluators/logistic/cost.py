@@ -1,0 +1,20 @@
+"""What logistic regression costs."""
+
+from __future__ import annotations
+
+from dinobench.evaluators.common.costs import Cost, DataFacts, NetworkShape, fit_operations, square_stage
+from dinobench.evaluators.logistic.settings import Settings
+from dinobench.features.names import parse_feature
+
+ITERATIONS = 120  # of L-BFGS, which fits on real features took; see results/benchmarks
+
+
+def cost(settings: Settings, network: NetworkShape, data: DataFacts, batch: int) -> Cost:
+    """Every image once through the network, then a fit to the training rows of each draw."""
+    train, val = data.count("train"), data.count("val")
+    width = network.dim * len(parse_feature(settings.feature))
+    rows = min(train, settings.shots * data.classes) if settings.shots else round(train * settings.percent / 100)
+    iterations = min(ITERATIONS, settings.max_iterations)
+    fit = fit_operations(rows, width, data.classes, iterations) * settings.draws
+    stage = square_stage(train + val, network.side, batch, width=width)
+    return Cost((stage,), fit, held=2 * stage.stored)
