@@ -66,15 +66,6 @@ def recorded_names(ctx: click.Context, param: click.Parameter, incomplete: str) 
     return _or_files(_starting({record.model.name for record in records}, incomplete), incomplete)
 
 
-def published_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Names of models in the records that were typed before."""
-    from dinobench.results.records import RecordStore
-
-    folders = [path for path in ctx.params.get("targets") or () if path.is_dir()]
-    names = {record.model.name for folder in folders for record in RecordStore(folder).runs()}
-    return [CompletionItem(name) for name in _starting(names, incomplete)]
-
-
 def named_tasks(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """TASK= of an option that names something for a task."""
     from dinobench.cards import load_tasks

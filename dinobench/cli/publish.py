@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dinobench.cli.completion import named_tasks, published_names
+from dinobench.cli.completion import named_tasks, recorded_names
 from dinobench.cli.options import TASKS_DIR
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.argument("targets", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RECORDS...")
 @click.option("--model-repo", "repo", required=True, metavar="OWNER/NAME", help="The model's repository on the Hub.")
 @click.option(
-    "--model", default="", shell_complete=published_names, help="Of this model alone, by its name in the records."
+    "--model", default="", shell_complete=recorded_names, help="Of this model alone, by its name in the records."
 )
 @click.option(
     "--dataset",

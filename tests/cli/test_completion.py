@@ -9,7 +9,7 @@ from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from dinobench.cli.main import main
-from dinobench.results.records import RecordStore
+from dinobench.results.records import RECORDS, RecordStore
 from tests.results.factory import make_record
 
 
@@ -69,11 +69,12 @@ def test_a_shell_completes_files(words: list[str]) -> None:
     assert [(item.value, item.type) for item in found] == [("x", "file")]
 
 
-def test_a_shell_completes_models_of_the_records_that_were_named(tmp_path: Path) -> None:
+def test_a_shell_completes_models_of_the_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     record = make_record()
-    RecordStore(tmp_path / "records").add(record)
+    RecordStore(RECORDS).add(record)
     completer = ShellComplete(main, {}, "dinobench", "_DINOBENCH_COMPLETE")
-    found = completer.get_completions(["publish", str(tmp_path / "records"), "--model"], record.model.name[:2])
+    found = completer.get_completions(["publish", "results/records", "--model"], record.model.name[:2])
     assert [item.value for item in found] == [record.model.name]
 
 

@@ -73,11 +73,10 @@ def measure(tasks: Sequence[MeasuredTask], known: Measured, seconds: float = SEC
     for key, (task, loading) in readings.items():
         if key not in known.loadings:
             known.loadings[key] = _time_reading(task, loading, min(_READ_SECONDS, seconds / 5))
-    end = time.perf_counter() + seconds
     waiting = sorted(works.values(), key=lambda pair: (pair[1].kind != "forward", _pixels(pair[1])))
-    for number, (task, each) in enumerate(waiting):
-        left = (end - time.perf_counter()) / (len(waiting) - number)
-        known.works[each.key] = _time_work(_work_of(task, each), each.batch, left, task.context.device)
+    for task, each in waiting:
+        share = seconds / len(waiting)
+        known.works[each.key] = _time_work(_work_of(task, each), each.batch, share, task.context.device)
 
 
 def _works(cost: Cost) -> Iterable[Work]:
@@ -120,32 +119,37 @@ def _work_of(task: MeasuredTask, work: Work) -> Callable[[int], None]:
 
 
 def _time_work(run: Callable[[int], None], batch: int, seconds: float, device: torch.device) -> WorkTime:
-    """Of a batch as large as the seconds allow, after a first image, which takes longer than others."""
+    """Of a batch as large as the seconds allow, after a first image, which takes longer than others.
 
-    def timed(images: int) -> tuple[float, float]:
+    On a CPU the seconds are those that it works: other programs on the same machine make it wait, not learn less.
+    """
+    threads = torch.get_num_threads()
+    spent = 0.0
+
+    def timed(images: int) -> tuple[float, float, float]:
+        """Seconds by the clock, of all cores, and of those that are allowed."""
+        nonlocal spent
         wall, cpu = time.perf_counter(), time.process_time()
         run(images)
         wait_for(device)
-        return time.perf_counter() - wall, time.process_time() - cpu
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        own = cpu / threads if device.type == "cpu" else wall
+        spent += own
+        return wall, cpu, own
 
-    started = time.perf_counter()
     first = timed(1)
-    if first[0] > seconds / 2:
-        return WorkTime(*first, resident_bytes() or peak_memory_bytes())
+    if first[2] > seconds / 2:
+        return WorkTime(first[0], first[1], resident_bytes() or peak_memory_bytes())
     one, small = timed(1), resident_bytes() or peak_memory_bytes()
-    most = max(1, min(batch, int((seconds - (time.perf_counter() - started)) / max(one[0], 1e-9) / 2)))
-    if most == 1:
-        found = [one] if seconds <= 3 * one[0] else [one, timed(1)]
-        return WorkTime(min(wall for wall, _ in found), min(cpu for _, cpu in found), small)
+    most = max(1, min(batch, int((seconds - spent) / max(one[2], 1e-9) / 2)))
     found = [timed(most)]
-    while time.perf_counter() - started + found[-1][0] < seconds and len(found) < 5:
+    while spent + found[-1][2] < seconds and len(found) < 5:
         found.append(timed(most))
     large = resident_bytes() or peak_memory_bytes()
-    each = max(0, large - small) / (most - 1)
+    each = max(0, large - small) / max(1, most - 1)
     memory = peak_device_memory(device) or int(large + each * (batch - most))
-    return WorkTime(
-        float(np.median([wall for wall, _ in found])) / most, float(np.median([cpu for _, cpu in found])) / most, memory
-    )
+    wall, cpu, _ = np.median(np.array(found), 0) / most
+    return WorkTime(float(wall), float(cpu), memory)
 
 
 def _time_reading(task: MeasuredTask, loading: Loading, seconds: float) -> float:
