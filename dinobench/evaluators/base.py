@@ -185,7 +185,7 @@ class Scores:
     files: list[str] = field(default_factory=list)
     deviations: dict[str, Any] = field(default_factory=dict)
     temporary: list[Path] = field(default_factory=list)
-    values: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    values: dict[str, NDArray[np.float64]] = field(default_factory=dict, compare=False)
 
 
 class Evaluator(Protocol):
