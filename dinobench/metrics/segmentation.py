@@ -32,7 +32,7 @@ class Statistics:
 
 @dataclass(frozen=True)
 class ObjectScores:
-    """J and F of one object in every scored frame, each (T,)."""
+    """J and F of one object in every frame that counts for it, each (T,)."""
 
     j: FloatArray
     f: FloatArray
@@ -85,11 +85,30 @@ def score_objects(truth: LabelArray, prediction: LabelArray, objects: int) -> di
         prediction: (T, H, W) object numbers; an object that never occurs counts as empty.
         objects: how many objects the truth's first annotated frame has.
     """
+    return {number: _score_object(truth == number, prediction == number) for number in range(1, objects + 1)}
+
+
+def _score_object(true: BoolArray, found: BoolArray) -> ObjectScores:
+    f = [boundary_f_measure(*pair) for pair in zip(true, found, strict=True)]
+    return ObjectScores(jaccard(true, found), np.array(f, dtype=np.float64))
+
+
+def score_entering(truth: LabelArray, prediction: LabelArray) -> dict[int, ObjectScores]:
+    """Scores of objects that may enter late: each over the annotated frames after the one where it enters.
+
+    The first and the last annotated frame are not scored, as DAVIS has it; an object that enters too late to be scored
+    is left out.
+
+    Args:
+        truth: (T, H, W) object numbers of the annotated frames, T at least 3.
+        prediction: (T, H, W) object numbers of the same frames.
+    """
     scores = {}
-    for number in range(1, objects + 1):
-        true, found = truth == number, prediction == number
-        f = [boundary_f_measure(*pair) for pair in zip(true, found, strict=True)]
-        scores[number] = ObjectScores(jaccard(true, found), np.array(f, dtype=np.float64))
+    for number in np.unique(truth[(truth > 0) & (truth != VOID)]).tolist():
+        true = truth == number
+        after = int(true.any(axis=(1, 2)).argmax()) + 1
+        if after < len(truth) - 1:
+            scores[int(number)] = _score_object(true[after:-1], prediction[after:-1] == number)
     return scores
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,29 +32,37 @@ _FRAMES, _MASKS = Path("JPEGImages/480p"), Path("Annotations/480p")
 
 @dataclass(frozen=True)
 class Video:
-    """One sequence: its frames and the mask of every frame, in time order.
+    """One sequence: its frames and their masks, in time order.
 
     Attributes:
         merged: whether all objects are one (DAVIS 2016), whatever their numbers.
+        marked: the frames that have a mask, by their places among the frames; none for all of them.
     """
 
     name: str
     frames: tuple[Path, ...]
     masks: tuple[Path, ...]
     merged: bool = False
+    marked: tuple[int, ...] = ()
+
+    @property
+    def annotated(self) -> tuple[int, ...]:
+        """Places among the frames of those that have a mask."""
+        return self.marked or tuple(range(len(self.frames)))
 
     def labels(self, index: int) -> Labels:
-        """(H, W) object numbers of one frame; void counts as background unless all objects are merged.
+        """(H, W) object numbers of one annotated frame; void counts as background unless all objects are merged.
 
         Raises:
             InputError: the mask or its frame cannot be read, or they differ in size.
         """
-        labels = read_labels(self.masks[index], gray=self.merged)
-        _refuse_smoothed(labels, self.masks[index])
+        mask = self.masks[self.annotated.index(index)]
+        labels = read_labels(mask, gray=self.merged)
+        _refuse_smoothed(labels, mask)
         width, height = _frame_size(self.frames[index])
         if labels.shape != (height, width):
             raise InputError(
-                f"mask {self.masks[index]} is {labels.shape[1]} x {labels.shape[0]} but its frame is "
+                f"mask {mask} is {labels.shape[1]} x {labels.shape[0]} but its frame is "
                 f"{width} x {height}; use frames and annotations of one resolution"
             )
         return (labels > 0).astype(np.uint8) if self.merged else np.where(labels == VOID, 0, labels)
@@ -66,9 +74,26 @@ class Video:
         void = "" if self.merged else f" ({VOID} is void here; in DAVIS 2016 it is the object: --task davis2016)"
         raise InputError(f"sequence {self.name}: its first mask {self.masks[0]} holds no object{void}")
 
+    def entries(self) -> dict[int, tuple[int, ...]]:
+        """Places of the frames where objects have their first mask, and the numbers of those objects.
+
+        Where every frame has a mask (DAVIS), the first frame's objects are the ones that are followed.
+        """
+        if not self.marked:
+            first = self.labels(0)
+            return {0: tuple(np.unique(first[first > 0]).tolist())} if first.any() else {}
+        known: set[int] = set()
+        entries = {}
+        for index in self.marked:
+            new = set(np.unique(self.labels(index)).tolist()) - known - {0}
+            if new:
+                entries[index] = tuple(sorted(new))
+            known |= new
+        return entries
+
     def all_labels(self) -> Labels:
-        """(T, H, W) object numbers of all frames."""
-        frames = [self.labels(index) for index in range(len(self.frames))]
+        """(T, H, W) object numbers of all annotated frames."""
+        frames = [self.labels(index) for index in self.annotated]
         if len({frame.shape for frame in frames}) > 1:
             raise InputError(f"sequence {self.name}: its frames differ in size; use one resolution")
         return np.stack(frames)
@@ -136,7 +161,7 @@ def _images_root(root: Path) -> Path:
     return folder_with(root, (str(_FRAMES), "JPEGImages"))
 
 
-def _in_time(folder: Path) -> list[Path]:
+def in_time(folder: Path) -> list[Path]:
     """The images of a folder in time order: by number where all names are numbers, else by name."""
     files = [path for path in folder.glob("*") if is_image_name(path.name) and not is_hidden(path.name)]
     if all(path.stem.isdecimal() for path in files):
@@ -157,19 +182,35 @@ def read_video(root: Path, name: str, *, merged: bool = False) -> Video:
         InputError: no folder, fewer than three frames, or a frame or mask without its partner.
     """
     root = _images_root(root)
-    frames = {path.stem: path for path in _in_time(root / _FRAMES / name)}
-    masks = {path.stem: path for path in _in_time(root / _MASKS / name) if path.suffix.lower() == ".png"}
+    return replace(paired_video(name, root / _FRAMES / name, root / _MASKS / name), merged=merged)
+
+
+def paired_video(name: str, frame_folder: Path, mask_folder: Path, *, every: bool = True) -> Video:
+    """The frames of a folder, and the masks of another that have their names.
+
+    Args:
+        name: of the sequence.
+        frame_folder: images.
+        mask_folder: PNGs.
+        every: whether each frame needs a mask.
+
+    Raises:
+        InputError: no frames, fewer than three masks, or a frame or mask without its partner.
+    """
+    frames = {path.stem: path for path in in_time(frame_folder)}
+    masks = {path.stem: path for path in in_time(mask_folder) if path.suffix.lower() == ".png"}
     if not frames:
-        raise InputError(f"sequence {name} has no frames at {root / _FRAMES / name}; fetch it again or unlist it")
-    _refuse_unpaired(name, frames, masks)
-    if len(frames) < 3:
-        raise InputError(f"sequence {name} has {len(frames)} frames; the first and last are not scored, so it needs 3")
-    return Video(name, tuple(frames.values()), tuple(masks.values()), merged)
+        raise InputError(f"sequence {name} has no frames at {frame_folder}; fetch it again or unlist it")
+    _refuse_unpaired(name, frames, masks, every=every)
+    if len(masks) < 3:
+        raise InputError(f"sequence {name} has {len(masks)} masks; the first and last are not scored, so it needs 3")
+    marked = () if every else tuple(place for place, stem in enumerate(frames) if stem in masks)
+    return Video(name, tuple(frames.values()), tuple(masks[stem] for stem in frames if stem in masks), marked=marked)
 
 
-def _refuse_unpaired(name: str, frames: Mapping[str, Path], masks: Mapping[str, Path]) -> None:
+def _refuse_unpaired(name: str, frames: Mapping[str, Path], masks: Mapping[str, Path], *, every: bool) -> None:
     for kind, have, need in (("mask", masks, frames), ("frame", frames, masks)):
-        missing = sorted(set(need) - set(have))
+        missing = sorted(set(need) - set(have)) if every or kind == "frame" else []
         if missing:
             raise InputError(
                 f"sequence {name} lacks the {kind} {missing[0]} ({len(missing)} missing in all); fetch it again"
@@ -179,17 +220,21 @@ def _refuse_unpaired(name: str, frames: Mapping[str, Path], masks: Mapping[str, 
 def mask_files(root: Path, names: Iterable[str]) -> list[Path]:
     """Every mask of these sequences, in order."""
     root = _images_root(root)
-    return [path for name in names for path in _in_time(root / _MASKS / name)]
+    return [path for name in names for path in in_time(root / _MASKS / name)]
 
 
 def frames_of(root: Path, name: str, sequences: tuple[str, ...]) -> ImageSet:
     """Every frame of `sequences` as an ImageSet."""
-    root = _images_root(root)
-    files = [path for sequence in sequences for path in _in_time(root / _FRAMES / sequence)]
+    return frames_below(_images_root(root), _FRAMES, name, sequences, "; unpack DAVIS at 480p")
+
+
+def frames_below(root: Path, folder: Path, name: str, sequences: tuple[str, ...], hint: str = "") -> ImageSet:
+    """Every frame of `sequences` in `root`/`folder` as an ImageSet; InputError with the hint where there are none."""
+    files = [path for sequence in sequences for path in in_time(root / folder / sequence)]
     if not files:
         raise InputError(
-            f"no frames below {root / _FRAMES} for the {len(sequences)} listed sequences ({first_few(sequences)}); "
-            f"it holds {contents(root / _FRAMES)}; unpack DAVIS at 480p"
+            f"no frames below {root / folder} for the {len(sequences)} listed sequences ({first_few(sequences)}); "
+            f"it holds {contents(root / folder)}{hint}"
         )
     names = [path.relative_to(root).as_posix() for path in files]
     return from_files(name, root, names, [UNLABELED] * len(names), ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,11 +56,17 @@ def write(root: Path, *, seed: int = 0, small: bool = True, height: int = 480) -
     """
     for split, names in _SEQUENCES.items():
         for name in names:
-            _write_sequence(root, name, np.random.default_rng([seed, *name.encode()]), 10 if small else 40, height)
+            rng = np.random.default_rng([seed, *name.encode()])
+            for number, (picture, mask) in enumerate(drawn_frames(name, rng, 10 if small else 40, height)):
+                save_jpeg(root / "JPEGImages" / "480p" / name / f"{number:05d}.jpg", picture)
+                write_labels(root / "Annotations" / "480p" / name / f"{number:05d}.png", mask)
         write_text_atomically(root / "ImageSets" / "2017" / f"{split}.txt", "\n".join(names) + "\n")
 
 
-def _write_sequence(root: Path, name: str, rng: np.random.Generator, frames: int, height: int) -> None:
+def drawn_frames(
+    name: str, rng: np.random.Generator, frames: int, height: int
+) -> Iterator[tuple[NDArray[np.uint8], Labels]]:
+    """Picture (H, W, 3) and object numbers (H, W) of every frame of the sequence of that name."""
     width = round(height * _ASPECT)
     tracks, hider = _object_tracks(name, rng)
     pan = width // 8
@@ -71,8 +78,7 @@ def _write_sequence(root: Path, name: str, rng: np.random.Generator, frames: int
         canvas = wide[:height, left : left + width].copy()
         mask = _paint_objects(canvas, tracks, hider, time)
         lit = mini.light(canvas, np.random.default_rng(light_seed))
-        save_jpeg(root / "JPEGImages" / "480p" / name / f"{number:05d}.jpg", mini.finish(lit, rng))
-        write_labels(root / "Annotations" / "480p" / name / f"{number:05d}.png", mask)
+        yield mini.finish(lit, rng), mask
 
 
 def _paint_objects(canvas: Plane, tracks: list[_Track], hider: _Track | None, time: float) -> Labels:
@@ -94,10 +100,12 @@ def _object_tracks(name: str, rng: np.random.Generator) -> tuple[list[_Track], _
     across = _Track(things[0], small[0], 1.1, 0.1, turn[0], growth[0])
     back = _Track(things[1], small[1], -1.0, -0.1, turn[1], growth[1])
     out = _Track(things[2], replace(small[2], x=0.4), 1.2, 0.0, turn[2], growth[2], returns=True)
+    late = _Track(things[1], replace(small[1], x=-1.6), 2.0, -0.1, turn[1], growth[1])
     hider = _Track(things[3], replace(small[3], x=-0.9, scale=0.2), 1.8, 0.2, turn[3], 0.0)
     return {
         "drift": ([replace(across, x=0.6)], None),
         "crossing": ([across, back], None),
         "return": ([out, replace(across, x=0.3)], None),
         "crowd": ([across, back, out], hider),
+        "entering": ([replace(across, x=0.6), late], None),
     }[name]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dinobench.data.decode import read_rgb
-from dinobench.data.layouts.davis import Video, mask_files, read_video, sequence_names
+from dinobench.data.layouts.davis import Video
 from dinobench.data.masks import Labels, write_labels
 from dinobench.data.overlays import overlay, save_moving, save_picture, sheet, shrink
 from dinobench.evaluators.base import EvaluationContext, Scores
@@ -19,6 +19,7 @@ from dinobench.evaluators.common.ranking.per_query import save_per_query
 from dinobench.evaluators.video_segmentation.kept import KeptMasks
 from dinobench.evaluators.video_segmentation.propagation import Propagation
 from dinobench.evaluators.video_segmentation.scores import VideoScores, overall, score_masks, write_csv
+from dinobench.evaluators.video_segmentation.sequences import sequences_in
 from dinobench.evaluators.video_segmentation.settings import Settings, layer_of
 from dinobench.evaluators.video_segmentation.tally import Tally, gathered, my_share, objects_jf
 from dinobench.evaluators.video_segmentation.tracking import PatchNetwork, TrackingConfig, track_objects
@@ -52,10 +53,9 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     root = context.dataset("val").root
     if root is None:
         raise InputError(f"task {context.task} needs a folder as --data, not {context.data}")
-    merged = context.layout == "davis2016"
-    names = sequence_names(root, "val", "2016" if merged else "2017")
-    context.note_files("masks", mask_files(root, names))
-    names = tuple(names[row] for row in context.scored_rows(len(names)))
+    sequences = sequences_in(root, context.layout)
+    context.note_files("masks", sequences.masks)
+    names = tuple(sequences.names[row] for row in context.scored_rows(len(sequences.names)))
     configs = sweep_configs(context.settings)
     tally = Tally([[] for _ in configs])
     layers, normalized = max(config.layer for config in configs), compares_directions(context.settings.variant)
@@ -64,7 +64,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     for name in progress(my_share(names), "sequences"):
         look_for_failures()
         try:
-            _run_sequence(context, read_video(root, name, merged=merged), network, configs, tally, kept)
+            _run_sequence(context, sequences.read(name), network, configs, tally, kept)
         except InputError as error:
             tally.failures[name] = str(error)
     scores = _build_scores(context, configs, gathered(tally, names))
@@ -153,7 +153,7 @@ def _draw_overlays(output: Path, video: Video, masks: Labels, scores: VideoScore
 
 def _contact_sheet(video: Video, masks: Labels, scores: VideoScores) -> Any:
     """Truth above result, for frames spread evenly over the sequence, with its name and J&F in percent."""
-    chosen = _spread_frames(len(masks), SHEET_FRAMES)
+    chosen = [video.annotated[place] for place in _spread_frames(len(video.annotated), SHEET_FRAMES)]
     pixels = {index: np.asarray(read_rgb(video.frames[index])) for index in chosen}
     truth = [shrink(overlay(pixels[index], video.labels(index)), SHEET_WIDTH) for index in chosen]
     result = [shrink(overlay(pixels[index], masks[index]), SHEET_WIDTH) for index in chosen]

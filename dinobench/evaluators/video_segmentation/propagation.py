@@ -47,13 +47,15 @@ class LabelPropagator:
 
     def __init__(self, features: Tensor, labels: Tensor, settings: Propagation) -> None:
         self.settings = settings
-        self._first = (features, labels)
+        self._lasting = [(features, labels)]
         self._recent: list[tuple[Tensor, Tensor]] = []
+        self._last = self._lasting[0]
 
     def step(self, features: Tensor) -> Tensor:
         """Soft labels (h, w, C) of the next frame, from its l2-normalized features (h, w, D)."""
-        context = [self._first, *self._recent]
+        context = [*self._lasting, *self._recent]
         labels = self.propagate(features, [pair[0] for pair in context], [pair[1] for pair in context])
+        self._last = (features, labels)
         self.remember(features, labels)
         return labels
 
@@ -61,6 +63,15 @@ class LabelPropagator:
         """Look at this frame from the next one on, as at those that were followed."""
         if self.settings.n_last_frames > 0:
             self._recent = [*self._recent, (features, labels)][-self.settings.n_last_frames :]
+
+    def plant(self, labels: Tensor) -> None:
+        """Take the true labels (h, w, C) of objects that enter in the frame of the last step, which then stays."""
+        features, mixed = self._last
+        objects = labels[..., 1:]
+        mixed = mixed * (1 - objects.sum(-1, keepdim=True))
+        mixed[..., 1:] += objects
+        self._lasting.append((features, mixed))
+        self._recent = self._recent[:-1]
 
     def propagate(self, target: Tensor, sources: Sequence[Tensor], labels: Sequence[Tensor]) -> Tensor:
         """Labels (h, w, C) of one frame from those of its context."""

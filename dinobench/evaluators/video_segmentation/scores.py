@@ -10,7 +10,7 @@ import numpy as np
 
 from dinobench.data.layouts.davis import Video
 from dinobench.data.masks import Labels, read_labels
-from dinobench.metrics.segmentation import ObjectScores, score_video, statistics, summarize
+from dinobench.metrics.segmentation import ObjectScores, score_entering, score_video, statistics, summarize
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_table_atomically
 
@@ -20,7 +20,8 @@ class VideoScores:
     """Scores of every object of one sequence.
 
     Attributes:
-        frames: names of the scored frames (all but the first and the last).
+        frames: names of the scored frames (all annotated ones but the first and the last); an object that enters later
+            has scores for the last of them.
     """
 
     name: str
@@ -29,19 +30,24 @@ class VideoScores:
 
 
 def score_masks(video: Video, masks: Labels) -> VideoScores:
-    """Score (T, H, W) predicted object numbers.
+    """Score (T, H, W) predicted object numbers of all frames, or of the annotated ones.
 
     Raises:
         InputError: the annotation cannot be read, differs in size, or knows fewer objects than the masks.
     """
     truth = video.all_labels()
+    if len(masks) == len(video.frames):
+        masks = masks[list(video.annotated)]
     if truth.shape != masks.shape:
         raise InputError(f"sequence {video.name}: masks are {masks.shape}, its annotation {truth.shape}; same frames?")
+    scored = tuple(video.frames[place].stem for place in video.annotated[1:-1])
+    if video.marked:
+        return VideoScores(video.name, scored, score_entering(truth, masks))
     known, found = int(truth[0].max()), int(masks[1:-1].max())
     video.refuse_no_object(truth[0])
     if found > known:
         raise InputError(f"sequence {video.name}: masks hold object {found}, its first annotation only 1 to {known}")
-    return VideoScores(video.name, tuple(path.stem for path in video.frames[1:-1]), score_video(truth, masks))
+    return VideoScores(video.name, scored, score_video(truth, masks))
 
 
 def score_files(video: Video, folder: Path) -> VideoScores:
@@ -56,9 +62,22 @@ def score_files(video: Video, folder: Path) -> VideoScores:
 
 
 def floors(video: Video) -> dict[str, VideoScores]:
-    """What needs no model at all: the first mask in every frame, and no object anywhere."""
-    copies = np.broadcast_to(video.labels(0), (len(video.frames), *video.labels(0).shape))
+    """What needs no model at all: the first masks in every frame, and no object anywhere."""
+    copies = _copied_masks(video)
     return {"copy": score_masks(video, copies), "empty": score_masks(video, np.zeros_like(copies))}
+
+
+def _copied_masks(video: Video) -> Labels:
+    """(annotated frames, H, W): each object's first mask in every frame from then on."""
+    entries, copies = video.entries(), []
+    for place in video.annotated:
+        labels = video.labels(place) if place in entries or not copies else copies[-1]
+        copies.append(_with_entered(copies[-1], labels, entries[place]) if place in entries and copies else labels)
+    return np.stack(copies)
+
+
+def _with_entered(before: Labels, labels: Labels, numbers: tuple[int, ...]) -> Labels:
+    return np.where(np.isin(labels, numbers), labels, before)
 
 
 def overall(videos: Iterable[VideoScores]) -> dict[str, float]:
@@ -85,6 +104,6 @@ def write_csv(path: Path, video: VideoScores) -> None:
     rows = (
         (video.name, number, frame, f"{j:.6f}", f"{f:.6f}")
         for number, score in video.objects.items()
-        for frame, j, f in zip(video.frames, score.j, score.f, strict=True)
+        for frame, j, f in zip(video.frames[len(video.frames) - len(score.j) :], score.j, score.f, strict=True)
     )
     write_table_atomically(path, ("sequence", "object", "frame", "j", "f"), rows)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from dinobench.data.decode import read_rgb
 from dinobench.data.layouts.davis import Video
 from dinobench.data.masks import Labels
 from dinobench.evaluators.base import EvaluationContext
-from dinobench.evaluators.video_segmentation.propagation import Propagation
+from dinobench.evaluators.video_segmentation.propagation import LabelPropagator, Propagation
 from dinobench.evaluators.video_segmentation.settings import Settings
 from dinobench.evaluators.video_segmentation.variants import input_of, input_size, variant_called
 from dinobench.features.loading import map_ahead
@@ -27,6 +27,8 @@ from dinobench.runtime.text import first_few
 
 IMAGENET_RED_STD, RELEASED_RED_STD = 0.229, 0.228
 _NAMED = 5  # objects that one warning names
+PLANTING = ("dino", "dinov3")
+"""Variants that take objects that enter in a later frame."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def track_objects(
     """Masks of every frame by every configuration, from one pass of the network over the frames.
 
     Args:
-        video: its first mask is given, the others are not looked at.
+        video: the first mask of each object is given, in the frame where it enters; the others are not looked at.
         network: gives at least as many blocks as the configurations ask for.
         configs: each follows on its own; they share the features.
         settings: the size and the normalization of frames.
@@ -110,26 +112,69 @@ def track_objects(
         workers: threads that decode frames ahead of the network, 0 for one per core.
 
     Returns:
-        For each configuration (T, H, W) object numbers, the first mask included; and warnings.
+        For each configuration (T, H, W) object numbers, the first masks included; and warnings.
 
     Raises:
         InputError: no object in the first mask, an unreadable frame, or frames of different sizes.
     """
-    first = video.labels(0)
-    video.refuse_no_object(first)
-    features = _frame_features(video, network, first.shape, settings, preprocessing, workers)
+    entries = video.entries()
+    if not entries:
+        video.refuse_no_object(video.labels(video.annotated[0]))
+    if len(entries) > 1 and settings.variant not in PLANTING:
+        raise InputError(
+            f"sequence {video.name}: objects enter later, and variant={settings.variant} follows those of the first "
+            f"frame alone; set variant to one of {', '.join(PLANTING)}"
+        )
+    begin, channels = min(entries), 1 + max(number for entered in entries.values() for number in entered)
+    first = video.labels(begin)
+    frames = replace(video, frames=video.frames[begin:])
+    features = _frame_features(frames, network, first.shape, settings, preprocessing, workers)
     start = next(features)
     height, width, _ = start[0].shape
     frame = (first.shape[0], first.shape[1])
     size = input_size(settings.variant, frame, settings.image_size, network.backbone.patch_size)
     variant = variant_called(settings.variant, frame, size, (height, width), network.backbone.patch_size)
     one_hot = variant.reduce(first).to(network.device)
+    if len(entries) > 1:
+        one_hot = _widened(one_hot, channels)
     propagators = [variant.begin(start[config.layer - 1], one_hot, config.propagation) for config in configs]
-    masks = [[first] for _ in configs]
-    for layers in progress(features, f"frames of {video.name}", len(video.frames) - 1):
+    masks = [[*[np.zeros_like(first)] * begin, first] for _ in configs]
+    steps = progress(features, f"frames of {video.name}", len(frames.frames) - 1)
+    for place, layers in enumerate(steps, start=begin + 1):
+        entered = _entered_labels(video, place, entries) if place in entries else None
         for config, propagator, done in zip(configs, propagators, masks, strict=True):
-            done.append(variant.enlarge(propagator.step(layers[config.layer - 1])))
-    return [np.stack(done) for done in masks], _vanished_warning(video.name, first, one_hot)
+            mask = variant.enlarge(propagator.step(layers[config.layer - 1]))
+            if entered is not None and isinstance(propagator, LabelPropagator):
+                propagator.plant(_widened(variant.reduce(entered).to(network.device), channels))
+                mask = np.where(entered > 0, entered, mask)
+            done.append(mask)
+    warnings = [*_vanished_warning(video.name, first, one_hot), *_entry_notes(video, entries, begin)]
+    return [np.stack(done) for done in masks], warnings
+
+
+def _entered_labels(video: Video, place: int, entries: Mapping[int, tuple[int, ...]]) -> Labels:
+    """The labels of a frame, those objects alone that enter there."""
+    labels = video.labels(place)
+    return np.where(np.isin(labels, entries[place]), labels, 0).astype(np.uint8)
+
+
+def _widened(one_hot: Tensor, channels: int) -> Tensor:
+    """(h, w, C) with empty channels for the objects that are not there."""
+    return functional.pad(one_hot, (0, channels - one_hot.shape[-1]))
+
+
+def _entry_notes(video: Video, entries: Mapping[int, tuple[int, ...]], begin: int) -> list[str]:
+    """A line that says which objects are seeded in a later frame, where there are any."""
+    later = [
+        f"{number} (frame {video.frames[place].stem})"
+        for place, entered in entries.items()
+        if place > begin
+        for number in entered
+    ]
+    if not later:
+        return []
+    noun = "object" if len(later) == 1 else "objects"
+    return [f"sequence {video.name}: {noun} {first_few(later, _NAMED)} first seen in a later frame, and seeded there"]
 
 
 def _frame_features(
