@@ -69,7 +69,8 @@ def floors(video: Video) -> dict[str, VideoScores]:
 
 def _copied_masks(video: Video) -> Labels:
     """(annotated frames, H, W): each object's first mask in every frame from then on."""
-    entries, copies = video.entries(), []
+    entries = video.entries()
+    copies: list[Labels] = []
     for place in video.annotated:
         labels = video.labels(place) if place in entries or not copies else copies[-1]
         copies.append(_with_entered(copies[-1], labels, entries[place]) if place in entries and copies else labels)
