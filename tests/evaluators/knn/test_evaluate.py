@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from dinobench.evaluators.knn.evaluate import evaluate
@@ -80,9 +81,10 @@ def test_leave_one_out(context):
 
 def test_predictions_on_file(context):
     scores = _evaluate(context, predictions=True)
-    lines = Path(scores.files[0]).read_text().splitlines()
-    assert lines[:2] == ["image,label,predicted,value", "val/dark/dark_00.png,dark,dark,1"]
-    assert len(lines) == 11
+    kept = pd.read_parquet(scores.files[0])
+    first = kept.iloc[0][["image", "label", "predicted", "value"]].tolist()
+    assert first == ["val/dark/dark_00.png", "dark", "dark", 1]
+    assert len(kept) == 10
 
 
 def test_unreadable_images(context):
