@@ -7,7 +7,7 @@ from dinobench.evaluators.base import find_evaluator
 from dinobench.evaluators.knn.settings import Settings
 from dinobench.pipeline import evaluate
 from dinobench.pipeline.selection import select_tasks
-from dinobench.results.tables.build import read_published
+from dinobench.results.tables.published import read_published
 from dinobench.results.tables.specs import load_tables
 from dinobench.runtime.errors import InputError
 

@@ -10,7 +10,7 @@ from dinobench.cards import ModelCard, load_models, load_tasks, packaged
 from dinobench.models.loading.family import all_families
 from dinobench.models.loading.settings import ModelSettings
 from dinobench.models.networks.build import build_backbone
-from dinobench.results.tables.build import read_published
+from dinobench.results.tables.published import read_published
 from dinobench.results.tables.specs import load_tables
 from dinobench.runtime.files import read_toml
 from dinobench.runtime.plugins import settings_of

@@ -54,6 +54,7 @@ class ModelCard:
         because: why the weights are not to be had, where they are not.
         sha256: digest of the published file or its first digits (as torch.hub names carry), empty where none is known.
         by_hand: whether the weights cannot be fetched or opened as they are released; `because` says what to do.
+        key_layout: how the released file names tensors, where its family has several ways and this is not the first.
         recipe: trains such a network where no weights are released: of `dinobench train`, or TASK@PROTOCOL of a
             supervised training.
         figures: published figures outside the paper's tables, by name.
@@ -74,6 +75,7 @@ class ModelCard:
     because: str = ""
     sha256: str = ""
     by_hand: bool = False
+    key_layout: str = ""
     recipe: str = ""
     rows: tuple[Row, ...] = ()
     figures: Mapping[str, Figure] = field(default_factory=dict)

@@ -77,6 +77,7 @@ class TaskCard:
         hub_dataset: the data set's name on the Hugging Face Hub, where it has one.
         file: the card's own file.
         note: one line where this card replaces a built-in one of its name.
+        figures: metric by the name of a figure that model cards state outside the paper's tables.
         digests: of the benchmark's data by split, as records show them; a card of one's own needs them before a figure
             counts as comparable, for anyone can copy a card's counts.
     """
@@ -97,6 +98,7 @@ class TaskCard:
     hub_dataset: str = ""
     file: str = ""
     note: str = ""
+    figures: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -125,6 +127,10 @@ class TaskCard:
         if wanted not in self.protocols:
             raise unknown(f"protocol of task {self.name}", wanted, self.protocols)
         return self.protocols[wanted]
+
+    def cell_protocol(self, cell: Cell, row: Mapping[str, str]) -> str:
+        """The protocol of a published figure: the one that the row's card names for this task, else the cell's own."""
+        return row.get(self.name) or cell.protocol or self.default_protocol
 
     def published_protocol(self, group: str) -> str:
         """The protocol of the figures of a table's group, such as table3; "" where the group is not a table."""

@@ -52,10 +52,11 @@ def card_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
 
 
 def table_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Tables and "all"."""
-    from dinobench.results.tables.specs import load_tables
+    """Tables, "all" and "other"."""
+    from dinobench.results.tables.specs import OTHER, load_tables
 
-    return [CompletionItem(name) for name in _starting({*load_tables(_folder(ctx, "tables_dir")), "all"}, incomplete)]
+    known = {*load_tables(_folder(ctx, "tables_dir")), "all", OTHER}
+    return [CompletionItem(name) for name in _starting(known, incomplete)]
 
 
 def recorded_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

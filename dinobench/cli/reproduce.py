@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     "--models",
     default="",
     shell_complete=card_names,
-    help='Models to take, such as "dino_*,ibot_*"; default: all rows.',
+    help='Models to take, such as "dino_*,ibot_*", also cards without a row; default: all rows.',
 )
 @click.option(
     "--data",
@@ -45,9 +45,8 @@ if TYPE_CHECKING:
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    default=Path("results/paper"),
-    show_default=True,
-    help="Folder of the records; what stands there is not measured again.",
+    help="Folder of the records, default results/paper, of a rehearsal results/rehearsal; what stands there is not "
+    "measured again.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what is done, what would run and what is missing.")
 @click.option(
@@ -55,7 +54,7 @@ if TYPE_CHECKING:
     default=True,
     help="With --dry-run: time, memory and disk, measured here once for each architecture, in about 20 seconds.",
 )
-@click.option("--rehearse", is_flag=True, help="Random weights of each architecture on small drawn data.")
+@click.option("--rehearse", is_flag=True, help="Drawn weights in each row's released layout, on a few drawn images.")
 @click.option("--devices", default="", help="Such as cuda:0,cuda:1: one model's jobs on each; default: all GPUs.")
 @click.option("--launcher", type=click.Choice(LAUNCHERS), help="Submit one array, a job for each model and task.")
 @RESOURCES
@@ -66,6 +65,7 @@ if TYPE_CHECKING:
 @TABLES_DIR
 def command(
     tables: str,
+    output: Path | None,
     fetch: bool,
     dry_run: bool,
     estimate: bool,
@@ -83,7 +83,15 @@ def command(
     dinobench reproduce --table all --dry-run
     dinobench reproduce --table 6 --launcher slurm --resource gres=gpu:1
     """  # noqa: D301  (click reads the backspace as "do not wrap")
-    from dinobench.pipeline.reproduce import TableRequest, fetch_missing, plan_tables, run_jobs, submit_jobs
+    from dinobench.pipeline.reproduce import (
+        PAPER_RECORDS,
+        REHEARSAL_RECORDS,
+        TableRequest,
+        fetch_missing,
+        plan_tables,
+        run_jobs,
+        submit_jobs,
+    )
     from dinobench.runtime.errors import InputError
     from dinobench.runtime.settings import parse_pairs
 
@@ -91,7 +99,10 @@ def command(
         raise InputError("--resource belongs to a job; say --launcher slurm or --launcher local")
     if launcher and devices:
         raise InputError("--devices are of this machine, --launcher is for a queue; give one of them")
-    request = TableRequest(tables, settings=parse_pairs(settings), **options)
+    if launcher and options["rehearse"]:
+        raise InputError("a rehearsal takes minutes and runs here; leave --launcher out")
+    output = output or (REHEARSAL_RECORDS if options["rehearse"] else PAPER_RECORDS)
+    request = TableRequest(tables, output=output, settings=parse_pairs(settings), **options)
     plan = plan_tables(request)
     if dry_run:
         _show_plan(plan, estimate)
@@ -176,23 +187,32 @@ def _show_record(record: RunRecord) -> None:
 def _show_verdicts(plan: TablePlan) -> bool:
     """Print the table and the verdict on each cell; whether a comparable one differs."""
     from dinobench.results.records import RecordStore
-    from dinobench.results.tables import tables
+    from dinobench.results.tables import build_tables
+    from dinobench.results.tables.render import render
+    from dinobench.runtime.files import write_table_atomically, write_text_atomically
 
     request = plan.request
     records = RecordStore(request.output).runs()
     for table in dict.fromkeys(cell.table for cell in plan.cells):
-        text = tables(
+        (built,) = build_tables(
             table,
-            "markdown",
             request.output,
             tasks_dir=request.tasks_dir,
             models_dir=request.models_dir,
             tables_dir=request.tables_dir,
+            rehearsal=request.rehearse,
         )
+        text = render(built, "markdown")
+        write_text_atomically(request.output / "tables" / f"table{table}.md", text)
         click.echo(text)
     found = plan.verdicts(records)
     for cell, verdict in found:
         click.echo(f"table {cell.table}  {cell.model or f'row {cell.row + 1}'}  {cell.column}: {verdict.text}")
+    rows = [
+        (cell.table, cell.model, cell.job, cell.column, cell.published, each.kind, each.text) for cell, each in found
+    ]
+    heading = ("table", "model", "task", "column", "published", "verdict", "text")
+    write_table_atomically(request.output / "tables" / "verdicts.csv", heading, rows)
     kinds = [verdict.kind for _, verdict in found]
     click.echo(", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)))
     return "differs" in kinds

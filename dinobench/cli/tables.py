@@ -19,7 +19,7 @@ from dinobench.results.tables.render import FORMATS
     default="all",
     show_default=True,
     shell_complete=table_names,
-    help="2, figure4, ...; all: tables 2 to 9.",
+    help="2, figure4, ...; all: tables 2 to 9; other: the figures of the model cards.",
 )
 @click.option(
     "--format",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dinobench.cards import load_models, load_tasks
+from dinobench.pipeline.model import REHEARSAL, REHEARSED
 from dinobench.pipeline.record import short_data_name
 from dinobench.results.cell_verdicts import MASKS
 from dinobench.results.records import DataInfo, ModelInfo, ProtocolRef, RecordStore, RunRecord, SplitInfo
@@ -26,6 +27,7 @@ class MaskRequest:
         card: of the published method.
         output: folder of the record.
         year, split: which list of sequences.
+        rehearsal: whether the masks are drawn, and only show the way.
     """
 
     results: Path
@@ -34,6 +36,7 @@ class MaskRequest:
     output: Path
     year: str = "2017"
     split: str = "val"
+    rehearsal: bool = False
 
 
 def record_masks(request: MaskRequest) -> RunRecord:
@@ -54,11 +57,13 @@ def record_masks(request: MaskRequest) -> RunRecord:
     protocol, card = task.protocol(PROTOCOL), models[request.card]
     manifest = manifest_of(open_dataset(request.data, request.split, task.layout, task.dataset))
     because = (*task.differences(scores.images, []), *scores.not_comparable)
+    because += (REHEARSAL,) if request.rehearsal else ()
+    name = f"{REHEARSED}{card.name}" if request.rehearsal else card.name
     record = RunRecord(
         task=task.name,
         protocol=ProtocolRef(protocol.name, protocol.version, protocol.hash),
         main_metric=task.main_metric,
-        model=ModelInfo(card.name, _masks_digest(request.results), card=card.name, architecture=card.architecture),
+        model=ModelInfo(name, _masks_digest(request.results), card=card.name, architecture=card.architecture),
         data=DataInfo(
             request.data,
             task.layout,
@@ -76,6 +81,7 @@ def record_masks(request: MaskRequest) -> RunRecord:
         warnings=(MASKS, *scores.warnings),
         comparable=not because,
         because=because,
+        rehearsal=request.rehearsal,
     )
     RecordStore(request.output).add(record)
     return record

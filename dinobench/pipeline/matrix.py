@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from dinobench.cards import ModelCard, Protocol, TaskCard
 from dinobench.models.loading.opened_once import opened_once
@@ -15,6 +16,7 @@ from dinobench.pipeline.plan import default_data
 from dinobench.results.records import RunRecord
 from dinobench.results.tables.cells import TableCell
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.shorter_runs import PARTS
 
 State = Literal["done", "to run", "to fetch", "by hand", "to train", "no way"]
 
@@ -47,6 +49,7 @@ def matrix_jobs(
     records: Iterable[RunRecord],
     patterns: str = "",
     data: str | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> list[MatrixJob]:
     """Every (model, task) that fills a cell once: those of one model together, so that they share features.
 
@@ -57,6 +60,7 @@ def matrix_jobs(
         records: what was measured before.
         patterns: models to take, such as "dino_*,ibot_*"; "" for all.
         data: as for eval; a record of other data does not count as done.
+        settings: of the user; likewise a record of others.
 
     Raises:
         InputError: no model fits the patterns.
@@ -68,7 +72,7 @@ def matrix_jobs(
     done = {
         (record.model.card, record.task, record.protocol.hash, record.data.spec)
         for record in records
-        if _is_sound(record)
+        if _is_sound(record, settings or {})
     }
     used = {model: {task for owner, task, _ in chosen if owner == model} for model, _, _ in chosen}
     specs = {model: _data_of(model, [tasks[task] for task in names], data) for model, names in used.items()}
@@ -78,6 +82,14 @@ def matrix_jobs(
         key = (model, task, protocol.hash, specs[model].get(task, ""))
         jobs.append(_build_job(models[model], protocol, task, key in done))
     return sorted(jobs, key=lambda job: job.model)
+
+
+def rehearsal_states(jobs: Iterable[MatrixJob], records: Iterable[RunRecord]) -> list[MatrixJob]:
+    """The jobs of a rehearsal: done where a record of one stands, else as the weights are to be had."""
+    done = {(each.model.card, each.task, each.protocol.name) for each in records if each.rehearsal and not each.failed}
+    return [
+        replace(job, state="done", advice="") if (job.model, job.task, job.protocol) in done else job for job in jobs
+    ]
 
 
 @opened_once()
@@ -90,13 +102,30 @@ def _data_of(model: str, cards: Sequence[TaskCard], data: str | None) -> dict[st
         return {}  # which the run itself says
 
 
-def _is_sound(record: RunRecord) -> bool:
-    return not record.failed and not record.deviations
+def _is_sound(record: RunRecord, settings: Mapping[str, Any]) -> bool:
+    """Whether a record is of a real run that ended well, with these settings and no others."""
+    if record.failed or record.rehearsal or not set(record.deviations) <= {*settings, *PARTS}:
+        return False
+    asked, made = (
+        {name: source[name] for name in settings if name in record.settings} for source in (settings, record.settings)
+    )
+    return json.dumps(asked, sort_keys=True) == json.dumps(made, sort_keys=True)
+
+
+def rowless_models(cells: Iterable[TableCell], models: Iterable[str], patterns: str) -> list[str]:
+    """Models that a pattern names although none of its like has a row in the tables, such as a user's own."""
+    owners = {cell.model for cell in cells}
+    idle = [part for part in _split(patterns) if not any(fnmatch.fnmatch(owner, part) for owner in owners)]
+    return [model for model in models if any(fnmatch.fnmatch(model, part) for part in idle)]
 
 
 def _fits_patterns(model: str, patterns: str) -> bool:
-    parts = [part.strip() for part in patterns.split(",") if part.strip()]
+    parts = _split(patterns)
     return not parts or any(fnmatch.fnmatch(model, part) for part in parts)
+
+
+def _split(patterns: str) -> list[str]:
+    return [part.strip() for part in patterns.split(",") if part.strip()]
 
 
 def _build_job(card: ModelCard, protocol: Protocol, task: str, done: bool) -> MatrixJob:
@@ -110,9 +139,11 @@ def way_of(card: ModelCard) -> tuple[State, str]:
     if card.random or (card.local and (Path(card.file).parent / card.weights).exists()):
         return "to run", ""
     if card.local and card.recipe:
-        return "to train", f"no weights at {card.weights}; {training_command(card)} trains them"
+        return "to train", f"no weights at {card.weights}: recipe {card.recipe} trains them ({training_command(card)})"
+    if card.local:
+        return "no way", f"no weights at {card.weights}; mend `weights` in {card.file}, or put the file there"
     if not card.released and card.recipe:
-        return "to train", f"no weights are released; {training_command(card)} trains such a network"
+        return "to train", f"no weights: recipe {card.recipe} trains them ({training_command(card)})"
     if not card.released:
         return "no way", f"no weights are released: {card.because}"
     from dinobench.models.loading.download import cached_weights

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from dinobench.pipeline.vision_model import VisionModel
 
 NO_CARD = "none"
+REHEARSED = "rehearsal_"
+"""Before the name of a model whose weights are drawn for a rehearsal."""
+REHEARSAL = "rehearsal: drawn weights, and a few drawn images"
 Model: TypeAlias = "str | Path | VisionModel | nn.Module"
 """What a model may be given as: a SPEC, what `load_backbone` returned, or a module of the user's own."""
 
@@ -39,6 +42,7 @@ class ModelRequest:
         name: in tables and records, "" for the file's or the card's.
         models_dir: folder with further cards.
         as_released: whether images are prepared as the card says that the source of the weights does.
+        stands_for: the card whose weights drawn ones stand for, in a rehearsal; "" outside.
     """
 
     spec: str
@@ -47,6 +51,7 @@ class ModelRequest:
     name: str = ""
     models_dir: Path | None = None
     as_released: bool = False
+    stands_for: str = ""
 
     def settings_with(self, card: ModelCard) -> dict[str, Any]:
         """The card's settings of the model, below the user's."""
@@ -61,12 +66,14 @@ class ResolvedModel:
     Attributes:
         notes: how it was recognized, one line each, for output and record.
         unverified: why its figure must not stand beside a published one; empty where nothing speaks against it.
+        rehearsal: whether the weights are drawn and stand for the card's.
     """
 
     backbone: LoadedBackbone
     card: ModelCard | None = None
     notes: tuple[str, ...] = ()
     unverified: str = ""
+    rehearsal: bool = False
 
 
 def load_backbone(
@@ -146,7 +153,10 @@ def resolve_model(request: ModelRequest) -> ResolvedModel:
     """
     cards = load_models(request.models_dir)
     refuse_missing_model(request, cards)
-    resolved = _from_card(request, cards) if request.spec in cards else _from_spec(request, cards)
+    if request.stands_for:
+        resolved = _from_drawn(request, cards)
+    else:
+        resolved = _from_card(request, cards) if request.spec in cards else _from_spec(request, cards)
     choices = tuple(str(choice) for choice in resolved.backbone.choices)
     resolved = dataclasses.replace(resolved, notes=(*resolved.notes, *choices))
     if request.name:
@@ -187,6 +197,13 @@ def _from_card(request: ModelRequest, cards: Mapping[str, ModelCard]) -> Resolve
     loaded = _load_with_card(str(path), card, request)
     loaded = dataclasses.replace(loaded, name=card.name, spec=card.name)
     return ResolvedModel(loaded, card, (*notes, match.note), match.unverified or card.note)
+
+
+def _from_drawn(request: ModelRequest, cards: Mapping[str, ModelCard]) -> ResolvedModel:
+    """Weights that were drawn, as if they were the card's: with its settings, and never comparable."""
+    card = cards[request.stands_for]
+    loaded = _load_with_card(request.spec, card, request)
+    return ResolvedModel(loaded, card, unverified=REHEARSAL, rehearsal=True)
 
 
 def _from_spec(request: ModelRequest, cards: Mapping[str, ModelCard]) -> ResolvedModel:

@@ -63,6 +63,7 @@ def make_record(
         error=error,
         deviations={**job.deviations, **scores.deviations},
         processes=world_size(),
+        rehearsal=model.rehearsal,
     )
 
 

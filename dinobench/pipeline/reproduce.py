@@ -11,22 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 from dinobench.cards import ModelCard, TaskCard, load_models, load_tasks
 from dinobench.pipeline.job_queue import run_on_devices
-from dinobench.pipeline.matrix import MatrixJob, matrix_jobs
+from dinobench.pipeline.matrix import MatrixJob, matrix_jobs, rehearsal_states, rowless_models
 from dinobench.pipeline.model import ModelRequest
 from dinobench.pipeline.plan import asked_settings, make_plan
 from dinobench.pipeline.run import evaluate
 from dinobench.pipeline.table_jobs import submit_commands
 from dinobench.results.cell_verdicts import CellVerdict, judge, newest
 from dinobench.results.records import RecordStore, RunRecord
-from dinobench.results.tables.cells import TableCell, table_cells
+from dinobench.results.tables.cells import TableCell, rowless_cells, table_cells
 from dinobench.results.tables.specs import select_tables
 from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.runtime.settings import toml_text
+from dinobench.runtime.signals import StoppedError
 
 if TYPE_CHECKING:
     from dinobench.pipeline.estimates import Estimate
 
-REHEARSAL_SETTINGS: Mapping[str, Any] = {"batch_size": 8}
+PAPER_RECORDS, REHEARSAL_RECORDS = Path("results/paper"), Path("results/rehearsal")
+"""Where records are written unless the user says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,13 @@ class TableRequest:
         data: as for eval: a root with one folder per data set, or NAME=FOLDER pairs.
         output: folder of the records.
         settings: of runs and models.
-        rehearse: random weights of each row's architecture on small drawn data.
+        rehearse: drawn weights in each row's released layout, on a few drawn images.
     """
 
     tables: str
     models: str = ""
     data: str | None = None
-    output: Path = Path("results/paper")
+    output: Path = PAPER_RECORDS
     settings: Mapping[str, Any] = field(default_factory=dict)
     rehearse: bool = False
     tasks_dir: Path | None = None
@@ -75,11 +77,15 @@ class TablePlan:
         for cell in self.cells:
             job = by_job.get((cell.model, cell.job))
             if job is not None:
-                record = newest(records, cell.model, cell.task, cell.protocol)
-                found.append((cell, judge(cell.published, cell.metric, record, job.advice)))
+                found.append((cell, self._verdict(cell, job, records)))
             elif not cell.model:
                 found.append((cell, CellVerdict("missing", "no card claims this row")))
         return found
+
+    def _verdict(self, cell: TableCell, job: MatrixJob, records: Sequence[RunRecord]) -> CellVerdict:
+        record = newest(records, cell.model, cell.task, cell.protocol, rehearsal=self.request.rehearse)
+        none_released = job.state in ("to train", "no way")
+        return judge(cell.published, cell.metric, record, job.advice, none_released=none_released)
 
 
 PAPER = ("2", "3", "4", "5", "6")
@@ -95,12 +101,14 @@ def plan_tables(request: TableRequest) -> TablePlan:
     names = PAPER if request.tables == "all" else request.tables.split(",")
     specs = [spec for name in names for spec in select_tables(name.strip(), request.tables_dir)]
     cells = table_cells(specs, tasks, models)
+    cells += rowless_cells(specs, tasks, rowless_models(cells, models, request.models))
     if not any(cell.task for cell in cells):
         raise InputError(f"no task fills a column of table {request.tables}; see `dinobench tasks`")
     records = RecordStore(request.output).runs()
-    return TablePlan(
-        request, cells, matrix_jobs(cells, tasks, models, records, request.models, request.data), tasks, models
-    )
+    jobs = matrix_jobs(cells, tasks, models, records, request.models, request.data, request.settings)
+    if request.rehearse:
+        jobs = rehearsal_states(jobs, records)
+    return TablePlan(request, cells, jobs, tasks, models)
 
 
 def fetch_missing(plan: TablePlan, report: Callable[[str], None]) -> dict[str, str]:
@@ -128,44 +136,53 @@ def run_jobs(
     """
     waiting = plan.waiting()
     groups = {model: list(jobs) for model, jobs in itertools.groupby(waiting, key=lambda job: job.model)}
-    if len(devices) > 1:
+    if len(devices) > 1 and not plan.request.rehearse:
         return _run_apart(plan, groups, devices, report)
+    run = _rehearse if plan.request.rehearse else _run_here
     failed: dict[str, str] = {}
     for model, jobs in groups.items():
-        failed |= _run_here(plan, model, jobs, show)
+        try:
+            records = run(plan, model, jobs, show)
+        except StoppedError:
+            raise
+        except Exception as error:  # whatever stops one model, the others still run
+            failed |= {f"{model} {job.name}": _failure_line(error) for job in jobs}
+        else:
+            ended_badly = (record for record in records if record.failed)
+            failed |= {f"{model} {record.task}@{record.protocol.name}": record.error for record in ended_badly}
     return failed
+
+
+def _failure_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, InputError | RunFailedError) else f"{type(error).__name__}: {text}"
+
+
+def _rehearse(
+    plan: TablePlan, model: str, jobs: Sequence[MatrixJob], show: Callable[[RunRecord], None]
+) -> list[RunRecord]:
+    from dinobench.pipeline.rehearsal import Rehearsal, rehearse_model
+
+    request = plan.request
+    rehearsal = Rehearsal(request.output, request.settings, plan.tasks, request.tasks_dir, request.models_dir)
+    return rehearse_model(rehearsal, plan.models[model], jobs, show)
 
 
 def _run_here(
     plan: TablePlan, model: str, jobs: Sequence[MatrixJob], show: Callable[[RunRecord], None]
-) -> dict[str, str]:
+) -> list[RunRecord]:
     request = plan.request
-    spec, name, data, settings = _model_and_data(plan, model)
-    try:
-        records = evaluate(
-            ",".join(job.name for job in jobs),
-            spec,
-            data,
-            None,
-            request.output,
-            settings,
-            tasks_dir=request.tasks_dir,
-            models_dir=request.models_dir,
-            name=name,
-            report=show,
-        )
-    except (InputError, RunFailedError) as error:
-        return {f"{model} {job.name}": str(error) for job in jobs}
-    return {f"{model} {record.task}@{record.protocol.name}": record.error for record in records if record.failed}
-
-
-def _model_and_data(plan: TablePlan, model: str) -> tuple[str, str, str | None, dict[str, Any]]:
-    """SPEC, name and data of a model's jobs, and the settings of the run."""
-    request = plan.request
-    if not request.rehearse:
-        return model, "", request.data, dict(request.settings)
-    settings = {**REHEARSAL_SETTINGS, **request.settings}
-    return f"random:{plan.models[model].architecture}", f"rehearsal_{model}", "mini", settings
+    return evaluate(
+        ",".join(job.name for job in jobs),
+        model,
+        request.data,
+        None,
+        request.output,
+        request.settings,
+        tasks_dir=request.tasks_dir,
+        models_dir=request.models_dir,
+        report=show,
+    )
 
 
 def _run_apart(
@@ -195,10 +212,10 @@ def costs(plan: TablePlan, estimated: bool = True) -> Iterator[tuple[list[Matrix
     for model, group in itertools.groupby(plan.jobs, key=lambda job: job.model):
         jobs = sorted(group, key=lambda job: job.state == "done")
         waiting = [job for job in jobs if job.state != "done"]
-        if not (waiting and estimated):
+        if request.rehearse or not (waiting and estimated):
             yield jobs, []
             continue
-        spec, _, data, settings = _model_and_data(plan, model)
+        spec, data, settings = model, request.data, request.settings
         names = ",".join(job.name for job in waiting)
         try:
             made = make_plan(names, spec, data, None, settings, tasks_dir=request.tasks_dir)
@@ -215,13 +232,11 @@ def costs(plan: TablePlan, estimated: bool = True) -> Iterator[tuple[list[Matrix
 def eval_command(plan: TablePlan, model: str, jobs: Sequence[MatrixJob]) -> list[str]:
     """The command line of one model's jobs."""
     request = plan.request
-    spec, name, data, settings = _model_and_data(plan, model)
     command = [sys.executable, "-m", "dinobench", "eval", "--task", ",".join(job.name for job in jobs)]
-    command += ["--model", spec, "--output", str(request.output)]
-    command += ["--name", name] if name else []
-    command += ["--data", data] if data else []
+    command += ["--model", model, "--output", str(request.output)]
+    command += ["--data", request.data] if request.data else []
     for option, folder in (("--tasks-dir", request.tasks_dir), ("--models-dir", request.models_dir)):
         command += [option, str(folder)] if folder else []
-    for key, value in settings.items():
+    for key, value in request.settings.items():
         command += ["--set", f"{key}={toml_text(value)}"]
     return command

@@ -49,6 +49,7 @@ def evaluate(
     models_dir: str | Path | None = None,
     card: str = "",
     name: str = "",
+    stands_for: str = "",
     report: Report = lambda record: None,
 ) -> list[RunRecord]:
     """Run every task on one model and write a record of each.
@@ -68,6 +69,7 @@ def evaluate(
         models_dir: folder with further model cards.
         card: the published model that a file is; "none" for no card; by default it is recognized.
         name: of the model in tables and records; by default the file's or the card's.
+        stands_for: the card whose weights drawn ones stand for, in a rehearsal.
         report: called with each record as soon as it is written.
 
     Raises:
@@ -78,7 +80,7 @@ def evaluate(
         given = held_model(model, transform, name, card)
         spec = given.backbone.spec if given else None if model is None else str(model)
         plan = make_plan(tasks, spec, str(data) if data else None, protocol, settings, tasks_dir=own_tasks)
-        request = ModelRequest(plan.model, asked_settings(plan), card, name, own_models)
+        request = ModelRequest(plan.model, asked_settings(plan), card, name, own_models, stands_for=stands_for)
         _refuse_missing(plan, request, given)
         refuse_missing_tracker(plan.run.log)
         from dinobench.runtime.device import pick_device, prepare_device  # after bad settings: torch takes seconds

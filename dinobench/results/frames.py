@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from dinobench.cards import load_models, load_tasks
 from dinobench.results.compare import SCORE_AGAIN
 from dinobench.results.records import RECORDS, RecordStore, RunRecord, read_record
-from dinobench.results.tables.build import read_published
-from dinobench.results.tables.cells import published_figures
+from dinobench.results.tables.cells import FigureKey, published_figures
+from dinobench.results.tables.published import read_published
 from dinobench.results.tables.specs import load_tables, select_tables
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import refuse_pipe
@@ -190,11 +190,9 @@ def per_object(record: Path | str) -> pd.DataFrame:
     return kept_values(record, ("image", "value"), "value of every object")
 
 
-def _rows_of(
-    record: RunRecord, path: Path, published: Mapping[tuple[str, str, str], float]
-) -> Iterable[tuple[Any, ...]]:
+def _rows_of(record: RunRecord, path: Path, published: Mapping[FigureKey, float]) -> Iterable[tuple[Any, ...]]:
     for metric, value in record.metrics.items() or [("", None)]:
-        theirs = published.get((record.model.card, record.task, metric))
+        theirs = published.get((record.model.card, record.task, record.protocol.name, metric))
         low, high = record.intervals.get(metric, (None, None))
         yield (
             record.task,

@@ -106,6 +106,7 @@ class RunRecord:
         digests: sha256 of each kept file, as it was when the record was written.
         seal: digest of all the rest of the record, by which a later change is found.
         imported: kind of another tool's result file that it was read from; empty for a run of ours.
+        rehearsal: whether drawn weights stood for the model's: such a figure means nothing, and stands in no table.
     """
 
     task: str
@@ -133,6 +134,7 @@ class RunRecord:
     digests: dict[str, str] = field(default_factory=dict)
     seal: str = ""
     imported: str = ""
+    rehearsal: bool = False
     schema: int = SCHEMA
 
     @property

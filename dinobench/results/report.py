@@ -14,8 +14,10 @@ from dinobench.results.report_boards import Addresses, make_boards
 from dinobench.results.report_figures import curve_pictures, forest_plots, speed_pictures
 from dinobench.results.report_pages import index_page, model_page, record_page
 from dinobench.results.report_pictures import copy_pictures
-from dinobench.results.tables.build import Table, build_table, read_published
+from dinobench.results.tables.build import OURS, Table, build_table
 from dinobench.results.tables.cells import published_figures
+from dinobench.results.tables.other_figures import other_figures
+from dinobench.results.tables.published import read_published
 from dinobench.results.tables.render import to_html
 from dinobench.results.tables.specs import TableSpec, load_tables
 from dinobench.runtime.errors import InputError
@@ -98,7 +100,10 @@ def _filled_tables(
     tasks: Mapping[str, TaskCard],
     models: Mapping[str, ModelCard],
 ) -> list[Table]:
-    """The tables that a record bears on, each read and built once."""
+    """The tables that a record bears on, each read and built once, with verdicts."""
+    records = [record for record in records if not record.rehearsal]
     about = {cell.table for record in records if record.task in tasks for cell in tasks[record.task].cells}
     chosen = [spec for name, spec in specs.items() if name in about]
-    return [build_table(spec, read_published(spec.path), records, tasks, models) for spec in chosen]
+    built = [build_table(spec, read_published(spec.path), records, tasks, models, verdicts=True) for spec in chosen]
+    other = other_figures(records, tasks, models, verdicts=True, ours_alone=True)
+    return [*built, other] if OURS in other.headings else built

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dinobench.results.records import RunRecord
+from dinobench.results.tables.cells import FigureKey
 
 
 @dataclass(frozen=True)
@@ -55,13 +56,13 @@ class Board:
 
 
 def make_boards(
-    records: Sequence[RunRecord], published: Mapping[tuple[str, str, str], float], addresses: Addresses
+    records: Sequence[RunRecord], published: Mapping[FigureKey, float], addresses: Addresses
 ) -> list[Board]:
     """The boards of all records, the best figure of each first.
 
     Args:
         records: to show.
-        published: figure by model card, task and metric.
+        published: figure by model card, task, protocol and metric.
         addresses: of their pages.
     """
     groups: dict[tuple[str, ...], list[RunRecord]] = {}
@@ -79,9 +80,9 @@ def make_boards(
     return boards
 
 
-def _board_row(record: RunRecord, published: Mapping[tuple[str, str, str], float], addresses: Addresses) -> BoardRow:
+def _board_row(record: RunRecord, published: Mapping[FigureKey, float], addresses: Addresses) -> BoardRow:
     value = record.value or 0.0
-    theirs = published.get((record.model.card, record.task, record.main_metric))
+    theirs = published.get((record.model.card, record.task, record.protocol.name, record.main_metric))
     bounds = record.intervals.get(record.main_metric)
     difference = value - theirs if theirs is not None and record.comparable else None
     return BoardRow(

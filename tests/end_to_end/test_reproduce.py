@@ -13,7 +13,7 @@ MODEL = """
 title = "{name}"
 method = "{name}"
 architecture = "vit_mini/4"
-family = "random"
+family = "vit"
 source = "me"
 license = "MIT"
 weights = "{weights}"
@@ -72,7 +72,7 @@ def test_a_table_is_planned_measured_judged_and_not_measured_twice(tmp_path: Pat
     assert "images through the network" in plan
     assert "in all: " in plan
     assert "1 to run, 1 to train, 1 no way" in plan
-    assert "dinobench train --recipe mini" in plan
+    assert "no weights: recipe mini trains them (dinobench train --recipe mini)" in plan
     done = reproduce(*common)
     assert done.exit_code == 0, done.output
     assert "knn-few@few  top1" in done.output
@@ -86,10 +86,17 @@ def test_a_table_is_planned_measured_judged_and_not_measured_twice(tmp_path: Pat
 
 
 def test_a_rehearsal_is_named_as_one_and_fills_no_cell(tmp_path: Path, cards: list[str]) -> None:
-    done = reproduce(*cards, "--output", str(tmp_path / "records"), "--rehearse", "--models", "model_B")
+    done = reproduce(*cards, "--output", str(tmp_path / "records"), "--rehearse", "--models", "model_C")
     assert done.exit_code == 0, done.output
-    assert "rehearsal_model_B knn-few@few  top1" in done.output
-    assert "model_B  top1: no weights are released" in done.output
+    assert "rehearsal_model_C knn-few@few  top1" in done.output
+    assert "model_C  top1: rehearsal: drawn weights" in done.output
+    assert not {"equals", "differs", "ours"} & set(done.output.split())
+    assert "rehearsal" in (tmp_path / "records" / "tables" / "tablemini.md").read_text()
+    assert "1 done" in reproduce(*cards, "--output", str(tmp_path / "records"), "--rehearse", "--dry-run").output
+    assert "1 done" not in reproduce(*cards, "--output", str(tmp_path / "records"), "--dry-run").output
+    real = reproduce(*cards, "--output", str(tmp_path / "records"), "--models", "model_C")
+    assert "no weights are released: lost" in real.output
+    assert "| C | 3.0 |\n" in real.output  # the published row alone
 
 
 def test_jobs_go_through_a_queue_one_for_each_model_and_task(tmp_path: Path, cards: list[str]) -> None:
@@ -125,3 +132,39 @@ def test_a_row_whose_file_does_not_open_as_released_is_not_called_to_fetch() -> 
     for card in ("stm_rn50", "simclr_rn50", "simclrv2_rn152w3_sk", "infomin_rn50"):
         assert " by hand " in states[card], states[card]
     assert " to fetch " in states["dino_vits16"]
+
+
+def test_a_card_without_a_row_is_measured_too(tmp_path: Path, cards: list[str]) -> None:
+    text = MODEL.format(name="mine", weights="random:vit_mini/4", more="").partition("[[rows]]")[0]
+    (tmp_path / "models" / "mine_a.toml").write_text(text)
+    missing = MODEL.format(name="none", weights="../runs/none", more="").partition("[[rows]]")[0]
+    (tmp_path / "models" / "mine_b.toml").write_text(missing)
+    common = [*cards, "--output", str(tmp_path / "records"), "--data", "digits", "--models", "mine_*"]
+    done = reproduce(*common, "--set", "ks=[3,5]")
+    assert done.exit_code == 0, done.output
+    assert "mine_a knn-few@few  top1" in done.output
+    assert "mine_b  top1: no weights at ../runs/none" in done.output
+    assert "mine_a [" in done.output
+    again = reproduce(*common, "--set", "ks=[3,5]", "--dry-run").output
+    assert "1 done, 1 no way" in again
+    assert "1 to run, 1 no way" in reproduce(*common, "--set", "ks=[5]", "--dry-run").output  # other settings
+
+
+def test_without_a_network_fetch_says_one_line_a_model(
+    tmp_path: Path, cards: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DINOBENCH_CACHE", str(tmp_path / "cache"))
+    card = tmp_path / "models" / "model_A.toml"
+    card.write_text(card.read_text().replace("random:vit_mini/4", "http://127.0.0.1:9/a.pth"))
+    done = reproduce(*cards, "--output", str(tmp_path / "records"), "--data", "mini", "--fetch")
+    lines = [line for line in done.output.splitlines() if "model_A is not fetched" in line]
+    assert len(lines) == 1, done.output
+    assert "Traceback" not in done.output
+
+
+def test_a_column_that_no_task_fills_is_one_line(tmp_path: Path, cards: list[str]) -> None:
+    card = tmp_path / "tables" / "tablemini.toml"
+    card.write_text(card.read_text().replace('"top1"', '"nobody"'))
+    (tmp_path / "tables" / "mini.csv").write_text("method,nobody\nA,1.0\n")
+    done = reproduce(*cards, "--dry-run")
+    assert (done.exit_code, "no task fills a column of table mini" in done.output) == (2, True)

@@ -59,6 +59,17 @@ def test_published_figures_are_numbers() -> None:
     assert set(dinobench.published("all")["table"]) == {str(number) for number in range(2, 10)}
 
 
+def test_each_protocol_has_its_own_published_figure(tmp_path: Path) -> None:
+    own = {"name": "multigrain_rn50", "card": "multigrain_rn50", "sha256": "ab" * 32}
+    for name in ("multigrain-224", "multigrain-800", "textbook"):
+        protocol = {"name": name, "version": 1, "hash": "0" * 16}
+        made = make_record(task="copydays", model=own, protocol=protocol, metrics={"strong_map": 80.0})
+        RecordStore(tmp_path).add(made)
+    frame = dinobench.records(tmp_path).set_index("protocol")["published"]
+    assert (frame["multigrain-224"], frame["multigrain-800"]) == (75.1, 82.5)
+    assert pd.isna(frame["textbook"])
+
+
 def test_kept_predictions_are_a_frame_and_their_absence_is_said(tmp_path: Path) -> None:
     file = tmp_path / "files" / "run" / "predictions.csv"
     file.parent.mkdir(parents=True)

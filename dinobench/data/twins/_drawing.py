@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +19,34 @@ from dinobench.runtime.files import atomic_path
 Images = Iterator[tuple[int, NDArray[np.uint8]]]
 
 
+_FEW: ContextVar[bool] = ContextVar("few", default=False)
+FEW_CLASSES = 4
+
+
+@contextlib.contextmanager
+def few_images() -> Iterator[None]:
+    """Twins drawn inside have as few images as their tasks can do with, whatever else is asked for."""
+    token = _FEW.set(True)
+    try:
+        yield
+    finally:
+        _FEW.reset(token)
+
+
+def counted(few: int, small: int, large: int, *, is_small: bool) -> int:
+    """How many of something a twin has, by its size."""
+    return few if _FEW.get() else small if is_small else large
+
+
 def images_per_class(small: bool) -> dict[str, int]:
     """Images of each class in each split of a twin."""
-    return {"train": 12, "val": 6} if small else {"train": 200, "val": 50}
+    return {"train": counted(2, 12, 200, is_small=small), "val": counted(1, 6, 50, is_small=small)}
 
 
 def draw_split(split: str, classes: int, size: int, *, seed: int, small: bool) -> Images:
     """(label, (size, size, 3) image) of a split, classes in turn; "train" and "val" never share an image."""
     rng = np.random.default_rng([seed, ("train", "val").index(split), size])
-    drawn = min(classes, len(mini.CLASSES))
+    drawn = min(classes, counted(FEW_CLASSES, len(mini.CLASSES), len(mini.CLASSES), is_small=small))
     for position in range(drawn * images_per_class(small)[split]):
         label = position % drawn
         yield label, mini.draw(label, rng, size)

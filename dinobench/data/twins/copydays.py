@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 from dinobench.data import mini
-from dinobench.data.twins._drawing import save_jpeg
+from dinobench.data.twins._drawing import counted, save_jpeg
 
 QUALITIES = (3, 5, 8, 10, 15, 20, 30, 50, 75)
 CROPS = (10, 15, 20, 30, 40, 50, 60, 70, 80)
@@ -22,7 +22,8 @@ def write(root: Path, *, seed: int = 0, small: bool = True) -> None:
     When not `small`, as many originals and strong copies as the real set (157 and 229), and 1,000 of the others.
     A strong copy's name begins with the four characters of its original's.
     """
-    originals, strong, others = (20, 30, 60) if small else (157, 229, 1000)
+    originals = counted(2, 20, 157, is_small=small)
+    strong, others = counted(3, 30, 229, is_small=small), counted(4, 60, 1000, is_small=small)
     rng = np.random.default_rng([seed, 157])
     pictures = list(_draw_pictures(originals, rng))
     for number, picture in enumerate(pictures):

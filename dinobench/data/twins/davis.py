@@ -13,7 +13,7 @@ from dinobench.data import mini
 from dinobench.data.drawing import Plane
 from dinobench.data.masks import Labels, write_labels
 from dinobench.data.mini import Pose, Thing
-from dinobench.data.twins._drawing import save_jpeg
+from dinobench.data.twins._drawing import counted, save_jpeg
 from dinobench.runtime.files import write_text_atomically
 
 _SEQUENCES = {"train": ("drift",), "val": ("crossing", "return", "crowd")}
@@ -54,10 +54,11 @@ def write(root: Path, *, seed: int = 0, small: bool = True, height: int = 480) -
         small: 10 frames a sequence; otherwise 40.
         height: of a frame in pixels; the folders are called 480p whatever it is.
     """
+    frames = counted(3, 10, 40, is_small=small)
     for split, names in _SEQUENCES.items():
         for name in names:
             rng = np.random.default_rng([seed, *name.encode()])
-            for number, (picture, mask) in enumerate(drawn_frames(name, rng, 10 if small else 40, height)):
+            for number, (picture, mask) in enumerate(drawn_frames(name, rng, frames, height)):
                 save_jpeg(root / "JPEGImages" / "480p" / name / f"{number:05d}.jpg", picture)
                 write_labels(root / "Annotations" / "480p" / name / f"{number:05d}.png", mask)
         write_text_atomically(root / "ImageSets" / "2017" / f"{split}.txt", "\n".join(names) + "\n")

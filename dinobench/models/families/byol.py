@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dinobench.models.key_layouts import haiku_resnet, resnet
-from dinobench.models.loading.family import Family
+from dinobench.models.loading.family import Family, FileForm
 
 FAMILY = Family(
     name="byol",
@@ -12,4 +12,5 @@ FAMILY = Family(
     signs=(r"online", r"target"),
     order=35,
     branch="student",
+    form=FileForm(container="pickle", content=haiku_resnet.experiment),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dinobench.models.key_layouts import resnet
-from dinobench.models.loading.family import Family
+from dinobench.models.loading.family import Family, FileForm
 
 FAMILY = Family(
     name="infomin",
@@ -12,4 +12,5 @@ FAMILY = Family(
     signs=(r"^model\.(module\.)?encoder\.conv1\.weight$", r"^model\.(module\.)?head(_jig)?\."),
     order=40,
     branch="student",
+    form=FileForm("model", "module.encoder.", ("module.head.0.weight",)),
 )

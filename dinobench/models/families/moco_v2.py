@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dinobench.models.key_layouts import resnet
-from dinobench.models.loading.family import Family
+from dinobench.models.loading.family import Family, FileForm
 
 FAMILY = Family(
     name="moco_v2",
@@ -12,4 +12,5 @@ FAMILY = Family(
     signs=(r"(^|\.)encoder_q\.",),
     order=30,
     branch="student",
+    form=FileForm("state_dict", "module.encoder_q.", ("module.queue",)),
 )

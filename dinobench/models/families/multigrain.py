@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dinobench.models.key_layouts import resnet
-from dinobench.models.loading.family import Family
+from dinobench.models.loading.family import Family, FileForm
 
 FAMILY = Family(
     name="multigrain",
@@ -12,4 +12,5 @@ FAMILY = Family(
     signs=(r"^model_state\.(module\.)?features\.conv1\.weight$",),
     order=40,
     branch="student",
+    form=FileForm("model_state", "features.", ("pool.p", "classifier.weight", "classifier.bias")),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dinobench.models.key_layouts import stc_resnet
-from dinobench.models.loading.family import Family
+from dinobench.models.loading.family import Family, FileForm
 
 FAMILY = Family(
     name="stc",
@@ -12,4 +12,5 @@ FAMILY = Family(
     signs=(r"encoder\.model\.conv1\.", r"selfsim_fc\."),
     order=35,
     branch="student",
+    form=FileForm("model", "encoder.model.", ("selfsim_fc.0.weight", "selfsim_fc.0.bias")),
 )

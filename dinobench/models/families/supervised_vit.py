@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dinobench.models.key_layouts import vit
-from dinobench.models.loading.family import Family
+from dinobench.models.loading.family import Family, FileForm
 
 FAMILY = Family(
     name="supervised_vit",
@@ -12,4 +12,5 @@ FAMILY = Family(
     signs=(r"(^|\.)head\.weight$", r"blocks\.0\.attn\.qkv\."),
     order=60,
     facts={"resize": "timm"},
+    form=FileForm("model", beside=("head.weight", "head.bias")),
 )

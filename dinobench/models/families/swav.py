@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dinobench.models.key_layouts import resnet
-from dinobench.models.loading.family import Family
+from dinobench.models.loading.family import Family, FileForm
 
 FAMILY = Family(
     name="swav",
@@ -12,4 +12,5 @@ FAMILY = Family(
     signs=(r"^(state_dict\.)?(module\.)?projection_head\.", r"^(state_dict\.)?(module\.)?layer1\.0\.conv1\.weight$"),
     order=50,
     branch="student",
+    form=FileForm(prefix="module.", beside=("module.projection_head.0.weight", "module.prototypes.weight")),
 )

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
+import torch
+
 from dinobench.models.key_layouts import resnet
 from dinobench.models.loading.conversion import StateDictConversion
 from dinobench.models.loading.family import KeyLayout, ModelFacts, Network
+from dinobench.models.loading.state_dict import State
 
 RENAMES = (
     (r"^initial_conv", "conv1"),
@@ -53,4 +59,42 @@ ANCHORS = (
     "block_group_0/~/block_0/~/conv_0.w",
     "block_group_3/~/block_0/~/conv_0.w",
 )
-LAYOUT = KeyLayout("ResNet, Haiku names", ANCHORS, translate, build)
+
+
+def write(state: State) -> State:
+    """Names and axes of Haiku: what `translate` undoes."""
+    written = {}
+    for name, tensor in state.items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        module, _, kind = name.rpartition(".")
+        kind = {"weight": "w" if tensor.ndim == 4 else "scale", "bias": "offset"}.get(kind, kind)
+        kind = re.sub(r"^running_(\w+)$", r"/~/\1_ema.average", kind)
+        changed = tensor.permute(2, 3, 1, 0) if tensor.ndim == 4 else tensor.reshape(1, 1, 1, -1)
+        separator = "" if kind.startswith("/") else "."
+        written[f"{_haiku_module(module)}{separator}{kind}"] = changed.contiguous()
+    return written
+
+
+def _haiku_module(name: str) -> str:
+    if name in ("conv1", "bn1"):
+        return {"conv1": "initial_conv", "bn1": "initial_batchnorm"}[name]
+    stage, block, part, *number = name.split(".")
+    place = f"block_group_{int(stage[-1]) - 1}/~/block_{block}/~/"
+    if part == "downsample":
+        return place + ("shortcut_conv", "shortcut_batchnorm")[int(number[0])]
+    return f"{place}{part[:-1].replace('bn', 'batchnorm')}_{int(part[-1]) - 1}"
+
+
+def experiment(state: State) -> dict[str, Any]:
+    """The tables of one of the authors' files: parameters and running averages of two networks, by module."""
+    tables: dict[str, dict[str, Any]] = {"online_params": {}, "online_state": {}}
+    for name, tensor in state.items():
+        module, _, kind = name.rpartition(".")
+        table = tables["online_state" if kind == "average" else "online_params"]
+        table.setdefault(f"res_net/~/{module}", {})[kind] = tensor.numpy()
+    target = {"target_params": {"predictor/~/linear": {"w": torch.zeros(1, 1).numpy()}}, "target_state": {}}
+    return {"experiment_state": tables | target, "step": 1}
+
+
+LAYOUT = KeyLayout("ResNet, Haiku names", ANCHORS, translate, build, write)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 
 from dinobench.models.loading.conversion import StateDictConversion
 from dinobench.models.loading.family import KeyLayout, ModelFacts, Network
+from dinobench.models.loading.state_dict import State
 from dinobench.models.networks.resnet import (
     BASIC_DEPTHS,
     BOTTLENECK_DEPTHS,
@@ -31,6 +34,12 @@ def translate_numbered(conversion: StateDictConversion) -> None:
     for number, name in CHILDREN.items():
         conversion.rename(rf"^{number}\.", f"{name}.")
     translate(conversion)
+
+
+def write_numbered(state: State) -> State:
+    """`conv1.weight` becomes `0.weight`, `layer1.0.conv1.weight` `4.0.conv1.weight`."""
+    numbers = {name: str(number) for number, name in CHILDREN.items()}
+    return {re.sub(r"^\w+", lambda found: numbers[found[0]], name): tensor for name, tensor in state.items()}
 
 
 def translate_blocks(conversion: StateDictConversion) -> None:
@@ -66,6 +75,7 @@ NUMBERED_LAYOUT = KeyLayout(
     ("0.weight", "1.running_mean", "4.0.conv1.weight", "7.0.conv1.weight"),
     translate_numbered,
     build,
+    write_numbered,
 )
 BLOCKS_LAYOUT = KeyLayout(
     "ResNet, feature blocks",

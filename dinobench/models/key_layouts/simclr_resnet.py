@@ -10,6 +10,7 @@ import torch
 from dinobench.models.key_layouts import resnet
 from dinobench.models.loading.conversion import StateDictConversion
 from dinobench.models.loading.family import KeyLayout, ModelFacts, Network
+from dinobench.models.loading.state_dict import State
 from dinobench.models.networks.resnet import BOTTLENECK_DEPTHS
 from dinobench.models.networks.selective_kernels import SelectiveKernelResNet
 from dinobench.runtime.errors import InputError
@@ -27,12 +28,31 @@ def translate(conversion: StateDictConversion) -> None:
     for number, (name, _) in enumerate(layers):
         conversion.rename(rf"^conv2d{_suffix(number)}/kernel$", f"{name}.weight")
     for number, name in enumerate(norms):
-        for theirs, ours in (("gamma", "weight"), ("beta", "bias"), ("moving_mean", "running_mean")):
+        for ours, theirs in NORM_NAMES.items():
             conversion.rename(rf"^batch_normalization{_suffix(number)}/{theirs}$", f"{name}.{ours}")
-        conversion.rename(rf"^batch_normalization{_suffix(number)}/moving_variance$", f"{name}.running_var")
     for name, tensor in list(conversion.tensors.items()):
         if tensor.ndim == 4:
             conversion.change(name, tensor.permute(3, 2, 0, 1).contiguous(), "transposed")
+
+
+def write(state: State) -> State:
+    """TensorFlow's numbers and axes: what `translate` undoes."""
+    blocks = tuple(_count_blocks(state, stage) for stage in (1, 2, 3, 4))
+    layers = list(_selective_layers(blocks) if "stem.0.weight" in state else _plain_layers(blocks))
+    written = {}
+    for number, (name, _) in enumerate(layers):
+        written[f"conv2d{_suffix(number)}/kernel"] = state[f"{name}.weight"].permute(2, 3, 1, 0).contiguous()
+    for number, name in enumerate(norm for _, norm in layers if norm):
+        for ours, theirs in NORM_NAMES.items():
+            written[f"batch_normalization{_suffix(number)}/{theirs}"] = state[f"{name}.{ours}"]
+    return written
+
+
+NORM_NAMES = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
+
+
+def _count_blocks(state: State, stage: int) -> int:
+    return len({name.split(".")[1] for name in state if name.startswith(f"layer{stage}.")})
 
 
 def build(conversion: StateDictConversion, facts: ModelFacts) -> Network:
@@ -99,4 +119,5 @@ LAYOUT = KeyLayout(
     ("conv2d/kernel", "batch_normalization/moving_mean", "conv2d_20/kernel"),
     translate,
     build,
+    write,
 )

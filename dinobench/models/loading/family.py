@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dinobench.models.loading.choices import Choice
 from dinobench.models.loading.conversion import StateDictConversion
+from dinobench.models.loading.state_dict import State
 from dinobench.models.networks.backbone import Backbone, Preprocessing
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.plugins import plugin, plugin_names, run_file
@@ -68,6 +69,30 @@ class Network:
     size: int = 224
 
 
+def same_names(state: State) -> State:
+    """The tensors as they are: a layout whose names are ours."""
+    return dict(state)
+
+
+@dataclass(frozen=True)
+class FileForm:
+    """How the files of one origin hold a network; for drawn ones of a rehearsal.
+
+    Attributes:
+        table: name of the mapping with the tensors; "" where the file is that mapping.
+        prefix: before each name.
+        beside: further names in the same mapping, such as a head's.
+        container: what wrote the file: torch, pickle (of plain mappings), or npz in place of TensorFlow's own format.
+        content: the whole mapping from tensors in the layout's names, where `table` and `prefix` are not enough.
+    """
+
+    table: str = ""
+    prefix: str = ""
+    beside: tuple[str, ...] = ()
+    container: Literal["torch", "pickle", "npz"] = "torch"
+    content: Callable[[State], Mapping[str, Any]] | None = None
+
+
 @dataclass(frozen=True)
 class KeyLayout:
     """One way to name a network's tensors.
@@ -77,12 +102,14 @@ class KeyLayout:
         anchors: names that every table of this layout has, without prefix.
         translate: renames to our names and drops what is not the backbone.
         build: the empty network that the translated tensors fill.
+        write: our names and axes to those of this layout.
     """
 
     name: str
     anchors: tuple[str, ...]
     translate: Callable[[StateDictConversion], None]
     build: Callable[[StateDictConversion, ModelFacts], Network]
+    write: Callable[[State], State] = same_names
 
 
 @dataclass(frozen=True)
@@ -100,6 +127,7 @@ class Family:
         facts: what the tensors do not say: heads (a number, or a number by width), resize, norm_eps, ...
         preprocessing: what the weights expect.
         preprocessing_source: who says so; by default "by convention of TITLE".
+        form: how files of this origin hold a network.
     """
 
     name: str
@@ -112,6 +140,7 @@ class Family:
     facts: Mapping[str, Any] = field(default_factory=dict)
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     preprocessing_source: str = ""
+    form: FileForm = field(default_factory=FileForm)
 
     def evidence(self, names: Iterable[str]) -> list[str] | None:
         """One stored name per sign, or None where a sign is absent."""

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dinobench.cards import load_models, load_tasks
-from dinobench.results.records import RECORDS, RecordStore, warn_if_missing
-from dinobench.results.tables.build import Table, build_table, read_published
+from dinobench.results.records import RECORDS, RecordStore, RunRecord, warn_if_missing
+from dinobench.results.tables.build import Table, build_table
 from dinobench.results.tables.choose import choose
 from dinobench.results.tables.latex import TEXT_WIDTH, to_latex
+from dinobench.results.tables.other_figures import other_figures
+from dinobench.results.tables.published import read_published
 from dinobench.results.tables.render import render, title, to_csv
-from dinobench.results.tables.specs import select_tables
+from dinobench.results.tables.specs import OTHER, select_tables
+from dinobench.runtime.console import notice
 
 if TYPE_CHECKING:
     import pandas as pd
+
+WITH_VERDICTS = ("csv", "html")
+"""Formats with a column of verdicts."""
 
 
 def build_tables(
@@ -26,11 +33,27 @@ def build_tables(
     tasks_dir: Path | str | None = None,
     models_dir: Path | str | None = None,
     tables_dir: Path | str | None = None,
+    verdicts: bool = False,
+    rehearsal: bool = False,
 ) -> list[Table]:
-    """The table called `name` ("2" to "9", "all", ...), filled from the records in `results`."""
-    specs, records = select_tables(name, tables_dir), RecordStore(results).runs()
+    """The table called `name` ("2" to "9", "all", "other", ...), filled from the records in `results`."""
+    records = RecordStore(results).runs()
     tasks, models = load_tasks(tasks_dir), load_models(models_dir)
-    return [build_table(spec, read_published(spec.path), records, tasks, models) for spec in specs]
+    _say_left_out(records, results, rehearsal)
+    if name == OTHER:
+        return [other_figures(records, tasks, models, verdicts=verdicts)]
+    specs = select_tables(name, tables_dir)
+    return [
+        build_table(spec, read_published(spec.path), records, tasks, models, verdicts=verdicts, rehearsal=rehearsal)
+        for spec in specs
+    ]
+
+
+def _say_left_out(records: Sequence[RunRecord], results: Path, rehearsal: bool) -> None:
+    count = sum(record.rehearsal is not rehearsal for record in records)
+    if count:
+        kind = "of real runs" if rehearsal else "of rehearsals, whose weights are drawn,"
+        notice(f"{count} records {kind} in {results} stand in no such table")
 
 
 def tables(
@@ -50,7 +73,7 @@ def tables(
     """The tables as text in `style`: markdown, latex, csv or html.
 
     Args:
-        name: of one table, or "all".
+        name: of one table, "all", or "other" for the figures of the model cards.
         style: of the text.
         results: folder of the records.
         tasks_dir: folder with further task cards; likewise the two behind it.
@@ -65,7 +88,8 @@ def tables(
     Raises:
         InputError: unknown table or format, a broken record, or a card that cannot be read.
     """
-    chosen = _chosen_tables(name, results, rows, columns, tasks_dir, models_dir, tables_dir)
+    folders = tasks_dir, models_dir, tables_dir
+    chosen = _chosen_tables(name, results, rows, columns, *folders, verdicts=style in WITH_VERDICTS)
     named = style == "csv" and len(chosen) > 1  # the other styles have a place for the title
     if style == "latex":
         return "\n".join(to_latex(table, width, intervals=intervals, bold=bold) for table in chosen)
@@ -86,7 +110,7 @@ def tables_frame(
     import pandas as pd
 
     frames = []
-    for table in _chosen_tables(name, results, rows, columns, tasks_dir, models_dir, tables_dir):
+    for table in _chosen_tables(name, results, rows, columns, tasks_dir, models_dir, tables_dir, verdicts=True):
         frame = pd.read_csv(io.StringIO(to_csv(table)), dtype=str)
         frame.insert(0, "table", table.title)
         frames.append(frame)
@@ -97,8 +121,12 @@ def tables_frame(
     return whole
 
 
-def _chosen_tables(name: str, results: Path | str, rows: str, columns: str, *folders: Path | str | None) -> list[Table]:
+def _chosen_tables(
+    name: str, results: Path | str, rows: str, columns: str, *folders: Path | str | None, verdicts: bool
+) -> list[Table]:
     warn_if_missing(Path(results), "only the published figures are shown")
     tasks_dir, models_dir, tables_dir = folders
-    built = build_tables(name, Path(results), tasks_dir=tasks_dir, models_dir=models_dir, tables_dir=tables_dir)
+    built = build_tables(
+        name, Path(results), tasks_dir=tasks_dir, models_dir=models_dir, tables_dir=tables_dir, verdicts=verdicts
+    )
     return [choose(table, rows, columns) for table in built]

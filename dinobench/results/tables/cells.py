@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dinobench.cards import Cell, ModelCard, TaskCard
-from dinobench.results.tables.build import read_published
+from dinobench.results.tables.published import read_published
 from dinobench.results.tables.specs import TableSpec
 from dinobench.runtime.errors import InputError
 
@@ -59,6 +59,21 @@ def table_cells(
     return found
 
 
+def rowless_cells(specs: Iterable[TableSpec], tasks: Mapping[str, TaskCard], models: Iterable[str]) -> list[TableCell]:
+    """What tasks measure for models that have no row in the tables, by the protocols of the published figures."""
+    found = {}
+    for number, model in enumerate(models, start=1):
+        for spec in specs:
+            columns = {figure.name for figure in spec.figures}
+            for card in tasks.values():
+                for cell in card.cells:
+                    if cell.table == spec.name and cell.column in columns:
+                        protocol = card.cell_protocol(cell, {})
+                        made = TableCell(spec.name, -number, cell.column, "", model, card.name, protocol, cell.metric)
+                        found.setdefault((model, spec.name, cell.column), made)
+    return list(found.values())
+
+
 @dataclass(frozen=True)
 class _Owner:
     """The card that claims a row, and the protocols that it names for it."""
@@ -100,16 +115,20 @@ def _build_cell(
     if not fitting:
         return TableCell(spec.name, number, column, published, owner.model)
     _, card, cell = max(fitting, key=lambda each: each[0])
-    protocol = owner.protocols.get(card.name) or cell.protocol or card.default_protocol
+    protocol = card.cell_protocol(cell, owner.protocols)
     return TableCell(spec.name, number, column, published, owner.model, card.name, protocol, cell.metric)
+
+
+FigureKey = tuple[str, str, str, str]
+"""Model card, task, protocol and metric of a published figure."""
 
 
 def published_figures(
     specs: Iterable[TableSpec], tasks: Mapping[str, TaskCard], models: Mapping[str, ModelCard]
-) -> Mapping[tuple[str, str, str], float]:
-    """Published figure by model card, task and metric; that of the first table where several print it."""
-    found: dict[tuple[str, str, str], float] = {}
+) -> Mapping[FigureKey, float]:
+    """Published figure by model card, task, protocol and metric; that of the first table where several print it."""
+    found: dict[FigureKey, float] = {}
     for cell in table_cells(specs, tasks, models):
         if cell.model and cell.task and cell.published:
-            found.setdefault((cell.model, cell.task, cell.metric), float(cell.published))
+            found.setdefault((cell.model, cell.task, cell.protocol, cell.metric), float(cell.published))
     return found

@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Callable, Mapping
 
-from dinobench.results.tables.build import DIFFERENCE, MINUS, MISSING, OURS, Table, TableColumn
+from dinobench.results.tables.build import DIFFERENCE, MINUS, MISSING, OURS, REHEARSED, VERDICT, Table, TableColumn
 from dinobench.results.tables.latex import to_latex
 from dinobench.results.tables.latex_columns import INTERVAL
 from dinobench.runtime.suggest import unknown
@@ -79,7 +79,7 @@ def _csv_cells(column: TableColumn, cell: str, marks: list[str]) -> list[str]:
     for mark in marks:
         cell = cell.replace(mark, "")
     text = "" if cell == MISSING else cell.strip()
-    if column.is_text:
+    if column.is_text or column.heading == VERDICT:
         return [f"'{text}" if text.startswith(_FORMULA) else text]
     if column.heading != OURS:
         return [text.replace(MINUS, "-")]
@@ -90,7 +90,8 @@ def _csv_cells(column: TableColumn, cell: str, marks: list[str]) -> list[str]:
 def _column_names(column: TableColumn) -> list[str]:
     if column.heading == OURS:
         return [f"{column.figure} ours", f"{column.figure} low", f"{column.figure} high"]
-    return [f"{column.figure} difference" if column.heading == DIFFERENCE else column.heading]
+    named = {DIFFERENCE: "difference", VERDICT: VERDICT, REHEARSED: REHEARSED}.get(column.heading)
+    return [f"{column.figure} {named}" if named else column.heading]
 
 
 def to_html(table: Table) -> str:

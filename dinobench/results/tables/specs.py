@@ -15,6 +15,8 @@ from dinobench.runtime.files import read_toml
 from dinobench.runtime.names import safe_name
 from dinobench.runtime.suggest import unknown
 
+OTHER = "other"
+"""Name of the table of the figures of model cards, which has no card of its own."""
 FOLDER = "tables"
 """Of the working directory, where a user's own tables lie: a card and its CSV each."""
 
@@ -108,7 +110,7 @@ def select_tables(name: str, extra: Path | str | None = None) -> list[TableSpec]
     if name == "all":
         return [spec for spec in known.values() if spec.all]
     if name not in known:
-        raise unknown("table", name, {*known, "all"})
+        raise unknown("table", name, {*known, "all", OTHER})
     return [known[name]]
 
 

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from dinobench.cards import ModelCard, Row, load_models, load_tasks, packaged
 from dinobench.results.records import RunRecord
-from dinobench.results.tables.build import MISSING, Footnotes, Table, build_table, format_figure, read_published
+from dinobench.results.tables.build import MISSING, Table, build_table, format_figure
+from dinobench.results.tables.footnotes import Footnotes
+from dinobench.results.tables.published import read_published
 from dinobench.results.tables.specs import load_tables
 from tests.results.factory import make_record
 
@@ -155,3 +157,58 @@ def test_a_fine_tuned_figure_says_which_epoch_it_is_of() -> None:
 
 def test_supervised_rows_of_table_2_are_remarked_on() -> None:
     assert table2().notes[-1].startswith("Supervised rows: k-NN equals linear")
+
+
+def with_verdicts(*records: RunRecord, rehearsal: bool = False) -> Table:
+    spec = TABLES["2"]
+    cards = {**load_models(), CARD.name: CARD}
+    published = read_published(spec.path)
+    return build_table(spec, published, records, load_tasks(), cards, verdicts=True, rehearsal=rehearsal)
+
+
+def verdict_of(table: Table, *start: str) -> str:
+    (cells,) = [cells for _, section in table.sections for cells in section if cells[: len(start)] == start]
+    return cells[table.headings.index("verdict")]
+
+
+def test_a_verdict_stands_behind_each_figure() -> None:
+    within = make_record(metrics={"top1": 74.1}, intervals={"top1": (73.0, 75.0)})
+    assert verdict_of(with_verdicts(make_record()), "DINO", "ViT-S/16") == "74.5 equals the published figure"
+    assert "the 95% interval holds the published 74.5" in verdict_of(with_verdicts(within), "DINO", "ViT-S/16")
+    far = with_verdicts(make_record(metrics={"top1": 70.0}))
+    assert verdict_of(far, "DINO", "ViT-S/16") == "70.0 differs by -4.5 from the published 74.5"
+    other = with_verdicts(make_record(comparable=False, because=("400 val images",)))
+    assert verdict_of(other, "dino_vits16 [b]", "vit_small/16") == "not comparable: 400 val images"
+
+
+def test_the_verdict_on_a_row_without_weights_names_its_recipe() -> None:
+    table = with_verdicts(make_record())
+    (cells,) = [cells for _, section in table.sections for cells in section if cells[0].startswith("SwAV [")]
+    assert cells[table.headings.index("verdict")] == "no weights: recipe table7-row9 trains them"
+
+
+def test_a_record_of_a_rehearsal_stands_in_no_table_but_a_rehearsals() -> None:
+    rehearsed = make_record(rehearsal=True)
+    real = table2(rehearsed)
+    assert "ours" not in real.headings
+    assert table2(rehearsed, make_record()) == table2(make_record())
+    table = with_verdicts(rehearsed, make_record(), rehearsal=True)
+    assert "rehearsal" in table.title
+    assert "drawn weights" in table.caption
+    assert not {"ours", "Δ", "verdict"} & set(table.headings)
+    (cells,) = [cells for _, section in table.sections for cells in section if cells[:2] == ("DINO", "ViT-S/16")]
+    assert cells[table.headings.index("rehearsed")] == "yes"
+
+
+def test_two_records_that_claim_one_cell_are_said_and_the_newest_stands() -> None:
+    older = make_record(metrics={"top1": 70.0}, date="2026-01-01", data={"spec": "a", "splits": {}})
+    newer = make_record(date="2026-01-02")
+    for records in ((older, newer), (newer, older)):
+        table = table2(*records)
+        assert row(table, "DINO", "ViT-S/16")["k-NN ours"].startswith("74.5 [")
+        assert any("the newest of 2 records that claim this cell" in note for note in table.notes)
+
+
+def test_a_figure_by_another_protocol_does_not_stand_in_the_row() -> None:
+    table = table2(make_record(protocol={"name": "released", "version": 1, "hash": "1" * 16}))
+    assert row(table, "DINO", "ViT-S/16")["k-NN ours"] == MISSING

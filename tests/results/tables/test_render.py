@@ -11,8 +11,9 @@ import pytest
 from dinobench.cards import load_tasks
 from dinobench.results.records import RunRecord
 from dinobench.results.tables import tables
-from dinobench.results.tables.build import Table, TableColumn, build_table, read_published
+from dinobench.results.tables.build import Table, TableColumn, build_table
 from dinobench.results.tables.latex import PACKAGES, to_latex
+from dinobench.results.tables.published import read_published
 from dinobench.results.tables.render import FORMATS, render
 from dinobench.results.tables.specs import load_tables
 from dinobench.runtime.errors import InputError
