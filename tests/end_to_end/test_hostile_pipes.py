@@ -13,7 +13,7 @@ from dinobench.evaluators.common.ranking.files import score_retrieval_file
 from dinobench.results.compare import read_values
 from dinobench.results.figures.curves import read_log
 from dinobench.results.records import read_record
-from dinobench.results.tables.build import read_published
+from dinobench.results.tables.published import read_published
 from dinobench.runtime.errors import InputError
 
 TRUTH = {"imlist": ["a"], "qimlist": ["q"], "gnd": [{"easy": [0], "hard": [], "junk": []}]}
