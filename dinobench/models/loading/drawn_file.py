@@ -80,6 +80,6 @@ def _save(path: Path, container: str, content: Mapping[str, Any]) -> None:
         if container == "pickle":
             pickle.dump(content, stream, protocol=2)
         elif container == "npz":
-            np.savez(stream, **{name: tensor.numpy() for name, tensor in content.items()})  # type: ignore[arg-type]
+            np.savez(stream, **{name: tensor.numpy() for name, tensor in content.items()})
         else:
             torch.save(content, stream)

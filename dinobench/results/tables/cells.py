@@ -61,7 +61,7 @@ def table_cells(
 
 def rowless_cells(specs: Iterable[TableSpec], tasks: Mapping[str, TaskCard], models: Iterable[str]) -> list[TableCell]:
     """What tasks measure for models that have no row in the tables, by the protocols of the published figures."""
-    found = {}
+    found: dict[tuple[str, str, str], TableCell] = {}
     for number, model in enumerate(models, start=1):
         for spec in specs:
             columns = {figure.name for figure in spec.figures}
