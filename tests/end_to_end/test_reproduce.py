@@ -86,7 +86,10 @@ def test_a_table_is_planned_measured_judged_and_not_measured_twice(tmp_path: Pat
 
 
 def test_a_rehearsal_is_named_as_one_and_fills_no_cell(tmp_path: Path, cards: list[str]) -> None:
-    done = reproduce(*cards, "--output", str(tmp_path / "records"), "--rehearse", "--models", "model_C")
+    with (tmp_path / "models" / "model_C.toml").open("a") as card:
+        card.write("[settings]\nheads = 3\n")
+    rehearse = [*cards, "--output", str(tmp_path / "records"), "--rehearse", "--set", "image_size=32"]
+    done = reproduce(*rehearse, "--models", "model_C")
     assert done.exit_code == 0, done.output
     assert "rehearsal_model_C knn-few@few  top1" in done.output
     assert "model_C  top1: rehearsal: drawn weights" in done.output
