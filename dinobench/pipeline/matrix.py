@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dinobench.cards import ModelCard, Protocol, TaskCard
+from dinobench.cards.card_files import packaged
 from dinobench.models.loading.opened_once import opened_once
 from dinobench.pipeline.data_specs import data_by_task
 from dinobench.pipeline.plan import default_data
@@ -112,11 +113,15 @@ def _is_sound(record: RunRecord, settings: Mapping[str, Any]) -> bool:
     return json.dumps(asked, sort_keys=True) == json.dumps(made, sort_keys=True)
 
 
-def rowless_models(cells: Iterable[TableCell], models: Iterable[str], patterns: str) -> list[str]:
-    """Models that a pattern names although none of its like has a row in the tables, such as a user's own."""
+def rowless_models(cells: Iterable[TableCell], models: Mapping[str, ModelCard], patterns: str) -> list[str]:
+    """Models without a row in these tables that are asked for: by whole name, or a user's own that fits a pattern."""
     owners = {cell.model for cell in cells}
-    idle = [part for part in _split(patterns) if not any(fnmatch.fnmatch(owner, part) for owner in owners)]
-    return [model for model in models if any(fnmatch.fnmatch(model, part) for part in idle)]
+    asked = _split(patterns)
+    idle = [part for part in asked if not any(fnmatch.fnmatch(owner, part) for owner in owners)]
+    package = packaged("reference_models")
+    own = (name for name, card in models.items() if Path(card.file).parent.resolve() != package)
+    fitting = {name for name in own if any(fnmatch.fnmatch(name, part) for part in idle)}
+    return [name for name in models if name in fitting or name in idle]
 
 
 def _fits_patterns(model: str, patterns: str) -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 from dinobench.cli.main import main
+from dinobench.models.loading.spec import load_backbone
 
 MODEL = """
 title = "{name}"
@@ -138,8 +140,9 @@ def test_a_row_whose_file_does_not_open_as_released_is_not_called_to_fetch() -> 
 
 
 def test_a_card_without_a_row_is_measured_too(tmp_path: Path, cards: list[str]) -> None:
-    text = MODEL.format(name="mine", weights="random:vit_mini/4", more="").partition("[[rows]]")[0]
-    (tmp_path / "models" / "mine_a.toml").write_text(text)
+    torch.save(load_backbone("random:vit_mini/4").backbone.state_dict(), tmp_path / "models" / "mine_a.pth")
+    text = MODEL.format(name="mine", weights="mine_a.pth", more="").partition("[[rows]]")[0]
+    (tmp_path / "models" / "mine_a.toml").write_text(text + "[settings]\nheads = 3\n")
     missing = MODEL.format(name="none", weights="../runs/none", more="").partition("[[rows]]")[0]
     (tmp_path / "models" / "mine_b.toml").write_text(missing)
     common = [*cards, "--output", str(tmp_path / "records"), "--data", "digits", "--models", "mine_*"]
