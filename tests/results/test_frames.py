@@ -61,8 +61,8 @@ def test_published_figures_are_numbers() -> None:
 
 def test_each_protocol_has_its_own_published_figure(tmp_path: Path) -> None:
     own = {"name": "multigrain_rn50", "card": "multigrain_rn50", "sha256": "ab" * 32}
-    for name in ("multigrain-224", "multigrain-800", "textbook"):
-        protocol = {"name": name, "version": 1, "hash": "0" * 16}
+    for number, name in enumerate(("multigrain-224", "multigrain-800", "textbook")):
+        protocol = {"name": name, "version": 1, "hash": f"{number:016x}"}
         made = make_record(task="copydays", model=own, protocol=protocol, metrics={"strong_map": 80.0})
         RecordStore(tmp_path).add(made)
     frame = dinobench.records(tmp_path).set_index("protocol")["published"]
