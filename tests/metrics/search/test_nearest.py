@@ -172,6 +172,16 @@ def test_auto_goes_on_with_the_engine_that_was_fastest(a_trial_of_all, searched_
     }
 
 
+@pytest.mark.parametrize(("default", "now"), [(128_000, 64), (20, 20)])
+def test_faiss_multiplies_matrices_for_few_queries_too(default, now, monkeypatch):
+    faiss = pytest.importorskip("faiss")
+    monkeypatch.setattr(faiss.cvar, "distance_compute_blas_threshold", default)
+    bank, asked = (torch.randn(n, 16, generator=torch.Generator().manual_seed(n)) for n in (50, 9))
+    found = nearest(asked, [bank], 3, engine="faiss")
+    assert faiss.cvar.distance_compute_blas_threshold == now
+    assert torch.equal(found.indices, nearest_exact(asked, bank, 3).indices)
+
+
 @pytest.mark.parametrize("queries", [300, 301, 257])
 def test_a_trial_takes_no_more_queries_than_there_are(a_trial_of_all, queries, monkeypatch):
     monkeypatch.setattr(nearest_module, "TRIAL_QUERIES", 1000)
