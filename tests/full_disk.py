@@ -83,7 +83,7 @@ CASES = {
     ),
     "models new": Case(["models", "new", "own", "--weights", "STATE", "--output", "OUT"]),
     "tasks new": Case(["tasks", "new", "own", "--from", "knn", "--output", "OUT/tasks", "--tables", "OUT/tables"]),
-    "records import": Case(["records", "import", "LOG", "--as", "dino-log", "--results", "OUT"]),
+    "records import": Case(["records", "import", "LOG", "--as", "dino-log", "--model", "mine", "--results", "OUT"]),
     "attention": Case(["attention", "PICTURE", "--model", "random:vit_mini/4", "--output", "OUT/a"]),
     "tables markdown": Case(["tables", "--results", "RECORDS", "--output", "OUT/t.md"], "t.md"),
     "tables csv": Case(["tables", "--results", "RECORDS", "--format", "csv", "--output", "OUT/t.csv"], "t.csv"),

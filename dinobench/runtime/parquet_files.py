@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +59,18 @@ def read_parquet_file(path: Path, remedy: str, function: str = "read_table") -> 
     import pyarrow.parquet
 
     try:
-        return getattr(pyarrow.parquet, function)(path)
+        found = getattr(pyarrow.parquet, function)(path)
+        if isinstance(found, pyarrow.Table):
+            found.validate(full=True)  # texts that are no UTF-8 would fail where they are used
+        _read_names(getattr(found, "schema", found))  # and so would names of columns
+        return found
     except Exception as error:  # pyarrow's exceptions share no useful base
         reason = " ".join(str(error).split())
         raise InputError(f"cannot read {path} as parquet ({reason:.200}); {remedy}") from error
+
+
+def _read_names(fields: Iterable[Any]) -> None:
+    """Decode the names of columns and of the parts of nested ones."""
+    for field in fields:
+        str(field.name)
+        _read_names(field.type.field(part) for part in range(field.type.num_fields))
