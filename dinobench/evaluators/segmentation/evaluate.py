@@ -12,15 +12,15 @@ from torch import Tensor
 from dinobench.data.dataset import ImageSet
 from dinobench.data.masks import Labels, write_labels
 from dinobench.evaluators.base import EvaluationContext, Scores
+from dinobench.evaluators.common.patch_maps import LinearMapHead, PatchEncoder
 from dinobench.evaluators.common.prediction_files import prediction_files
 from dinobench.evaluators.common.ranking.per_query import save_per_query
 from dinobench.evaluators.segmentation.fitting import fit_patch_head, predicted_classes
 from dinobench.evaluators.segmentation.frames import Frame, MaskReader, mask_reader, read_frame
 from dinobench.evaluators.segmentation.heads import PatchHead
-from dinobench.evaluators.segmentation.patches import PatchEncoder
 from dinobench.evaluators.segmentation.pictures import SHOWN, Picture, draw_sheet, picture_of
 from dinobench.evaluators.segmentation.settings import Settings
-from dinobench.evaluators.segmentation.trained import TrainedHead, train_head
+from dinobench.evaluators.segmentation.trained import train_head
 from dinobench.evaluators.segmentation.windows import pixel_scores, slide_over
 from dinobench.metrics.class_areas import AreaArray, class_areas, class_ious, mean_intervals, segmentation_means
 from dinobench.runtime.console import progress
@@ -88,7 +88,7 @@ def _head(
     """The protocol's head as a function of maps; a head that is trained by steps is trained by the first process."""
     if context.settings.head == "linear":
         with context.clock.phase("fit"):
-            trained: TrainedHead = from_first(
+            trained: LinearMapHead = from_first(
                 lambda: train_head(context, encoder, images, read).cpu(), "the trained head"
             ).to(context.device)
         return lambda maps: trained(maps)[0]
@@ -123,7 +123,7 @@ def frame_scores(encoder: PatchEncoder, head: MapHead, frame: Frame, settings: S
         size = (image.shape[2], image.shape[3])
         return pixel_scores(head(encoder.maps(image)), size, encoder.patch, settings.enlarge)
 
-    image = encoder.images([frame])
+    image = encoder.images([frame.pixels])
     window = settings.window
     scores = slide_over(image, window_scores, window, settings.stride) if window else window_scores(image)
     if scores.shape[1:] == frame.truth.shape:

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from dinobench.data.dataset import ImageSet
 from dinobench.evaluators.base import EvaluationContext, Scores
+from dinobench.evaluators.common.patch_maps import PatchEncoder
 from dinobench.evaluators.segmentation.frames import MaskReader, read_frame
 from dinobench.evaluators.segmentation.heads import NearestHead, PatchHead, fit_logistic_head
 from dinobench.evaluators.segmentation.memory import memory_patches
-from dinobench.evaluators.segmentation.patches import PatchEncoder, PatchRows, image_patches, join_rows
+from dinobench.evaluators.segmentation.patches import PatchRows, image_patches, join_rows
 from dinobench.evaluators.segmentation.settings import Settings
 from dinobench.metrics.class_areas import VOID, class_areas, segmentation_means
 from dinobench.runtime.errors import InputError

@@ -15,6 +15,7 @@ from dinobench.data.masks import VOID, Labels
 from dinobench.data.transforms import resampling
 from dinobench.evaluators.base import EvaluationContext
 from dinobench.evaluators.common.layout_readers import layout_reader
+from dinobench.evaluators.common.patch_maps import padding_of
 from dinobench.evaluators.segmentation.settings import FrameSettings
 from dinobench.runtime.errors import InputError
 
@@ -80,12 +81,6 @@ def short_side_size(size: tuple[int, int], side: int) -> tuple[int, int]:
     if height > width:
         return side, int(side * height / width + 0.5)
     return int(side * width / height + 0.5), side
-
-
-def padding_of(height: int, width: int, patch: int) -> tuple[int, int, int, int]:
-    """Pixels to add (left, right, top, bottom) for whole patches, the image in the middle, as DINOv2's kit does."""
-    across, down = -width % patch, -height % patch
-    return across // 2, across - across // 2, down // 2, down - down // 2
 
 
 def patch_labels(labels: Labels, patch: int) -> Labels:

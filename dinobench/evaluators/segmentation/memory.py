@@ -14,8 +14,9 @@ from dinobench.data.dataset import ImageSet
 from dinobench.data.masks import VOID
 from dinobench.data.transforms import resampling
 from dinobench.evaluators.base import EvaluationContext
+from dinobench.evaluators.common.patch_maps import PatchEncoder
 from dinobench.evaluators.segmentation.frames import Frame, MaskReader, read_frame, read_masked
-from dinobench.evaluators.segmentation.patches import PatchEncoder, PatchRows, image_patches
+from dinobench.evaluators.segmentation.patches import PatchRows, image_patches
 from dinobench.evaluators.segmentation.settings import Settings
 
 _RATIO = (3 / 4, 4 / 3)

@@ -6,47 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from dinobench.evaluators.base import EvaluationContext
-from dinobench.evaluators.segmentation.frames import Frame, padding_of, patch_labels
+from dinobench.evaluators.common.patch_maps import PatchEncoder
+from dinobench.evaluators.segmentation.frames import Frame, patch_labels
 from dinobench.features.loading import map_ahead
 from dinobench.metrics.class_areas import VOID
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import gather_objects, own_share
-
-
-class PatchEncoder:
-    """A frozen network as a function from images to maps of patches.
-
-    Args:
-        context: the model, where it computes, and in which precision.
-        layer: block whose patches are taken, counted from the end.
-    """
-
-    def __init__(self, context: EvaluationContext[Any], layer: int) -> None:
-        backbone = context.model.backbone
-        if layer > backbone.depth:
-            raise InputError(f"layer = {layer} of a model with {backbone.depth} blocks; give {backbone.depth} or less")
-        self.network = context.network()
-        self.patch = backbone.patch_size
-        self._forward = self.network.passes(lambda images: backbone.intermediate_layers(images, layer)[0])
-
-    def images(self, frames: Sequence[Frame]) -> Tensor:
-        """(B, 3, H, W) normalized images of frames of one size, on the device."""
-        return self.network.input(torch.from_numpy(np.stack([frame.pixels for frame in frames])))
-
-    def maps(self, images: Tensor) -> Tensor:
-        """(B, h, w, D) float32 of normalized images (B, 3, H, W), padded with zeros to whole patches."""
-        padded = pad(images, padding_of(images.shape[2], images.shape[3], self.patch))
-        maps = self._forward(padded).patches.float()
-        if not torch.isfinite(maps).all():
-            raise InputError("the model's patch features are not finite; check its weights")
-        return maps
 
 
 @dataclass(frozen=True)
@@ -107,6 +77,6 @@ def image_patches(
 
 
 def _encode(encoder: PatchEncoder, frames: Sequence[Frame]) -> list[PatchRows]:
-    maps = encoder.maps(encoder.images(frames)).flatten(1, 2).cpu()
+    maps = encoder.maps(encoder.images([frame.pixels for frame in frames])).flatten(1, 2).cpu()
     labels = [torch.from_numpy(patch_labels(frame.labels, encoder.patch)).flatten(0, 1) for frame in frames]
     return [PatchRows(*pair) for pair in zip(maps, labels, strict=True)]

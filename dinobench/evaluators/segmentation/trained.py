@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from dinobench.data.dataset import ImageSet
 from dinobench.evaluators.base import EvaluationContext
+from dinobench.evaluators.common.patch_maps import LinearMapHead, PatchEncoder, training_order
 from dinobench.evaluators.segmentation.augment import training_crop
 from dinobench.evaluators.segmentation.frames import Frame, MaskReader, read_masked
-from dinobench.evaluators.segmentation.patches import PatchEncoder
 from dinobench.evaluators.segmentation.settings import Settings, TrainedHeadSettings
 from dinobench.features.loading import map_ahead
 from dinobench.metrics.class_areas import VOID
@@ -23,25 +23,6 @@ from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
 
 _WARM_UP_FROM = 1e-6
-_WEIGHT_SPREAD = 0.01
-
-
-class TrainedHead(nn.Module):
-    """Dropout of channels in training, batch norm, and a linear layer, over maps of patches."""
-
-    def __init__(self, dim: int, classes: int, dropout: float) -> None:
-        super().__init__()
-        self.dropout = nn.Dropout2d(dropout)
-        self.norm = nn.BatchNorm2d(dim)
-        self.linear = nn.Conv2d(dim, classes, 1)
-        nn.init.normal_(self.linear.weight, std=_WEIGHT_SPREAD)
-        assert self.linear.bias is not None
-        nn.init.zeros_(self.linear.bias)
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """(B, C, h, w) scores of maps (B, h, w, D)."""
-        scores: Tensor = self.linear(self.norm(self.dropout(maps.permute(0, 3, 1, 2))))
-        return scores
 
 
 def learning_rate(step: int, settings: TrainedHeadSettings) -> float:
@@ -66,7 +47,7 @@ def pixel_loss(scores: Tensor, labels: Tensor) -> Tensor:
 
 def train_head(
     context: EvaluationContext[Settings], encoder: PatchEncoder, images: ImageSet, read: MaskReader
-) -> TrainedHead:
+) -> LinearMapHead:
     """Train on random crops of the images for the protocol's steps; the backbone stays as it is.
 
     Raises:
@@ -74,9 +55,9 @@ def train_head(
     """
     settings = context.settings
     torch.manual_seed(context.seed)
-    head = TrainedHead(context.model.backbone.dim, len(images.classes), settings.dropout).to(context.device).train()
+    head = LinearMapHead(context.model.backbone.dim, len(images.classes), settings.dropout).to(context.device).train()
     optimizer = torch.optim.AdamW(head.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
-    order = islice(crop_order(len(images), settings.batch_size, context.seed), settings.iterations)
+    order = islice(training_order(len(images), settings.batch_size, context.seed), settings.iterations)
     batches = map_ahead(lambda each: _batch(context, images, read, *each), enumerate(order), context.workers)
     for step, frames in enumerate(progress(batches, "training the head", settings.iterations)):
         for group in optimizer.param_groups:
@@ -90,17 +71,6 @@ def train_head(
         torch.autograd.backward(loss)
         optimizer.step()
     return head.eval()
-
-
-def crop_order(images: int, batch: int, seed: int) -> Iterator[list[int]]:
-    """Images of each batch, one shuffled epoch after the other, without end."""
-    rng = np.random.default_rng(seed)
-    waiting: list[int] = []
-    while True:
-        while len(waiting) < batch:
-            waiting += rng.permutation(images).tolist()
-        yield waiting[:batch]
-        waiting = waiting[batch:]
 
 
 def _batch(
@@ -119,6 +89,6 @@ def padded_crops(encoder: PatchEncoder, frames: Sequence[Frame], side: int) -> t
     for frame in frames:
         height, width = frame.labels.shape
         gap = (0, side - width, 0, side - height)
-        images.append(F.pad(encoder.images([frame]), gap))
+        images.append(F.pad(encoder.images([frame.pixels]), gap))
         labels.append(F.pad(torch.from_numpy(frame.labels.copy()), gap, value=VOID))
     return torch.cat(images), torch.stack(labels).to(images[0].device).long()

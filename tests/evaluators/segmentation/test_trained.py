@@ -9,9 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
+from dinobench.evaluators.common.patch_maps import training_order
 from dinobench.evaluators.segmentation.augment import distort, training_crop
 from dinobench.evaluators.segmentation.settings import Settings
-from dinobench.evaluators.segmentation.trained import crop_order, learning_rate, pixel_loss
+from dinobench.evaluators.segmentation.trained import learning_rate, pixel_loss
 from tests.evaluators.toys import picture
 
 
@@ -45,7 +46,7 @@ def test_void_pixels_count_zero_in_the_mean_over_all() -> None:
 
 
 def test_an_epoch_shows_every_image_once() -> None:
-    order = [index for batch in islice(crop_order(5, 2, 0), 5) for index in batch]
+    order = [index for batch in islice(training_order(5, 2, 0), 5) for index in batch]
     assert sorted(order[:5]) == sorted(order[5:]) == list(range(5))
     assert order[:5] != order[5:]
 

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dinobench.evaluators.segmentation.frames import padding_of, patch_labels, short_side_size
+from dinobench.evaluators.common.patch_maps import padding_of
+from dinobench.evaluators.segmentation.frames import patch_labels, short_side_size
 from dinobench.evaluators.segmentation.windows import pixel_scores, slide_over, window_boxes
 
 

@@ -1,0 +1,1 @@
+"""Depth of every pixel by a linear head on frozen patches."""
