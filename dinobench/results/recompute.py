@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dinobench.metrics.average_precision import average_precision, eleven_point_precision, map_interval, mean_of_known
 from dinobench.metrics.bootstrap import class_mean_interval, interval
 from dinobench.metrics.class_areas import mean_intervals, segmentation_means
+from dinobench.metrics.corruptions import mean_accuracy, mean_corruption_error
 from dinobench.results.compare import SCORE_AGAIN, read_values
 from dinobench.results.records import RunRecord
 from dinobench.runtime.errors import InputError
@@ -165,11 +166,41 @@ def _from_spectra(columns: Columns, record: RunRecord) -> Iterator[Found]:
             yield metric, spectrum.log_mean(values), None
 
 
+def _from_pairs(columns: Columns, _: RunRecord) -> Iterator[Found]:
+    """Shares of the points of pairs of images that were found."""
+    from dinobench.metrics.keypoint_matches import class_point_shares, point_intervals  # torch takes seconds
+
+    classes = np.unique(columns["category"], return_inverse=True)[1]
+    hits, still, points = (columns[name].astype(np.float64) for name in ("hits", "still", "points"))
+
+    def bounds(kind: str) -> IntervalOf:
+        def of_seed(seed: int) -> tuple[float, float]:
+            low, high = point_intervals(hits, points, classes, seed=seed)[kind]
+            return 100 * low, 100 * high
+
+        return of_seed
+
+    yield "pck", 100 * class_point_shares(hits, points, classes), bounds("class")
+    yield "pck_point", 100 * float(hits.sum() / points.sum()), bounds("point")
+    yield "still_pck", 100 * class_point_shares(still, points, classes), None
+
+
+def _from_corruptions(columns: Columns, record: RunRecord) -> Iterator[Found]:
+    """Means over corruptions of their errors."""
+    names, errors = columns["corruption"], columns["error"]
+    means = {str(name): float(errors[names == name].mean()) for name in dict.fromkeys(names.tolist())}
+    yield "accuracy", mean_accuracy(means), None
+    if "mce" in record.metrics:
+        yield "mce", mean_corruption_error(means), None
+
+
 _RULES: dict[str, Callable[[Columns, RunRecord], Iterator[Found]]] = {
     "predictions.parquet": _from_images,
     "areas.parquet": _from_areas,
     "copies.parquet": _from_copies,
     "spectra.parquet": _from_spectra,
+    "pairs.parquet": _from_pairs,
+    "corruptions.parquet": _from_corruptions,
 }
 """By the name of a kept file."""
 

@@ -14,12 +14,12 @@ from torch.nn import functional as F
 from dinobench.data.masks import write_labels
 from dinobench.evaluators.base import EvaluationContext
 from dinobench.evaluators.common.costs import Work
+from dinobench.evaluators.common.patch_maps import LinearMapHead, PatchEncoder
 from dinobench.evaluators.segmentation.evaluate import frame_scores
 from dinobench.evaluators.segmentation.fitting import predicted_classes
 from dinobench.evaluators.segmentation.frames import Frame
-from dinobench.evaluators.segmentation.patches import PatchEncoder
 from dinobench.evaluators.segmentation.settings import Settings
-from dinobench.evaluators.segmentation.trained import TrainedHead, padded_crops, pixel_loss
+from dinobench.evaluators.segmentation.trained import padded_crops, pixel_loss
 from dinobench.metrics.class_areas import class_areas
 
 
@@ -27,12 +27,12 @@ def measured_work(context: EvaluationContext[Settings], work: Work) -> Callable[
     """A function that trains on so many crops, or gives the pixels of so many images their classes."""
     encoder = PatchEncoder(context, context.settings.layer)
     classes = int(work.options["classes"])
-    head = TrainedHead(context.model.backbone.dim, classes, context.settings.dropout).to(context.device)
+    head = LinearMapHead(context.model.backbone.dim, classes, context.settings.dropout).to(context.device)
     return (_training if work.options["part"] == "training" else _scoring)(context, encoder, head, work)
 
 
 def _training(
-    context: EvaluationContext[Settings], encoder: PatchEncoder, head: TrainedHead, work: Work
+    context: EvaluationContext[Settings], encoder: PatchEncoder, head: LinearMapHead, work: Work
 ) -> Callable[[int], None]:
     frame = _drawn_frame(context, (work.height, work.width), (work.height, work.width))
     optimizer = torch.optim.AdamW(head.train().parameters())
@@ -48,7 +48,7 @@ def _training(
 
 
 def _scoring(
-    context: EvaluationContext[Settings], encoder: PatchEncoder, head: TrainedHead, work: Work
+    context: EvaluationContext[Settings], encoder: PatchEncoder, head: LinearMapHead, work: Work
 ) -> Callable[[int], None]:
     high, wide = work.options["truth"]
     shown = (work.height, work.width)

@@ -1,0 +1,1 @@
+"""A classifier trained on ImageNet, scored on corrupted images."""

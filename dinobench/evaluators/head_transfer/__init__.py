@@ -1,0 +1,1 @@
+"""A classifier trained on ImageNet, scored on other images of its classes."""
