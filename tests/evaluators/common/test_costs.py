@@ -19,7 +19,7 @@ PROTOCOLS = [(card.name, name) for card in TASKS.values() for name in card.proto
 def cost_of(task: str, protocol: str) -> Cost:
     card = TASKS[task]
     images = dict(card.images) or {"train": 1000, "val": 100, "trainval": 1000}
-    data = DataFacts({"val": 100, **images}, card.classes or 10)
+    data = DataFacts({"val": 100, "test": 100, **images}, card.classes or 10)
     found: Cost = plugin("evaluators", card.evaluator, "cost").cost(
         card.protocols[protocol].settings, NETWORK, data, 64
     )
