@@ -51,7 +51,7 @@ def test_rows_and_columns_are_chosen_and_written_to_a_file(tmp_path: Path) -> No
     )
     assert done.output.strip() == str(target)
     head, *rows = target.read_text().splitlines()
-    assert head == "section,Method,Arch.,k-NN,k-NN ours,k-NN low,k-NN high,k-NN difference,notes"
+    assert head == "section,Method,Arch.,k-NN,k-NN ours,k-NN low,k-NN high,k-NN difference,k-NN verdict,notes"
     assert {row.split(",")[1] for row in rows} == {"DINO"}
     ours = CliRunner().invoke(main, [*common, "--rows", "ours"])
     assert ours.output.count("| 74.5 |") == 1
