@@ -66,7 +66,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     shares = gather_objects(mine, "depths of each process's images")
     scores = Scores({}, images={"train": len(train), settings.split: len(tested)})
     scores.details["constant_depth"] = mean
-    _add_figures(context, scores, tested, shares)
+    _add_figures(context, scores, tested.subset(context.scored_rows(len(tested))), shares)
     return scores
 
 
@@ -111,8 +111,9 @@ def _measure_share(
 ) -> Measured:
     """This process's images, which are consecutive ones."""
     found, settings = Measured(), context.settings
-    share = own_share(len(images))
-    for index in progress(share, "depth", len(share)):
+    rows = context.scored_rows(len(images))
+    share = own_share(len(rows))
+    for index in progress(rows[share.start : share.stop].tolist(), "depth", len(share)):
         frame = read_frame(images, index, read, settings, training=False)
         predicted = predicted_depth(encoder, head, frame, settings)
         counted = counted_pixels(frame.depth, settings.min_depth, settings.max_depth, settings.area)

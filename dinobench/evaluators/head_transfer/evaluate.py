@@ -25,9 +25,11 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     settings = context.settings
     scores = Scores({})
     head = read_head(context, scores)
-    images = context.dataset(settings.split)
+    everything = context.dataset(settings.split)
+    part = context.rescoring is not None
+    images = everything.subset(context.scored_rows(len(everything))) if part else everything
     with context.clock.phase(f"features of {settings.split}"):
-        matrix = stored_matrix(context, settings.split, images, head.feature)
+        matrix = stored_matrix(context, None if part else settings.split, images, head.feature, tested=True)
     if line := skipped_line(images, matrix.unreadable):
         if settings.unreadable != "skip":
             raise InputError(
@@ -46,7 +48,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     right = [accepted[place] for place in counted]
     among = {row for names in right for row in names} if settings.among == "data" else set(head.row.values())
     logits = head_scores(context, head, features)
-    scores.images[settings.split] = len(images)
+    scores.images[settings.split] = len(everything)
     scores.details |= {"scored": len(counted), "chosen_among": len(among)}
     for top in _TOPS:
         hits = correct_images(logits, right, sorted(among), top).double().numpy()

@@ -88,6 +88,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     files = layout_reader(context, images, "annotation_files", "no pairs with points", "spair")
     context.note_files("pairs", files(images))
     pairs = drawn_pairs(read(images), settings.pairs, context.seed)
+    pairs = [pairs[row] for row in context.scored_rows(len(pairs))]
     encoder = PatchEncoder(context, settings.layer)
     maps = SquareMaps(encoder, images, settings.grid * encoder.patch)
     share = own_share(len(pairs))
