@@ -74,6 +74,7 @@ class TaskCard:
         layout: reader of that data set, a module of dinobench.data.layouts.
         images: how many images each split has in the published benchmark.
         classes: how many kinds of images it tells apart; 0 where it does not classify.
+        pairs: how many pairs of images it has; 0 where it has none.
         hub_dataset: the data set's name on the Hugging Face Hub, where it has one.
         file: the card's own file.
         note: one line where this card replaces a built-in one of its name.
@@ -95,6 +96,7 @@ class TaskCard:
     cells: tuple[Cell, ...] = ()
     images: Mapping[str, int] = field(default_factory=dict)
     classes: int = 0
+    pairs: int = 0
     hub_dataset: str = ""
     file: str = ""
     note: str = ""
@@ -112,12 +114,14 @@ class TaskCard:
         return settings_of(self.evaluator)
 
     def differences(self, images: Mapping[str, int], classes: Iterable[int]) -> list[str]:
-        """What sets data apart from the benchmark's: other counts of images by split, or of classes (0 for none)."""
+        """What sets data apart from the benchmark's: counts of images by split, of "pairs", of classes (0: none)."""
         lines = [
             f"{images[split]} {split} images where the benchmark has {expected}"
             for split, expected in self.images.items()
             if images.get(split, expected) != expected
         ]
+        if self.pairs and images.get("pairs", self.pairs) != self.pairs:
+            lines.append(f"{images['pairs']} pairs where the benchmark has {self.pairs}")
         other = {count for count in classes if self.classes} - {0, self.classes}
         return lines + ([f"{max(other)} classes where the benchmark has {self.classes}"] if other else [])
 

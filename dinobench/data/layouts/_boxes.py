@@ -50,8 +50,7 @@ def open_voc(root: Path, split: str, year: str) -> ImageSet:
 
 def voc_boxes(images: ImageSet, index: int) -> Boxes:
     """Boxes of all objects of a photo; the files count pixels from 1, with both edges within."""
-    assert images.root is not None  # `open_voc` sets it
-    path = images.root / "Annotations" / f"{Path(images.names[index]).stem}.xml"
+    path = voc_annotations(images)[index]
     data = read_bytes(require(path), _LARGEST_XML)
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         raise InputError(f"{path} declares entities, which annotations never do; fetch it again")
@@ -61,6 +60,12 @@ def voc_boxes(images: ImageSet, index: int) -> Boxes:
         raise InputError(f"{path} is not readable XML: {error}; fetch it again") from error
     rows = [[box.findtext(name) for name in ("xmin", "ymin", "xmax", "ymax")] for box in found]
     return as_boxes(rows, str(path), (-1, -1, 0, 0))
+
+
+def voc_annotations(images: ImageSet) -> list[Path]:
+    """The file of boxes of each photo."""
+    assert images.root is not None  # `open_voc` sets it
+    return [images.root / "Annotations" / f"{Path(name).stem}.xml" for name in images.names]
 
 
 def voc_folder(root: Path, year: str) -> Path:

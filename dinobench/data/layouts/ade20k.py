@@ -45,6 +45,12 @@ def class_labels(images: ImageSet, index: int) -> Labels:
     return read_classes(images.root / _mask_of(images.names[index]), _TABLE)
 
 
+def annotation_files(images: ImageSet) -> list[Path]:
+    """The masks of a set."""
+    assert images.root is not None  # `open` sets it
+    return [images.root / _mask_of(name) for name in images.names]
+
+
 def _classes(base: Path) -> tuple[str, ...]:
     """Names from the data's own table, the first of several; numbers from 1 where the table is not there."""
     table = base / "objectInfo150.txt"

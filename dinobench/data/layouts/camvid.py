@@ -73,6 +73,12 @@ def class_labels(images: ImageSet, index: int) -> Labels:
     return read_classes(images.root / _mask_of(images.names[index]), _table(images.classes))
 
 
+def annotation_files(images: ImageSet) -> list[Path]:
+    """The masks of a set."""
+    assert images.root is not None  # `open` sets it
+    return [images.root / _mask_of(name) for name in images.names]
+
+
 @cache
 def _table(classes: tuple[str, ...]) -> NDArray[np.uint8]:
     return table_of(range(len(classes)), (VOID_VALUE, 255) if classes == CLASSES else (255,))

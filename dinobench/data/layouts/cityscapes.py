@@ -62,6 +62,12 @@ def class_labels(images: ImageSet, index: int) -> Labels:
     return read_classes(images.root / _mask_of(images.names[index]), _TABLE)
 
 
+def annotation_files(images: ImageSet) -> list[Path]:
+    """The masks of a set."""
+    assert images.root is not None  # `open` sets it
+    return [images.root / _mask_of(name) for name in images.names]
+
+
 def _mask_of(name: str) -> str:
     _, split, *city, file = Path(name).parts
     return "/".join(("gtFine", split, *city, f"{Path(file).stem.removesuffix(_ENDING)}_gtFine_labelIds.png"))

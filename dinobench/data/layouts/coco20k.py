@@ -38,12 +38,17 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
 
 def object_boxes(images: ImageSet, index: int) -> Boxes:
     """(n, 4) boxes of a photo, those of crowds left out, rounded to whole pixels as LOST's kit does."""
-    assert images.root is not None  # `open` sets it
-    path = images.root / "annotations" / "instances_train2014.json"
+    (path,) = annotation_files(images)
     stem = PurePosixPath(images.names[index]).stem.rpartition("_")[2]
     if not stem.isdecimal():
         raise InputError(f"{images.names[index]} does not end in the number of a COCO image; fetch the list again")
     return _boxes_by_image(path).get(int(stem), np.zeros((0, 4)))
+
+
+def annotation_files(images: ImageSet) -> list[Path]:
+    """The one file of all boxes."""
+    assert images.root is not None  # `open` sets it
+    return [images.root / "annotations" / "instances_train2014.json"]
 
 
 @lru_cache(maxsize=1)

@@ -82,6 +82,12 @@ def _objectnet_classes(images: ImageSet) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def annotation_files(images: ImageSet) -> list[Path]:
+    """The files that say which of ImageNet's classes are right; none where the folders do."""
+    assert images.root is not None  # `open` sets it
+    return sorted(path for path in (images.root / _MAPPINGS).glob("*") if path.is_file())
+
+
 def _only_inner(root: Path) -> Path:
     """The root, or the one folder in it that the archive made, which holds the class folders."""
     inner = subfolders(root)

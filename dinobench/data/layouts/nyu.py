@@ -38,9 +38,14 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
 
 def depth_counts(images: ImageSet, index: int, eight_bits: bool = False) -> Counts:
     """(H, W) values of an image's depth map, 0 unknown."""
+    return read_counts(annotation_files(images.subset([index]))[0], eight_bits)
+
+
+def annotation_files(images: ImageSet) -> list[Path]:
+    """The depth maps of a set."""
     assert images.root is not None  # `open` sets it
     pairs = pairs_of(_list_of(images.root, images.name.rpartition("/")[2]))
-    return read_counts(images.root / pairs[images.names[index]], eight_bits)
+    return [images.root / pairs[name] for name in images.names]
 
 
 def _list_of(base: Path, split: str) -> Path:

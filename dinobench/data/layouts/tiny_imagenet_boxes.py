@@ -53,6 +53,13 @@ def object_boxes(images: ImageSet, index: int) -> Boxes:
     return table.get(name.name, np.zeros((0, 4)))
 
 
+def annotation_files(images: ImageSet) -> list[Path]:
+    """The tables of a set's boxes."""
+    assert images.root is not None  # `open` sets it
+    folders = dict.fromkeys(str(PurePosixPath(name).parent.parent) for name in images.names)
+    return [_table_of(images.root, folder) for folder in folders]
+
+
 def _table_of(root: Path, folder: str) -> Path:
     name = "val_annotations.txt" if folder == "val" else f"{PurePosixPath(folder).name}_boxes.txt"
     return root / folder / name

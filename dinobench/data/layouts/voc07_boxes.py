@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dinobench.data.dataset import ImageSet
-from dinobench.data.layouts._boxes import Boxes, open_voc, voc_boxes
+from dinobench.data.layouts._boxes import Boxes, open_voc, voc_annotations, voc_boxes
 
 DATASETS: tuple[str, ...] = ("voc07",)
 SPLITS = ("trainval",)
@@ -24,3 +24,8 @@ def open(root: Path, split: str) -> ImageSet:  # noqa: A001 (the layouts' common
 def object_boxes(images: ImageSet, index: int) -> Boxes:
     """(n, 4) boxes of all objects of a photo, difficult and truncated ones too."""
     return voc_boxes(images, index)
+
+
+def annotation_files(images: ImageSet) -> list[Path]:
+    """The files of boxes of a set."""
+    return voc_annotations(images)

@@ -49,10 +49,14 @@ def image_labels(images: ImageSet) -> NDArray[np.int8]:
     Raises:
         InputError: a class has no list, or its list leaves out a photo or says something else of it.
     """
+    return np.stack([_read_class(path, images) for path in annotation_files(images)], axis=1)
+
+
+def annotation_files(images: ImageSet) -> list[Path]:
+    """The list of each class."""
     assert images.root is not None  # `open` sets it
     split = images.name.partition("/")[2]
-    columns = [_read_class(images.root / "ImageSets" / "Main" / f"{name}_{split}.txt", images) for name in CLASSES]
-    return np.stack(columns, axis=1)
+    return [images.root / "ImageSets" / "Main" / f"{name}_{split}.txt" for name in CLASSES]
 
 
 def _read_class(path: Path, images: ImageSet) -> NDArray[np.int8]:

@@ -68,9 +68,17 @@ def check(root: Path) -> Findings:
 
 def class_labels(images: ImageSet, index: int) -> Labels:
     """(H, W) classes of one image, 0 background, 255 void."""
+    return read_classes(_mask_of(images, images.names[index]), _TABLE)
+
+
+def annotation_files(images: ImageSet) -> list[Path]:
+    """The masks of a set."""
+    return [_mask_of(images, name) for name in images.names]
+
+
+def _mask_of(images: ImageSet, name: str) -> Path:
     assert images.root is not None  # `open` sets it
-    folder = _mask_folder(images.name.partition("/")[2])
-    return read_classes(images.root / folder / f"{Path(images.names[index]).stem}.png", _TABLE)
+    return images.root / _mask_folder(images.name.partition("/")[2]) / f"{Path(name).stem}.png"
 
 
 def _mask_folder(split: str) -> str:

@@ -27,3 +27,12 @@ def layout_reader(context: EvaluationContext[Any], images: ImageSet, function: s
     if read is None or images.root is None:
         raise InputError(f"{context.data} has {lacks}; give a folder in the layout {layouts}")
     return read
+
+
+def note_annotations(context: EvaluationContext[Any], role: str, *sets: ImageSet) -> None:
+    """Count the masks, depth maps, boxes or points of sets to the data of the record, by their content.
+
+    Other annotations under the same images are other data. The layout's function `annotation_files` names them.
+    """
+    files = vars(get_layout(context.layout))["annotation_files"]
+    context.note_files(role, [path for images in sets for path in files(images)])

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from dinobench.data.dataset import ImageSet
 from dinobench.evaluators.base import EvaluationContext, Scores
+from dinobench.evaluators.common.layout_readers import note_annotations
 from dinobench.evaluators.common.patch_maps import PatchEncoder
 from dinobench.evaluators.common.ranking.per_query import save_per_query
 from dinobench.evaluators.depth.frames import DepthFrame, DepthReader, depth_reader, note_range, read_frame
@@ -54,6 +55,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     settings = context.settings
     train, tested = context.dataset("train"), context.dataset(settings.split)
     read = depth_reader(context, train)
+    note_annotations(context, "depth maps", train, tested)
     encoder = PatchEncoder(context, settings.layer)
     note_range(context, train, read(train, 0))
     mean = _mean_depth(context, train, read)

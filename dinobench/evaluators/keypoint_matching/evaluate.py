@@ -14,7 +14,7 @@ from dinobench.data.dataset import ImageSet
 from dinobench.data.keypoints import KeypointPair, Points
 from dinobench.data.transforms import resampling
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.evaluators.common.layout_readers import layout_reader
+from dinobench.evaluators.common.layout_readers import layout_reader, note_annotations
 from dinobench.evaluators.common.patch_maps import PatchEncoder
 from dinobench.evaluators.common.ranking.per_query import add_share, save_per_query
 from dinobench.evaluators.keypoint_matching.pictures import SHOWN, draw_sheet, picture_of
@@ -85,9 +85,9 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     settings = context.settings
     images = context.dataset(settings.split)
     read = layout_reader(context, images, "keypoint_pairs", "no pairs with points", "spair")
-    files = layout_reader(context, images, "annotation_files", "no pairs with points", "spair")
-    context.note_files("pairs", files(images))
-    pairs = drawn_pairs(read(images), settings.pairs, context.seed)
+    note_annotations(context, "pairs", images)
+    everything = read(images)
+    pairs = drawn_pairs(everything, settings.pairs, context.seed)
     pairs = [pairs[row] for row in context.scored_rows(len(pairs))]
     encoder = PatchEncoder(context, settings.layer)
     maps = SquareMaps(encoder, images, settings.grid * encoder.patch)
@@ -95,7 +95,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     with context.clock.phase("matching"):
         mine = [match_pair(maps, pairs[each], settings, each < SHOWN) for each in progress(share, "pairs", len(share))]
     shares = gather_objects(mine, "matches of each process's pairs")
-    scores = Scores({}, images={settings.split: len(images)}, details={"pairs": len(pairs)})
+    scores = Scores({}, images={settings.split: len(images), "pairs": len(everything)}, details={"pairs": len(pairs)})
     _add_figures(context, scores, pairs, [each for share in shares for each in share])
     return scores
 

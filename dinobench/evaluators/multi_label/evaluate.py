@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 from dinobench.data.dataset import ImageSet
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.labeled_features import reasons_line, skipped_line, stored_matrix
-from dinobench.evaluators.common.layout_readers import layout_reader
+from dinobench.evaluators.common.layout_readers import layout_reader, note_annotations
 from dinobench.evaluators.common.search import search
 from dinobench.evaluators.multi_label.settings import Settings
 from dinobench.features.matrix import FeatureMatrix
@@ -40,6 +40,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     train, test = context.dataset("train"), context.dataset("val")
     read = _label_reader(context, train)
     known, truth = read(train), read(test)
+    note_annotations(context, "labels", train, test)
     rows = context.scored_rows(len(test))
     features, queries = _matrix(context, "train", train), _matrix(context, "val", test.subset(rows), tested=True)
     scores = Scores({}, images={"train": len(train), "val": len(test)})

@@ -14,7 +14,7 @@ from torch.nn.functional import pad
 from dinobench.data.dataset import ImageSet
 from dinobench.data.transforms import resize_shorter_side
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.evaluators.common.layout_readers import layout_reader
+from dinobench.evaluators.common.layout_readers import layout_reader, note_annotations
 from dinobench.evaluators.common.ranking.per_query import add_share, save_per_query
 from dinobench.evaluators.object_discovery.pictures import SHOWN, draw_sheet, picture_of
 from dinobench.evaluators.object_discovery.settings import Settings
@@ -59,6 +59,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     settings = context.settings
     images = context.dataset(settings.split)
     read = _box_reader(context, images)
+    note_annotations(context, "boxes", images)
     find, rows = ObjectFinder(context), context.scored_rows(len(images))
     share = own_share(len(rows))
     mine = []

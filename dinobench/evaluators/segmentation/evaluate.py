@@ -12,6 +12,7 @@ from torch import Tensor
 from dinobench.data.dataset import ImageSet
 from dinobench.data.masks import Labels, write_labels
 from dinobench.evaluators.base import EvaluationContext, Scores
+from dinobench.evaluators.common.layout_readers import note_annotations
 from dinobench.evaluators.common.patch_maps import LinearMapHead, PatchEncoder
 from dinobench.evaluators.common.prediction_files import prediction_files
 from dinobench.evaluators.common.ranking.per_query import save_per_query
@@ -63,6 +64,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     settings = context.settings
     train, tested = context.dataset("train"), context.dataset(settings.split)
     read = mask_reader(context, train)
+    note_annotations(context, "masks", train, tested)
     if train.classes != tested.classes:
         raise InputError(f"train and {settings.split} of {context.data} name different classes; make them equal")
     encoder = PatchEncoder(context, settings.layer)

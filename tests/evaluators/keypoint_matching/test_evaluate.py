@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+from dinobench.cards import load_tasks
 from dinobench.data.check import check_layout
 from dinobench.data.layouts import spair
 from dinobench.data.registry import get_twin
@@ -41,6 +42,7 @@ def test_the_figures_follow_from_the_kept_pairs(twin: Path, tmp_path: Path) -> N
     kept = pd.read_parquet(tmp_path / "pairs.parquet")
     groups = kept.groupby("category")[["hits", "points", "still"]].sum()
     assert len(kept) == 9
+    assert load_tasks()["spair"].differences(scores.images, ()) == ["9 pairs where the benchmark has 12234"]
     assert scores.metrics["pck"] == pytest.approx(100 * (groups["hits"] / groups["points"]).mean())
     assert scores.metrics["still_pck"] == pytest.approx(100 * (groups["still"] / groups["points"]).mean())
     assert scores.metrics["pck_point"] == pytest.approx(100 * kept["hits"].sum() / kept["points"].sum())
