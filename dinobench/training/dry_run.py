@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ from dinobench.training.source import TrainingImages, open_source
 from dinobench.training.start import LoadStart, open_start
 from dinobench.training.step import Learner
 
-_FEW = 8  # images of the step that is measured
+_FEW = 8  # images of the first steps
+_QUICK_SECONDS = 1.0  # a step of a few images that is shorter is measured again, with a whole batch
+_TRIALS, _BUDGET = 5, 5.0  # so often, or until so many seconds are spent
 _GIGABYTE = 1e9
 
 
@@ -29,11 +31,13 @@ class StepCost:
     """What one image costs in a step.
 
     Attributes:
+        images: of the step that was measured.
         seconds: of the networks, on the device.
         drawing: seconds of its views, by one process.
         activations: bytes that wait for the backward pass.
     """
 
+    images: int
     seconds: float
     drawing: float
     activations: float
@@ -49,35 +53,57 @@ def describe_run(recipe: Recipe, spec: str, folder: Path, device: torch.device, 
     chosen = recipe if start is None else start.recipe
     source = open_source(chosen, spec, device)
     learner = build_learner(chosen, device, start)
-    images = min(_FEW, source.plan.micro_batch)
-    cost = measure_step(learner, source, chosen, device, images)
+    cost = measure_step(learner, source, chosen, device)
     return [
         *(["all weights: drawn"] if start is None else start.notes),
         f"{source.data['images']} images of {spec}: {chosen.epochs} epochs of {source.plan.steps_per_epoch} steps",
         f"probe: {'none' if source.probe is None else source.probe.measure}",
         _memory_line(learner, cost, source.plan.micro_batch),
-        _time_line(cost, source, worker_count(chosen.workers, device), f"{device_name(device)}, {images} images"),
+        _time_line(cost, source, worker_count(chosen.workers, device), f"{device_name(device)}, {cost.images} images"),
     ]
 
 
-def measure_step(
-    learner: Learner, source: TrainingImages, recipe: Recipe, device: torch.device, images: int
-) -> StepCost:
-    """The cost of an image in the second of two steps on the first images; changes the learner."""
+def measure_step(learner: Learner, source: TrainingImages, recipe: Recipe, device: torch.device) -> StepCost:
+    """The cost of an image in steps on the first images, of a few or of a whole batch where that is quick.
+
+    Changes the learner. The first step is not counted: it fills caches.
+    """
+    normalize, schedules = Normalize(recipe.mean, recipe.std, device), RecipeSchedules(recipe, 1)
+    settings = dataclasses.replace(schedules.at(recipe.epochs - 1), head_alone=False, frozen=False)
+
+    def step(views: list[list[Tensor]]) -> float:
+        began = time.perf_counter()
+        learner.step(views, settings).loss.item()  # which waits for the device
+        return time.perf_counter() - began
+
+    images = min(_FEW, source.plan.micro_batch)
+    views = [[normalize(group) for group in _drawn(source, images)[0]]]
+    step(views)
+    with _counted_activations(learner) as held:
+        step(views)
+    activations, trial = held.most / images, _least(lambda: step(views))
+    if trial < _QUICK_SECONDS:
+        images = source.plan.micro_batch
+        views = [[normalize(group) for group in _drawn(source, images)[0]]]
+        trial = _least(lambda: step(views))
+    drawing = _least(lambda: _drawn(source, images)[1])
+    return StepCost(images, trial / images, drawing / images, activations)
+
+
+def _least(timed: Callable[[], float]) -> float:
+    """The shortest of a few times, since other work on the machine only ever adds; of one, where it is long."""
+    times = [timed()]
+    while len(times) < _TRIALS and sum(times) < _BUDGET:
+        times.append(timed())
+    return min(times)
+
+
+def _drawn(source: TrainingImages, images: int) -> tuple[list[Tensor], float]:
+    """Views of the first images, and the seconds that drawing them takes."""
     request = next(source.requests(0))
     few = dataclasses.replace(request, indices=request.indices[:images], encoded=request.encoded[:images])
     began = time.perf_counter()
-    drawn = source.views[few]
-    drawing = time.perf_counter() - began
-    normalize, schedules = Normalize(recipe.mean, recipe.std, device), RecipeSchedules(recipe, 1)
-    settings = dataclasses.replace(schedules.at(recipe.epochs - 1), head_alone=False, frozen=False)
-    views = [[normalize(group) for group in drawn]]
-    learner.step(views, settings)
-    with _counted_activations(learner) as held:
-        began = time.perf_counter()
-        learner.step(views, settings).loss.item()  # which waits for the device
-        seconds = time.perf_counter() - began
-    return StepCost(seconds / images, drawing / images, held.most / images)
+    return source.views[few], time.perf_counter() - began
 
 
 class _Held:

@@ -27,12 +27,16 @@ def test_a_dry_run_says_what_it_loads_draws_holds_and_takes(tmp_path, monkeypatc
 
 
 def test_activations_are_counted_image_by_image_and_without_weights():
-    recipe, device = load_recipe("mini", TINY), torch.device("cpu")
-    source = open_source(recipe, "few", device)
-    four, eight = (measure_step(build_learner(recipe, device), source, recipe, device, count) for count in (4, 8))
-    assert four.activations == pytest.approx(eight.activations, rel=0.1)
+    device, counted = torch.device("cpu"), []
+    for batch in (4, 8):
+        recipe = load_recipe("mini", {**TINY, "batch_size": batch})
+        source = open_source(recipe, "few", device)
+        cost = measure_step(build_learner(recipe, device), source, recipe, device)
+        assert cost.images == batch
+        counted.append(cost.activations)
+    assert counted[0] == pytest.approx(counted[1], rel=0.1)
     tokens = sum(views * (size // 8) ** 2 + views for views, size in ((2, 16), (2, 8)))
-    assert eight.activations > 4 * tokens * 128  # of one map in one block, at the least
+    assert counted[1] > 4 * tokens * 128  # of one map in one block, at the least
 
 
 def test_a_dry_run_refuses_what_the_run_would(tmp_path):
