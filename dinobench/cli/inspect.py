@@ -25,18 +25,17 @@ LOADS = "loads"
 @click.option("--all", "every", is_flag=True, help="Name every tensor in the table, too.")
 @SETTINGS
 def command(checkpoint: str, as_json: bool, every: bool, settings: tuple[str, ...]) -> None:
-    """Say what CHECKPOINT (a file or run directory) is and how it would load; load nothing.
+    """Say what CHECKPOINT (a file, run directory or card) is and how it would load; load nothing.
 
     \b
     dinobench inspect dino_deitsmall16_pretrain_full_checkpoint.pth
     dinobench inspect model.pth --set weights=student --set heads=6
     """  # noqa: D301  (click reads the backspace as "do not wrap")
-    from dinobench.models.loading.model_paths import checkpoint_path
     from dinobench.models.loading.settings import ModelSettings
     from dinobench.runtime.settings import parse_pairs, resolve
 
     chosen = resolve(ModelSettings, parse_pairs(settings), "the model")
-    path = checkpoint_path(checkpoint, chosen.which)
+    path = _find_file(checkpoint, chosen.which)
     from dinobench.models.loading.checkpoint_file import plan_file  # after bad input: torch takes a second
     from dinobench.models.loading.onnx_file import from_onnx, is_onnx
 
@@ -44,6 +43,7 @@ def command(checkpoint: str, as_json: bool, every: bool, settings: tuple[str, ..
         facts = _program_as_dict(path, from_onnx(checkpoint, path, chosen))
     else:
         facts = _plan_as_dict(path, plan_file(path, chosen))
+    facts["card"] = _card_note(path, facts["architecture"])
     if as_json:
         import json
 
@@ -52,6 +52,33 @@ def command(checkpoint: str, as_json: bool, every: bool, settings: tuple[str, ..
         _show(facts, SHOWN if not every else None)
     if facts["verdict"] != LOADS:
         raise click.exceptions.Exit(2)
+
+
+def _find_file(spec: str, which: str) -> Path:
+    """The file behind a path, a run directory or a card's name.
+
+    Raises:
+        InputError: there is none, or the name is a library's network, which has no file to look into.
+    """
+    from dinobench.cards import load_models
+    from dinobench.models.loading.model_paths import checkpoint_path, is_path
+    from dinobench.pipeline.model import ModelRequest, card_file, refuse_missing_model
+    from dinobench.runtime.errors import InputError
+
+    if not is_path(spec):
+        raise InputError(f"{spec} has no file to look into; `dinobench eval` scores it as it is")
+    cards, request = load_models(), ModelRequest(spec, {"which": which})
+    refuse_missing_model(request, cards)
+    return card_file(cards[spec], request) if spec in cards else checkpoint_path(spec, which)
+
+
+def _card_note(path: Path, architecture: str) -> str:
+    """For which published model `eval` would take the file; empty where for none."""
+    from dinobench.cards import load_models
+    from dinobench.pipeline.weights import recognize
+
+    match = recognize(path, load_models().values())
+    return match.note if match and (match.certain or match.card.architecture == architecture) else ""
 
 
 def _plan_as_dict(path: Path, plan: LoadPlan) -> dict[str, Any]:
@@ -95,6 +122,7 @@ def _show(facts: dict[str, Any], limit: int | None) -> None:
         "verdict": facts["verdict"],
         "family": f"{facts['title']} ({facts['family']})",
         "why": facts["why"],
+        "card": facts["card"],
         "layout": facts.get("layout", ""),
         "architecture": f"{facts['architecture']}, {facts['parameters']:,} parameters" if "parameters" in facts else "",
         "input": f"{preprocessing['size']} px from {preprocessing['resize']}, {preprocessing['interpolation']}, "

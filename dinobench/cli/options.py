@@ -47,6 +47,15 @@ def not_empty(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     return value
 
 
+def known_device(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Refuse a device of no kind before torch is loaded to say so."""
+    if value is not None:
+        from dinobench.runtime.device_kinds import refuse_unknown_kind
+
+        refuse_unknown_kind(value)
+    return value
+
+
 def with_device(settings: dict[str, Any], device: str | None) -> dict[str, Any]:
     """The settings with `--device` among them.
 
@@ -63,7 +72,9 @@ def with_device(settings: dict[str, Any], device: str | None) -> dict[str, Any]:
     return {**settings, "device": device}
 
 
-DEVICE = click.option("--device", help="cpu, cuda, cuda:N, mps or xpu; by default the best there is.")
+DEVICE = click.option(
+    "--device", callback=known_device, help="cpu, cuda, cuda:N, mps or xpu; by default the best there is."
+)
 TASKS_DIR = click.option(
     "--tasks-dir", type=click.Path(path_type=Path), help="Folder with further task cards (default also ./tasks)."
 )

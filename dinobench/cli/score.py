@@ -22,6 +22,19 @@ def command() -> None:
     """Score files that another tool wrote: masks or rankings."""
 
 
+def require_files(*paths: Path) -> None:
+    """Refuse a file that is not there before torch is loaded to read it.
+
+    Raises:
+        InputError: it names the file.
+    """
+    from dinobench.runtime.errors import InputError
+
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"there is no file {path}; check the path")
+
+
 def show(scores: Scores, json_file: Path | None) -> None:
     """Print metrics, intervals and warnings; or write everything as JSON."""
     import json

@@ -8,7 +8,7 @@ import click
 
 from dinobench.cli.completion import data_names
 from dinobench.cli.options import not_empty
-from dinobench.cli.score import JSON, show
+from dinobench.cli.score import JSON, require_files, show
 
 
 @click.command()
@@ -40,6 +40,7 @@ def command(ranks: Path, data: str, top: int, measure: str, json_file: Path | No
     \b
     dinobench score copydays --ranks ranks.npy --data copydays
     """  # noqa: D301, D403  (click reads the backspace as "do not wrap")
+    require_files(ranks)
     from dinobench.data.open import dataset_root
     from dinobench.evaluators.common.ranking.files import score_copydays_file
 

@@ -40,6 +40,10 @@ def command(
     dinobench score davis --results masks --data DAVIS
     dinobench score davis --results masks --data DAVIS --as stm_rn50 --output results/paper
     """  # noqa: D301  (click reads the backspace as "do not wrap")
+    if not results.is_dir():
+        from dinobench.runtime.errors import InputError
+
+        raise InputError(f"there is no folder {results}; give the one that holds SEQUENCE/00000.png masks")
     if card:
         _record(results, data, year, split, card, output)
         return

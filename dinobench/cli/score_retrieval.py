@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dinobench.cli.score import JSON, show
+from dinobench.cli.score import JSON, require_files, show
 
 
 @click.command()
@@ -26,6 +26,7 @@ def command(ranks: Path, gnd: Path, json_file: Path | None) -> None:
     \b
     dinobench score retrieval --ranks ranks.npy --gnd roxford5k/gnd_roxford5k.pkl
     """  # noqa: D301  (click reads the backspace as "do not wrap")
+    require_files(ranks, gnd)
     from dinobench.evaluators.common.ranking.files import score_retrieval_file
 
     show(score_retrieval_file(ranks, gnd), json_file)

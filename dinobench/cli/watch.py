@@ -57,11 +57,11 @@ def command(
 
     Under torchrun the first process looks for them, and all share the work on each.
     """
-    from dinobench.runtime.device import pick_device
+    _require_folder(run)
+    from dinobench.runtime.device import pick_device  # after bad input: torch takes seconds
     from dinobench.runtime.processes import from_first, process_group
     from dinobench.runtime.settings import parse_pairs
 
-    _require_folder(run)
     failed, changes = False, parse_pairs(settings)
     with process_group(pick_device(changes.get("device"))):
         found = _new_checkpoints(run, every, once)

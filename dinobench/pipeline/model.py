@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dinobench.cards import ModelCard, load_models
-from dinobench.pipeline.weights import CardMatch, check_digest, local_weights, recognize
+from dinobench.pipeline.weights import CardMatch, check_digest, local_weights, misnamed, recognize
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import user_path
 from dinobench.runtime.suggest import did_you_mean, unknown
@@ -165,25 +165,31 @@ def resolve_model(request: ModelRequest) -> ResolvedModel:
 
 
 def refuse_missing_model(request: ModelRequest, cards: Mapping[str, ModelCard]) -> None:
-    """Say before anything is loaded that a card's weights or a file are not there.
+    """Say before anything is loaded that a card's weights or a file are not there, or are others.
 
     Raises:
-        InputError: what is missing, which name was probably meant, or how to get the weights.
+        InputError: what is missing, which name was probably meant, how to get the weights, or another file's digest.
     """
-    from dinobench.models.loading.model_paths import checkpoint_path, is_path
+    from dinobench.models.loading.model_paths import checkpoint_path, is_path, refuse_unknown_network
+    from dinobench.models.loading.settings import ModelSettings, refuse_idle
+    from dinobench.runtime.settings import known_changes, resolve
 
     if request.card not in ("", NO_CARD, *cards):
         raise unknown("card", request.card, {*cards, NO_CARD})
     card = cards.get(request.spec)
     if card is not None:
         if not card.random:
-            _card_file(card, request)
+            _match_of_card(card, card_file(card, request))
         return
     hint = did_you_mean(request.spec, cards)
     if hint and not {":", "/"} & set(request.spec) and not Path(request.spec).exists():
         raise InputError(f"no model {request.spec!r}: no such file, run directory or card; {hint}")
     if is_path(request.spec):
-        checkpoint_path(request.spec, str(request.settings.get("which", "last")))
+        path = checkpoint_path(request.spec, str(request.settings.get("which", "last")))
+        if request.card in cards:
+            check_digest(cards[request.card], path)
+    refuse_unknown_network(request.spec)
+    refuse_idle(request.spec, resolve(ModelSettings, known_changes(ModelSettings, request.settings), "the model"))
 
 
 def _from_card(request: ModelRequest, cards: Mapping[str, ModelCard]) -> ResolvedModel:
@@ -191,12 +197,17 @@ def _from_card(request: ModelRequest, cards: Mapping[str, ModelCard]) -> Resolve
     notes = (card.note,) if card.note else ()
     if card.random:
         return ResolvedModel(_load_spec(card.weights, request.settings), card, notes, card.note)
-    path = _card_file(card, request)
-    own = card.local and not card.sha256
-    match = CardMatch(card, f"weights of your card {card.file}") if own else check_digest(card, path)
+    path = card_file(card, request)
+    match = _match_of_card(card, path)
     loaded = _load_with_card(str(path), card, request)
     loaded = dataclasses.replace(loaded, name=card.name, spec=card.name)
     return ResolvedModel(loaded, card, (*notes, match.note), match.unverified or card.note)
+
+
+def _match_of_card(card: ModelCard, path: Path) -> CardMatch:
+    """How the file of a card is known; InputError where it is another."""
+    own = card.local and not card.sha256
+    return CardMatch(card, f"weights of your card {card.file}") if own else check_digest(card, path)
 
 
 def _from_drawn(request: ModelRequest, cards: Mapping[str, ModelCard]) -> ResolvedModel:
@@ -210,7 +221,8 @@ def _from_spec(request: ModelRequest, cards: Mapping[str, ModelCard]) -> Resolve
     match = _match_of_file(request, cards)
     if match is None:
         loaded = _load_spec(request.spec, request.settings)
-        return ResolvedModel(loaded, _card_of_random(loaded, cards.values()))
+        remark = "" if request.card == NO_CARD else misnamed(user_path(request.spec), cards.values())
+        return ResolvedModel(loaded, _card_of_random(loaded, cards.values()), (remark,) if remark else ())
     loaded = _load_with_card(request.spec, match.card, request)
     if not match.certain and loaded.architecture != match.card.architecture:
         return ResolvedModel(_load_spec(request.spec, request.settings))
@@ -230,7 +242,7 @@ def _match_of_file(request: ModelRequest, cards: Mapping[str, ModelCard]) -> Car
     return recognize(path, cards.values())
 
 
-def _card_file(card: ModelCard, request: ModelRequest) -> Path:
+def card_file(card: ModelCard, request: ModelRequest) -> Path:
     """The file of a card's weights; InputError where it is not here."""
     from dinobench.models.loading.download import cached_weights
 

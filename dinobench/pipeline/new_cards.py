@@ -168,11 +168,12 @@ def describe_checkpoint(weights: str) -> dict[str, Any]:
     """
     if "://" in weights:
         return {}
-    from dinobench.models.loading.checkpoint_file import plan_file
     from dinobench.models.loading.model_paths import checkpoint_path
-    from dinobench.pipeline.weights import file_digest
 
     path = checkpoint_path(weights, "last")
+    from dinobench.models.loading.checkpoint_file import plan_file  # after bad input: torch takes seconds
+    from dinobench.pipeline.weights import file_digest
+
     report = plan_file(path).report
     if report.refusal:
         raise InputError(f"{path} does not load: {report.refusal}; try it with `dinobench inspect`")

@@ -89,6 +89,16 @@ def recognize(path: Path, cards: Iterable[ModelCard]) -> CardMatch | None:
     return CardMatch(card, note, f"weights of {card.name} are not verified", certain=False)
 
 
+def misnamed(path: Path, cards: Iterable[ModelCard]) -> str:
+    """A remark on a file that is called as a released one and is another; empty for other files."""
+    if not path.is_file():
+        return ""
+    named = [card for card in cards if card.released and card.sha256 and _file_name(card) == path.name]
+    if len(named) != 1 or file_digest(path).startswith(named[0].sha256.lower()):
+        return ""
+    return f"called as the file of {named[0].name}, whose sha256 {named[0].sha256} it has not; taken for no card"
+
+
 def file_digest(path: Path) -> str:
     """The sha256 of a file, remembered as long as its size, inode and times stay."""
     place, stamp = str(path.resolve()), stamp_of(path)[0].hex()

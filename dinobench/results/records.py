@@ -266,6 +266,10 @@ def read_record(path: Path) -> RunRecord:
     refuse_pipe(path)
     try:
         return record_from_json(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError as error:
+        raise InputError(
+            f"there is no record {path}; give its .json file; `dinobench records ls` lists them"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read record {path}: {error}") from error
 

@@ -3,34 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from dinobench.runtime.cpu import tune_cpu
+from dinobench.runtime.device_kinds import DEVICE_CHOICES, DEVICE_KINDS, DeviceKind
 from dinobench.runtime.errors import InputError
-
-
-@dataclass(frozen=True)
-class DeviceKind:
-    """What torch can do on devices of one kind."""
-
-    group_backend: str = "gloo"  # what carries tensors between processes
-    synchronizes_norms: bool = False  # torch has batch norm over all processes
-    pins_memory: bool = False  # a copy from pinned memory runs beside the computation
-    is_counted: bool = False  # several in one machine, each with a number
-
-
-# By the fastest first: the order in which "auto" takes them.
-DEVICE_KINDS = {
-    "cuda": DeviceKind(group_backend="nccl", synchronizes_norms=True, pins_memory=True, is_counted=True),
-    "xpu": DeviceKind(group_backend="xccl", synchronizes_norms=True, pins_memory=True, is_counted=True),
-    "mps": DeviceKind(),
-    "cpu": DeviceKind(),
-}
-DEVICE_CHOICES = "cpu, cuda, cuda:N, mps or xpu"
 
 
 def kind_of(device: torch.device) -> DeviceKind:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-import torch._dynamo.config as dynamo
 from torch import nn
 
 from dinobench.runtime.compiler import needs_compiler
@@ -34,6 +33,8 @@ def compile_blocks(network: nn.Module, device: torch.device, backend: str = "ind
         raise InputError("compile = true needs a vision transformer, whose blocks it compiles; leave it out")
     with needs_compiler():
         torch.compile(torch.neg, backend=backend)(torch.zeros(1, device=device))
+    import torch._dynamo.config as dynamo  # here: it takes seconds
+
     limit = "recompile_limit" if hasattr(dynamo, "recompile_limit") else "cache_size_limit"  # before torch 2.7
     setattr(dynamo, limit, max(getattr(dynamo, limit), _VARIANTS))
     for block in blocks:

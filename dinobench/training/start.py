@@ -19,7 +19,7 @@ from dinobench.models.loading.loaded import LoadedBackbone
 from dinobench.models.loading.shards import open_checkpoint
 from dinobench.models.loading.state_dict import flatten
 from dinobench.models.networks.backbone import Backbone, input_channels
-from dinobench.models.networks.build import canonical_architecture
+from dinobench.models.networks.network_names import canonical_architecture
 from dinobench.models.networks.vit import Block, DropPath, VisionTransformer
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import user_path

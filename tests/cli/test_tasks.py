@@ -47,7 +47,14 @@ TORCH_FREE = (
     ["eval", "--task", "knn", "--model", "random:vit_mini/4", "--data", "mini", "--dry-run"],
     ["eval", "--task", "knn", "--model", "random:vit_mini/4", "--data", "absent/folder"],
     ["eval", "--task", "knn", "--model", "vit_b17"],
+    ["eval", "--task", "knn", "--model", "timm:vit_tinny_patch16_224", "--data", "mini"],
+    ["eval", "--task", "knn", "--model", "torchvision:resnet51", "--data", "mini"],
+    ["eval", "--task", "knn", "--model", "random:vit_smal/16", "--data", "mini"],
+    ["eval", "--task", "knn", "--model", "pixels", "--data", "mini", "--device", "cdua"],
+    ["eval", "--task", "knn", "--model", "pixels", "--data", "mini", "--set", "norm_eps=1"],
     ["inspect", "absent.pth"],
+    ["models", "new", "mine", "--weights", "absent.pth"],
+    ["watch", "absent"],
     ["train", "--recipe", "minni"],
     ["train", "--data", "absent/folder"],
     ["train", "--set", "epoch=2"],
@@ -56,6 +63,9 @@ TORCH_FREE = (
     ["features", "export", "--model", "dino_vits17", "--data", "mini", "--output", "absent.npy"],
     ["features", "export", "--model", "random:vit_mini/4", "--data", "absent/folder", "--output", "absent.npy"],
     ["score", "davis", "--results", "absent", "--data", "absent/folder"],
+    ["score", "davis", "--results", "absent", "--data", "mini"],
+    ["score", "retrieval", "--ranks", "absent.npy", "--gnd", "absent.pkl"],
+    ["score", "copydays", "--ranks", "absent.npy", "--data", "absent/folder"],
 )
 
 

@@ -89,6 +89,15 @@ def test_a_released_name_needs_the_architecture_as_well(weights: Path, tmp_path:
     assert resolve_model(ModelRequest(str(weights), models_dir=folder)).card is None
 
 
+def test_a_file_that_is_called_as_a_released_one_and_is_another_says_so(weights: Path, tmp_path: Path) -> None:
+    folder = cards(tmp_path, weights="https://example.org/dino_mini.pth", sha256="0" * 8)
+    file = shutil.copy(weights, tmp_path / "dino_mini.pth")
+    found = resolve_model(ModelRequest(str(file), models_dir=folder))
+    assert found.card is None
+    assert found.notes[0] == "called as the file of dino_mini, whose sha256 00000000 it has not; taken for no card"
+    assert "called" not in resolve_model(ModelRequest(str(file), card="none", models_dir=folder)).notes[0]
+
+
 def test_a_card_named_by_the_user_is_checked(weights: Path, tmp_path: Path) -> None:
     url = "https://nowhere.invalid/other.pth"
     folder = cards(tmp_path / "cards", weights=url, sha256="0" * 64)

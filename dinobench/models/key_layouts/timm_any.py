@@ -7,7 +7,8 @@ import re
 from dinobench.models.loading.conversion import StateDictConversion
 from dinobench.models.loading.family import Family, KeyLayout, ModelFacts, Network
 from dinobench.models.networks.backbone import Backbone, Preprocessing
-from dinobench.models.networks.build import build_backbone, suggestion
+from dinobench.models.networks.build import build_backbone
+from dinobench.models.networks.network_names import suggestion
 from dinobench.models.networks.timm_adapter import adapt_timm, classifier_parts, create_timm, timm_preprocessing
 from dinobench.runtime.errors import InputError
 
@@ -21,7 +22,7 @@ def timm_family(name: str) -> Family:
     import timm  # here: with torchvision it takes seconds, which most models need not wait for
 
     if not timm.is_model(name):
-        raise InputError(f"timm has no model {name!r}; {suggestion(name)}")
+        raise InputError(f"timm has no model {name!r}; {suggestion(name, ['timm'])}")
     network = create_timm(name, pretrained=False, image_size=None)
     return _family_of(
         "timm", f"timm's {name}", name, adapt_timm(network), timm_preprocessing(network), "from timm's config"

@@ -9,7 +9,7 @@ import torch
 
 from dinobench.models.loading.conversion import StateDictConversion
 from dinobench.models.loading.family import KeyLayout, ModelFacts, Network
-from dinobench.models.networks.build import VIT_SIZES
+from dinobench.models.networks.network_names import VIT_SIZES
 from dinobench.models.networks.position import RotaryPositions
 from dinobench.models.networks.vit import VisionTransformer, ViTShape
 from dinobench.runtime.errors import InputError

@@ -17,8 +17,9 @@ from dinobench.models.loading.loaded import LoadedBackbone
 from dinobench.models.loading.preprocessing import choose_preprocessing
 from dinobench.models.loading.settings import ModelSettings
 from dinobench.models.networks.backbone import Backbone, Preprocessing
-from dinobench.models.networks.build import build_backbone, canonical_architecture, native_size, suggestion
+from dinobench.models.networks.build import build_backbone
 from dinobench.models.networks.convnet import ConvNet
+from dinobench.models.networks.network_names import canonical_architecture, native_size, suggestion
 from dinobench.models.networks.pixels import PixelBackbone
 from dinobench.models.networks.timm_adapter import adapt_timm, create_timm, timm_preprocessing
 from dinobench.runtime.errors import InputError
@@ -34,7 +35,7 @@ def _load_timm(name: str, settings: ModelSettings) -> LoadedBackbone:
     import timm  # here: with torchvision it takes seconds, which most models need not wait for
 
     if not timm.is_model(name):
-        raise InputError(f"timm has no model {name!r}; {suggestion(name)}")
+        raise InputError(f"timm has no model {name!r}; {suggestion(name, ['timm'])}")
     torch.manual_seed(settings.init_seed)
     network = _run_download(
         f"timm:{name}",
@@ -51,7 +52,7 @@ def _load_torchvision(name: str, settings: ModelSettings) -> LoadedBackbone:
     import torchvision
 
     if name not in torchvision.models.list_models(module=torchvision.models):
-        raise InputError(f"torchvision has no classification model {name!r}; {suggestion(name)}")
+        raise InputError(f"torchvision has no classification model {name!r}; {suggestion(name, ['torchvision'])}")
     torch.manual_seed(settings.init_seed)
     weights = torchvision.models.get_model_weights(name).DEFAULT if settings.pretrained else None
     network = _run_download(

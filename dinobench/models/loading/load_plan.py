@@ -30,7 +30,7 @@ from dinobench.models.loading.settings import ModelSettings
 from dinobench.models.loading.state_dict import State, first_names, flatten, unchunk, without_wrappers
 from dinobench.models.loading.unexplained import deciding_tensors, refuse_shards
 from dinobench.models.networks.backbone import Backbone, Preprocessing, input_channels
-from dinobench.models.networks.build import VIT_NAME, VIT_SIZES, canonical_architecture
+from dinobench.models.networks.network_names import VIT_NAME, VIT_SIZES, canonical_architecture
 from dinobench.models.networks.position import RESIZE_WAYS
 from dinobench.models.networks.resnet import ResNet
 from dinobench.models.networks.vit import VisionTransformer

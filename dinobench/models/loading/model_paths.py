@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dinobench.models.networks.network_names import VIT_NAME, may_exist, suggestion
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import require_regular, user_path
 
@@ -22,6 +23,22 @@ def is_path(spec: str) -> bool:
     """Whether a model SPEC is the path of a file or run directory, and not a library's name or a baseline."""
     scheme, _, name = spec.partition(":")
     return not (scheme in SCHEMES and (name or spec == "pixels"))
+
+
+def refuse_unknown_network(spec: str) -> None:
+    """Refuse `timm:`, `torchvision:` or `random:` with a name that none has, before a library is loaded to say so.
+
+    Raises:
+        InputError: no such network, and which name was probably meant.
+    """
+    scheme, _, name = spec.partition(":")
+    if scheme in ("timm", "torchvision"):
+        if not may_exist(name, [scheme]):
+            raise InputError(f"{scheme} has no model {name!r}; {suggestion(name, [scheme])}")
+    elif scheme == "random" and not VIT_NAME.fullmatch(name):
+        plain = name.rpartition(":")[2].lower()
+        if not plain.startswith("resnet") and not may_exist(plain):  # ours beyond the ViTs are all ResNets
+            raise InputError(f"unknown architecture {name!r}; {suggestion(plain)}")
 
 
 def checkpoint_path(spec: str, which: str = "last") -> Path:

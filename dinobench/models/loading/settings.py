@@ -7,7 +7,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from dinobench.runtime.settings import CountOrZero, NotNegative, PixelsOrZero, Positive, setting
+from dinobench.models.loading.model_paths import is_path
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.files import user_path
+from dinobench.runtime.settings import CountOrZero, NotNegative, PixelsOrZero, Positive, fields_of, setting
 
 FILES = ("file", "run", "hf")
 LIBRARIES = ("timm", "torchvision", "random")
@@ -61,3 +64,26 @@ class ModelSettings:
     resize_size: PixelsOrZero = setting(
         0, "shorter side before the center crop", unit="pixels", later=True, acts_on=LOADED
     )
+
+
+def refuse_idle(spec: str, chosen: ModelSettings) -> None:
+    """Refuse a setting that would be taken and do nothing.
+
+    Raises:
+        InputError: it names the setting, and those that act on such a model.
+    """
+    fields, kind = fields_of(ModelSettings), _spec_kind(spec)
+    acting = [name for name, field in fields.items() if kind in field.about.acts_on]
+    for name, field in fields.items():
+        value = getattr(chosen, name)
+        if value != field.default and name not in acting:
+            raise InputError(
+                f"{name} = {value!r} does nothing to {spec}; leave it out (what acts: {', '.join(sorted(acting))})"
+            )
+
+
+def _spec_kind(spec: str) -> str:
+    """Which kind of model a SPEC names, in the words of `About.acts_on`."""
+    if is_path(spec):
+        return "file" if user_path(spec).is_file() else "run"
+    return spec.partition(":")[0]

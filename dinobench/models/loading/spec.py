@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from dinobench.models.loading.checkpoint_file import from_file, training_data
@@ -11,9 +10,8 @@ from dinobench.models.loading.libraries import SOURCES
 from dinobench.models.loading.loaded import LoadedBackbone
 from dinobench.models.loading.model_paths import checkpoint_path, is_path
 from dinobench.models.loading.onnx_file import from_onnx, is_onnx
-from dinobench.models.loading.settings import ModelSettings
-from dinobench.runtime.errors import InputError
-from dinobench.runtime.settings import fields_of, known_changes, resolve
+from dinobench.models.loading.settings import ModelSettings, refuse_idle
+from dinobench.runtime.settings import known_changes, resolve
 
 __all__ = ["LoadedBackbone", "ModelSettings", "load_backbone", "training_data"]
 
@@ -32,27 +30,8 @@ def load_backbone(spec: str, *, settings: Mapping[str, Any] | None = None) -> Lo
     """
     chosen = resolve(ModelSettings, known_changes(ModelSettings, settings or {}), "the model")
     scheme, _, name = spec.partition(":")
-    _refuse_idle(spec, chosen)
+    refuse_idle(spec, chosen)
     if is_path(spec):
         path = checkpoint_path(spec, chosen.which)
         return from_onnx(spec, path, chosen) if is_onnx(path) else from_file(spec, path, chosen)
     return SOURCES[scheme](name, chosen)
-
-
-def _spec_kind(spec: str) -> str:
-    """Which kind of model a SPEC names, in the words of `About.acts_on`."""
-    if is_path(spec):
-        return "file" if Path(spec).is_file() else "run"
-    return spec.partition(":")[0]
-
-
-def _refuse_idle(spec: str, chosen: ModelSettings) -> None:
-    """Refuse a setting that would be taken and do nothing."""
-    fields, kind = fields_of(ModelSettings), _spec_kind(spec)
-    acting = [name for name, field in fields.items() if kind in field.about.acts_on]
-    for name, field in fields.items():
-        value = getattr(chosen, name)
-        if value != field.default and name not in acting:
-            raise InputError(
-                f"{name} = {value!r} does nothing to {spec}; leave it out (what acts: {', '.join(sorted(acting))})"
-            )

@@ -2,55 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from dataclasses import dataclass
-
 from dinobench.models.networks.backbone import Backbone
 from dinobench.models.networks.convnet import ConvNet
+from dinobench.models.networks.network_names import VIT_NAME, VIT_SIZES, canonical_architecture, native_size, suggestion
 from dinobench.models.networks.resnet import ResNet, named_shape
 from dinobench.models.networks.selective_kernels import selective_network
 from dinobench.models.networks.timm_adapter import adapt_timm, create_timm
 from dinobench.models.networks.trackers import tracker_network
 from dinobench.models.networks.vit import VisionTransformer, ViTShape
 from dinobench.runtime.errors import InputError
-
-
-@dataclass(frozen=True)
-class ViTSize:
-    """The part of a vision transformer that its letter stands for."""
-
-    dim: int
-    depth: int
-    heads: int
-
-
-VIT_SIZES = {
-    "mini": ViTSize(96, 4, 3),
-    "tiny": ViTSize(192, 12, 3),
-    "small": ViTSize(384, 12, 6),
-    "base": ViTSize(768, 12, 12),
-    "large": ViTSize(1024, 24, 16),
-    "huge": ViTSize(1280, 32, 16),
-}
-LETTERS = {"ti": "tiny", "t": "tiny", "s": "small", "b": "base", "l": "large", "h": "huge"}
-VIT_NAME = re.compile(
-    r"(?:vit|deit)[-_]?(mini|tiny|small|base|large|huge|ti|t|s|b|l|h)[-_/]?(?:patch)?(\d+)(?:[-_]\d+)?", re.IGNORECASE
-)
-
-
-def canonical_architecture(name: str) -> str:
-    """One spelling per architecture: "ViT-S/16", "vits16" and "vit_small_patch16_224" are "vit_small/16"."""
-    match = VIT_NAME.fullmatch(name)
-    if match is None:
-        return name.lower()
-    size = match[1].lower()
-    return f"vit_{LETTERS.get(size, size)}/{match[2]}"
-
-
-def native_size(architecture: str) -> int:
-    """Side in pixels that an architecture is built for when nobody says: 32 for the mini ViT, else 224."""
-    return 32 if canonical_architecture(architecture).startswith("vit_mini/") else 224
 
 
 def vit_shape(architecture: str, *, image_size: int, in_channels: int = 3) -> ViTShape | None:
@@ -117,16 +77,3 @@ def owners(architecture: str) -> list[str]:
         "timm": bool(name) and timm.is_model(name),
     }
     return [each for each, has in known.items() if has and library in ("", each)]
-
-
-def suggestion(name: str) -> str:
-    """A hint at the names that could have been meant."""
-    import timm
-    import torchvision
-
-    ours = [f"vit_{size}/{patch}" for size in VIT_SIZES for patch in (4, 8, 16)]
-    known = [*ours, *torchvision.models.list_models(module=torchvision.models), *timm.list_models()]
-    close = difflib.get_close_matches(name, known, n=3)
-    if close:
-        return f"did you mean {' or '.join(close)}?"
-    return "use vit_SIZE/PATCH (mini, tiny, small, base, large) or a torchvision or timm name"

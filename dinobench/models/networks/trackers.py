@@ -54,16 +54,16 @@ class MemoryTracker(PooledBackbone):
             setattr(self, name, make_stage(MAST_SHAPE, channels, planes, blocks, stride))
             channels = planes
         self.post_convolution = nn.Conv2d(channels, self.dim, 3, padding=1)
+        self.read_colors = torch.compiler.disable(lab_colors)  # here: at import it takes seconds of every command
 
     def last_map(self, images: Tensor) -> Tensor:
         """See `PooledBackbone`."""
-        out = F.relu(self.bn1(self.conv1(lab_colors(images))))
+        out = F.relu(self.bn1(self.conv1(self.read_colors(images))))
         for name in self.stages:
             out = self.get_submodule(name)(out)
         return self.post_convolution(out)  # type: ignore[no-any-return]
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
 def lab_colors(images: Tensor) -> Tensor:
     """RGB images (B, 3, H, W) between 0 and 1 in Lab, each channel between -1 and 1.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dinobench.cards import load_models, load_tasks
 from dinobench.results.records import RECORDS, RecordStore, RunRecord, warn_if_missing
 from dinobench.results.tables.build import Table, build_table
-from dinobench.results.tables.choose import choose
+from dinobench.results.tables.choose import choose, refuse_unknown_rows
 from dinobench.results.tables.latex import TEXT_WIDTH, to_latex
 from dinobench.results.tables.other_figures import other_figures
 from dinobench.results.tables.published import read_published
@@ -129,4 +129,8 @@ def _chosen_tables(
     built = build_tables(
         name, Path(results), tasks_dir=tasks_dir, models_dir=models_dir, tables_dir=tables_dir, verdicts=verdicts
     )
-    return [choose(table, rows, columns) for table in built]
+    refuse_unknown_rows(built, rows)
+    chosen = [choose(table, rows, columns) for table in built]
+    if rows and not any(table.sections for table in chosen):
+        notice(f"no record under {results} has a figure for {'this table' if len(built) == 1 else 'these tables'}")
+    return chosen

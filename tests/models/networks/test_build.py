@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from dinobench.models.networks.backbone import Backbone
-from dinobench.models.networks.build import build_backbone, canonical_architecture
+from dinobench.models.networks.build import build_backbone
+from dinobench.models.networks.network_names import canonical_architecture
 from dinobench.models.networks.pixels import PixelBackbone
 from dinobench.models.networks.vit import VisionTransformer
 from dinobench.runtime.errors import InputError

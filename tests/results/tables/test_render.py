@@ -113,3 +113,15 @@ def test_all_tables_render_without_any_record(style: str, tmp_path: Path, capsys
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(InputError, match="did you mean markdown"):
         render(TABLE, "markdwn")
+
+
+@pytest.mark.parametrize(("rows", "said"), [("dinoo", "did you mean DINO?"), ("DINO,zzzzzzzz", "rows are BYOL, ")])
+def test_a_pattern_that_names_no_row_is_refused(rows: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no row is named") as refused:
+        tables("2", results=tmp_path, rows=rows)
+    assert said in str(refused.value)
+
+
+def test_a_table_without_a_figure_of_ours_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tables("2", results=tmp_path, rows="ours")
+    assert f"no record under {tmp_path} has a figure for this table" in capsys.readouterr().err
