@@ -54,7 +54,8 @@ class MemoryTracker(PooledBackbone):
             setattr(self, name, make_stage(MAST_SHAPE, channels, planes, blocks, stride))
             channels = planes
         self.post_convolution = nn.Conv2d(channels, self.dim, 3, padding=1)
-        self.read_colors = torch.compiler.disable(lab_colors)  # here: at import it takes seconds of every command
+        # Here and not at import, where it takes seconds of every command.
+        self.read_colors = torch.compiler.disable(lab_colors)  # type: ignore[no-untyped-call]
 
     def last_map(self, images: Tensor) -> Tensor:
         """See `PooledBackbone`."""
