@@ -29,7 +29,7 @@ assert names.may_exist("vit_tinny_patch16_224"), "a loaded library is asked itse
     ("name", "libraries", "near"),
     [
         ("vit_smal/16", ("torchvision", "timm"), "vit_small/16"),
-        ("resnet5O", ("timm",), "resnet50d"),
+        ("resnet5O", ("timm",), "resnet50"),
         ("resnet5O", ("torchvision",), "resnet50"),
     ],
 )
