@@ -40,6 +40,7 @@ def take_turns(sides: Mapping[str, Callable[[], Callable[[], Any]]], repeats: in
         pipes[name], theirs = context.Pipe()
         processes.append(context.Process(target=_serve, args=(theirs, prepare), daemon=True))
         processes[-1].start()
+        theirs.close()  # the process holds the only other end: if it dies, recv ends by EOFError
         pipes[name].recv()  # prepared: one at a time
     turns: dict[str, list[Turn]] = {name: [] for name in sides}
     for _ in range(repeats):
