@@ -22,6 +22,7 @@ ENGINES = ("exact", "prefilter", "faiss")
 QUERY_ROWS = 1024  # queries per table of products
 FIRST_ROWS = 16384  # rows that are searched before the trial, so that the k-th best are roughly known
 TRIAL_QUERIES = 128  # for which each engine searches the rest of the first block
+TRIAL_SHARE = 4  # all trials together take one in so many queries at most
 WORTH_A_TRIAL = 2**24  # products of a first block with all queries; with fewer the choice cannot save what it costs
 QUANTIZED_QUERIES = 256  # with fewer queries it never pays to quantize the bank
 
@@ -104,7 +105,7 @@ class _Search:
     def search_block(self, block: Tensor) -> None:
         """Search the next block of the bank (n, D)."""
         if not self.engines and self._is_worth_a_trial(block):
-            few = min(TRIAL_QUERIES, len(self.queries) // len(self.names))
+            few = min(TRIAL_QUERIES, len(self.queries) // (TRIAL_SHARE * len(self.names)))
             own, others = self.queries.tensor_split([few * len(self.names)])
             self._begin(self.names, [*torch.split(own, few), *torch.split(others, self.query_block)])
             first = min(FIRST_ROWS, len(block) // 4)
@@ -122,7 +123,8 @@ class _Search:
         return replace(concatenate(self.best), engine=name)
 
     def _is_worth_a_trial(self, block: Tensor) -> bool:
-        return 1 < len(self.names) <= len(self.queries) and len(block) * len(self.queries) >= WORTH_A_TRIAL
+        few = len(self.queries) < TRIAL_SHARE * len(self.names)
+        return len(self.names) > 1 and not few and len(block) * len(self.queries) >= WORTH_A_TRIAL
 
     def _begin(self, names: Sequence[str], parts: Sequence[Tensor]) -> None:
         self.parts = [part for part in parts if len(part)] or [self.queries]

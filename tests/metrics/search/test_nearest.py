@@ -134,7 +134,7 @@ def test_scores_that_leave_too_many_candidates_are_given_up(monkeypatch):
 @pytest.fixture
 def a_trial_of_all(monkeypatch):
     pytest.importorskip("faiss")
-    monkeypatch.setattr(nearest_module, "TRIAL_QUERIES", 64)
+    monkeypatch.setattr(nearest_module, "TRIAL_QUERIES", 20)
     monkeypatch.setattr(nearest_module, "FIRST_ROWS", 100)
     monkeypatch.setattr(nearest_module, "WORTH_A_TRIAL", 400 * 300)
     monkeypatch.setattr(nearest_module, "int8_is_fast", lambda: True)
@@ -168,7 +168,7 @@ def test_auto_goes_on_with_the_engine_that_was_fastest(a_trial_of_all, searched_
     assert torch.equal(found.indices, nearest_exact(asked, bank, 7).indices)
     assert sum(queries * rows for _, queries, rows in searched) == 300 * 2000  # no row is searched twice
     assert {name: sum(q * n for by, q, n in searched if by == name) for name in ENGINES if name != fastest} == {
-        name: 64 * 400 + (300 * 100 if name == "exact" else 0) for name in ENGINES if name != fastest
+        name: 20 * 400 + (300 * 100 if name == "exact" else 0) for name in ENGINES if name != fastest
     }
 
 
