@@ -23,7 +23,7 @@ QUERY_ROWS = 1024  # queries per table of products
 FIRST_ROWS = 16384  # rows that are searched before the trial, so that the k-th best are roughly known
 TRIAL_QUERIES = 128  # for which each engine searches the rest of the first block
 TRIAL_SHARE = 4  # all trials together take one in so many queries at most
-WORTH_A_TRIAL = 2**24  # products of a first block with all queries; with fewer the choice cannot save what it costs
+WORTH_A_TRIAL = 2**27  # products of a first block with all queries; with fewer the choice cannot save what it costs
 QUANTIZED_QUERIES = 256  # with fewer queries it never pays to quantize the bank
 
 
