@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from dinobench.evaluators.video_segmentation.frames import (
-    frame_size,
     label_map,
     one_hot_labels,
     read_frame_tensor,
@@ -15,6 +14,7 @@ from dinobench.evaluators.video_segmentation.frames import (
     upsample,
 )
 from dinobench.evaluators.video_segmentation.propagation import Propagation, propagate_video
+from dinobench.evaluators.video_segmentation.sizes import frame_size
 from tests.golden.conftest import Golden, load_golden
 
 PAPER_STD = (0.228, 0.224, 0.225)

@@ -6,7 +6,6 @@ whole patches, labels are reduced and enlarged by nearest, and a channel that is
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -59,18 +58,6 @@ def _within(shape: torch.Size, corner: tuple[int, int], rows: slice, columns: sl
     targets = torch.cartesian_prod(*(start + torch.arange(side) for start, side in zip(corner, shape, strict=True)))
     places = torch.cartesian_prod(torch.arange(rows.start, rows.stop), torch.arange(columns.start, columns.stop))
     return (targets[:, None] - places).square().sum(-1) <= radius**2
-
-
-def rounded_up_size(height: int, width: int, short_side: int, patch: int) -> tuple[int, int]:
-    """Height and width of the network's input: both sides rounded up to whole patches; 0 for the frame's own."""
-
-    def up(side: float) -> int:
-        return math.ceil(side / patch) * patch
-
-    if not short_side:
-        return up(height), up(width)
-    short = up(short_side)
-    return (short, up(width * short / height)) if width > height else (up(height * short / width), short)
 
 
 def bicubic_frame(

@@ -13,25 +13,6 @@ from torch.nn import functional
 from dinobench.data.masks import Labels
 from dinobench.data.transforms import normalize
 
-MULTIPLE = 64
-
-
-def frame_size(height: int, width: int, short_side: int) -> tuple[int, int]:
-    """Height and width of the network's input: shorter side `short_side`, the longer a multiple of 64, rounded down.
-
-    With 0 for `short_side` it is the frame's own. A square frame loses width, as in the released code (which then
-    transposes its labels; here they fit).
-    """
-    if not short_side:
-        return height, width
-    if height > width:
-        return _floor_side(short_side * height / width), short_side
-    return short_side, _floor_side(short_side * width / height)
-
-
-def _floor_side(side: float) -> int:
-    return int(side // MULTIPLE * MULTIPLE)
-
 
 def read_frame_tensor(
     pixels: NDArray[np.uint8], size: tuple[int, int], mean: tuple[float, ...], std: tuple[float, ...]

@@ -63,7 +63,7 @@ class MemoryPropagator:
             scores.append(window_products(features, seen, radius, shifts.get(number)))
             labels.append((known, last if number in shifts else None))
         soft = mix_windows(torch.stack(scores, 2), labels, radius, self.settings.temperature)
-        self._remember(features, soft)
+        self.remember(features, soft)
         return soft
 
     def _references(self) -> list[int]:
@@ -72,7 +72,8 @@ class MemoryPropagator:
         recent = range(last, last - GAP * self.settings.n_last_frames, -GAP)
         return sorted({number for number in LASTING if number <= last} | {number for number in recent if number > 0})
 
-    def _remember(self, features: Tensor, soft: Tensor) -> None:
+    def remember(self, features: Tensor, soft: Tensor) -> None:
+        """Take a frame with its soft labels (h, w, C) into the memory."""
         self._memory[self._done] = (features, self._relabel(soft))
         self._done += 1
         oldest = self._done - GAP * max(self.settings.n_last_frames, 1)

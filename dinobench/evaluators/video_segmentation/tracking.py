@@ -18,7 +18,8 @@ from dinobench.data.masks import Labels
 from dinobench.evaluators.base import EvaluationContext
 from dinobench.evaluators.video_segmentation.propagation import LabelPropagator, Propagation
 from dinobench.evaluators.video_segmentation.settings import Settings
-from dinobench.evaluators.video_segmentation.variants import input_of, input_size, variant_called
+from dinobench.evaluators.video_segmentation.sizes import input_size
+from dinobench.evaluators.video_segmentation.variants import input_of, variant_called
 from dinobench.features.loading import map_ahead
 from dinobench.models.networks.backbone import Preprocessing
 from dinobench.runtime.console import progress

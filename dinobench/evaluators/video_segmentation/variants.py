@@ -21,12 +21,10 @@ from dinobench.evaluators.video_segmentation.disc import (
     DiscPropagator,
     bicubic_frame,
     nearest_labels,
-    rounded_up_size,
     stretched_labels,
 )
 from dinobench.evaluators.video_segmentation.frames import (
     covered,
-    frame_size,
     label_map,
     one_hot_labels,
     read_frame_tensor,
@@ -110,15 +108,6 @@ def _with_memory(frame: tuple[int, int], size: tuple[int, int], grid: tuple[int,
 def compares_directions(name: str) -> bool:
     """Whether features are l2-normalized before they are compared; MAST's are not."""
     return name != "mast"
-
-
-def input_size(name: str, frame: tuple[int, int], short_side: int, patch: int) -> tuple[int, int]:
-    """Height and width of the network's input for frames of one size, by the variant of that name."""
-    if name == "dinov3":
-        return rounded_up_size(*frame, short_side, patch)
-    if name == "ct" and short_side:
-        return short_side, short_side
-    return frame_size(*frame, short_side)
 
 
 def input_of(

@@ -47,6 +47,9 @@ def test_figures_of_the_published_benchmark() -> None:
     assert cost_of("davis", "paper").passes == 1999
     (frames,) = cost_of("davis", "paper").stages
     assert (frames.work.height, frames.work.width) == (480, 640)  # of a usual image of 500 x 375
+    (square,), whole = cost_of("davis", "ct").stages, cost_of("davis", "dinov3").stages[0].work
+    assert (square.work.height, square.work.width) == (480, 480)
+    assert (whole.height, whole.width) == (960, 1280)
 
 
 def test_tasks_on_the_same_data_share_a_stage() -> None:

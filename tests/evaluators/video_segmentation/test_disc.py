@@ -13,11 +13,11 @@ from dinobench.data.registry import get_twin
 from dinobench.evaluators.video_segmentation.disc import (
     DiscPropagator,
     nearest_labels,
-    rounded_up_size,
     stretched_labels,
 )
 from dinobench.evaluators.video_segmentation.evaluate import evaluate
 from dinobench.evaluators.video_segmentation.propagation import Propagation
+from dinobench.evaluators.video_segmentation.sizes import rounded_up_size
 from tests.evaluators.toys import context
 
 

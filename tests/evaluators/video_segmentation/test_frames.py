@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from dinobench.evaluators.video_segmentation.frames import (
     covered,
-    frame_size,
     label_map,
     one_hot_labels,
     read_frame_tensor,
     stretch_channels,
 )
+from dinobench.evaluators.video_segmentation.sizes import frame_size
 
 
 @given(st.integers(100, 2000), st.integers(100, 2000))
