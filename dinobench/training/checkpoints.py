@@ -18,8 +18,8 @@ from typing import Any
 
 import torch
 
-from dinobench.models.loading.container import MAXIMUM_GROWTH
 from dinobench.models.loading.preprocessing import default_resize
+from dinobench.models.loading.wrapping import MAXIMUM_GROWTH
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import atomic_path
 from dinobench.runtime.settings import former_names

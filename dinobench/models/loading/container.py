@@ -21,7 +21,7 @@ from torch import Tensor
 from dinobench.models.loading.haiku import open_haiku
 from dinobench.models.loading.state_dict import first_names, flatten
 from dinobench.models.loading.tensorflow_file import INDEX, is_index, open_tensorflow, unpacked_index
-from dinobench.models.loading.wrapping import unpacked, wrapped_member
+from dinobench.models.loading.wrapping import MAXIMUM_GROWTH, unpacked, wrapped_member
 from dinobench.runtime.errors import InputError
 
 # Modules whose pickled names act when called. Their presence is an attack or a mistake: refuse the file.
@@ -77,8 +77,6 @@ HARMLESS = frozenset(
 
 # The magic number, a long integer, with which torch's files began before version 1.6.
 LEGACY = (b"\x8a",)
-# A compressed archive that grows by more than this is a bomb: trained weights hardly compress.
-MAXIMUM_GROWTH = 50
 # Tensors may share memory (tied weights, one table under two names), but no more often than this.
 MAXIMUM_SHARING = 16
 

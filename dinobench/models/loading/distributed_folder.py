@@ -19,7 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dinobench.models.loading.container import MAXIMUM_GROWTH, CheckpointContents
+from dinobench.models.loading.container import CheckpointContents
+from dinobench.models.loading.wrapping import MAXIMUM_GROWTH
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import read_bytes, require_regular
 from dinobench.runtime.names import safe_name

@@ -42,7 +42,7 @@ def refuse_unknown_network(spec: str) -> None:
 
 
 def checkpoint_path(spec: str, which: str = "last") -> Path:
-    """The file behind a path: itself, or the weights in a run directory or a hub's folder.
+    """The file behind a path: itself, one inside a zip (FOLDER.zip/FILE), or the weights in a run's or hub's folder.
 
     Raises:
         InputError: there is none, or a pipe or device in its place.
@@ -50,6 +50,10 @@ def checkpoint_path(spec: str, which: str = "last") -> Path:
     path = user_path(spec)
     if path.is_file():
         return path
+    if (archive := _archive_of(path)) is not None:
+        from dinobench.models.loading.wrapping import extracted
+
+        return extracted(archive, path)
     if which not in CHECKPOINTS:
         raise InputError(f"which={which} is neither last nor best")
     if path.exists() and not path.is_dir():
@@ -57,6 +61,11 @@ def checkpoint_path(spec: str, which: str = "last") -> Path:
     if not path.is_dir():
         raise InputError(f"no model {spec!r}: no such file, run directory, card or timm:/torchvision:/hf:/random: name")
     return _file_in_folder(path, which)
+
+
+def _archive_of(path: Path) -> Path | None:
+    """The zip that a path leads into, as FOLDER.zip/FILE does; None where it leads into none."""
+    return next((each for each in path.parents if each.suffix == ".zip" and each.is_file()), None)
 
 
 def _file_in_folder(folder: Path, which: str = "last") -> Path:
