@@ -27,7 +27,7 @@ def shared_data(*parts: str) -> Path:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """The server of processes starts before any test computes something, with the modules of the tests that use it."""
     modules = {item.module for item in session.items if isinstance(item, pytest.Function)}
-    users = sorted(module.__name__ for module in modules if hasattr(module, "in_processes"))
+    users = sorted(module.__name__ for module in modules if {"in_processes", "in_launched"} & vars(module).keys())
     if users and not session.config.option.collectonly:
         start_server(users)
 

@@ -38,11 +38,23 @@ def in_processes(work: Callable[..., Any], count: int, *arguments: Any, seconds:
 
     A process that dies without a word gives None; one that runs for longer than `seconds` is an assertion error.
     """
-    shared = {**os.environ, "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    return in_launched(_joined, group_variables(count), work, *arguments, seconds=seconds)
+
+
+def group_variables(count: int) -> list[dict[str, str]]:
+    """What a launcher such as torchrun says in the environment of each process."""
+    shared = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    return [{**shared, "RANK": str(rank)} for rank in range(count)]
+
+
+def in_launched(
+    work: Callable[..., Any], variables: Sequence[Mapping[str, str]], *arguments: Any, seconds: float = SECONDS
+) -> list[Any]:
+    """As `in_processes`, of processes that have these variables beside this one's and are in no group yet."""
     with tempfile.TemporaryDirectory() as folder:
-        answers = [Path(folder) / str(rank) for rank in range(count)]
+        answers = [Path(folder) / str(rank) for rank in range(len(variables))]
         started = [
-            CONTEXT.Process(target=_one, args=(work, rank, arguments, answer, {**shared, "RANK": str(rank)}))
+            CONTEXT.Process(target=_one, args=(work, rank, arguments, answer, {**os.environ, **variables[rank]}))
             for rank, answer in enumerate(answers)
         ]
         for process in started:
@@ -58,6 +70,11 @@ def in_processes(work: Callable[..., Any], count: int, *arguments: Any, seconds:
         return [pickle.loads(answer.read_bytes()) if answer.exists() else None for answer in answers]
 
 
+def _joined(rank: int, work: Callable[..., Any], *arguments: Any) -> Any:
+    with process_group(torch.device("cpu")):
+        return work(rank, *arguments)
+
+
 def _one(
     work: Callable[..., Any], rank: int, arguments: tuple[Any, ...], answer: Path, environment: Mapping[str, str]
 ) -> None:
@@ -70,8 +87,7 @@ def _one(
     os.environ.update(environment)
     found: Any
     try:
-        with process_group(torch.device("cpu")):
-            found = work(rank, *arguments)
+        found = work(rank, *arguments)
     except Exception as error:
         found = error
     answer.write_bytes(pickle.dumps(found))

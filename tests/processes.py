@@ -35,40 +35,10 @@ from dinobench.results.records import RecordStore
 from dinobench.runtime.cache import CACHE_VARIABLE, cache_folder
 from dinobench.runtime.errors import InputError
 from tests.group import in_processes, start_server
+from tests.tiny_tasks import TINY, write_data
 
 MODEL = "random:vit_mini/4"
 LONGEST = 600  # seconds for a task on a busy machine; a hang shows by the time after the fault
-TASKS: dict[str, dict[str, Any]] = {
-    "knn-flowers": {},
-    "linear": {"epochs": 1},
-    "linear@cached": {"epochs": 2},
-    "logistic-flowers": {},
-    "knn-10pct": {},
-    "knn-voc07": {},
-    "logistic-voc07": {},
-    "class-retrieval": {},
-    "finetune-flowers@quick": {"epochs": 2, "warmup_epochs": 0, "batch_size": 48},
-    "davis@quick": {"image_size": 64, "pictures": False},
-    "roxford": {},
-    "copydays": {},
-    "voc-attention@quick": {},
-    "discovery-voc07@lost": {"image_size": 48},
-    "discovery-voc07@tokencut": {"image_size": 48},
-    "homography": {"image_size": 64, "samples": 16},
-    "seg-camvid@quick": {"image_size": 64, "max_iterations": 10},
-    "seg-camvid@capi-knn": {"image_size": 64, "ks": [1, 5]},
-    "seg-camvid@hummingbird": {"image_size": 64, "memory_size": 600},
-    "seg-camvid@dinov3": {
-        "image_size": 64,
-        "window": 48,
-        "stride": 32,
-        "iterations": 8,
-        "warmup_iterations": 2,
-        "batch_size": 2,
-    },
-    "label-free@quick": {"samples": 64, "view_images": 8, "views": 4},
-    "throughput": {"batch_size": 2, "repeats": 2, "warm_up": 0},
-}
 BY_FIRST = {"throughput"}  # tasks whose network only the first process runs
 LATEST = 30  # seconds after which the others no longer wait for the fault
 
@@ -178,7 +148,8 @@ def _evaluate(rank: int, task: str, fault: str, output: Path, moment: Path) -> s
         place(_once(act, moment))
     elif fault and FAULTS[fault][0] is _at_network:
         _claim_nothing_before(moment)
-    evaluate(task, MODEL, "mini", output=output, settings=TASKS[task])
+    data, settings = TINY[task]
+    evaluate(task, MODEL, data, output=output, settings=settings)
     return "done"
 
 
@@ -249,10 +220,12 @@ def main() -> None:
     start_server([f"dinobench.evaluators.{found.name}.evaluate" for found in pkgutil.iter_modules(evaluators.__path__)])
     with tempfile.TemporaryDirectory() as cache:
         os.environ[CACHE_VARIABLE] = cache
+        os.chdir(cache)
+        write_data(Path(), MODEL)
         if asked.by_processes:
-            by_processes(asked.tasks or list(TASKS))
+            by_processes(asked.tasks or list(TINY))
         else:
-            faults(asked.tasks or list(TASKS), asked.faults.split(","), asked.processes)
+            faults(asked.tasks or list(TINY), asked.faults.split(","), asked.processes)
 
 
 if __name__ == "__main__":

@@ -87,6 +87,7 @@ def command(
     from dinobench.cards import load_models, load_tasks
     from dinobench.pipeline.selection import select_tasks, shorter_protocols
     from dinobench.runtime.files import refuse_unwritable
+    from dinobench.runtime.launch import told_to_others
     from dinobench.runtime.settings import parse_pairs
 
     changes = with_device(parse_pairs(settings), device)
@@ -109,8 +110,9 @@ def command(
     if not (quiet or protocol):
         for line in shorter_protocols(select_tasks(tasks, load_tasks(tasks_dir))):
             click.echo(line, err=True)
-    for target in (output / "record.json", *([json_file] if json_file and not quiet else [])):
-        refuse_unwritable(target)
+    with told_to_others():
+        for target in (output / "record.json", *([json_file] if json_file and not quiet else [])):
+            refuse_unwritable(target)
     records = pipeline.evaluate(
         tasks,
         model,

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from dinobench.cli.options import CommandGroup
-from dinobench.runtime.errors import InputError, RunFailedError
+from dinobench.runtime.errors import InputError, ProcessError, RunFailedError
 from dinobench.runtime.signals import StoppedError
 
 _ORDER = ("train", "eval", "tables", "report", "compare", "inspect", "tasks", "models", "recipes", "data")
@@ -30,7 +30,7 @@ class Refusal(click.ClickException):
 
 
 class FailedRun(Refusal):
-    """A run that failed by itself, shown as one line; exit code 1."""
+    """A run that failed by itself or by another process, shown as one line; exit code 1."""
 
     exit_code = 1
 
@@ -77,7 +77,7 @@ class FolderGroup(CommandGroup):
             return super().invoke(ctx)
         except InputError as error:
             raise Refusal(str(error)) from error
-        except RunFailedError as error:
+        except (RunFailedError, ProcessError) as error:
             raise FailedRun(str(error)) from error
         except StoppedError as stop:
             click.echo(str(stop), err=True)

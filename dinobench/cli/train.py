@@ -57,18 +57,19 @@ def command(
     """  # noqa: D301  (click reads the backspace as "do not wrap")
     from dinobench.pipeline.early import refuse_early
     from dinobench.runtime.errors import InputError
-    from dinobench.runtime.launch import launched
+    from dinobench.runtime.launch import launched, told_to_others
     from dinobench.runtime.settings import parse_pairs
     from dinobench.runtime.shorter_runs import shortened_line, shorter_parts
     from dinobench.training.recipe_files import load_recipe
 
-    changes = parse_pairs(settings)
+    changes, first = parse_pairs(settings), launched()[0] == 0
     recipe = recipe or ("continue" if changes.get("init") else "mini")
-    load_recipe(recipe, changes)
-    parts, first = shorter_parts(changes, usual := load_recipe(recipe)), launched()[0] == 0
-    if parts and first:
-        click.echo(shortened_line(parts, usual, changes["epochs"]), err=True)
-    refuse_early(data=data)
+    with told_to_others():
+        load_recipe(recipe, changes)
+        parts = shorter_parts(changes, usual := load_recipe(recipe))
+        if parts and first:
+            click.echo(shortened_line(parts, usual, changes["epochs"]), err=True)
+        refuse_early(data=data)
     from dinobench.training.run import describe_run, train
 
     if dry_run:

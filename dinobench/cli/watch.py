@@ -57,13 +57,18 @@ def command(
 
     Under torchrun the first process looks for them, and all share the work on each.
     """
-    _require_folder(run)
+    from dinobench.runtime.launch import told_to_others
+
+    with told_to_others():
+        _require_folder(run)
     from dinobench.runtime.device import pick_device  # after bad input: torch takes seconds
     from dinobench.runtime.processes import from_first, process_group
     from dinobench.runtime.settings import parse_pairs
 
     failed, changes = False, parse_pairs(settings)
-    with process_group(pick_device(changes.get("device"))):
+    with told_to_others():
+        device = pick_device(changes.get("device"))
+    with process_group(device):
         found = _new_checkpoints(run, every, once)
         while (checkpoint := from_first(lambda: next(found, None), "the next checkpoint")) is not None:
             failed |= _score_checkpoint(tasks, checkpoint, data or checkpoint.data, results, changes)

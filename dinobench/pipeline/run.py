@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from dinobench.results.records import RECORDS, RecordStore, RunRecord
 from dinobench.results.track import track_record
 from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.runtime.files import user_path
+from dinobench.runtime.launch import told_to_others
 from dinobench.runtime.signals import StoppedError
 from dinobench.runtime.trackers import refuse_missing_tracker
 
@@ -76,7 +76,7 @@ def evaluate(
         InputError: bad input. With several tasks, one that fails is recorded and the others still run.
     """
     folder, own_tasks, own_models = Path(output), _folder(tasks_dir), _folder(models_dir)
-    with _told_to_others():
+    with told_to_others():
         given = held_model(model, transform, name, card)
         spec = given.backbone.spec if given else None if model is None else str(model)
         plan = make_plan(tasks, spec, str(data) if data else None, protocol, settings, tasks_dir=own_tasks)
@@ -106,19 +106,6 @@ def _folder(path: str | Path | None) -> Path | None:
 def _job_and_model(job: Job, model: ResolvedModel) -> tuple[Job, ResolvedModel]:
     job = job_of_card(job, model.backbone.name, model.card)
     return job_of_network(job, model.backbone.backbone), model
-
-
-@contextlib.contextmanager
-def _told_to_others() -> Iterator[None]:
-    """An error before the group of processes exists reaches those that wait for this one."""
-    try:
-        yield
-    except Exception as error:
-        if os.environ.get("WORLD_SIZE", "1") != "1":  # spares the import of torch
-            from dinobench.runtime.processes import stay_away
-
-            stay_away(error)
-        raise
 
 
 def _refuse_missing(plan: Plan, request: ModelRequest, given: ResolvedModel | None) -> None:

@@ -1,4 +1,4 @@
-"""The two exceptions that a user is meant to read, each as one line."""
+"""The exceptions that a user is meant to read, each as one line."""
 
 
 class InputError(Exception):
@@ -12,4 +12,11 @@ class RunFailedError(Exception):
     """A run that failed by itself, such as a training that diverged: one line that says what happened and what to do.
 
     The command line prints it without a traceback and exits with code 1.
+    """
+
+
+class ProcessError(RuntimeError):
+    """Another process failed or is gone; this one is sound, but the work that they share cannot go on.
+
+    The command line prints it without a traceback, which the process that failed prints, and exits with code 1.
     """

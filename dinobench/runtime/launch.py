@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 from dinobench.runtime.errors import InputError
 
@@ -32,3 +34,16 @@ def launch_number(variable: str, default: int) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 9:
         raise InputError(f"{variable}={text:.40} is not a number of processes; unset it, or start by torchrun")
     return int(text)
+
+
+@contextlib.contextmanager
+def told_to_others() -> Iterator[None]:
+    """Within, where there is no group of processes yet, an error reaches those that wait for this one in it."""
+    try:
+        yield
+    except Exception as error:
+        if os.environ.get("WORLD_SIZE", "1") != "1":  # spares the import of torch
+            from dinobench.runtime.processes import stay_away
+
+            stay_away(error)
+        raise

@@ -15,17 +15,13 @@ import torch.distributed as dist
 from torch._C._distributed_c10d import Store
 
 from dinobench.runtime import heartbeat
-from dinobench.runtime.errors import InputError, RunFailedError
+from dinobench.runtime.errors import InputError, ProcessError, RunFailedError
 from dinobench.runtime.heartbeat import BEAT_SECONDS, Heartbeat, Patience, heartbeat_count
 from dinobench.runtime.signals import StoppedError
 
 FAREWELL_SECONDS = 5.0
 PIECE = 4 << 20  # bytes of a value that go at once; torch's store refuses more than 8 MiB
 _SHORTEST, _LONGEST = 0.0005, 0.05  # seconds between two looks
-
-
-class ProcessError(RuntimeError):
-    """Another process failed or is gone; this one is sound, but the work that they share cannot go on."""
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from datetime import timedelta
 import torch.distributed as dist
 from torch.distributed.rendezvous import rendezvous
 
-from dinobench.runtime.errors import InputError
+from dinobench.runtime.errors import InputError, ProcessError
 from dinobench.runtime.launch import ends_together, launch_number, launched
-from dinobench.runtime.meeting import Meeting, ProcessError
+from dinobench.runtime.meeting import Meeting
 
 LIMIT = timedelta(days=30)  # honest work takes as long as it takes
 TOGETHER = timedelta(seconds=30)  # in which processes come together, since one that never came gives no sign

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.device import pick_device, prepare_device
 from dinobench.runtime.errors import InputError
+from dinobench.runtime.launch import told_to_others
 from dinobench.runtime.processes import agree, from_first, process_group
 from dinobench.runtime.trackers import refuse_missing_tracker
 from dinobench.training import dry_run
@@ -49,7 +53,7 @@ def train(
         InputError: bad recipe, data or directory.
         RunFailedError: a collapse, or a loss that is not finite.
     """
-    with process_group(pick_device(device)) as here:
+    with _group_on(device) as here:
         chosen = load_recipe(recipe, settings)
         refuse_missing_tracker(chosen.log)
         agree(chosen.digest(), "the recipe with its settings")
@@ -82,11 +86,20 @@ def describe_run(
     Raises:
         InputError: as `train`.
     """
-    with process_group(pick_device(device)) as here:
+    with _group_on(device) as here:
         chosen = load_recipe(recipe, settings)
         folder = Path(output) if output else default_folder(chosen.name)
         prepare_device(here)
         return dry_run.describe_run(chosen, _data_of(chosen, data), folder, here, load_start)
+
+
+@contextlib.contextmanager
+def _group_on(device: str | None) -> Iterator[torch.device]:
+    """The group of processes, each on its device; one that lacks the device tells the others."""
+    with told_to_others():
+        own = pick_device(device)
+    with process_group(own) as here:
+        yield here
 
 
 def _data_of(recipe: Recipe, data: str | None) -> str:

@@ -40,6 +40,11 @@ def test_every_task_has_a_page_with_its_protocols_settings_and_figures(pages: di
     )
 
 
+def test_every_task_is_among_the_kinds_that_several_processes_try() -> None:
+    page = (DOCS / "processes.md").read_text(encoding="utf-8")
+    assert not [name for name in load_tasks() if not re.search(rf"(?<![\w-]){name}(?![\w-])", page)]
+
+
 def test_every_family_stands_in_the_table_of_families(pages: dict[str, str]) -> None:
     rows = [line for line in pages["families.md"].splitlines() if line.startswith("| `")]
     assert [row.split("`")[1] for row in rows] == [family.name for family in all_families()]

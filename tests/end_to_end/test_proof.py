@@ -11,22 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from click.testing import CliRunner
 from PIL import Image
 
 import dinobench
 from dinobench.cards import load_tasks
 from dinobench.cli.main import main
-from dinobench.data.imagenet_classes import wnids
-from dinobench.data.layouts.imagenet_c import SEVERITIES
 from dinobench.data.registry import get_twin
-from dinobench.evaluators.linear.head_file import save_head
-from dinobench.evaluators.linear.heads import LinearHead
-from dinobench.models.loading.spec import load_backbone
 from dinobench.pipeline.rescore import rescore
 from dinobench.results.records import RecordStore, read_record
 from dinobench.results.verify import verify_record
+from tests.evaluators.imagenet_heads import write_imagenet
 from tests.evaluators.videos import write_davis
 
 MODEL = "random:vit_mini/8"
@@ -71,21 +66,6 @@ def write_photos(root: Path, seed: int = 0) -> None:
                 Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{kind}{number}.png")
 
 
-def write_imagenet(root: Path) -> None:
-    """A drawn head of ImageNet's 1,000 classes, renditions of three of them, and each under one corruption."""
-    rng = np.random.default_rng(0)
-    width = load_backbone(MODEL).backbone.dim
-    weight = torch.from_numpy(rng.normal(size=(1000, width)).astype(np.float32))
-    save_head(root / "head.safetensors", LinearHead(weight, torch.zeros(1000)), "cls", wnids())
-    places = [root / "renditions", *(root / "corrupted" / "fog" / severity for severity in SEVERITIES)]
-    for place in places:
-        for name in (wnids()[7], wnids()[3], wnids()[900]):
-            (place / name).mkdir(parents=True)
-            for number in range(2):
-                pixels = rng.integers(0, 255, (40, 44, 3), dtype=np.uint8)
-                Image.fromarray(pixels).save(place / name / f"{number}.png")
-
-
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
     """Records of all kinds, by task."""
@@ -97,7 +77,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path
         write_davis(folder / "davis", ["one", "two"], frames=4, size=(56, 64))
         for name in ("nyu", "spair"):
             get_twin(name).write(folder / name)
-        write_imagenet(folder)
+        write_imagenet(folder, MODEL)
         found = {}
         for task, (data, settings) in KINDS.items():
             known = FEW if "finetune" not in task and "throughput" not in task else {"workers": 1}

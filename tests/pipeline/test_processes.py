@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from dinobench.cards import load_tasks
 from dinobench.evaluators import base
 from dinobench.pipeline import run
 from dinobench.pipeline.run import evaluate
 from dinobench.results.records import RecordStore
 from dinobench.runtime.errors import InputError
 from tests.group import in_processes
+from tests.tiny_tasks import TINY
 
 SMALL: dict[str, Any] = {"model": "random:vit_mini/4", "data": "mini"}
 
@@ -52,6 +54,13 @@ def _full(store: RecordStore, record: Any) -> Path:
 def _figures(output: Path) -> dict[str, Any]:
     records = [json.loads(path.read_text()) for path in output.glob("*.json")]
     return {record["task"]: (record["metrics"], record["error"], record["processes"]) for record in records}
+
+
+def test_every_evaluator_is_tried_with_faults_by_several_processes() -> None:
+    """By `python -m tests.processes`."""
+    cards = load_tasks()
+    tried = {cards[name.partition("@")[0]].evaluator for name in TINY}
+    assert tried == {card.evaluator for card in cards.values()}
 
 
 def test_two_processes_write_the_record_of_one(tmp_path: Path) -> None:

@@ -10,9 +10,8 @@ import pytest
 import torch
 
 from dinobench.runtime import heartbeat, meeting, meeting_place, processes
-from dinobench.runtime.errors import InputError
+from dinobench.runtime.errors import InputError, ProcessError
 from dinobench.runtime.heartbeat import Patience
-from dinobench.runtime.meeting import ProcessError
 from dinobench.runtime.processes import (
     agree,
     any_process,

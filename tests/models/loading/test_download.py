@@ -1,5 +1,6 @@
 """Downloads, against a server on this machine that cuts, resumes, refuses and changes its mind."""
 
+import contextlib
 import hashlib
 import threading
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from dinobench.models.loading import download
 from dinobench.models.loading.download import cached_weights, download_lock, fetch_weights, weights_folder
 from dinobench.runtime.errors import InputError
 
@@ -269,3 +271,18 @@ def test_two_fetches_of_one_file_do_not_share_its_part(server: Server, tmp_path:
     with download_lock(path), pytest.raises(InputError, match="another process is fetching"):
         fetch_weights("net", server.url(), folder=tmp_path)
     assert fetch_weights("net", server.url(), folder=tmp_path).downloaded
+
+
+def test_what_another_fetch_brought_before_the_lock_was_free_is_not_fetched_again(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextlib.contextmanager
+    def late(path: Path) -> Iterator[None]:
+        monkeypatch.setattr(download, "download_lock", download_lock)
+        assert fetch_weights("net", server.url(), folder=tmp_path).downloaded
+        with download_lock(path):
+            yield
+
+    monkeypatch.setattr(download, "download_lock", late)
+    assert not fetch_weights("net", server.url(), folder=tmp_path).downloaded
+    assert server.ranges == [None]
