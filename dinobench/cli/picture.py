@@ -66,7 +66,8 @@ def pca(
     maps = [each for _, each in found]
     colors = component_colors(maps, None if whole else foregrounds(maps))
     drawn = [enlarged(each, pixels) for each, (pixels, _) in zip(colors, found, strict=True)]
-    _save(output, "pca", images, found, drawn)
+    legend = "components 1 to 3 as RGB" + ("" if whole else ", background black")
+    _save(output, "pca", images, found, drawn, legend)
 
 
 @command.command()
@@ -98,8 +99,21 @@ def nearest(
     row, column = _patch_at(at, whole.size, size, patch, (first.shape[0], first.shape[1]))
     maps = likeness(first[row, column], [each for _, each in found])
     drawn = [blend(pixels, each) for each, (pixels, _) in zip(maps, found, strict=True)]
-    drawn[0][row * patch : (row + 1) * patch, column * patch : (column + 1) * patch] = (255, 0, 0)
-    _save(output, "nearest", images, found, drawn)
+    drawn[0] = _mark_patch(drawn[0], row * patch, column * patch, patch)
+    _save(output, "nearest", images, found, drawn, "yellow: like the patch in red")
+
+
+def _mark_patch(pixels: NDArray[np.uint8], top: int, left: int, side: int) -> NDArray[np.uint8]:
+    """The picture with the patch at (top, left) in red, framed in white at a distance so that the eye finds it."""
+    marked = pixels.copy()
+    for reach, color in ((2 * side, (255, 255, 255)), (2 * side - 2, (255, 0, 0))):
+        box = slice(max(0, top - reach), top + side + reach), slice(max(0, left - reach), left + side + reach)
+        marked[box] = color
+    within = 2 * side - 5
+    inner = slice(max(0, top - within), top + side + within), slice(max(0, left - within), left + side + within)
+    marked[inner] = pixels[inner]
+    marked[top : top + side, left : left + side] = (255, 0, 0)
+    return marked
 
 
 def _patch_at(
@@ -135,8 +149,10 @@ def _patch_maps(images: tuple[Path, ...], model: str, size: int | tuple[int, int
     return patch_maps(loaded, [read_rgb(path) for path in images], size, device, run.precision)
 
 
-def _save(output: Path, kind: str, images: tuple[Path, ...], found: Maps, drawn: list[NDArray[np.uint8]]) -> None:
-    """Each picture by the number and name of its image, and all below the images on one sheet."""
+def _save(
+    output: Path, kind: str, images: tuple[Path, ...], found: Maps, drawn: list[NDArray[np.uint8]], legend: str
+) -> None:
+    """Each picture by the number and name of its image, and all below the images on one sheet with a legend."""
     from dinobench.data.overlays import save_picture, sheet, shrink
 
     for number, (path, picture) in enumerate(zip(images, drawn, strict=True)):
@@ -144,5 +160,6 @@ def _save(output: Path, kind: str, images: tuple[Path, ...], found: Maps, drawn:
     above, below = ([shrink(each, _WIDTH) for each in row] for row in ([pixels for pixels, _ in found], drawn))
     starts = range(0, len(above), _COLUMNS)
     rows = [row[start : start + _COLUMNS] for start in starts for row in (above, below)]
-    save_picture(output / f"{kind}.png", sheet(rows))
+    captions = [words for _ in starts for words in ([], [legend])]
+    save_picture(output / f"{kind}.png", sheet(rows, captions))
     click.echo(output / f"{kind}.png")

@@ -11,6 +11,7 @@ from dinobench.cards import Protocol, TaskCard, load_tasks
 from dinobench.cli.completion import task_names
 from dinobench.cli.options import TASKS_DIR, CommandGroup
 from dinobench.cli.settings_help import setting_lines
+from dinobench.results.tables.specs import load_tables
 from dinobench.runtime.settings import fields_of, toml_text
 from dinobench.runtime.suggest import unknown
 
@@ -19,12 +20,23 @@ from dinobench.runtime.suggest import unknown
 @TASKS_DIR
 @click.pass_context
 def command(context: click.Context, tasks_dir: Path | None) -> None:
-    """List the tasks; `tasks show NAME` prints one with its protocols."""
+    """List the tasks, protocols (the default first) and the tables that they fill; `tasks show NAME` prints one."""
     context.obj = load_tasks(tasks_dir)
     if context.invoked_subcommand is None:
         width = max(map(len, context.obj))
+        titles = {table.name: table.title for table in load_tables().values()}
         for card in context.obj.values():
-            click.echo(f"{card.name:<{width}}  {card.title}  [{', '.join(card.protocols)}]")
+            click.echo(f"{card.name:<{width}}  {card.title}  [{', '.join(_protocols_with_tables(card, titles))}]")
+
+
+def _protocols_with_tables(card: TaskCard, titles: Mapping[str, str]) -> list[str]:
+    """Each protocol's name, the default first, and behind it the published tables whose cells it fills."""
+    lines = []
+    for name in sorted(card.protocols, key=lambda name: name != card.default_protocol):
+        filled = dict.fromkeys(cell.table for cell in card.cells if (cell.protocol or card.default_protocol) == name)
+        tables = " (" + ", ".join(titles.get(table, f"table {table}") for table in filled) + ")" if filled else ""
+        lines.append(f"{name}{tables}")
+    return lines
 
 
 @command.command()

@@ -16,6 +16,7 @@ from dinobench.runtime.files import atomic_path
 GAP = 4
 _OPACITY = 0.5
 _LETTERS = 15  # pixels
+_DARK = 30  # of 255
 
 
 def overlay(pixels: NDArray[np.uint8], labels: Labels) -> NDArray[np.uint8]:
@@ -35,10 +36,17 @@ def overlay(pixels: NDArray[np.uint8], labels: Labels) -> NDArray[np.uint8]:
 
 
 def outline(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], color: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """An RGB image (H, W, 3) with one line around `mask` (H, W), two pixels inside it; the rest stays as it is."""
-    inner = np.asarray(Image.fromarray(mask.astype(np.uint8)).filter(ImageFilter.MinFilter(5))) > 0
+    """An RGB image (H, W, 3) with one line around `mask` (H, W); the rest stays as it is.
+
+    The line is two pixels wide, inside the mask, between two dark ones of one pixel: it stands out on light photographs
+    as on dark ones.
+    """
+    image = Image.fromarray(mask.astype(np.uint8))
+    around = np.asarray(image.filter(ImageFilter.MaxFilter(3))) > 0
+    within, inner = (np.asarray(image.filter(ImageFilter.MinFilter(size))) > 0 for size in (5, 7))
     drawn = pixels.copy()
-    drawn[mask & ~inner] = color
+    drawn[around & ~inner] = _DARK
+    drawn[mask & ~within] = color
     return drawn
 
 

@@ -11,7 +11,10 @@ from dinobench.runtime.settings import plain, toml_text
 def test_the_list_names_every_task_with_its_protocols() -> None:
     lines = CliRunner().invoke(main, ["tasks"]).output.splitlines()
     assert [line.split()[0] for line in lines] == list(load_tasks())
-    assert any("[paper" in line for line in lines if line.startswith("knn "))
+    endings = {line.split()[0]: line.partition("  [")[2] for line in lines}
+    assert endings["knn"] == "paper (Table 2, Table 10), released (DINOv2)]"
+    assert endings["knn-1pct"] == "random, paper (Table 10)]", "the default comes first"
+    assert endings["roxford"].startswith("official, dino (Table 3)")
 
 
 def test_show_prints_every_setting_of_every_protocol() -> None:

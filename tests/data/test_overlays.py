@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dinobench.data.overlays import GAP, overlay, save_moving, save_picture, sheet, shrink
+from dinobench.data.overlays import GAP, outline, overlay, save_moving, save_picture, sheet, shrink
 
 Gray = np.full((20, 30, 3), 100, dtype=np.uint8)
 
@@ -20,6 +20,16 @@ def test_objects_are_tinted_and_void_and_ground_are_not() -> None:
     assert (tinted[5, 15] == [(100 + 128) // 2, 50, 50]).all()
     assert (tinted[:, 10] == 255).all()
     assert (Gray == 100).all()
+
+
+def test_an_outline_has_a_dark_line_on_both_sides_so_that_any_photograph_shows_it() -> None:
+    light, mask = np.full((20, 30, 3), 255, dtype=np.uint8), np.zeros((20, 30), dtype=bool)
+    mask[5:, 10:] = True
+    row = outline(light, mask, np.array([255, 225, 25], np.uint8))[15]
+    assert (row[:9] == 255).all()
+    assert (row[9] == row[12]).all() and row[9].max() < 60
+    assert (row[10:12] == [255, 225, 25]).all()
+    assert (row[13:] == 255).all()
 
 
 def test_shrinking_keeps_the_aspect_and_never_enlarges() -> None:

@@ -13,11 +13,11 @@ from dinobench.data.overlays import overlay, save_picture, sheet
 from dinobench.metrics.object_box import BoolArray, BoxArray
 
 SHOWN, WIDTH, COLUMNS = 24, 220, 6
-_FOUND, _TRUE = "red", "white"
+_FOUND, _TRUE = "red", "cyan"  # white is the edge of what was taken for the object
 
 
 def picture_of(image: Image.Image, mask: BoolArray, box: BoxArray, truth: BoxArray) -> NDArray[np.uint8]:
-    """An image with the object's patches tinted, the objects' boxes in white and the box that was found in red.
+    """An image with the object's patches tinted, the objects' boxes in cyan and the box that was found in red.
 
     Args:
         image: as it is.
@@ -33,7 +33,7 @@ def picture_of(image: Image.Image, mask: BoolArray, box: BoxArray, truth: BoxArr
     canvas.paste(tint)
     drawn = Image.fromarray(overlay(np.asarray(small), np.asarray(canvas)))
     draw = ImageDraw.Draw(drawn)
-    for each, color, width in (*((true, _TRUE, 1) for true in truth), (box, _FOUND, 2)):
+    for each, color, width in (*((true, _TRUE, 2) for true in truth), (box, _FOUND, 2)):
         left, top, right, bottom = (scale * each).tolist()
         draw.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=color, width=width)
     return np.asarray(drawn)
@@ -42,4 +42,4 @@ def picture_of(image: Image.Image, mask: BoolArray, box: BoxArray, truth: BoxArr
 def draw_sheet(path: Path, pictures: Sequence[NDArray[np.uint8]]) -> None:
     """The pictures in rows."""
     rows = [pictures[start : start + COLUMNS] for start in range(0, len(pictures), COLUMNS)]
-    save_picture(path, sheet(rows, [["red: found", "white: objects"]]))
+    save_picture(path, sheet(rows, [[f"{_FOUND}: found", f"{_TRUE}: objects"]]))

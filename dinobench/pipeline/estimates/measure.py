@@ -26,6 +26,7 @@ from dinobench.runtime.plugins import plugin
 
 SECONDS = 20.0
 _ROWS, _WIDTH, _CLASSES, _PRODUCTS = 4096, 384, 64, 8  # of products as a classifier on features has them
+_PATIENCE = 3.0  # seconds by the clock for each that it may work
 _READ, _READ_SECONDS = 24, 1.5
 _DRAWN = (500, 375)  # width and height of ImageNet's usual image
 
@@ -121,29 +122,34 @@ def _work_of(task: MeasuredTask, work: Work) -> Callable[[int], None]:
 def _time_work(run: Callable[[int], None], batch: int, seconds: float, device: torch.device) -> WorkTime:
     """Of a batch as large as the seconds allow, after a first image, which takes longer than others.
 
-    On a CPU the seconds are those that it works: other programs on the same machine make it wait, not learn less.
+    On a CPU the seconds are those that it works: other programs on the same machine make it wait, not learn less. It
+    waits for them `_PATIENCE` times as long at most.
     """
     threads = torch.get_num_threads()
-    spent = 0.0
+    spent = waited = 0.0
 
     def timed(images: int) -> tuple[float, float, float]:
         """Seconds by the clock, of all cores, and of those that are allowed."""
-        nonlocal spent
+        nonlocal spent, waited
         wall, cpu = time.perf_counter(), time.process_time()
         run(images)
         wait_for(device)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         own = cpu / threads if device.type == "cpu" else wall
-        spent += own
+        spent, waited = spent + own, waited + wall
         return wall, cpu, own
 
+    def left() -> float:
+        """Of the seconds that are allowed, those that remain, at the pace so far."""
+        return min(seconds - spent, (_PATIENCE * seconds - waited) * spent / max(waited, 1e-9))
+
     first = timed(1)
-    if first[2] > seconds / 2:
+    if left() < seconds / 2:
         return WorkTime(first[0], first[1], resident_bytes() or peak_memory_bytes())
     one, small = timed(1), resident_bytes() or peak_memory_bytes()
-    most = max(1, min(batch, int((seconds - spent) / max(one[2], 1e-9) / 2)))
+    most = max(1, min(batch, int(left() / max(one[2], 1e-9) / 2)))
     found = [timed(most)]
-    while spent + found[-1][2] < seconds and len(found) < 5:
+    while found[-1][2] < left() and len(found) < 5:
         found.append(timed(most))
     large = resident_bytes() or peak_memory_bytes()
     each = max(0, large - small) / max(1, most - 1)

@@ -41,7 +41,10 @@ def measured_for(
     if not missing:
         return known
     if not quiet:
-        notice(f"measuring {about['network']} on this machine for about {SECONDS + 5:.0f} s (kept for the next time)")
+        notice(
+            f"measuring {about['network']} on this machine for about {SECONDS + 5:.0f} s, up to three times that where "
+            "other programs use it (kept for the next time)"
+        )
     try:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             found = pool.submit(probe, used, missing, known, time.time()).result()
