@@ -17,6 +17,7 @@ from dinobench.results.records import RecordStore, RunRecord, read_record
 from dinobench.results.verdicts import DIFFER, holm, mcnemar, verdict, welch
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import refuse_pipe
+from dinobench.runtime.names import file_below
 from dinobench.runtime.parquet_files import read_parquet_file
 
 SCORE_AGAIN = "score the model again"
@@ -140,9 +141,7 @@ class _Scored:
 
     def keeps_values(self) -> bool:
         """Whether the value of every image of every run can still be read."""
-        return all(
-            any(read_values(_file_of(Path(name), self.folder)) is not None for name in run.files) for run in self.runs
-        )
+        return all(any(read_values(_file_of(name, self.folder)) is not None for name in run.files) for run in self.runs)
 
 
 def _pair_records(a: str, b: str, folder: Path) -> list[tuple[_Scored, _Scored]]:
@@ -216,7 +215,7 @@ def per_image_values(record: RunRecord, folder: Path) -> dict[str, float]:
         InputError: the record keeps none, or its file has gone.
     """
     for name in record.files:
-        if (values := read_values(_file_of(Path(name), folder))) is not None:
+        if (values := read_values(_file_of(name, folder))) is not None:
             return values
     raise InputError(
         f"{record.name} holds no per-image values; run `dinobench eval --task {record.task} --model "
@@ -224,10 +223,11 @@ def per_image_values(record: RunRecord, folder: Path) -> dict[str, float]:
     )
 
 
-def _file_of(path: Path, folder: Path) -> Path:
-    """Where a record's file is now: as noted, or below the folder of the records if that was moved."""
+def _file_of(name: str, folder: Path) -> Path:
+    """Where a record's file is now: below the folder of its record, however deep, or as noted."""
+    path = Path(name)
     moved = folder / "files" / path.parent.name / path.name
-    return moved if moved.exists() else path
+    return file_below(folder, name) or (moved if moved.exists() else path)
 
 
 def read_values(path: Path) -> dict[str, float] | None:

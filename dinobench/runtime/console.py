@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextlib import closing
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from tqdm import tqdm
 
@@ -33,16 +33,22 @@ def progress(
         total: how many items, or with `size` how many images in all.
         size: images of an item, where items are batches.
     """
-    from dinobench.runtime.processes import look_for_failures, rank
+    from dinobench.runtime.processes import look_for_failures
 
     if total is None and isinstance(items, Sized) and size is None:
         total = len(items)
-    shown: tqdm[None] | _Log = _bar(label, total) if _has_bars() and rank() == 0 else _Log(label, total)
-    with closing(shown):
+    with closing(meter(label, total)) as shown:
         for item in items:
             look_for_failures()
             yield item
             shown.update(size(item) if size else 1)
+
+
+def meter(label: str, total: int | None, done: int = 0) -> Meter:
+    """What shows how far work is, for a loop that `progress` does not fit; `done` items were done before."""
+    from dinobench.runtime.processes import rank
+
+    return _bar(label, total, done) if _has_bars() and rank() == 0 else _Log(label, total, done)
 
 
 def _has_bars() -> bool:
@@ -50,9 +56,10 @@ def _has_bars() -> bool:
     return sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel")
 
 
-def _bar(label: str, total: int | None) -> tqdm[None]:
+def _bar(label: str, total: int | None, done: int) -> tqdm[None]:
     """A bar that stands at once, on a terminal of any width, even one that says 0."""
-    return tqdm(desc=label, total=total, file=sys.stderr, leave=False, ncols=None if _width() else _COLUMNS)
+    columns = None if _width() else _COLUMNS
+    return tqdm(desc=label, total=total, initial=done, file=sys.stderr, leave=False, ncols=columns)
 
 
 def _width() -> int:
@@ -65,8 +72,9 @@ def _width() -> int:
 class _Log:
     """A line after five seconds for long work, and one a minute."""
 
-    def __init__(self, label: str, total: int | None) -> None:
-        self.label, self.total, self.done = label, total, 0
+    def __init__(self, label: str, total: int | None, done: int = 0) -> None:
+        self.label, self.total, self.before, self.done = label, total, done, done
+        self.figures = ""
         self.start = self.last = time.monotonic()
         self.wait = _FIRST_SECONDS
 
@@ -76,17 +84,26 @@ class _Log:
         now = time.monotonic()
         if now - self.last < self.wait:
             return
-        left = (now - self.start) / max(self.done, 1) * (self.total - self.done) if self.total else None
+        pace = (now - self.start) / max(self.done - self.before, 1)
+        left = pace * (self.total - self.done) if self.total else None
         if self.wait == _SECONDS or (left is not None and left > _SECONDS):
             self._say(left)
         self.last, self.wait = now, _SECONDS
+
+    def set_postfix(self, figures: Mapping[str, str], refresh: bool = False) -> None:
+        """Figures behind the lines, as behind a bar."""
+        self.figures = "".join(f", {name} {value}" for name, value in figures.items())
 
     def close(self) -> None:
         """Nothing is left to say."""
 
     def _say(self, left: float | None) -> None:
         rest = "" if left is None else f" of {self.total}, {duration(left)} left"
-        announce(f"{self.label}: {self.done}{rest}")  # the first has a share like the others'
+        announce(f"{self.label}: {self.done}{rest}{self.figures}")  # the first has a share like the others'
+
+
+Meter: TypeAlias = "tqdm[None] | _Log"
+"""A bar, or lines of a log: `update(count)`, `set_postfix(figures)`, `close()`."""
 
 
 def duration(seconds: float) -> str:

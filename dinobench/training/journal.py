@@ -1,18 +1,15 @@
-"""What a run tells: log.jsonl for machines, a bar and a line per epoch for people."""
+"""What a run tells: log.jsonl for machines; a bar or a line a minute, and a line per epoch, for people."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import sys
 import time
 from pathlib import Path
 from typing import IO, Any
 
-from tqdm import tqdm
-
-from dinobench.runtime.console import notice
+from dinobench.runtime.console import meter, notice
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_text_atomically
 from dinobench.runtime.trackers import Tracker, numbers_of
@@ -36,24 +33,23 @@ class RunJournal:
         if speaking:
             _keep_until(self.path, done)
         self._stream = self.path.open("ab", buffering=0) if speaking else None
-        quiet = not (speaking and sys.stderr.isatty())
-        self._bar = tqdm(total=steps, initial=done, file=sys.stderr, disable=quiet, unit="step", leave=False)
+        self._meter = meter("steps", steps, done)
         self._shown: dict[str, str] = {}
         self._tracker = tracker
 
     def step(self) -> None:
         """One more step is done."""
-        self._bar.update()
+        self._meter.update(1)
 
     def write(self, line: dict[str, Any]) -> None:
-        """Add a line to the log and show its figures beside the bar."""
+        """Add a line to the log and show its figures beside the count of steps."""
         if self._stream is None:
             return
         _append_line(self._stream, self.path, json.dumps({**line, "time": round(time.time(), 3)}))
         if self._tracker is not None:
             self._tracker.log(numbers_of(line), line["step"])
         self._shown.update({key: _short_number(line[key]) for key in _SHOWN if key in line})
-        self._bar.set_postfix(self._shown, refresh=False)
+        self._meter.set_postfix(self._shown, refresh=False)
 
     def say(self, line: str) -> None:
         """A line for the user."""
@@ -62,7 +58,7 @@ class RunJournal:
 
     def close(self) -> None:
         """End the bar and the log."""
-        self._bar.close()
+        self._meter.close()
         if self._tracker is not None:
             self._tracker.finish()
         if self._stream is not None:

@@ -45,6 +45,18 @@ def test_files_that_moved_with_the_records(tmp_path):
     assert compare(["a", "b"], tmp_path / "new")[0].difference.value == pytest.approx(-10)
 
 
+def test_values_are_found_behind_files_that_lie_deeper(tmp_path):
+    for name, right in (("a", 50), ("b", 60)):
+        deeper = tmp_path / "files" / name / "scores" / "car.csv"
+        deeper.parent.mkdir(parents=True)
+        deeper.write_text("frame,j\n1,0.5\n")
+        rows = "".join(f"{image}.jpg,{int(image < right)}\n" for image in range(100))
+        (tmp_path / "files" / name / "values.csv").write_text("image,value\n" + rows)
+        kept = (f"files/{name}/scores/car.csv", f"files/{name}/values.csv")
+        RecordStore(tmp_path).add(make_record(model={"name": name, "spec": name, "sha256": name * 64}, files=kept))
+    assert compare(["a", "b"], tmp_path)[0].difference.value == pytest.approx(-10)
+
+
 def test_refusals(tmp_path):
     _add(tmp_path, "a", range(50))
     _add(tmp_path, "fewer", range(50), images=99)
