@@ -66,6 +66,8 @@ def test_a_new_benchmark_is_one_file(tmp_path: Path) -> None:
         ('classes = "many"\n' + CARD, "classes of card .* is 'many'; give a whole number"),
         ("images = [1]\n" + CARD, "images of card .* give a table"),
         ("images = { val = 'x' }\n" + CARD, "images of card .* give a table"),
+        ("usual_size = [480, 0]\n" + CARD, "usual_size of card .* is"),
+        ("usual_size = 480\n" + CARD, "usual_size of card .* is 480"),
         ("cells = 3\n" + CARD, "cells is 3; give tables"),
         ("cells = [{ table = 2, column = 'x', metric = 'y' }]\n" + CARD, "table of card .* is 2; give text"),
         ("protocols = 3\n" + CARD.partition("[protocols")[0], "protocols is 3; give a table"),

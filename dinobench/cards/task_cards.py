@@ -14,7 +14,7 @@ from dinobench.runtime.card_tables import build, table_in, tables_in
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.names import safe_name
 from dinobench.runtime.plugins import settings_of
-from dinobench.runtime.settings import hashed_form, refuse_unknown, resolve
+from dinobench.runtime.settings import Count, hashed_form, refuse_unknown, resolve
 from dinobench.runtime.suggest import unknown
 
 
@@ -74,6 +74,7 @@ class TaskCard:
         layout: reader of that data set, a module of dinobench.data.layouts.
         images: how many images each split has in the published benchmark.
         classes: how many kinds of images it tells apart; 0 where it does not classify.
+        usual_size: height and width in pixels of most of its images, for estimates where they are not here.
         pairs: how many pairs of images it has; 0 where it has none.
         hub_dataset: the data set's name on the Hugging Face Hub, where it has one.
         file: the card's own file.
@@ -96,6 +97,7 @@ class TaskCard:
     cells: tuple[Cell, ...] = ()
     images: Mapping[str, int] = field(default_factory=dict)
     classes: int = 0
+    usual_size: tuple[Count, Count] = (375, 500)
     pairs: int = 0
     hub_dataset: str = ""
     file: str = ""

@@ -95,6 +95,7 @@ def _task_lines(name: str, source: TaskCard) -> Iterator[str]:
     yield "# images = { train = 40, val = 20 }"
     yield '# digests = { train = "...", val = "..." }'
     yield "# classes = 4"
+    yield "# usual_size = [375, 500] # height and width of most images; estimates without the data go by it"
     yield ""
     yield f"[[cells]] # the figure fills this column of tables/table{name}.toml"
     yield _pair("table", name)

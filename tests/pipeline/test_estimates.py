@@ -85,6 +85,8 @@ def test_absent_data_and_weights_are_estimated_by_published_counts_and_a_drawn_n
     monkeypatch.delenv("DINOBENCH_DATA", raising=False)
     used, about = probe.stand_in(ModelRequest("dino_vits16"), load_models())
     assert (used.spec, about["network"]) == ("random:vit_small/16", "vit_small/16")
+    (job,) = make_plan("davis@stc", "random:resnet18", None, None, {"device": "cpu"}).jobs
+    assert (look_at(job).facts.height, look_at(job).facts.width) == (480, 854)  # of DAVIS, not ImageNet's
     (found,) = estimates("knn", None)
     assert (found.passes, found.published) == (1_331_167, True)
     assert "the published counts" in cost_line(found)

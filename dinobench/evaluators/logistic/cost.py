@@ -6,7 +6,7 @@ from dinobench.evaluators.common.costs import Cost, DataFacts, NetworkShape, fit
 from dinobench.evaluators.logistic.settings import Settings
 from dinobench.features.names import parse_feature
 
-ITERATIONS = 120  # of L-BFGS, which fits on real features took; see results/benchmarks
+ITERATIONS = 120  # of L-BFGS, as fits to real features took; others take more or fewer, which no probe tells
 
 
 def cost(settings: Settings, network: NetworkShape, data: DataFacts, batch: int) -> Cost:

@@ -15,7 +15,7 @@ from dinobench.evaluators.common.costs import (
 )
 from dinobench.evaluators.segmentation.settings import Settings
 
-ITERATIONS = 300  # of L-BFGS, which fits to patches took; see results/benchmarks
+ITERATIONS = 300  # of L-BFGS, as fits to real patches took; others take more or fewer, which no probe tells
 MEASURED = ("window", "stride", "enlarge", "square", "predictions")
 
 

@@ -34,7 +34,7 @@ class JobData:
 
 def look_at(job: Job) -> JobData:
     """The data of a job, opened where they are here; no image but a few is read."""
-    published = JobData(DataFacts(job.card.images, job.card.classes, here=False))
+    published = JobData(DataFacts(job.card.images, job.card.classes, *job.card.usual_size, here=False))
     if not job.data or job.data.startswith("hf:"):  # of the latter a split that no task wants might be downloaded
         return published
     try:
