@@ -35,7 +35,7 @@ def build(kind: type[Card], values: dict[str, Any], path: Path) -> Card:
 
 @cache
 def _types_of(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+    return typing.get_type_hints(kind, include_extras=True)
 
 
 def _required_fields(fields: Iterable[dataclasses.Field[Any]]) -> list[str]:
