@@ -107,16 +107,16 @@ def command(
     if dry_run:
         _show_plan(plan, estimate)
         return
-    if fetch and fetch_missing(plan, click.echo) is not None:
+    failed = fetch_missing(plan, click.echo) if fetch else {}
+    if fetch:
         plan = plan_tables(request)
     if launcher:
-        failed = submit_jobs(plan, launcher, parse_pairs(resources), click.echo)
+        failed |= submit_jobs(plan, launcher, parse_pairs(resources), click.echo)
     else:
-        failed = run_jobs(plan, _device_names(devices), click.echo, _show_record)
+        failed |= run_jobs(plan, _device_names(devices), click.echo, _show_record)
+    differs = launcher != "slurm" and _show_verdicts(plan)
     if launcher == "slurm":
         click.echo("once they are done, the same command without --launcher prints the table; --dry-run counts them")
-        return
-    differs = _show_verdicts(plan)
     for name, reason in failed.items():
         click.echo(f"failed: {name}: {reason}")
     if failed or (strict and differs):

@@ -166,6 +166,7 @@ def test_without_a_network_fetch_says_one_line_a_model(
     lines = [line for line in done.output.splitlines() if "model_A is not fetched" in line]
     assert len(lines) == 1, done.output
     assert "Traceback" not in done.output
+    assert (done.exit_code, "failed: model_A: " in done.output) == (1, True)
 
 
 def test_a_column_that_no_task_fills_is_one_line(tmp_path: Path, cards: list[str]) -> None:
