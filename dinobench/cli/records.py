@@ -19,6 +19,7 @@ MODEL = click.option("--model", default="", shell_complete=recorded_names, help=
 WHERE = click.option("--where", default="", help='Such as "top1 > 60" or "family == \'dino\' and value > 60".')
 KINDS = ("dino-log", "dino-knn", "davis", "dinov2", "dinov3", "mteb", "clip-benchmark")
 FORMATS = ("csv", "parquet", "json")
+LISTED = ["task", "protocol", "model", "data", "metric", "value", "published", "error"]
 
 
 def _with_filters(function: Callable[..., None]) -> Callable[..., None]:
@@ -40,12 +41,15 @@ def list_records(results: Path, task: str, model: str, where: str, **folders: An
     """List the main figure of every record."""
     frame = _chosen_records(results, task, model, where, folders)
     shown = frame[frame["main"] | (frame["error"] != "")] if not where else frame
-    for row in shown.itertuples():
-        figure = f"FAILED: {row.error}" if row.error else f"{row.metric} {row.value:.2f}"
-        if row.published == row.published and not row.error:  # not NaN
-            figure += f" (published {row.published:g})"
-        click.echo(f"{row.task}@{row.protocol}  {row.model} on {row.data}  {figure}")
-    click.echo(f"{len(shown)} of {frame['path'].nunique()} records in {results}")
+    count = f"{len(shown)} of {frame['path'].nunique()} records in {results}"
+    click.echo("\n".join([*map(_list_line, shown[LISTED].itertuples()), count]))
+
+
+def _list_line(row: Any) -> str:
+    figure = f"FAILED: {row.error}" if row.error else f"{row.metric} {row.value:.2f}"
+    if row.published == row.published and not row.error:  # not NaN
+        figure += f" (published {row.published:g})"
+    return f"{row.task}@{row.protocol}  {row.model} on {row.data}  {figure}"
 
 
 @command.command()

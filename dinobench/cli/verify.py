@@ -48,12 +48,14 @@ def command(
 ) -> None:
     """Check a record, or every record of a folder: its seal, its files, and its figures from the values that it kept.
 
-    Exits with code 1 where something does not hold.
+    Exits with code 1 where something does not hold, else with 2 where a record could not be scored again.
     """
     from dinobench.results.verify import verify
+    from dinobench.runtime.errors import InputError
 
     found = verify(target)
     broken = any(each.problems for each in found)
+    refused = 0
     for each in found:
         state = "NOT SOUND" if each.problems else "sound"
         again = f", computed again: {', '.join(each.recomputed)}" if each.recomputed else ""
@@ -61,9 +63,15 @@ def command(
         _show_lines(each.problems, each.notes)
         if share is not None and each.is_record:
             places = {"model": model, "data": data, "tasks_dir": tasks_dir, "models_dir": models_dir}
-            broken |= _rescored(each.path, share, seed, places)
+            try:
+                broken |= _rescored(each.path, share, seed, places)
+            except InputError as error:
+                refused += 1
+                click.echo(f"  not scored again: {error}")
     if broken:
         sys.exit(1)
+    if refused:
+        raise InputError(f"{refused} of {len(found)} records could not be scored again, for the reasons above")
 
 
 def _rescored(path: Path, share: float, seed: int, places: dict[str, Any]) -> bool:

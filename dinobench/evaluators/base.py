@@ -27,6 +27,10 @@ from dinobench.runtime.processes import agree
 SettingsT = TypeVar("SettingsT", covariant=True)
 
 
+class NothingKeptError(InputError):
+    """A record keeps too little for its images to be scored again: one line that says what it lacks."""
+
+
 @dataclass(frozen=True)
 class Rescoring:
     """Which part of a record's images is scored once more, from their pixels.

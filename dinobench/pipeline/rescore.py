@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dinobench.cards import load_models, load_tasks
-from dinobench.evaluators.base import Rescoring
+from dinobench.evaluators.base import NothingKeptError, Rescoring
 from dinobench.models.loading.opened_once import opened_once
 from dinobench.pipeline.model import NO_CARD, ModelRequest, ResolvedModel, refuse_missing_model, resolve_model
 from dinobench.pipeline.plan import Job, Plan, asked_settings, job_of_card, job_of_network, make_plan
@@ -84,7 +84,10 @@ def rescore(
     if problems:
         return Rescored(problems=tuple(problems))
     with tempfile.TemporaryDirectory(prefix="dinobench-rescore-") as folder:
-        context, again = _score(job, resolved, Path(folder), Rescoring(share, seed, file.parent))
+        try:
+            context, again = _score(job, resolved, Path(folder), Rescoring(share, seed, file.parent))
+        except NothingKeptError as error:
+            return Rescored(notes=(str(error),))
     problems = _other_data(record, context)
     return Rescored(tuple(again["image"]), tuple(problems or _other_values(kept, again)))
 

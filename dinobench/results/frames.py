@@ -13,6 +13,7 @@ from dinobench.results.records import RECORDS, RecordStore, RunRecord, read_reco
 from dinobench.results.tables.cells import FigureKey, published_figures
 from dinobench.results.tables.published import read_published
 from dinobench.results.tables.specs import load_tables, select_tables
+from dinobench.runtime.collector import collector_paused
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import refuse_pipe
 from dinobench.runtime.names import inside
@@ -57,6 +58,7 @@ _NUMBERS = ("value", "low", "high", "published", "difference", "seconds", "image
 _KINDS = {**dict.fromkeys(_NUMBERS, float), "main": bool, "comparable": bool}
 
 
+@collector_paused()
 def records(
     folder: Path | str = RECORDS,
     *,

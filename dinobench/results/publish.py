@@ -11,7 +11,7 @@ from dinobench.cards import load_tasks
 from dinobench.results.bundle import copy_records, seal_bundle
 from dinobench.results.frames import kept_values
 from dinobench.results.hub_files import card_of_model, hub_dataset, refuse_repo_name, result_files
-from dinobench.results.records import FAILED, RunRecord, read_record
+from dinobench.results.records import FAILED, RunRecord, read_record, record_paths
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import claim_folder, write_text_atomically
 from dinobench.runtime.parquet_files import write_frame
@@ -128,7 +128,7 @@ def push_publication(publication: Publication, output: Path) -> str:
 def _record_paths(targets: Sequence[Path]) -> list[Path]:
     paths: list[Path] = []
     for target in targets:
-        paths += sorted(target.glob("*.json")) if target.is_dir() else [target]
+        paths += record_paths(target) if target.is_dir() else [target]
     return [path for path in paths if not path.name.endswith(FAILED)]
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from dinobench.results.record_names import run_name, short_digest
+from dinobench.runtime.collector import collector_paused
 from dinobench.runtime.console import notice
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import refuse_pipe, sha256_file, write_text_atomically
@@ -169,7 +170,7 @@ class RunRecord:
         """Equal for copies of one run: task, protocol, weights, data digest and settings."""
         about = [self.task, self.protocol.hash, self.model.sha256, self.data_digest, self.settings, self.deviations]
         about += [self.error]
-        return json.dumps(about, sort_keys=True, default=str)
+        return msgspec.json.encode(about, enc_hook=str, order="deterministic").decode()
 
     def to_json(self) -> str:
         """Indented JSON; figures that are not numbers (NaN, infinite) become null."""
@@ -189,8 +190,8 @@ def _record_decoder() -> msgspec.json.Decoder[RunRecord]:
     return msgspec.json.Decoder(RunRecord)
 
 
-def record_from_json(text: str, where: str) -> RunRecord:
-    """The record in `text`.
+def record_from_json(text: str | bytes, where: str) -> RunRecord:
+    """The record in `text`, which is UTF-8.
 
     Raises:
         InputError: not a record, or one of a newer schema; `where` names the file.
@@ -222,14 +223,14 @@ class RecordStore:
         return path
 
     def __iter__(self) -> Iterator[RunRecord]:
-        for path in sorted(self.folder.glob("*.json")):
-            yield read_record(path)
+        yield from map(read_record, record_paths(self.folder))
 
+    @collector_paused()
     def with_paths(self) -> list[tuple[Path, RunRecord]]:
         """Every run once, with the file that it was read from."""
         kept: dict[str, tuple[Path, RunRecord]] = {}
         copies = 0
-        for path in sorted(self.folder.glob("*.json")):
+        for path in record_paths(self.folder):
             record = read_record(path)
             earlier = kept.get(record.run_key)
             copies += earlier is not None
@@ -261,16 +262,21 @@ class RecordStore:
                 path.unlink(missing_ok=True)
 
 
+def record_paths(folder: Path) -> list[Path]:
+    """The records' files of a folder, by their names."""
+    return sorted(folder.glob("*.json"), key=lambda path: path.name)
+
+
 def read_record(path: Path) -> RunRecord:
     """The record in a file; InputError where there is none."""
     refuse_pipe(path)
     try:
-        return record_from_json(path.read_text(encoding="utf-8"), str(path))
+        return record_from_json(path.read_bytes(), str(path))
     except FileNotFoundError as error:
         raise InputError(
             f"there is no record {path}; give its .json file; `dinobench records ls` lists them"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise InputError(f"cannot read record {path}: {error}") from error
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from dinobench.results.bundle import SUMS, broken_seals
 from dinobench.results.recompute import Figure, recomputed_figures, same_figure
-from dinobench.results.records import RunRecord, content_digest, read_record
+from dinobench.results.records import RunRecord, content_digest, read_record, record_paths
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import sha256_file
 from dinobench.runtime.names import file_below
@@ -46,7 +46,7 @@ def verify(target: Path) -> list[Verification]:
     Raises:
         InputError: nothing there.
     """
-    paths = sorted(target.glob("*.json")) if target.is_dir() else [target]
+    paths = record_paths(target) if target.is_dir() else [target]
     if not paths:
         raise InputError(f"there is no record in {target}; give a record's .json file or a folder of records")
     seals = [_verify_bundle(target)] if (target / SUMS).is_file() else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import shutil
 from collections.abc import Iterator
@@ -168,3 +169,28 @@ def test_other_weights_data_and_settings_are_said(records: dict[str, Path], tmp_
     assert (refused.exit_code, "not a share of the images" in refused.output) == (2, True)
     absent = CliRunner().invoke(main, ["verify", str(records["knn"]), "--rescore", "1%", "--model", "absent.pth"])
     assert (absent.exit_code, "say where the model is by --model" in absent.output) == (2, True)
+
+
+def test_a_folder_is_scored_again_record_by_record(records: dict[str, Path], tmp_path: Path) -> None:
+    """A fine-tuned network that was not kept is a note; a model that is gone is said, the others go on, code 2."""
+    for task in ("finetune-cifar10@quick", "knn", "class-retrieval"):
+        shutil.copytree(records[task].parent, tmp_path, dirs_exist_ok=True)
+    next(tmp_path.rglob("finetuned.pth")).unlink()
+    tuned = read_record(tmp_path / records["finetune-cifar10@quick"].name)
+    RecordStore(tmp_path).add(
+        dataclasses.replace(tuned, files=tuple(name for name in tuned.files if not name.endswith(".pth")))
+    )
+    command = ["verify", str(tmp_path), "--rescore", "10%"]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0
+    assert done.output.count("scored again, seed 0") == 2
+    assert "note: it keeps no finetuned.pth, so no image is scored again without training" in done.output
+
+    found = read_record(tmp_path / records["class-retrieval"].name)
+    gone = dataclasses.replace(found, model=dataclasses.replace(found.model, spec="gone.pth"))
+    RecordStore(tmp_path).add(gone)
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 2
+    assert done.output.count("scored again, seed 0") == 1
+    assert "not scored again: class-retrieval" in done.output
+    assert "1 of 3 records could not be scored again, for the reasons above" in done.output

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from dinobench.data.transforms import EvaluationTransform, evaluation_transform
-from dinobench.evaluators.base import EvaluationContext, Scores
+from dinobench.evaluators.base import EvaluationContext, NothingKeptError, Scores
 from dinobench.evaluators.common import checkpoint
 from dinobench.evaluators.common.accuracies import add_accuracy, save_predictions
 from dinobench.evaluators.common.held_out import hold_out
@@ -82,9 +82,8 @@ def _score_again(
     assert context.rescoring is not None
     path = context.rescoring.kept / WEIGHTS
     if not path.is_file():
-        raise InputError(
-            f"the record keeps no {WEIGHTS}, so that no image can be scored again without training; "
-            "score with --set save_weights=true"
+        raise NothingKeptError(
+            f"it keeps no {WEIGHTS}, so no image is scored again without training; score with --set save_weights=true"
         )
     model = build_classifier(copy.deepcopy(context.model.backbone), len(sets.train.classes), recipe)
     try:

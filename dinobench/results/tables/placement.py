@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -58,7 +59,7 @@ class Placement:
     placed: Mapping[tuple[int, str], PlacedFigure]
     own: Sequence[OwnRow]
 
-    @property
+    @functools.cached_property
     def filled(self) -> set[str]:
         """Columns with a figure of ours."""
         return {column for _, column in self.placed} | {column for row in self.own for column in row.figures}
