@@ -1,6 +1,6 @@
 """How often `dinobench compare` says that two models differ where nothing differs: at or under 5% is right.
 
-    python benchmarks/false_alarms.py [--trials 1000] [--images 144] [--seed-points 3]
+    python benchmarks/false_alarms.py [--trials 10000] [--power-trials 1000] [--images 144] [--seed-points 3]
 
 Models of equal skill answer the same images, each image with its own difficulty. Where a task trains, every run of a
 model is better or worse by a deviation of `--seed-points` points. `power` is how often the same verdict is given where
@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dinobench.metrics.bootstrap import paired_difference
-from dinobench.results.verdicts import DIFFER, holm, verdict, welch
+from dinobench.results.verdicts import DIFFER, LEVEL, holm, verdict, welch
 
 
 def main() -> None:
     """Print one line per situation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=1000)
+    parser.add_argument("--trials", type=int, default=10_000, help="where nothing differs")
+    parser.add_argument("--power-trials", type=int, default=1000, help="where one model is better")
     parser.add_argument("--images", type=int, default=144)
     parser.add_argument("--seed-points", type=float, default=3.0, help="deviation of a run's skill, in points")
     parser.add_argument("--truth", type=float, default=10.0, help="points between the models, for the power")
@@ -44,8 +45,8 @@ def main() -> None:
     print(f"{given.trials} trials, {given.images} images, seed deviation {given.seed_points:g} points")
     for title, run in situations:
         alarms, found = (
-            np.mean([run(np.random.default_rng(trial), by) for trial in range(given.trials)])
-            for by in (0.0, given.truth / 100)
+            np.mean([run(np.random.default_rng(trial), by) for trial in range(trials)])
+            for by, trials in ((0.0, given.trials), (given.truth / 100, given.power_trials))
         )
         error = 1.96 * np.sqrt(max(alarms * (1 - alarms), 1e-9) / given.trials)
         rates = f"false alarms {100 * alarms:5.1f}% (+-{100 * error:.1f})  power {100 * found:5.1f}%"
@@ -53,10 +54,11 @@ def main() -> None:
 
 
 def alarm(rng: np.random.Generator, images: int, runs: int, noise: float, evaluator: str, by: float) -> bool:
-    """Whether the verdict on two models is that they differ."""
+    """Whether the verdict on two models is that they differ; images are drawn again only where the runs differ."""
     skill = rng.beta(1.5, 1.5, images)
     a, b = (answers(rng, skill, runs, noise, shift) for shift in (by, 0.0))
-    p_value = max(paired_difference(a, b).p_value, welch(a.mean(1), b.mean(1)) or 0.0)
+    of_runs = welch(a.mean(1), b.mean(1)) or 0.0
+    p_value = max(paired_difference(a, b).p_value, of_runs) if of_runs < LEVEL else of_runs
     return verdict(p_value, (runs, runs), evaluator, ("dino", "dino")) in DIFFER
 
 
