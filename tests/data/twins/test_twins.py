@@ -18,6 +18,7 @@ from dinobench.data.twins import copydays as copydays_twin
 from dinobench.data.twins import davis as davis_twin
 from dinobench.data.twins import imagenet, roxford5k
 from dinobench.data.twins import voc12 as voc12_twin
+from dinobench.data.twins._drawing import few_images
 
 
 def _digest(root: Path) -> str:
@@ -131,3 +132,11 @@ def test_copydays_attacks_are_real(tmp_path: Path) -> None:
     assert {name[:4] for name in strong} == {name[:4] for name in originals}
     assert not set(strong) & set(originals)
     assert len(list((tmp_path / "distractors").iterdir())) == len(list((tmp_path / "whitening").iterdir())) == 60
+
+
+def test_a_rehearsals_copies_have_the_first_and_the_last_strength_alone(tmp_path: Path) -> None:
+    with few_images():
+        copydays_twin.write(tmp_path)
+    folders = {path.parent.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.jpg")}
+    assert {name for name in folders if "/" in name} == {"jpegqual/3", "jpegqual/75", "crops/10", "crops/80"}
+    assert len(list(tmp_path.rglob("*.jpg"))) == 2 * 5 + 3 + 2 * 4
