@@ -15,6 +15,7 @@ from dinobench.metrics.average_precision import average_precision, eleven_point_
 from dinobench.metrics.bootstrap import class_mean_interval, interval
 from dinobench.metrics.class_areas import mean_intervals, segmentation_means
 from dinobench.metrics.corruptions import mean_accuracy, mean_corruption_error
+from dinobench.metrics.recognition import recognition_figures, recognition_intervals
 from dinobench.results.compare import SCORE_AGAIN, read_values
 from dinobench.results.records import RunRecord
 from dinobench.runtime.errors import InputError
@@ -194,6 +195,21 @@ def _from_corruptions(columns: Columns, record: RunRecord) -> Iterator[Found]:
         yield "mce", mean_corruption_error(means), None
 
 
+def _from_answers(columns: Columns, _: RunRecord) -> Iterator[Found]:
+    """GAP and accuracy of answers with their confidence."""
+    answers = columns["correct"], columns["confidence"], columns["known"]
+
+    def bounds(metric: str) -> IntervalOf:
+        def of_seed(seed: int) -> tuple[float, float]:
+            low, high = recognition_intervals(*answers, seed=seed)[metric]
+            return 100 * low, 100 * high
+
+        return of_seed
+
+    for metric, value in recognition_figures(*answers).items():
+        yield metric, 100 * value, bounds(metric)
+
+
 _RULES: dict[str, Callable[[Columns, RunRecord], Iterator[Found]]] = {
     "predictions.parquet": _from_images,
     "areas.parquet": _from_areas,
@@ -201,6 +217,7 @@ _RULES: dict[str, Callable[[Columns, RunRecord], Iterator[Found]]] = {
     "spectra.parquet": _from_spectra,
     "pairs.parquet": _from_pairs,
     "corruptions.parquet": _from_corruptions,
+    "answers.parquet": _from_answers,
 }
 """By the name of a kept file."""
 

@@ -48,6 +48,9 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         {"image_size": 48, "crop_height": 40, "crop_width": 40, "iterations": 3, "warmup_iterations": 1},
     ),
     "spair": ("spair", {"grid": 8}),
+    "navi": ("navi", {"image_size": 64, "reduced": 120}),
+    "met": ("met", {}),
+    "amstertime": ("amstertime", {}),
     "imagenet-r": ("renditions", {"head": "head.safetensors", "features": ["cls"]}),
     "imagenet-c": ("corrupted", {"head": "head.safetensors", "features": ["cls"]}),
     "throughput": ("mini", {"batch_size": 2, "repeats": 2, "warm_up": 0, "image_size": 32}),
@@ -76,7 +79,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path
         patch.chdir(folder)
         write_photos(folder / "photos")
         write_davis(folder / "davis", ["one", "two"], frames=4, size=(56, 64))
-        for name in ("nyu", "spair"):
+        for name in ("nyu", "spair", "navi", "met", "amstertime"):
             get_twin(name).write(folder / name)
         write_imagenet(folder, MODEL)
         found = {}

@@ -101,6 +101,29 @@ def stored_matrix(
     return matrix
 
 
+def whole_matrix(
+    context: EvaluationContext[Any], split: str, images: ImageSet, feature: str, *, tested: bool = False
+) -> FeatureMatrix:
+    """The store's features of images of a split, of which none may be left out.
+
+    Args:
+        context: whose model.
+        split: of which they are: the whole, or the part that a rescoring draws.
+        images: to be read.
+        feature: see `dinobench.features.names`.
+        tested: whether a rescoring computes them anew.
+
+    Raises:
+        InputError: an image that cannot be read.
+    """
+    part = bool(tested and context.rescoring)
+    with context.clock.phase(f"features of {split}"):
+        matrix = stored_matrix(context, None if part else split, images, feature, tested=tested)
+    if line := skipped_line(images, matrix.unreadable):
+        raise InputError(f"{line} ({reasons_line(images, matrix.unreadable)}); repair them")
+    return matrix
+
+
 def rows_by_name(asked: LabeledFeatures, found: LabeledFeatures) -> Tensor:
     """(len(asked),) where each image of `asked` stands in `found`, of which it is a part."""
     if asked is found:

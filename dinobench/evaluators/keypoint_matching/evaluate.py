@@ -15,9 +15,9 @@ from dinobench.data.keypoints import KeypointPair, Points
 from dinobench.data.transforms import resampling
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.layout_readers import layout_reader, note_annotations
+from dinobench.evaluators.common.match_pictures import SHOWN, draw_sheet, picture_of
 from dinobench.evaluators.common.patch_maps import PatchEncoder
 from dinobench.evaluators.common.ranking.per_query import add_share, save_per_query
-from dinobench.evaluators.keypoint_matching.pictures import SHOWN, draw_sheet, picture_of
 from dinobench.evaluators.keypoint_matching.settings import Settings
 from dinobench.metrics.keypoint_matches import class_point_shares, match_points, point_intervals
 from dinobench.runtime.console import progress

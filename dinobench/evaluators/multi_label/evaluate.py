@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 
 from dinobench.data.dataset import ImageSet
 from dinobench.evaluators.base import EvaluationContext, Scores
-from dinobench.evaluators.common.labeled_features import reasons_line, skipped_line, stored_matrix
+from dinobench.evaluators.common.labeled_features import whole_matrix
 from dinobench.evaluators.common.layout_readers import layout_reader, note_annotations
 from dinobench.evaluators.common.search import search
 from dinobench.evaluators.multi_label.settings import Settings
@@ -42,7 +42,9 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     known, truth = read(train), read(test)
     note_annotations(context, "labels", train, test)
     rows = context.scored_rows(len(test))
-    features, queries = _matrix(context, "train", train), _matrix(context, "val", test.subset(rows), tested=True)
+    feature = context.settings.feature
+    features = whole_matrix(context, "train", train, feature)
+    queries = whole_matrix(context, "val", test.subset(rows), feature, tested=True)
     scores = Scores({}, images={"train": len(train), "val": len(test)})
     with context.clock.phase("classifier"):
         found = (_votes if context.settings.classifier == "knn" else _regressions)(context, features, known, queries)
@@ -67,17 +69,6 @@ def _label_reader(context: EvaluationContext[Any], images: ImageSet) -> LabelRea
     lacks = "no lists of several classes"
     read: LabelReader = layout_reader(context, images, "image_labels", lacks, "voc07_labels")
     return read
-
-
-def _matrix(
-    context: EvaluationContext[Settings], split: str, images: ImageSet, *, tested: bool = False
-) -> FeatureMatrix:
-    part = bool(tested and context.rescoring)
-    with context.clock.phase(f"features of {split}"):
-        matrix = stored_matrix(context, None if part else split, images, context.settings.feature, tested=tested)
-    if line := skipped_line(images, matrix.unreadable):
-        raise InputError(f"{line} ({reasons_line(images, matrix.unreadable)}); repair them")
-    return matrix
 
 
 def _votes(
