@@ -146,7 +146,9 @@ def run_jobs(
         except StoppedError:
             raise
         except Exception as error:  # whatever stops one model, the others still run
-            failed |= {f"{model} {job.name}": _failure_line(error) for job in jobs}
+            line = _failure_line(error)
+            report(f"{model} failed: {line}")
+            failed |= {f"{model} {job.name}": line for job in jobs}
         else:
             ended_badly = (record for record in records if record.failed)
             failed |= {f"{model} {record.task}@{record.protocol.name}": record.error for record in ended_badly}
