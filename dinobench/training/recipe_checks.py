@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dinobench.runtime.console import announce
 from dinobench.runtime.errors import InputError
 from dinobench.training.recipe import Recipe
 
@@ -29,7 +28,7 @@ _IDLE: tuple[tuple[tuple[str, ...], Callable[[Recipe], bool], str], ...] = (
 
 
 def check_recipe(recipe: Recipe) -> None:
-    """Refuse what cannot run or contradicts itself; warn of what seldom trains well.
+    """Refuse what cannot run or contradicts itself.
 
     Raises:
         InputError: names the fields and the remedy.
@@ -37,8 +36,13 @@ def check_recipe(recipe: Recipe) -> None:
     for broken, remedy in _find_contradictions(recipe):
         if broken:
             raise InputError(f"recipe {recipe.name}: {remedy}")
+
+
+def warnings_of(recipe: Recipe) -> list[str]:
+    """What seldom trains well in a recipe, one line each, for the one who trains by it."""
     if recipe.teacher_temp > 0.07 and recipe.objective == "cross_entropy" and recipe.sharpening:
-        announce(f"warning: teacher_temp {recipe.teacher_temp} is above 0.07, where training is known to turn unstable")
+        return [f"warning: teacher_temp {recipe.teacher_temp} is above 0.07, where training is known to turn unstable"]
+    return []
 
 
 def refuse_idle(before: Recipe, recipe: Recipe) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from dinobench.models.loading.spec import load_backbone
+from dinobench.runtime.console import announce
 from dinobench.runtime.device import pick_device, prepare_device
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.launch import told_to_others
@@ -17,6 +18,7 @@ from dinobench.runtime.processes import agree, from_first, process_group
 from dinobench.runtime.trackers import refuse_missing_tracker
 from dinobench.training import dry_run
 from dinobench.training.recipe import Recipe
+from dinobench.training.recipe_checks import warnings_of
 from dinobench.training.recipe_files import load_recipe
 from dinobench.training.run_folder import default_folder, refuse_held
 from dinobench.training.start import LoadStart, open_start
@@ -57,6 +59,8 @@ def train(
         chosen = load_recipe(recipe, settings)
         refuse_missing_tracker(chosen.log)
         agree(chosen.digest(), "the recipe with its settings")
+        for line in warnings_of(chosen):
+            announce(line)
         spec = _data_of(chosen, data)
         folder = Path(output) if output else from_first(lambda: default_folder(chosen.name), "run directory")
         if not resume:
@@ -90,7 +94,7 @@ def describe_run(
         chosen = load_recipe(recipe, settings)
         folder = Path(output) if output else default_folder(chosen.name)
         prepare_device(here)
-        return dry_run.describe_run(chosen, _data_of(chosen, data), folder, here, load_start)
+        return [*warnings_of(chosen), *dry_run.describe_run(chosen, _data_of(chosen, data), folder, here, load_start)]
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from dinobench.runtime.errors import InputError, RunFailedError
 HEAVY = ("torch", "torchvision", "timm", "faiss", "datasets", "pandas", "matplotlib", "sklearn", "numpy")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["tasks"], ["models"], ["tables", "--table", "2"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["tasks"], ["models"], ["recipes"], ["tables", "--table", "2"]])
 def test_a_quick_command_imports_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys; from dinobench.cli.main import main\n"

@@ -8,6 +8,7 @@ from dinobench.runtime.errors import InputError
 from dinobench.runtime.settings import fields_of
 from dinobench.training import recipe_checks
 from dinobench.training.recipe import RecipeSettings
+from dinobench.training.recipe_checks import warnings_of
 from dinobench.training.recipe_files import load_recipe, recipe_names
 
 
@@ -213,9 +214,11 @@ def test_every_layer_goes_on_every_small_recipe(base, layer):
     assert load_recipe(f"{base}+{layer}").epochs == load_recipe(base).epochs
 
 
-def test_a_hot_teacher_is_warned_of(capsys):
-    load_recipe("mini", {"teacher_temp": 0.1})
-    assert "above 0.07" in capsys.readouterr().err
+def test_who_trains_with_a_hot_teacher_is_warned_and_who_reads_the_recipe_is_not(capsys):
+    hot = load_recipe("mini", {"teacher_temp": 0.1})
+    assert capsys.readouterr().err == ""
+    assert [("above 0.07" in line) for line in warnings_of(hot)] == [True]
+    assert warnings_of(load_recipe("mini")) == []
 
 
 def test_one_mean_serves_every_channel() -> None:

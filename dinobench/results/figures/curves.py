@@ -19,6 +19,7 @@ PANELS = {
     "knn": "online k-NN top-1 (%)",
 }
 _COLUMNS = 3  # panels side by side; more would make their letters small on a page
+_DOTTED = 12  # points that are marked, for a line through one of them is none
 _LEGEND = 12  # runs; more names would hide the lines
 
 Log = Sequence[Mapping[str, Any]]
@@ -90,7 +91,9 @@ def draw_curves(
         axis.set_axis_off()
     for axis, name in zip(axes.flat, panels, strict=False):
         for run, log in logs.items():
-            axis.plot(*series(log, name), label=run, linewidth=1.3)
+            epochs, values = series(log, name)
+            mark = "o" if len(epochs) <= _DOTTED else ""
+            axis.plot(epochs, values, label=run, linewidth=1.3, marker=mark, markersize=3.5)
         for label, level in levels.items() if name == "knn" else ():
             axis.axhline(level, linestyle="--", linewidth=0.9, color="0.4")
             beside = {"xytext": (4, 0), "textcoords": "offset points", "va": "center"}

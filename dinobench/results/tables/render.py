@@ -99,20 +99,27 @@ def to_html(table: Table) -> str:
     from jinja2 import Environment
 
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(_HTML)
-    return template.render(table=table, title=title(table)) + "\n"
+    return template.render(table=table, title=title(table), kinds=[_kind_of(column) for column in table.columns]) + "\n"
+
+
+def _kind_of(column: TableColumn) -> str:
+    """The class of a column's cells, by which a style sheet aligns them."""
+    return "verdict" if column.heading == VERDICT else "text" if column.is_text else "figure"
 
 
 _HTML = """\
-<table>
+<table class="published">
 <caption>{{ title }}</caption>
-<thead><tr>{% for heading in table.headings %}<th>{{ heading }}</th>{% endfor %}</tr></thead>
+<thead><tr>
+{%- for heading in table.headings %}<th class="{{ kinds[loop.index0] }}">{{ heading }}</th>{% endfor -%}
+</tr></thead>
 {% for name, rows in table.sections %}
 <tbody>
 {% if name %}
 <tr><th colspan="{{ table.headings|length }}">{{ name }}</th></tr>
 {% endif %}
 {% for row in rows %}
-<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
+<tr>{% for cell in row %}<td class="{{ kinds[loop.index0] }}">{{ cell }}</td>{% endfor %}</tr>
 {% endfor %}
 </tbody>
 {% endfor %}
