@@ -90,7 +90,8 @@ PREAMBLE = """# A stranger's road
 
 Written by `python benchmarks/road.py`: the wheel is built and installed into a clean environment outside the checkout,
 and each command below runs in one empty folder, none failing. The environment sees torch and the other base packages of
-the one that ran the script, which spares their download; dinobench comes from the wheel alone.
+the one that ran the script, which spares their download; dinobench comes from the wheel alone. Most of what a short
+command takes is the import of torch.
 
 Her checkpoint is {network}.
 It lies there as DINO saves it (`checkpoint.pth`), as safetensors and as Lightning saves it; her data are

@@ -112,7 +112,8 @@ def ground_truth_file(root: Path, dataset: str = "") -> Path:
     if matlab := next((path for folder in folders for path in folder.glob("gnd_*.mat")), None):
         raise InputError(f"{root} has {matlab.name} and no {wanted}; put that file beside it, from the same source")
     raise InputError(
-        f"expected one {wanted} in {root} and found 0 gnd_*.pkl; `dinobench data check` prints the expected tree"
+        f"expected {wanted} in {root}, or {' or '.join(DATASETS)} below it, and found 0 gnd_*.pkl; "
+        "`dinobench data check` prints the expected tree"
     )
 
 
