@@ -21,6 +21,7 @@ from dinobench.runtime.names import file_below
 from dinobench.runtime.parquet_files import read_parquet_file
 
 SCORE_AGAIN = "score the model again"
+_FEW_IMAGES = 100  # the bootstrap of so few is too sure of itself: McNemar's exact test must agree
 """What to do where a file that a record kept is damaged."""
 
 _SEEDS = frozenset({"seed", "init_seed"})
@@ -115,15 +116,19 @@ def _with_verdicts(comparisons: Sequence[Comparison], tasks: Mapping[str, TaskCa
     """The same with p-values corrected for all of them, and what they allow to say."""
     corrected = holm([each.difference.p_value for each in comparisons])
     of_runs = holm([each.of_runs or 0.0 for each in comparisons])
-    return [_with_verdict(*each, tasks) for each in zip(comparisons, corrected, of_runs, strict=True)]
+    exact = holm([each.exact or 0.0 if each.images < _FEW_IMAGES else 0.0 for each in comparisons])
+    strictest = [max(values) for values in zip(corrected, of_runs, exact, strict=True)]
+    return [_with_verdict(*each, tasks) for each in zip(comparisons, corrected, strictest, strict=True)]
 
 
-def _with_verdict(comparison: Comparison, p_value: float, of_runs: float, tasks: Mapping[str, TaskCard]) -> Comparison:
-    """The comparison with its verdict: images and runs must both tell the two apart."""
+def _with_verdict(
+    comparison: Comparison, p_value: float, strictest: float, tasks: Mapping[str, TaskCard]
+) -> Comparison:
+    """The comparison with its verdict, which the strictest of the p-values decides: of images, of runs, exact."""
     one, other = comparison.record_a, comparison.record_b
     evaluator = tasks[one.task].evaluator if one.task in tasks else ""
     families = (one.model.family, other.model.family)
-    sentence = verdict(max(p_value, of_runs), comparison.runs, evaluator, families)
+    sentence = verdict(strictest, comparison.runs, evaluator, families)
     return replace(comparison, p_value=p_value, verdict=sentence)
 
 

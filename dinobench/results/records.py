@@ -237,8 +237,7 @@ class RecordStore:
             if earlier is None or record.date > earlier[1].date:
                 kept[record.run_key] = path, record
         if copies:
-            many = "copies" if copies > 1 else "copy"
-            notice(f"{self.folder} holds {copies} further {many} of runs that are there; each run counts once")
+            _say_copies(self.folder, copies)
         return list(kept.values())
 
     def runs(self) -> list[RunRecord]:
@@ -278,6 +277,13 @@ def read_record(path: Path) -> RunRecord:
         ) from error
     except OSError as error:
         raise InputError(f"cannot read record {path}: {error}") from error
+
+
+@functools.cache
+def _say_copies(folder: Path, copies: int) -> None:
+    """Once in a process, however often the folder is read."""
+    many = "copies" if copies > 1 else "copy"
+    notice(f"{folder} holds {copies} further {many} of runs that are there; each run counts once")
 
 
 def _finite_values(value: Any) -> Any:

@@ -30,6 +30,15 @@ def test_a_clear_difference(tmp_path):
     assert found.notes == ()
 
 
+@pytest.mark.parametrize(("images", "apart", "says"), [(4, 3, False), (12, 10, True), (100, 8, True)])
+def test_of_few_images_the_exact_test_must_find_the_difference_too(tmp_path, images, apart, says):
+    _add(tmp_path, "a", range(apart), images=images)
+    _add(tmp_path, "b", range(0), images=images)
+    (found,) = compare(["a", "b"], tmp_path)
+    assert found.p_value < 0.05, "the bootstrap alone finds one each time"
+    assert found.differs is says
+
+
 def test_record_files_and_notes(tmp_path):
     one = _add(tmp_path, "a", range(50))
     other = _add(tmp_path, "b", range(1, 51), protocol={"name": "other", "version": 1, "hash": "1" * 16})
