@@ -58,6 +58,7 @@ def test_srun_with_a_meeting_place_is_one_group(tmp_path: Path) -> None:
         ((*EVAL, "--data"), "mini", "no/such/data"),
         (("eval", "--task", "knn-flowers", "--data", "mini", "--model"), "random:vit_mini/8", "no/such/model.pth"),
         ((*TRAIN, "--data"), "mini", "no/such/data"),
+        ((*TRAIN, "--device"), "cpu", "xpu"),
         (("watch",), ".", "no/such/run"),
     ],
 )
