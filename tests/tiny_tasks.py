@@ -26,6 +26,9 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "discovery-voc07@tokencut": ("mini", {"image_size": 48}),
     "homography": ("mini", {"image_size": 64, "samples": 16}),
     "spair": ("mini", {"grid": 8}),
+    "navi": ("mini", {"image_size": 64, "reduced": 120}),
+    "met": ("mini", {}),
+    "amstertime": ("mini", {}),
     "depth-nyu@quick": (
         "mini",
         {"image_size": 48, "crop_height": 40, "crop_width": 40, "iterations": 3, "warmup_iterations": 1},

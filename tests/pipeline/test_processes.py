@@ -15,7 +15,7 @@ from dinobench.pipeline.run import evaluate
 from dinobench.results.records import RecordStore
 from dinobench.runtime.errors import InputError
 from tests.group import in_processes
-from tests.tiny_tasks import TINY
+from tests.tiny_tasks import TINY, write_data
 
 SMALL: dict[str, Any] = {"model": "random:vit_mini/4", "data": "mini"}
 
@@ -69,6 +69,28 @@ def test_two_processes_write_the_record_of_one(tmp_path: Path) -> None:
     (alone, *_), (shared, *rest) = (_figures(tmp_path / name)["knn-flowers"] for name in ("one", "two"))
     assert shared == alone
     assert rest == ["", 2]
+
+
+def _scored(rank: int, task: str, output: Path) -> None:
+    data, settings = TINY[task]
+    evaluate(task, SMALL["model"], data, output=output, settings=settings)
+
+
+@pytest.mark.parametrize("task", ["navi", "met", "amstertime"])
+def test_figures_are_the_same_by_one_and_two_processes(
+    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_data(tmp_path, SMALL["model"])
+    found = {}
+    for count in (1, 2):
+        monkeypatch.setenv("DINOBENCH_CACHE", str(tmp_path / f"cache{count}"))
+        in_processes(_scored, count, task, tmp_path / f"records{count}")
+        ((figures, error, processes),) = _figures(tmp_path / f"records{count}").values()
+        assert (error, processes) == ("", count)
+        found[count] = figures
+    assert found[1]
+    assert found[1] == found[2]
 
 
 @pytest.mark.parametrize(
