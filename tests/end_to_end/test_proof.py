@@ -38,7 +38,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "label-free@quick": ("photos", {"views": 2, "image_size": 32, "last_rank": 12}),
     "knn-voc07": ("mini", {"k": 3}),
     "roxford": ("mini", {"image_size": 64}),
-    "copydays": ("mini", {"image_size": 48, "blocks": ["strong", "jpegqual/75"]}),
+    "copydays": ("mini", {"image_size": 48, "blocks": ["original", "strong", "jpegqual/75"]}),
     "davis": ("davis", {"pictures": False}),
     "voc-attention": ("mini", {"image_size": 48}),
     "seg-camvid@quick": ("mini", {"image_size": 64}),

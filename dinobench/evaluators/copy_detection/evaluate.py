@@ -57,8 +57,9 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
         originals, ranks = context.dataset("original").names, {}
         for block in blocks:
             every = context.dataset(block).names
-            queries, pairing = finished(features[block], whitening), pair_copies(block, every, originals)
-            rows = context.scored_rows(len(every))
+            rows, pairing = context.scored_rows(len(every)), pair_copies(block, every, originals)
+            asked = features[block][rows] if block == "original" else features[block]  # others hold these alone
+            queries = finished(asked, whitening)
             names, positives = [every[row] for row in rows], [pairing.positives[row] for row in rows]
             scores.warnings += [pairing.note] if pairing.note else []
             found = _find_copies(context, database, queries)
