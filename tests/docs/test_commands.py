@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 
 import click
 import pytest
@@ -13,30 +12,17 @@ from dinobench.cli.main import main
 from dinobench.pipeline.plan import make_plan
 from dinobench.runtime.settings import parse_pairs
 from dinobench.training.recipe_files import load_recipe
+from tests.docs.pages import PAGES, ROOT, steps_of
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-_START = re.compile(r"^(?:torchrun [^#]*?-m )?(?:python -m )?dinobench (?=[a-z])")
 _OWN = {"answer", "birds", "mine", "spread", "lab", "knn-lab", "NAME", "TASK"}
 """Tasks that a page has the reader write."""
 
 
-def commands_of(page: Path) -> list[str]:
-    """Lines of indented and fenced blocks that begin with the program, joined where they go on, comments left out."""
-    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    lines = [
-        line.strip().removeprefix("$ ")
-        for line in text.splitlines()
-        if line.startswith(("    ", "\t", "dinobench ", "$ "))
-    ]
-    starts = [(line, _START.match(line)) for line in lines]
-    return [line[found.end() :] for line, found in starts if found]
-
-
 COMMANDS = [
-    pytest.param(command, id=f"{page.relative_to(ROOT)}: {command[:60]}")
+    pytest.param(step.arguments, id=f"{page.relative_to(ROOT)}: {step.arguments[:60]}")
     for page in PAGES
-    for command in commands_of(page)
+    for step in steps_of(page)
+    if step.arguments and not step.arguments.startswith("--")
 ]
 
 
