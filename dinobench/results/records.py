@@ -271,12 +271,9 @@ def read_record(path: Path) -> RunRecord:
     refuse_pipe(path)
     try:
         return record_from_json(path.read_bytes(), str(path))
-    except FileNotFoundError as error:
-        raise InputError(
-            f"there is no record {path}; give its .json file; `dinobench records ls` lists them"
-        ) from error
     except OSError as error:
-        raise InputError(f"cannot read record {path}: {error}") from error
+        reason = "no such file; `dinobench records ls` lists them" if isinstance(error, FileNotFoundError) else error
+        raise InputError(f"cannot read record {path}: {reason}") from error
 
 
 @functools.cache
