@@ -22,7 +22,7 @@ from typing import Any
 LONGEST_FILE = 300
 PACKAGE = Path("dinobench").resolve()
 DEVICES = {"cuda", "mps", "xpu"}
-DEVICE_ROOM = Path("runtime/device.py")
+DEVICE_ROOM = (Path("runtime/device.py"), Path("runtime/device_kinds.py"))
 # Names that a protocol, a library or a convention of the house asks for.
 CONVENTIONS = {"forward", "main", "command", "evaluate", "open", "check", "write", "build", "show", "fetch", "train"}
 ONE_PER_EVALUATOR = {"Settings"}  # by convention one in each evaluator's folder
@@ -70,7 +70,7 @@ def _read_module(house: House, tree: ast.Module, where: Path) -> None:
         elif isinstance(node, ast.Subscript) and _is_settings_read(node):
             house.string_reads.append(f"{where}:{node.lineno}")
         elif isinstance(node, ast.Constant) and node.value in DEVICES and id(node) not in docstrings:
-            house.device_names += [f"{where}:{node.lineno}"] if where != DEVICE_ROOM else []
+            house.device_names += [f"{where}:{node.lineno}"] if where not in DEVICE_ROOM else []
 
 
 def _docstring_nodes(tree: ast.Module) -> Iterator[int]:
