@@ -128,6 +128,15 @@ def brief_settings(cards: Iterable[TaskCard], settings: Mapping[str, Any]) -> di
     return {**{name: value for name, value in BRIEF.items() if name in known}, **settings}
 
 
+def brief_training(recipe: str) -> dict[str, Any]:
+    """`BRIEF_TRAINING` as far as the recipe reads it."""
+    from dinobench.training.recipe_checks import idle_settings
+    from dinobench.training.recipe_files import load_recipe
+
+    idle = idle_settings(load_recipe(recipe))
+    return {name: value for name, value in BRIEF_TRAINING.items() if name not in idle}
+
+
 def _others_of(cards: Iterable[TaskCard], jobs: Iterable[MatrixJob]) -> set[str]:
     """Data sets that protocols learn whitening from."""
     settings = [card.protocol(job.protocol).settings for card, job in zip(cards, jobs, strict=True)]
@@ -157,7 +166,7 @@ def _brief_training(rehearsal: Rehearsal, card: ModelCard) -> Path:
     if "@" not in card.recipe:
         from dinobench.training.run import train
 
-        return train(card.recipe, str(data), folder, settings=BRIEF_TRAINING)
+        return train(card.recipe, str(data), folder, settings=brief_training(card.recipe))
     task = rehearsal.tasks[card.recipe.partition("@")[0]]
     settings = brief_settings([task], {**BRIEF_SUPERVISED, **rehearsal.settings})
     (record,) = evaluate(card.recipe, f"random:{card.architecture}", str(data), None, folder, settings)

@@ -45,6 +45,11 @@ def warnings_of(recipe: Recipe) -> list[str]:
     return []
 
 
+def idle_settings(recipe: Recipe) -> set[str]:
+    """Names of settings that nothing of a recipe reads."""
+    return {name for names, idle, _ in _IDLE if idle(recipe) for name in names}
+
+
 def refuse_idle(before: Recipe, recipe: Recipe) -> None:
     """Refuse a setting that the user changed and nothing reads; a recipe file may carry it for others on top.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dinobench.models.key_layouts import ct_resnet
-from dinobench.models.loading.family import Family
+from dinobench.models.loading.family import Family, FileForm
 
 FAMILY = Family(
     name="ct",
@@ -12,4 +12,5 @@ FAMILY = Family(
     signs=(r"encoderVideo\.conv1\.", r"afterconv1\."),
     order=35,
     branch="student",
+    form=FileForm("state_dict", "module."),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dinobench.models.key_layouts import mast_resnet
-from dinobench.models.loading.family import Family
+from dinobench.models.loading.family import Family, FileForm
 from dinobench.models.networks.backbone import Preprocessing
 
 FAMILY = Family(
@@ -15,4 +15,5 @@ FAMILY = Family(
     branch="student",
     preprocessing=Preprocessing(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
     preprocessing_source="by the code of MAST, which converts the colors to Lab",
+    form=FileForm("state_dict"),
 )

@@ -6,6 +6,7 @@ import torch
 
 from dinobench.models.loading.conversion import StateDictConversion
 from dinobench.models.loading.family import KeyLayout, ModelFacts, Network
+from dinobench.models.loading.state_dict import State
 from dinobench.models.networks.trackers import CycleNetwork
 from dinobench.runtime.errors import InputError
 
@@ -32,9 +33,22 @@ def build(conversion: StateDictConversion, facts: ModelFacts) -> Network:
     return Network(backbone, "resnet50_ct", facts.get("image_size", 240))
 
 
+def write(state: State) -> State:
+    """Inflated kernels in the names of the source: what `translate` undoes."""
+    return {
+        name if name.startswith("afterconv1.") else f"encoderVideo.{name}": _inflated(tensor)
+        for name, tensor in state.items()
+    }
+
+
+def _inflated(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor[:, :, None] if tensor.dim() == _INFLATED - 1 else tensor
+
+
 LAYOUT = KeyLayout(
     "inflated ResNet of CT",
     ("encoderVideo.conv1.weight", "encoderVideo.layer3.0.conv1.weight", "afterconv1.weight"),
     translate,
     build,
+    write,
 )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 
 from dinobench.models.loading.conversion import StateDictConversion
 from dinobench.models.loading.family import KeyLayout, ModelFacts, Network
+from dinobench.models.loading.state_dict import State
 from dinobench.models.networks.trackers import MemoryTracker
 
+_STEM = {"conv1": "conv1.0", "bn1": "conv1.1"}
 _PARTS = {"left.0": "conv1", "left.1": "bn1", "left.3": "conv2", "left.4": "bn2", "shortcut": "downsample"}
 
 
@@ -27,6 +31,22 @@ def build(conversion: StateDictConversion, facts: ModelFacts) -> Network:
     return Network(backbone, "resnet18_mast", facts.get("image_size", 256))
 
 
+def write(state: State) -> State:
+    """The names of the source: what `translate` undoes."""
+    return {_source_name(name): tensor for name, tensor in state.items()}
+
+
+def _source_name(name: str) -> str:
+    if name.startswith("post_convolution."):
+        return name
+    first, _, rest = name.partition(".")
+    if first in _STEM:
+        return f"feature_extraction.{_STEM[first]}.{rest}"
+    for theirs, ours in _PARTS.items():
+        name = re.sub(rf"^(layer\d+\.\d+)\.{ours}\.", rf"\1.{theirs}.", name)
+    return f"feature_extraction.{name}"
+
+
 LAYOUT = KeyLayout(
     "ResNet of MAST",
     (
@@ -36,4 +56,5 @@ LAYOUT = KeyLayout(
     ),
     translate,
     build,
+    write,
 )

@@ -38,9 +38,7 @@ def write_drawn(path: Path, family: str, architecture: str, *, layout: str = "",
     origin = family_called(family)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        name = f"{architecture}w1" if _PLAIN.fullmatch(architecture) else architecture
-        state = dict(build_backbone(name).state_dict())
-    content = _file_content(origin, _written(origin, layout, state, architecture))
+        content = _file_content(origin, drawn_state(origin, architecture, layout))
     with atomic_path(path) as temporary:
         inner = temporary.with_name(f"{temporary.name}.inner") if path.suffix == ".zip" else temporary
         _save(inner, origin.form.container, content)
@@ -50,7 +48,10 @@ def write_drawn(path: Path, family: str, architecture: str, *, layout: str = "",
             inner.unlink()
 
 
-def _written(origin: Family, layout: str, state: State, architecture: str) -> State:
+def drawn_state(origin: Family, architecture: str, layout: str = "") -> State:
+    """Fresh tensors of an architecture in the names of a family, on torch's default device; see `write_drawn`."""
+    name = f"{architecture}w1" if _PLAIN.fullmatch(architecture) else architecture
+    state = dict(build_backbone(name).state_dict())
     for each in origin.layouts:
         if layout in ("", each.name) and (written := _in_layout(each, state)) is not None:
             return written

@@ -19,6 +19,8 @@ FORMS = {
     "moco_v2": ("resnet50", "", ".pth"),
     "multigrain": ("resnet50", "", ".pth"),
     "stc": ("resnet18_stc", "", ".pth"),
+    "ct": ("resnet50_ct", "", ".pth"),
+    "mast": ("resnet18_mast", "", ".pth"),
     "resnet": ("resnet50", "ResNet, numbered children", ".zip"),
     "supervised_vit": ("vit_tiny/16", "", ".pth"),
 }
