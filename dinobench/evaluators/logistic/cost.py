@@ -15,6 +15,7 @@ def cost(settings: Settings, network: NetworkShape, data: DataFacts, batch: int)
     width = network.dim * len(parse_feature(settings.feature))
     rows = min(train, settings.shots * data.classes) if settings.shots else round(train * settings.percent / 100)
     iterations = min(ITERATIONS, settings.max_iterations)
-    fit = fit_operations(rows, width, data.classes, iterations) * settings.draws
+    fits = settings.draws * (1 + len(settings.cs))
+    fit = fit_operations(rows, width, data.classes, iterations) * fits
     stage = square_stage(train + val, network.side, batch, width=width)
     return Cost((stage,), fit, held=2 * stage.stored)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dinobench.evaluators.common.setting_groups import LabeledImagesSettings, TrainingRowsSettings
-from dinobench.runtime.settings import Count, NotNegative, Positive, setting
+from dinobench.runtime.settings import Count, NotNegative, Positive, Share, setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +16,15 @@ class Settings(LabeledImagesSettings, TrainingRowsSettings):
         "cls",
         "cls, mean (patch tokens), prenorm (cls before the last norm), cls.2 (block before), or a sum as cls+mean",
     )
+    unit_length: bool = setting(True, "scale each image's feature to length 1", later=True)
+    intercept: bool = setting(False, "each class has an intercept, which is not penalized", later=True)
+    cs: tuple[Positive, ...] = setting(
+        (),
+        "scikit-learn's C, the one that is best on held-out training images, with which all are fitted then; empty for "
+        "the penalty below",
+        later=True,
+    )
+    held_out: Share = setting(0.1, "of the training images, by which C is chosen", later=True)
     center: bool = setting(False, "take its own mean from each image's feature before its length (MSN)", later=True)
     penalty: Positive = setting(0.1, "l2 weight times the number of training images; 0.1 is scikit-learn's C = 10")
     tolerance: NotNegative = setting(

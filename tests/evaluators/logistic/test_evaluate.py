@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 
-from dinobench.evaluators.logistic.evaluate import _unit_rows, evaluate
+from dinobench.evaluators.logistic.evaluate import _fit, _prepared, evaluate
 from dinobench.evaluators.logistic.settings import Settings
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.settings import resolve
@@ -55,9 +57,33 @@ def test_warns_of_a_poor_fit_and_refuses(folder_context):
 
 def test_rows_without_their_own_mean_as_msn_has_them(folder_context):
     rows = torch.randn(3, 8, generator=torch.Generator().manual_seed(0))
-    for row, unit in zip(rows, _unit_rows(rows, center=True), strict=True):
+    for row, unit in zip(rows, _prepared(rows, Settings(center=True)), strict=True):
         torch.testing.assert_close(unit, (row - row.mean()) / (row - row.mean()).norm())
     fits = []
     for center in (False, True):
         fits += _evaluate(folder_context, center=center).details["fits"]
     assert fits[0]["objective"] != fits[1]["objective"]
+
+
+def test_c_is_chosen_on_held_out_images_and_all_are_fitted_then(folder_context):
+    scores = _evaluate(folder_context, cs=[1e-6, 10.0], held_out=0.25, unit_length=False, intercept=True)
+    (held,) = scores.details["held_out"]
+    assert [each["C"] for each in held] == [1e-6, 10.0]
+    assert held[1]["top1"] >= held[0]["top1"]
+    assert scores.details["chosen_C"] == [max(held, key=lambda each: each["top1"])["C"]]
+    assert scores.details["fits"][0]["images"] == 24
+    with pytest.raises(InputError, match="24 training images cannot be held out by 0"):
+        _evaluate(folder_context, cs=[1.0], held_out=0.01)
+
+
+def test_a_fit_with_intercepts_is_scikit_learns():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 300)
+    rows = rng.normal(size=(300, 6)) + 0.7 * rng.normal(size=(4, 6))[labels] + 3
+    settings = Settings(unit_length=False, intercept=True, tolerance=1e-8)
+    features = _prepared(torch.from_numpy(rows).float(), settings)
+    for c in (0.01, 1.0, 100.0):
+        fit = _fit(settings, features, torch.from_numpy(labels), 4, 1 / c)
+        other = LogisticRegression(C=c, tol=1e-10, max_iter=10_000).fit(rows, labels)
+        ours = torch.softmax(features @ fit.weight.T, 1).double().numpy()
+        assert np.abs(ours - other.predict_proba(rows)).max() < 5e-4
