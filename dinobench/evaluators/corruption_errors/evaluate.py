@@ -10,7 +10,8 @@ from dinobench.data.open import dataset_root
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.labeled_features import labeled_features
 from dinobench.evaluators.corruption_errors.settings import Settings
-from dinobench.evaluators.head_transfer.rows import NamedHead, accepted_rows, correct_images, head_scores, read_head
+from dinobench.evaluators.head_transfer.classifiers import find_classifier
+from dinobench.evaluators.head_transfer.rows import NamedHead, accepted_rows, correct_images
 from dinobench.metrics.corruptions import ALEXNET, mean_accuracy, mean_corruption_error
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.parquet_files import write_columns
@@ -25,7 +26,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
         InputError: no head, one that does not cover the data's classes, or no corruption.
     """
     scores = Scores({})
-    head = read_head(context, scores)
+    head = find_classifier(context, scores)
     found = corruptions(dataset_root(context.data))
     if not found:
         raise InputError(f"{context.data} has no corruption; `dinobench data check imagenet-c` prints the tree")
@@ -61,7 +62,7 @@ def _wrong_images(context: EvaluationContext[Settings], split: str, head: NamedH
     features = labeled_features(context, split, head.feature)
     place = {name: index for index, name in enumerate(images.names)}
     accepted = accepted_rows(images, [place[name] for name in features.names], context.layout, "folders", head)
-    logits = head_scores(context, head, features.matrix.only(head.feature).tensor())
+    logits = head.scores(features.matrix.only(head.feature).tensor())
     right: NDArray[np.bool_] = correct_images(logits, accepted, sorted(head.row.values()), 1).numpy()
     return ~right
 

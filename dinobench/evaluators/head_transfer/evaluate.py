@@ -7,7 +7,8 @@ import torch
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.labeled_features import reasons_line, skipped_line, stored_matrix
 from dinobench.evaluators.common.ranking.per_query import add_share, save_per_query
-from dinobench.evaluators.head_transfer.rows import accepted_rows, correct_images, head_scores, read_head
+from dinobench.evaluators.head_transfer.classifiers import find_classifier
+from dinobench.evaluators.head_transfer.rows import accepted_rows, correct_images
 from dinobench.evaluators.head_transfer.settings import Settings
 from dinobench.runtime.errors import InputError
 
@@ -24,7 +25,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     """
     settings = context.settings
     scores = Scores({})
-    head = read_head(context, scores)
+    head = find_classifier(context, scores)
     everything = context.dataset(settings.split)
     part = context.rescoring is not None
     images = everything.subset(context.scored_rows(len(everything))) if part else everything
@@ -47,7 +48,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     features = matrix.only(head.feature).tensor()[torch.tensor(counted)]
     right = [accepted[place] for place in counted]
     among = {row for names in right for row in names} if settings.among == "data" else set(head.row.values())
-    logits = head_scores(context, head, features)
+    logits = head.scores(features)
     scores.images[settings.split] = len(everything)
     scores.details |= {"scored": len(counted), "chosen_among": len(among)}
     for top in _TOPS:

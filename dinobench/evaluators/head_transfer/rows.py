@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,15 +29,15 @@ _NUMBER = re.compile(r"val_(\d{8})")
 
 @dataclass(frozen=True)
 class NamedHead:
-    """A head whose rows are known by name.
+    """A classifier whose rows are known by name.
 
     Attributes:
-        head: (C, D).
+        scores: from features (N, D) to (N, C), -inf where a row may not be chosen.
         feature: that it reads.
         row: of each wnid.
     """
 
-    head: LinearHead
+    scores: Callable[[Tensor], Tensor]
     feature: str
     row: Mapping[str, int]
 
@@ -67,7 +68,12 @@ def read_head(context: EvaluationContext[Any], scores: Scores) -> NamedHead:
     source = file.rows.source or "the order of ImageNet's class names"
     scores.details |= {"head": str(path), "feature": feature, "order": order, "rows_by": source}
     scores.deviations["head_digest"] = digest_of_files([path])
-    return NamedHead(head, feature, {name: row for row, name in enumerate(names)})
+    return NamedHead(partial(_head_scores, context, feature, head), feature, rows_of(names))
+
+
+def rows_of(names: Sequence[str]) -> dict[str, int]:
+    """The row of each class."""
+    return {name: row for row, name in enumerate(names)}
 
 
 def accepted_rows(
@@ -110,18 +116,14 @@ def _real_of(name: str) -> tuple[int, ...]:
     return real_labels()[int(match[1]) - 1]
 
 
-def head_scores(context: EvaluationContext[Any], head: NamedHead, features: Tensor) -> Tensor:
-    """(N, C) of features (N, D).
-
-    Raises:
-        InputError: the head reads another number of features.
-    """
-    if features.shape[1] != head.head.weight.shape[1]:
+def _head_scores(context: EvaluationContext[Any], feature: str, head: LinearHead, features: Tensor) -> Tensor:
+    """(N, C) of features (N, D); InputError where the head reads another number of features."""
+    if features.shape[1] != head.weight.shape[1]:
         raise InputError(
-            f"{context.settings.head} reads {head.head.weight.shape[1]} numbers per image, but feature {head.feature} "
-            f"of {context.model.name} has {features.shape[1]}; name the head's feature with --set features=..."
+            f"{context.settings.head} reads {head.weight.shape[1]} numbers per image, but feature {feature} of "
+            f"{context.model.name} has {features.shape[1]}; name the head's feature with --set features=..."
         )
-    return head.head.scores(features)
+    return head.scores(features)
 
 
 def correct_images(scores: Tensor, accepted: Sequence[tuple[int, ...]], among: Sequence[int], top: int) -> Tensor:
@@ -134,6 +136,7 @@ def correct_images(scores: Tensor, accepted: Sequence[tuple[int, ...]], among: S
         top: how many count.
     """
     allowed = torch.tensor(sorted(among))
-    best = allowed[scores[:, allowed].topk(min(top, len(allowed))).indices]
-    right = [bool(set(row) & set(names)) for row, names in zip(best.tolist(), accepted, strict=True)]
+    best = scores[:, allowed].topk(min(top, len(allowed)))
+    chosen = allowed[best.indices].masked_fill(best.values == -torch.inf, -1)
+    right = [bool(set(row) & set(names)) for row, names in zip(chosen.tolist(), accepted, strict=True)]
     return torch.tensor(right, dtype=torch.bool)

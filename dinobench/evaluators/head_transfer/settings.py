@@ -6,13 +6,25 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dinobench.evaluators.common.setting_groups import LabeledImagesSettings
-from dinobench.runtime.settings import setting
+from dinobench.runtime.settings import Count, Positive, setting
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeadSettings(LabeledImagesSettings):
-    """Which head is scored."""
+    """Which head is scored, or which classifier is made of ImageNet's training images."""
 
+    classifier: Literal["head", "knn", "logistic"] = setting(
+        "head", "head: a linear one from a file; knn, logistic: of the training images that `train` names", later=True
+    )
+    train: str = setting(
+        "",
+        "ImageNet, from whose training images knn and logistic learn: a folder or its name",
+        departs=False,
+        later=True,
+    )
+    k: Count = setting(20, "training images that vote", later=True)
+    temperature: Positive = setting(0.07, "of their votes", later=True)
+    penalty: Positive = setting(0.1, "of logistic regression, times the number of training images", later=True)
     head: str = setting(
         "", "file of the head: head.safetensors of a run of task linear, or a released one", departs=False
     )

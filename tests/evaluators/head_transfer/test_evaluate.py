@@ -50,7 +50,8 @@ def _folders(root: Path, names: list[str]) -> Path:
 
 
 def _evaluate(task: str, data: Path, output: Path, head: Path | str, **settings: object) -> Scores:
-    given = context(task, "linear", data, output, MODEL, head=str(head), features=("cls",), **settings)
+    protocol = str(settings.pop("protocol", "linear"))
+    given = context(task, protocol, data, output, MODEL, head=str(head), features=("cls",), **settings)
     return (evaluate_corruptions if task == "imagenet-c" else evaluate)(given)
 
 
@@ -128,6 +129,34 @@ def test_the_mean_corruption_error_is_the_released_one() -> None:
     assert mean_corruption_error(ALEXNET) == pytest.approx(100)
     assert mean_corruption_error({name: error / 2 for name, error in ALEXNET.items()}) == pytest.approx(50)
     assert sum(ALEXNET.values()) / 15 == pytest.approx(0.788993, abs=1e-6)
+
+
+@pytest.mark.parametrize("protocol", ["knn", "logistic"])
+def test_classifiers_of_training_images_take_the_head_s_place(protocol: str, tmp_path: Path) -> None:
+    train, data = tmp_path / "imagenet", _folders(tmp_path / "data", _names())
+    _folders(train / "train", [*_names(), wnids()[5]])
+    given = {"protocol": protocol, "train": str(train)}
+    scores = _evaluate("imagenet-r", data, tmp_path, "", **given)
+    assert scores.metrics["top1"] == 100
+    assert (scores.images["train"], scores.details["chosen_among"]) == (4, 3)
+    near = _evaluate("imagenet-v2", data, tmp_path, "", **given, **({"k": 1} if protocol == "knn" else {}))
+    assert (near.metrics["top1"], near.metrics["top5"], near.details["chosen_among"]) == (100, 100, 4)
+    for severity in range(1, 6):
+        _folders(tmp_path / "c" / "fog" / str(severity), _names((3, 7, 900)))
+    assert _evaluate("imagenet-c", tmp_path / "c", tmp_path, "", **given).metrics["accuracy"] == pytest.approx(100 / 3)
+    with pytest.raises(InputError, match="name them with --set train=FOLDER"):
+        _evaluate("imagenet-r", data, tmp_path, "", protocol=protocol)
+    with pytest.raises(InputError, match="does not cover 1 classes"):
+        _evaluate("imagenet-r", _folders(tmp_path / "more", _names((7, 3, 8))), tmp_path, "", **given)
+    _folders(train / "train", ["cats"])
+    with pytest.raises(InputError, match="has a class cats that is not one of ImageNet's"):
+        _evaluate("imagenet-r", data, tmp_path, "", **given)
+
+
+def test_a_class_without_a_vote_is_never_right() -> None:
+    votes = torch.tensor([[1.0, -torch.inf, -torch.inf]])
+    assert correct_images(votes, [(1,)], [1, 2], 2).tolist() == [False]
+    assert correct_images(votes, [(0,)], [0, 1, 2], 1).tolist() == [True]
 
 
 def test_heads_and_folders_that_do_not_fit_are_refused(head: Path, tmp_path: Path) -> None:
