@@ -64,7 +64,8 @@ def layout_names() -> tuple[str, ...]:
 
 def twin_names() -> tuple[str, ...]:
     """Names of all datasets that can be written as a drawn twin, sorted."""
-    return plugin_names("data/twins")
+    of_module = {_twin_module(dataset): dataset for dataset in dataset_layouts()}
+    return tuple(sorted(of_module.get(name, name) for name in plugin_names("data/twins")))
 
 
 def get_layout(name: str) -> Layout:
@@ -83,7 +84,11 @@ def split_opener(layout: str, dataset: str = "") -> Callable[[Path, str], ImageS
 
 def get_twin(name: str) -> Twin:
     """The twin of that dataset; InputError suggests the nearest."""
-    return cast(Twin, plugin("data/twins", name))
+    return cast(Twin, plugin("data/twins", _twin_module(name)))
+
+
+def _twin_module(dataset: str) -> str:
+    return dataset.replace("-", "_")
 
 
 def dataset_layouts() -> dict[str, str]:
