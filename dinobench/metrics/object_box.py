@@ -1,4 +1,4 @@
-"""One box for the main object of an image, from the keys of its patches: LOST and TokenCut; and how boxes overlap."""
+"""One box for the main object of an image, from the keys of its patches: LOST, TokenCut, DSS; and how boxes overlap."""
 
 from __future__ import annotations
 
@@ -77,6 +77,30 @@ def cut_object(keys: Tensor, threshold: float = 0.2, weak: float = 1e-5) -> Obje
     seed = int(np.argmax(np.abs(vector)))
     side = side if side[seed] else ~side
     return _around(side.reshape(keys.shape[:2]), seed, keys.shape[1])
+
+
+def spectral_object(keys: Tensor) -> ObjectPatches:
+    """Deep spectral methods (Melas-Kyriazi et al. 2022), by features alone: the smaller side of a cut at zero.
+
+    Patches are joined by the cosine of their keys where it is positive. The second smallest eigenvector of the graph's
+    normalized Laplacian is cut at zero; the object is the largest part, hanging together by sides or corners, of the
+    side that holds fewer patches. Its seed is its first patch.
+
+    Args:
+        keys: (h, w, D).
+    """
+    unit = normalize(keys.flatten(0, 1), dim=1)
+    weights = (unit @ unit.T).clamp(min=0).double().cpu().numpy()
+    weights /= weights.max()
+    degrees = np.diag(weights.sum(1))
+    _, vectors = eigh(degrees - weights, degrees, subset_by_index=[1, 1])
+    side = (vectors[:, 0] > 0).reshape(keys.shape[:2])
+    if not side.any() or 0.5 < side.mean() < 1:
+        side = ~side
+    parts, count = ndimage.label(side, np.ones((3, 3)))
+    largest = parts == 1 + int(np.argmax(ndimage.sum_labels(side, parts, range(1, count + 1))))
+    row, column = np.argwhere(largest)[0]
+    return ObjectPatches(largest, (int(row), int(column)))
 
 
 def _around(mask: BoolArray, seed: int, width: int) -> ObjectPatches:

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dinobench.metrics.object_box import ObjectPatches, box_ious, cut_object, lost_object
+from dinobench.metrics.object_box import ObjectPatches, box_ious, cut_object, lost_object, spectral_object
 
 
 def _scene(object_rows: slice, object_columns: slice, apart: tuple[int, int] | None = None) -> torch.Tensor:
@@ -20,7 +20,7 @@ def _scene(object_rows: slice, object_columns: slice, apart: tuple[int, int] | N
     return keys + 0.01 * torch.randn(keys.shape, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("find", [lost_object, cut_object])
+@pytest.mark.parametrize("find", [lost_object, cut_object, spectral_object])
 def test_the_object_is_found_without_what_lies_apart(find: object) -> None:
     found: ObjectPatches = find(_scene(slice(2, 5), slice(3, 7), apart=(7, 0)))  # type: ignore[operator]
     if found.seed == (7, 0):  # a part of the object may be the seed by itself
@@ -53,3 +53,12 @@ def test_overlaps_are_those_of_painted_pixels(boxes: list[tuple[int, int, int, i
         canvas[top:bottom, left:right] = True
     expected = [(painted[0] & each).sum() / (painted[0] | each).sum() for each in painted]
     assert box_ious(corners[0], corners) == pytest.approx(expected)
+
+
+def test_the_smaller_side_of_the_spectral_cut_is_the_object() -> None:
+    keys = torch.zeros(4, 5, 3)
+    keys[..., 0] = 1
+    keys[1, 1], keys[2, 2] = torch.tensor([0.1, 1.0, 0.0]), torch.tensor([0.1, 1.0, 0.0])
+    found = spectral_object(keys)
+    assert np.argwhere(found.mask).tolist() == [[1, 1], [2, 2]]
+    assert found.seed == (1, 1)

@@ -18,7 +18,7 @@ from dinobench.evaluators.common.layout_readers import layout_reader, note_annot
 from dinobench.evaluators.common.ranking.per_query import add_share, save_per_query
 from dinobench.evaluators.object_discovery.pictures import SHOWN, draw_sheet, picture_of
 from dinobench.evaluators.object_discovery.settings import Settings
-from dinobench.metrics.object_box import BoxArray, ObjectPatches, box_ious, cut_object, lost_object
+from dinobench.metrics.object_box import BoxArray, ObjectPatches, box_ious, cut_object, lost_object, spectral_object
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_table_atomically
@@ -95,20 +95,27 @@ class ObjectFinder:
     def __call__(self, image: Image.Image, name: str) -> tuple[ObjectPatches, BoxArray]:
         """The patches of an image's main object, and its box (4,) in the image's own pixels.
 
-        The image is padded at the right and below to whole patches, with zeros after normalization, as LOST's kit does.
+        The image is padded at the right and below to whole patches, with zeros after normalization, as LOST's kit does,
+        or cut to whole patches, as that of DSS does.
         """
         settings = self.settings
         shown = resize_shorter_side(image, settings.image_size) if settings.image_size else image
         pixels = self.network.input(torch.from_numpy(np.array(shown))[None])
-        padded = pad(pixels, (0, -shown.width % self.patch, 0, -shown.height % self.patch))
+        height, width = (
+            (side // self.patch * self.patch or side) if settings.whole_patches else side
+            for side in (shown.height, shown.width)
+        )
+        padded = pad(pixels[:, :, :height, :width], (0, -width % self.patch, 0, -height % self.patch))
         features = self._forward(padded)[0].float()
         if not torch.isfinite(features).all():
             raise InputError(f"the model's {settings.feature} of {name} are not finite; check its weights")
         if settings.method == "lost":
             found = lost_object(features, settings.k)
-        else:
+        elif settings.method == "tokencut":
             found = cut_object(features, settings.threshold, settings.weak)
-        box = found.box(self.patch, shown.height, shown.width)
+        else:
+            found = spectral_object(features)
+        box = found.box(self.patch, height, width)
         return found, box * np.tile([image.width / shown.width, image.height / shown.height], 2)
 
 

@@ -17,7 +17,14 @@ Overlap = Annotated[float, Meta(gt=0, le=1)]
 class Settings:
     """How the box of an image is found and scored."""
 
-    method: Literal["lost", "tokencut"] = setting("lost", "lost: grown from a seed; tokencut: a normalized cut")
+    method: Literal["lost", "tokencut", "spectral"] = setting(
+        "lost", "lost: grown from a seed; tokencut: a normalized cut; spectral: a cut of weighted edges (DSS)"
+    )
+    whole_patches: bool = setting(
+        False,
+        "cut off what no whole patch covers, at the right and below, in place of padding it with zeros",
+        later=True,
+    )
     feature: Literal["keys", "patches"] = setting("keys", "of the last block: keys of its attention, or patch tokens")
     image_size: PixelsOrZero = setting(0, "shorter side of the images, bicubic; 0 for their own", unit="pixels")
     k: Count = setting(100, "of LOST: patches that may join the seed")
