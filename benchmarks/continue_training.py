@@ -1,6 +1,6 @@
 """Continue a trained network on images without labels, and ask labels afterwards: is it better, or at least no worse?
 
-    python benchmarks/continue_training.py START DATA [--seeds 8] [--way guarded|naive|rate|blank] [--set KEY=VALUE ...]
+    python benchmarks/continue_training.py START DATA [--seeds 8] [--jobs 1] [--way WAY] [--set KEY=VALUE ...]
 
 guarded: recipe continue-small with its guard by views. naive: the recipe that --naive-recipe names, at its own rate,
 without guard. rate: guarded, with 30 times the learning rate. blank: guarded, with crops of one pixel, which show
@@ -14,6 +14,9 @@ import argparse
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +67,14 @@ def continued(asked: argparse.Namespace, seed: int, folder: Path) -> int:
     return int(progress["guard"]["falls"]) if progress else 0
 
 
+def one_run(asked: argparse.Namespace, seed: int) -> tuple[np.ndarray, int, float]:
+    """The answers at the end of one run, its falls and CPU seconds."""
+    began = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        falls = continued(asked, seed, Path(folder))
+        return right_answers(asked, str(Path(folder) / "checkpoint.pth")), falls, time.process_time() - began
+
+
 def _span(found: Difference) -> str:
     return f"{found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
 
@@ -79,6 +90,7 @@ def main() -> None:
     parser.add_argument("start")
     parser.add_argument("data")
     parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--jobs", type=int, default=1, help="runs at the same time")
     parser.add_argument("--way", choices=("guarded", "naive", "rate", "blank"), default="guarded")
     parser.add_argument("--naive-recipe", default="imagenette64")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
@@ -86,14 +98,11 @@ def main() -> None:
     start, ends = right_answers(asked, asked.start), list[np.ndarray]()
     error = float(start.std() / len(start) ** 0.5)
     _print(f"start {start.mean():.2f}, standard error {error:.2f}, {len(start)} images")
-    for seed in range(asked.seeds):
-        began = time.process_time()
-        with tempfile.TemporaryDirectory() as folder:
-            falls = continued(asked, seed, Path(folder))
-            ends.append(right_answers(asked, str(Path(folder) / "checkpoint.pth")))
-        gain = _span(paired_difference(ends[-1], start))
-        seconds = time.process_time() - began
-        _print(f"| {asked.way} | {seed} | {ends[-1].mean():.2f} | {gain} | {falls} | {seconds:.0f} s |")
+    with ProcessPoolExecutor(asked.jobs, get_context("spawn")) as pool:
+        for seed, (end, falls, seconds) in enumerate(pool.map(partial(one_run, asked), range(asked.seeds))):
+            ends.append(end)
+            gain = _span(paired_difference(end, start))
+            _print(f"| {asked.way} | {seed} | {end.mean():.2f} | {gain} | {falls} | {seconds:.0f} s |")
     kept = sum(end.mean() >= start.mean() - error for end in ends)
     mean = _span(paired_difference(np.array(ends), start))
     _print(f"{asked.way}: mean gain {mean}; {kept} of {len(ends)} end no lower than the start less its standard error")
