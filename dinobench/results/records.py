@@ -198,7 +198,7 @@ def record_from_json(text: str | bytes, where: str) -> RunRecord:
     """
     try:
         record = _record_decoder().decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         raise InputError(f"{where} is not a run record ({error}); move it out of the results folder") from error
     if record.schema > SCHEMA:
         raise InputError(f"record {where} has schema {record.schema}, newer than {SCHEMA}; update dinobench")

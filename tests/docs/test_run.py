@@ -129,6 +129,8 @@ def _run(step: Step) -> None:
     words = [name for word in shlex.split(arguments) for name in _expanded(word)]
     if words[0] == "train":
         shutil.rmtree("runs/mine", ignore_errors=True)
+    if words[:2] == ["data", "make"]:
+        shutil.rmtree(words[words.index("--output") + 1], ignore_errors=True)
     more = next((more for pattern, more in SHORTER if re.search(pattern, arguments)), "")
     done = CliRunner().invoke(main, _shortened(words, shlex.split(more)))
     if done.exit_code:

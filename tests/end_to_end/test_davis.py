@@ -47,5 +47,5 @@ def test_no_mask_folder_is_one_line(tmp_path: Path) -> None:
     data = write_davis(tmp_path / "data", ["one"])
     done = run("score", "davis", "--results", tmp_path / "absent", "--data", data)
     assert done.exit_code == 2
-    assert "no sequence could be scored" in done.output
+    assert f"there is no folder {tmp_path / 'absent'}" in done.output
     assert "Traceback" not in done.output

@@ -19,10 +19,7 @@ class Settings(LabeledImagesSettings, TrainingRowsSettings):
     unit_length: bool = setting(True, "scale each image's feature to length 1", later=True)
     intercept: bool = setting(False, "each class has an intercept, which is not penalized", later=True)
     cs: tuple[Positive, ...] = setting(
-        (),
-        "scikit-learn's C, the one that is best on held-out training images, with which all are fitted then; empty for "
-        "the penalty below",
-        later=True,
+        (), "scikit-learn's C to choose from on held-out training images; empty for the penalty below", later=True
     )
     held_out: Share = setting(0.1, "of the training images, by which C is chosen", later=True)
     center: bool = setting(False, "take its own mean from each image's feature before its length (MSN)", later=True)
