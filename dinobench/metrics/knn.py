@@ -130,12 +130,19 @@ def vote(
     return KnnPredictions({k: torch.cat([piece[k] for piece in pieces]) for k in sorted(set(ks))})
 
 
+def vote_weights(similarities: Tensor, temperature: float) -> Tensor:
+    """(M, k) votes of neighbors, nearest first: exp(cosine / temperature) relative to the nearest's.
+
+    So no temperature overflows; a floor keeps a vote above 0.
+    """
+    weights = ((similarities - similarities[:, :1]) / temperature).exp()
+    return weights.clamp_min(torch.finfo(weights.dtype).tiny)
+
+
 def _count_votes(
     similarities: Tensor, labels: Tensor, ks: list[int], temperature: float, classes: int
 ) -> dict[int, Tensor]:
-    # Relative to the nearest neighbor, so that no temperature overflows; the floor keeps a vote a vote.
-    weights = ((similarities - similarities[:, :1]) / temperature).exp()
-    weights = weights.clamp_min(torch.finfo(weights.dtype).tiny)
+    weights = vote_weights(similarities, temperature)
     votes = weights.new_zeros(len(weights), classes)
     ranked, counted = {}, 0
     for k in ks:

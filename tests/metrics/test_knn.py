@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from dinobench.metrics.knn import knn_classify
+from dinobench.metrics.knn import knn_classify, vote_weights
 from dinobench.metrics.search.nearest import ENGINES
 
 
@@ -87,3 +87,9 @@ def test_engines_predict_the_same_where_images_are_repeated_under_other_labels(e
     labels, ks = torch.arange(3000) % 37, (1, 20, 200)
     found, expected = (knn_classify(bank, labels, test, ks=ks, engine=name) for name in (engine, "exact"))
     assert all(torch.equal(found.top[k], expected.top[k]) for k in ks)
+
+
+def test_a_vote_stays_a_vote_however_sharp():
+    votes = vote_weights(torch.tensor([[0.9, 0.9, 0.1]]), 1e-4)
+    assert votes[0, :2].tolist() == [1.0, 1.0]
+    assert 0 < votes[0, 2] < 1e-30

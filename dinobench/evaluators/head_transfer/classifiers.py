@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,10 +19,20 @@ from dinobench.evaluators.head_transfer.rows import NamedHead, read_head, rows_o
 from dinobench.evaluators.head_transfer.settings import HeadSettings
 from dinobench.evaluators.logistic.sharing import shared_fit
 from dinobench.features.matrix import FeatureMatrix
+from dinobench.metrics.knn import vote_weights
 from dinobench.runtime.errors import InputError
 
 _ROLE = "train"  # of ImageNet's training images, in the record
 _TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class _Taught:
+    """Training images: their features (N, D), labels (N,), and how many classes there are."""
+
+    bank: FeatureMatrix
+    labels: Tensor
+    classes: int
 
 
 def find_classifier(context: EvaluationContext[HeadSettings], scores: Scores) -> NamedHead:
@@ -46,42 +57,31 @@ def find_classifier(context: EvaluationContext[HeadSettings], scores: Scores) ->
         )
     context.manifests[_ROLE] = manifest_of(images)
     feature = next((name for name in settings.features if name != "auto"), "cls")
-    bank, labels = whole_matrix(context, _ROLE, images, feature), torch.from_numpy(images.labels.copy())
+    labels = torch.from_numpy(images.labels.copy())
+    taught = _Taught(whole_matrix(context, _ROLE, images, feature), labels, len(images.classes))
     scores.images[_ROLE] = len(images)
     scores.details |= {"classifier": settings.classifier, "feature": feature}
     make = _votes if settings.classifier == "knn" else _regression
-    return make(context, bank, labels, feature, images.classes)
+    return NamedHead(make(context, taught), feature, rows_of(images.classes))
 
 
-def _votes(
-    context: EvaluationContext[HeadSettings],
-    bank: FeatureMatrix,
-    labels: Tensor,
-    feature: str,
-    classes: Sequence[str],
-) -> NamedHead:
+def _votes(context: EvaluationContext[HeadSettings], taught: _Taught) -> Callable[[Tensor], Tensor]:
     settings = context.settings
 
     def scores(features: Tensor) -> Tensor:
-        near = search(features, bank, min(settings.k, len(bank)), "auto", context.device)
-        weights = ((near.similarities - near.similarities[:, :1]) / settings.temperature).exp().cpu()
-        votes = torch.zeros(len(features), len(classes)).scatter_add_(1, labels[near.indices.cpu()], weights)
+        near = search(features, taught.bank, min(settings.k, len(taught.bank)), "auto", context.device)
+        weights = vote_weights(near.similarities, settings.temperature).cpu()
+        votes = torch.zeros(len(features), taught.classes)
+        votes.scatter_add_(1, taught.labels[near.indices.cpu()], weights)
         return votes.masked_fill(votes == 0, -torch.inf)
 
-    return NamedHead(scores, feature, rows_of(classes))
+    return scores
 
 
-def _regression(
-    context: EvaluationContext[HeadSettings],
-    bank: FeatureMatrix,
-    labels: Tensor,
-    feature: str,
-    classes: Sequence[str],
-) -> NamedHead:
-    rows = normalize(bank.tensor(), dim=1).to(context.device)
+def _regression(context: EvaluationContext[HeadSettings], taught: _Taught) -> Callable[[Tensor], Tensor]:
+    rows = normalize(taught.bank.tensor(), dim=1).to(context.device)
+    labels, penalty = taught.labels.to(context.device), context.settings.penalty
     with context.clock.phase("logistic regression"):
-        fit = shared_fit(
-            rows, labels.to(context.device), len(classes), penalty=context.settings.penalty, tolerance=_TOLERANCE
-        )
+        fit = shared_fit(rows, labels, taught.classes, penalty=penalty, tolerance=_TOLERANCE)
     weight = fit.weight.cpu()
-    return NamedHead(lambda features: normalize(features, dim=1) @ weight.T, feature, rows_of(classes))
+    return lambda features: normalize(features, dim=1) @ weight.T
