@@ -105,14 +105,16 @@ def nearest(
 
 def _mark_patch(pixels: NDArray[np.uint8], top: int, left: int, side: int) -> NDArray[np.uint8]:
     """The picture with the patch at (top, left) in red, framed in white at a distance so that the eye finds it."""
-    marked = pixels.copy()
-    for reach, color in ((2 * side, (255, 255, 255)), (2 * side - 2, (255, 0, 0))):
-        box = slice(max(0, top - reach), top + side + reach), slice(max(0, left - reach), left + side + reach)
-        marked[box] = color
-    within = 2 * side - 5
-    inner = slice(max(0, top - within), top + side + within), slice(max(0, left - within), left + side + within)
+    marked, red = pixels.copy(), (255, 0, 0)
+
+    def around(reach: int) -> tuple[slice, slice]:
+        return slice(max(0, top - reach), top + side + reach), slice(max(0, left - reach), left + side + reach)
+
+    marked[around(2 * side)] = 255
+    marked[around(2 * side - 2)] = red
+    inner = around(2 * side - 5)
     marked[inner] = pixels[inner]
-    marked[top : top + side, left : left + side] = (255, 0, 0)
+    marked[around(0)] = red
     return marked
 
 

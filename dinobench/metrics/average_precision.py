@@ -1,4 +1,4 @@
-"""Average precision of a class over images that may hold several (PASCAL VOC)."""
+"""Average precision: of ranked lists, and of a class over images that may hold several (PASCAL VOC)."""
 
 from __future__ import annotations
 
@@ -20,6 +20,18 @@ def average_precision(scores: FloatArray, labels: LabelArray, weights: FloatArra
     """
     precision, _, steps = _curve(scores, labels, weights)
     return float((precision * steps).sum()) if len(steps) else float("nan")
+
+
+def list_precisions(same: NDArray[np.bool_], relevant: NDArray[np.int64]) -> FloatArray:
+    """(M,) mean precision at the relevant places of ranked lists, those beyond the list counting 0.
+
+    Args:
+        same: (M, K) whether each place is relevant.
+        relevant: (M,) how many relevant images there are.
+    """
+    precision = np.cumsum(same, axis=1) / np.arange(1, same.shape[1] + 1)
+    found: FloatArray = (precision * same).sum(1) / relevant
+    return found
 
 
 def eleven_point_precision(scores: FloatArray, labels: LabelArray) -> float:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dinobench.metrics.average_precision import list_precisions
+
 FloatArray = NDArray[np.float64]
 
 
@@ -43,9 +45,8 @@ def class_retrieval_scores(
         raise ValueError(f"lists of {places} images are too short for R of {relevant.max()} and k of {max(ks)}")
     counted = same & (np.arange(places) < relevant[:, None])
     recalls: dict[int, FloatArray] = {k: np.asarray(same[:, :k].any(1), np.float64) for k in ks}
-    precision = np.cumsum(counted, axis=1) / np.arange(1, places + 1)
     return ClassRetrievalScores(
         recalls,
         counted.sum(1) / relevant,
-        (precision * counted).sum(1) / relevant,
+        list_precisions(counted, relevant),
     )

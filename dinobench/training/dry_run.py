@@ -76,16 +76,19 @@ def measure_step(learner: Learner, source: TrainingImages, recipe: Recipe, devic
         learner.step(views, settings).loss.item()  # which waits for the device
         return time.perf_counter() - began
 
+    def ready(images: int) -> list[list[Tensor]]:
+        return [[normalize(group) for group in _drawn(source, images)[0]]]
+
     images = min(_FEW, source.plan.micro_batch)
-    views = [[normalize(group) for group in _drawn(source, images)[0]]]
+    views = ready(images)
     step(views)
     with _counted_activations(learner) as held:
         step(views)
     activations, trial = held.most / images, _least(lambda: step(views))
     if trial < _QUICK_SECONDS:
         images = source.plan.micro_batch
-        views = [[normalize(group) for group in _drawn(source, images)[0]]]
-        trial = _least(lambda: step(views))
+        whole = ready(images)
+        trial = _least(lambda: step(whole))
     drawing = _least(lambda: _drawn(source, images)[1])
     return StepCost(images, trial / images, drawing / images, activations)
 

@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
 from dinobench.cards import load_tasks
-from dinobench.evaluators.base import EvaluationContext
+from dinobench.data.registry import get_twin
+from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.models.loading.loaded import LoadedBackbone
 from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.settings import resolve
+from tests.group import in_processes
+
+
+def twin_fixture(name: str) -> Any:
+    """A fixture for a module: the folder of a data set's drawn twin; bind it to the name `twin`."""
+
+    @pytest.fixture(scope="module")
+    def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+        root = tmp_path_factory.mktemp(name)
+        get_twin(name).write(root)
+        return root
+
+    return twin
+
+
+def assert_processes_agree(evaluated: Callable[..., Scores], *arguments: object, **settings: object) -> None:
+    """Two processes give the figures and intervals of one; the function is one of a module, to be pickled."""
+    alone = evaluated(*arguments, **settings)
+    for scores in in_processes(_evaluated_in, 2, evaluated, arguments, settings):
+        assert (scores.metrics, scores.intervals) == (alone.metrics, alone.intervals)
+
+
+def _evaluated_in(
+    number: int, evaluated: Callable[..., Scores], arguments: tuple[object, ...], settings: dict[str, object]
+) -> Scores:
+    return evaluated(*arguments, **settings)
 
 
 def picture(seed: int, size: tuple[int, int] = (48, 40)) -> Image.Image:

@@ -50,7 +50,7 @@ def open_voc(root: Path, split: str, year: str) -> ImageSet:
 
 def voc_boxes(images: ImageSet, index: int) -> Boxes:
     """Boxes of all objects of a photo; the files count pixels from 1, with both edges within."""
-    path = voc_annotations(images)[index]
+    path = _annotation_of(images, images.names[index])
     data = read_bytes(require(path), _LARGEST_XML)
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         raise InputError(f"{path} declares entities, which annotations never do; fetch it again")
@@ -64,8 +64,12 @@ def voc_boxes(images: ImageSet, index: int) -> Boxes:
 
 def voc_annotations(images: ImageSet) -> list[Path]:
     """The file of boxes of each photo."""
+    return [_annotation_of(images, name) for name in images.names]
+
+
+def _annotation_of(images: ImageSet, name: str) -> Path:
     assert images.root is not None  # `open_voc` sets it
-    return [images.root / "Annotations" / f"{Path(name).stem}.xml" for name in images.names]
+    return images.root / "Annotations" / f"{Path(name).stem}.xml"
 
 
 def voc_folder(root: Path, year: str) -> Path:

@@ -11,6 +11,7 @@ from dinobench.evaluators.common.labeled_features import require_labels, whole_m
 from dinobench.evaluators.common.ranking.per_query import add_share, save_per_query
 from dinobench.evaluators.common.search import search
 from dinobench.evaluators.pair_retrieval.settings import Settings
+from dinobench.metrics.average_precision import list_precisions
 from dinobench.metrics.bootstrap import accuracy_interval
 from dinobench.runtime.errors import InputError
 
@@ -70,7 +71,7 @@ def _add_figures(
     scores: Scores,
     ranked: dict[str, tuple[NDArray[np.bool_], NDArray[np.int64]]],
 ) -> None:
-    precisions = {split: average_precisions(*each) for split, each in ranked.items()}
+    precisions = {split: list_precisions(*each) for split, each in ranked.items()}
     add_share(scores, "map", np.concatenate(list(precisions.values())), context.seed)
     for top in TOPS:
         found = [same[:, :top].any(1).astype(np.float64) for same, _ in ranked.values()]
@@ -81,15 +82,3 @@ def _add_figures(
         scores.values[f"map_{split}"] = 100 * np.concatenate(
             [values if each == split else np.full(len(other), np.nan) for each, other in precisions.items()]
         )
-
-
-def average_precisions(same: NDArray[np.bool_], relevant: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(M,) mean precision at the relevant places of ranked lists, those beyond the list counting 0.
-
-    Args:
-        same: (M, K) whether each place is relevant.
-        relevant: (M,) how many relevant images there are.
-    """
-    precision = np.cumsum(same, axis=1) / np.arange(1, same.shape[1] + 1)
-    found: NDArray[np.float64] = (precision * same).sum(1) / relevant
-    return found

@@ -104,8 +104,7 @@ class _Search:
 
     def search_block(self, block: Tensor) -> None:
         """Search the next block of the bank (n, D)."""
-        if not self.engines and self._is_worth_a_trial(block):
-            few = min(TRIAL_QUERIES, len(self.queries) // (TRIAL_SHARE * len(self.names)))
+        if not self.engines and (few := self._trial_queries(block)):
             own, others = self.queries.tensor_split([few * len(self.names)])
             self._begin(self.names, [*torch.split(own, few), *torch.split(others, self.query_block)])
             first = min(FIRST_ROWS, len(block) // 4)
@@ -122,9 +121,11 @@ class _Search:
         self.engines.clear()  # frees their memory before the answer takes it
         return replace(concatenate(self.best), engine=name)
 
-    def _is_worth_a_trial(self, block: Tensor) -> bool:
-        few = len(self.queries) < TRIAL_SHARE * len(self.names)
-        return len(self.names) > 1 and not few and len(block) * len(self.queries) >= WORTH_A_TRIAL
+    def _trial_queries(self, block: Tensor) -> int:
+        """How many queries each engine tries; 0 where a trial is not worth it."""
+        if len(self.names) == 1 or len(block) * len(self.queries) < WORTH_A_TRIAL:
+            return 0
+        return min(TRIAL_QUERIES, len(self.queries) // (TRIAL_SHARE * len(self.names)))
 
     def _begin(self, names: Sequence[str], parts: Sequence[Tensor]) -> None:
         self.parts = [part for part in parts if len(part)] or [self.queries]

@@ -10,24 +10,19 @@ import pytest
 import torch
 from PIL import Image
 
-from dinobench.data.registry import get_twin
 from dinobench.evaluators.attention_segmentation.evaluate import evaluate
 from dinobench.evaluators.attention_segmentation.maps import AttentionMaps, attention_maps, whole_patches
 from dinobench.evaluators.base import Scores
 from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.errors import InputError
 from tests.conftest import shared_data
-from tests.evaluators.toys import context, overflow
+from tests.evaluators.toys import context, overflow, twin_fixture
 from tests.group import in_processes
 
 MODEL = "random:vit_mini/4"
 
 
-@pytest.fixture(scope="module")
-def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("voc12")
-    get_twin("voc12").write(root)
-    return root
+twin = twin_fixture("voc12")
 
 
 def test_both_shares_and_the_floor_are_reported(twin: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from dinobench.evaluators.base import Scores
 from dinobench.evaluators.depth.evaluate import evaluate
 from dinobench.metrics.depth import NAMES
 from dinobench.runtime.errors import InputError
-from tests.evaluators.toys import context, picture
+from tests.evaluators.toys import context, picture, twin_fixture
 from tests.group import in_processes
 
 MODEL = "random:vit_mini/8"
@@ -26,11 +26,7 @@ SMALL = {"image_size": 48, "crop_height": 40, "crop_width": 40, "iterations": 6,
 TRAIN = "room_0001/sync_depth_00003.png"
 
 
-@pytest.fixture(scope="module")
-def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("nyu")
-    get_twin("nyu").write(root)
-    return root
+twin = twin_fixture("nyu")
 
 
 @pytest.fixture

@@ -12,22 +12,16 @@ import pytest
 
 from dinobench.data.check import check_layout
 from dinobench.data.layouts import met
-from dinobench.data.registry import get_twin
 from dinobench.evaluators.base import Scores
 from dinobench.evaluators.instance_recognition.evaluate import evaluate
 from dinobench.metrics.recognition import global_average_precision, recognition_figures, recognize
 from dinobench.runtime.errors import InputError
-from tests.evaluators.toys import context
-from tests.group import in_processes
+from tests.evaluators.toys import assert_processes_agree, context, twin_fixture
 
 KIT = {"whitened": 12, "ks": (1, 3, 10), "sharpness": (0.1, 10.0, 100.0)}
 
 
-@pytest.fixture(scope="module")
-def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("met")
-    get_twin("met").write(root)
-    return root
+twin = twin_fixture("met")
 
 
 def _evaluate(data: Path, output: Path, **settings: object) -> Scores:
@@ -62,13 +56,7 @@ def test_k_and_sharpness_are_those_of_the_best_gap_on_val(twin: Path, tmp_path: 
 
 
 def test_processes_score_as_one(twin: Path, tmp_path: Path) -> None:
-    alone = _evaluate(twin, tmp_path, **KIT)
-    for scores in in_processes(_in_process, 2, twin, tmp_path):
-        assert (scores.metrics, scores.intervals) == (alone.metrics, alone.intervals)
-
-
-def _in_process(number: int, data: Path, output: Path) -> Scores:
-    return _evaluate(data, output, **KIT)
+    assert_processes_agree(_evaluate, twin, tmp_path, **KIT)
 
 
 def test_a_class_counts_as_its_nearest_member() -> None:

@@ -14,22 +14,16 @@ import torch
 from dinobench.cards import load_tasks
 from dinobench.data.check import check_layout
 from dinobench.data.layouts import spair
-from dinobench.data.registry import get_twin
 from dinobench.evaluators.base import Scores
 from dinobench.evaluators.keypoint_matching.evaluate import drawn_pairs, evaluate
 from dinobench.metrics.keypoint_matches import class_point_shares, match_points, point_intervals
 from dinobench.runtime.errors import InputError
-from tests.evaluators.toys import context
-from tests.group import in_processes
+from tests.evaluators.toys import assert_processes_agree, context, twin_fixture
 
 MODEL = "random:vit_mini/8"
 
 
-@pytest.fixture(scope="module")
-def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("spair")
-    get_twin("spair").write(root)
-    return root
+twin = twin_fixture("spair")
 
 
 def _evaluate(data: Path, output: Path, protocol: str = "probe3d", **settings: object) -> Scores:
@@ -54,13 +48,7 @@ def test_the_figures_follow_from_the_kept_pairs(twin: Path, tmp_path: Path) -> N
 
 
 def test_processes_share_the_pairs_and_score_as_one(twin: Path, tmp_path: Path) -> None:
-    alone = _evaluate(twin, tmp_path)
-    for scores in in_processes(_in_process, 2, twin, tmp_path):
-        assert (scores.metrics, scores.intervals) == (alone.metrics, alone.intervals)
-
-
-def _in_process(number: int, data: Path, output: Path) -> Scores:
-    return _evaluate(data, output)
+    assert_processes_agree(_evaluate, twin, tmp_path)
 
 
 def test_pairs_are_drawn_by_category_and_seed(twin: Path) -> None:

@@ -13,17 +13,12 @@ from dinobench.evaluators.base import Scores
 from dinobench.evaluators.object_discovery.evaluate import evaluate
 from dinobench.runtime.errors import InputError
 from tests.conftest import shared_data
-from tests.evaluators.toys import context, overflow
-from tests.group import in_processes
+from tests.evaluators.toys import assert_processes_agree, context, overflow, twin_fixture
 
 MODEL = "random:vit_mini/8"
 
 
-@pytest.fixture(scope="module")
-def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("voc07")
-    get_twin("voc07").write(root)
-    return root
+twin = twin_fixture("voc07")
 
 
 def _evaluate(data: Path, output: Path, protocol: str = "lost", **settings: object) -> Scores:
@@ -45,13 +40,7 @@ def test_corloc_stands_beside_its_floors(protocol: str, twin: Path, tmp_path: Pa
 
 
 def test_processes_share_the_images_and_score_as_one(twin: Path, tmp_path: Path) -> None:
-    alone = _evaluate(twin, tmp_path)
-    for scores in in_processes(_in_process, 2, twin, tmp_path):
-        assert (scores.metrics, scores.intervals) == (alone.metrics, alone.intervals)
-
-
-def _in_process(number: int, data: Path, output: Path) -> Scores:
-    return _evaluate(data, output)
+    assert_processes_agree(_evaluate, twin, tmp_path)
 
 
 def test_images_without_objects_are_left_out_and_said(twin: Path, tmp_path: Path) -> None:

@@ -11,17 +11,12 @@ import pytest
 from dinobench.data.check import check_layout
 from dinobench.data.registry import get_twin
 from dinobench.evaluators.base import Scores
-from dinobench.evaluators.pair_retrieval.evaluate import average_precisions, evaluate
+from dinobench.evaluators.pair_retrieval.evaluate import evaluate
+from dinobench.metrics.average_precision import list_precisions
 from dinobench.runtime.errors import InputError
-from tests.evaluators.toys import context
-from tests.group import in_processes
+from tests.evaluators.toys import assert_processes_agree, context, twin_fixture
 
-
-@pytest.fixture(scope="module")
-def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("amstertime")
-    get_twin("amstertime").write(root)
-    return root
+twin = twin_fixture("amstertime")
 
 
 def _evaluate(data: Path, output: Path, **settings: object) -> Scores:
@@ -43,18 +38,12 @@ def test_both_directions_count(twin: Path, tmp_path: Path) -> None:
 
 
 def test_processes_score_as_one(twin: Path, tmp_path: Path) -> None:
-    alone = _evaluate(twin, tmp_path)
-    for scores in in_processes(_in_process, 2, twin, tmp_path):
-        assert (scores.metrics, scores.intervals) == (alone.metrics, alone.intervals)
-
-
-def _in_process(number: int, data: Path, output: Path) -> Scores:
-    return _evaluate(data, output)
+    assert_processes_agree(_evaluate, twin, tmp_path)
 
 
 def test_precision_is_taken_at_every_partner() -> None:
     same = np.array([[False, True, True], [True, False, False]])
-    assert average_precisions(same, np.array([2, 4])).tolist() == [pytest.approx((1 / 2 + 2 / 3) / 2), 0.25]
+    assert list_precisions(same, np.array([2, 4])).tolist() == [pytest.approx((1 / 2 + 2 / 3) / 2), 0.25]
 
 
 def test_images_without_partner_are_refused(twin: Path, tmp_path: Path) -> None:

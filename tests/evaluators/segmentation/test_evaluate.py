@@ -14,7 +14,7 @@ from dinobench.evaluators.base import Scores
 from dinobench.evaluators.segmentation.evaluate import evaluate
 from dinobench.metrics.class_areas import class_areas, segmentation_means
 from dinobench.runtime.errors import InputError
-from tests.evaluators.toys import context, overflow, picture
+from tests.evaluators.toys import context, overflow, picture, twin_fixture
 from tests.group import in_processes
 
 MODEL = "random:vit_mini/8"
@@ -30,11 +30,7 @@ HEADS = {
 }
 
 
-@pytest.fixture(scope="module")
-def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("camvid")
-    get_twin("camvid").write(root)
-    return root
+twin = twin_fixture("camvid")
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from PIL import Image
 from dinobench.data.check import check_layout
 from dinobench.data.layouts import navi
 from dinobench.data.posed_views import PosedView, rotation_of
-from dinobench.data.registry import get_twin
 from dinobench.evaluators.base import Scores
 from dinobench.evaluators.view_matching.evaluate import evaluate, near_shares
 from dinobench.evaluators.view_matching.pairs import angles_between, draw_pairs
@@ -24,17 +23,12 @@ from dinobench.evaluators.view_matching.settings import Settings
 from dinobench.evaluators.view_matching.squares import object_square, read_square
 from dinobench.metrics.surface_matches import moved, ratio_matches
 from dinobench.runtime.errors import InputError
-from tests.evaluators.toys import context
-from tests.group import in_processes
+from tests.evaluators.toys import assert_processes_agree, context, twin_fixture
 
 MODEL = "random:vit_mini/8"
 
 
-@pytest.fixture(scope="module")
-def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("navi")
-    get_twin("navi").write(root)
-    return root
+twin = twin_fixture("navi")
 
 
 def _evaluate(data: Path, output: Path, **settings: object) -> Scores:
@@ -60,13 +54,7 @@ def test_figures_are_means_over_the_pairs(twin: Path, tmp_path: Path) -> None:
 
 
 def test_processes_share_the_pairs_and_score_as_one(twin: Path, tmp_path: Path) -> None:
-    alone = _evaluate(twin, tmp_path)
-    for scores in in_processes(_in_process, 2, twin, tmp_path):
-        assert (scores.metrics, scores.intervals) == (alone.metrics, alone.intervals)
-
-
-def _in_process(number: int, data: Path, output: Path) -> Scores:
-    return _evaluate(data, output)
+    assert_processes_agree(_evaluate, twin, tmp_path)
 
 
 def test_points_of_one_view_lie_on_the_surface_of_another(twin: Path) -> None:
