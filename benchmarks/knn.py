@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import torch
@@ -164,6 +166,13 @@ def measure(folder: Path, reference: str, ks: tuple[int, ...], repeats: int, thr
     return take_turns({name: partial(prepared, name, folder, reference, ks, threads) for name in names}, repeats)
 
 
+def import_seconds() -> float:
+    """CPU seconds of the import of faiss in a process that has torch, median of five: part of its first search."""
+    timed = "import time, torch; begun = time.process_time(); import faiss; print(time.process_time() - begun)"
+    command = [sys.executable, "-c", timed]
+    return median(float(subprocess.run(command, capture_output=True, check=True).stdout) for _ in range(5))
+
+
 def show(results: dict[str, list[Turn]], train: int, queries: int) -> None:
     first, baseline = {}, next(iter(results))
     for name, runs in results.items():
@@ -177,6 +186,7 @@ def show(results: dict[str, list[Turn]], train: int, queries: int) -> None:
         f"  dinobench / faiss: {found[0] / other[0]:.2f} wall, {found[1] / other[1]:.2f} CPU; "
         f"dinobench / bare product: {found[0] / product[0]:.2f} wall, {found[1] / product[1]:.2f} CPU"
         f"; {1e9 * found[0] / queries / train:.2f} ns per query and row"
+        f"; the import of faiss {1e3 * import_seconds() / queries:.3f} ms CPU/query, which the rows leave out"
     )
 
 

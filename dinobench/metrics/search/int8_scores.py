@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from dinobench.metrics.search.scores import GROUP, Scratch, in_groups
+from dinobench.metrics.search.scores import GROUP, Scratch, in_groups, padded
 
 _FLOAT32_ERROR = 2.0**-22  # per term of a sum, generously
 _MORE_TERMS = 8  # terms that the bound itself adds up, at most
@@ -74,21 +74,21 @@ class Int8Scores:
         self._numbers: Tensor | None = None  # of the block, once scores are asked for
         self._scratch = Scratch(parts[0], torch.int32)
 
-    def start_block(self, rows: Tensor, length: int) -> None:
+    def start_block(self, rows: Tensor) -> None:
         """Go on to a block."""
         if self._mean is None:  # of the first block; the bound holds for any vector
-            self._mean = rows[:length].mean(0)
-        self._rows, self._length, self._numbers = rows, length, None
+            self._mean = rows.mean(0)
+        self._rows, self._numbers = rows, None
 
     def scores(self, number: int) -> Tensor:
-        """(Q, n) int32."""
+        """(Q, `padded(n)`) int32."""
         if self._numbers is None:
             self._quantize_rows()
         assert self._numbers is not None
         queries = self._queries[number].numbers
         table = self._scratch.table(len(queries), len(self._numbers))
         torch._int_mm(queries, self._numbers.T, out=table)
-        table[:, self._length :] = torch.iinfo(torch.int32).min
+        table[:, len(self._rows) :] = torch.iinfo(torch.int32).min
         return table
 
     def score_bound(self, number: int, products: Tensor) -> Tensor:
@@ -125,7 +125,8 @@ class Int8Scores:
 
     def _quantize_rows(self) -> None:
         assert self._mean is not None
-        rows = _quantize(self._rows, self._mean, GROUP)
+        filled = pad(self._rows, (0, 0, 0, padded(len(self._rows)) - len(self._rows)))
+        rows = _quantize(filled, self._mean, GROUP)
         self._numbers = rows.numbers
         scale, norm, error = (in_groups(part[None])[0].amax(1) for part in (rows.scale, rows.norm, rows.error))
         self._of_groups = torch.stack([torch.ones_like(scale), norm, error]) / scale

@@ -92,16 +92,15 @@ def settle_ties(found: Neighbors, queries: Tensor, rows: Tensor, k: int) -> Neig
     """
     if not found.indices.shape[1]:
         return found
-    values, order = found.similarities.sort(dim=1, descending=True)
+    values, columns = _nearest_first(found)
     if values.shape[1] > k:
         least = values[:, k - 1] - rounding(values[:, :1])
         width = max(k, int((values >= least[:, None]).sum(1).max()))
-        values, order = values[:, :width], order[:, :width]
-    columns = found.indices.gather(1, order)
+        values, columns = values[:, :width], columns[:, :width]
     close = values[:, :-1] - values[:, 1:] <= rounding(values[:, :1])[:, None]
     uncertain = close.any(1).nonzero()[:, 0]
     if len(uncertain):
-        close = close[uncertain]
+        values, columns, close = values.clone(), columns.clone(), close[uncertain]
         query, place = (pad(close, (0, 1)) | pad(close, (1, 0))).nonzero(as_tuple=True)
         query = uncertain[query]
         values[query, place] = _float64_products(queries[query], rows[columns[query, place]]).to(values)
@@ -109,6 +108,15 @@ def settle_ties(found: Neighbors, queries: Tensor, rows: Tensor, k: int) -> Neig
         values[uncertain], order = values[uncertain].gather(1, order).sort(dim=1, descending=True, stable=True)
         columns[uncertain] = by_row.gather(1, order)
     return Neighbors(values[:, :k], columns[:, :k])
+
+
+def _nearest_first(found: Neighbors) -> tuple[Tensor, Tensor]:
+    """Similarities and indices of `found`, sorted where they are not."""
+    values = found.similarities
+    if (values[:, :-1] >= values[:, 1:]).all():
+        return values, found.indices
+    values, order = values.sort(dim=1, descending=True)
+    return values, found.indices.gather(1, order)
 
 
 def _float64_products(some: Tensor, others: Tensor) -> Tensor:

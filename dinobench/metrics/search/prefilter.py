@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from dinobench.metrics.search.int8_scores import Int8Scores
 from dinobench.metrics.search.neighbors import Neighbors, rounding
@@ -33,11 +32,9 @@ class PrefilteredSearch:
 
     def start_block(self, rows: Tensor) -> None:
         """Go on to the next block (n, D)."""
-        gap = -len(rows) % GROUP
-        padded = F.pad(rows, (0, 0, 0, gap)) if gap else rows
         self.length = len(rows)
         for kind in self.kinds:
-            kind.start_block(padded, self.length)
+            kind.start_block(rows)
 
     def candidates(self, number: int, known: Neighbors, k: int) -> Neighbors:
         """Rows of the block among which are all that belong to the k nearest of part `number`: (Q, any number)."""

@@ -13,16 +13,16 @@ GROUP = 32  # consecutive columns whose maximum is taken; the width of a table o
 
 
 class RowScores(Protocol):
-    """Scores (Q, n) of a block's rows for each part of the queries: the products, or approximations with a bound."""
+    """Scores of a block's rows for each part of the queries: the products, or approximations with a bound."""
 
     max_candidates: float
     """Share of a block's entries; with more candidates than that the scores cost more time than they save."""
 
-    def start_block(self, rows: Tensor, length: int) -> None:
-        """Go on to a block (n, D) whose rows from `length` on are padding."""
+    def start_block(self, rows: Tensor) -> None:
+        """Go on to a block (n, D)."""
 
     def scores(self, number: int) -> Tensor:
-        """(Q, n) for part `number`; the lowest value of the type for padding. The next call may overwrite it."""
+        """(Q, `padded(n)`) for part `number`, the least value of the type from n on. The next call may overwrite it."""
 
     def score_bound(self, number: int, products: Tensor) -> Tensor:
         """(Q, groups or 1): a row whose product is at least `products` (Q,) has at least this score."""
@@ -57,16 +57,16 @@ class ProductScores:
         self.parts = parts
         self._scratch = Scratch(parts[0], parts[0].dtype)
 
-    def start_block(self, rows: Tensor, length: int) -> None:
+    def start_block(self, rows: Tensor) -> None:
         """Go on to a block."""
-        self._rows, self._length = rows, length
+        self._rows = rows
 
     def scores(self, number: int) -> Tensor:
-        """(Q, n) products."""
-        part = self.parts[number]
-        self._scores = self._scratch.table(len(part), len(self._rows))
-        torch.mm(part, self._rows.T, out=self._scores)
-        self._scores[:, self._length :] = -torch.inf
+        """(Q, `padded(n)`) products."""
+        part, length = self.parts[number], len(self._rows)
+        self._scores = self._scratch.table(len(part), padded(length))
+        torch.mm(part, self._rows.T, out=self._scores[:, :length])
+        self._scores[:, length:] = -torch.inf
         return self._scores
 
     def score_bound(self, number: int, products: Tensor) -> Tensor:
@@ -81,6 +81,11 @@ class ProductScores:
     def exact_products(self, number: int, query: Tensor, column: Tensor) -> Tensor:
         """Read from the table of scores."""
         return self._scores.flatten().index_select(0, query * self._scores.shape[1] + column)
+
+
+def padded(length: int) -> int:
+    """The next multiple of GROUP."""
+    return length + -length % GROUP
 
 
 def in_groups(table: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ def test_no_score_is_below_the_bound_of_its_product(dim, scale, offset, zeros, s
     if zeros:
         queries[0], rows[:32] = 0, 0
     kept = Int8Scores([queries])
-    kept.start_block(rows, len(rows))
+    kept.start_block(rows)
     scores = in_groups(kept.scores(0))
     exact = queries.double() @ rows.double().T
     for column in range(len(rows)):

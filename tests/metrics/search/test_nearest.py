@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -199,6 +201,18 @@ def test_auto_has_a_trial_only_where_it_pays(a_trial_of_all, searched_by):
     assert nearest_module._engine_names(asked.double(), "auto") == ("exact",)
     assert nearest_module._engine_names(asked.to("meta"), "auto") == ("exact",)
     assert nearest_module._engine_names(asked.to("meta"), "prefilter") == ("exact",)
+
+
+def test_without_vnni_faiss_comes_first_but_is_not_imported_for_a_small_search(monkeypatch):
+    pytest.importorskip("faiss")
+    monkeypatch.setattr(nearest_module, "int8_is_fast", lambda: False)
+    bank, asked = torch.randn(300, 16), torch.randn(300, 16)
+    assert nearest_module._engine_names(asked, "auto") == ("faiss", "exact")
+    assert nearest(asked, [bank], 5).engine == "faiss"
+    monkeypatch.delitem(sys.modules, "faiss")
+    found = nearest(asked, [bank], 5)
+    assert found.engine == "exact"
+    assert "faiss" not in sys.modules
 
 
 def test_refuses_what_no_engine_takes():
