@@ -114,9 +114,14 @@ def command(
         failed |= submit_jobs(plan, launcher, parse_pairs(resources), click.echo)
     else:
         failed |= run_jobs(plan, _device_names(devices), click.echo, _show_record)
-    differs = launcher != "slurm" and _show_verdicts(plan)
+    differs = False
     if launcher == "slurm":
         click.echo("once they are done, the same command without --launcher prints the table; --dry-run counts them")
+    else:
+        try:
+            differs = _show_verdicts(plan)
+        except InputError as error:  # such as a full disk: what failed before is listed all the same
+            failed["tables"] = str(error)
     for name, reason in failed.items():
         click.echo(f"failed: {name}: {reason}")
     if failed or (strict and differs):
@@ -192,7 +197,8 @@ def _show_verdicts(plan: TablePlan) -> bool:
     from dinobench.runtime.files import write_table_atomically, write_text_atomically
 
     request = plan.request
-    records = RecordStore(request.output).runs()
+    found = plan.verdicts(RecordStore(request.output).runs())
+    tables = {}
     for table in dict.fromkeys(cell.table for cell in plan.cells):
         (built,) = build_tables(
             table,
@@ -202,17 +208,17 @@ def _show_verdicts(plan: TablePlan) -> bool:
             tables_dir=request.tables_dir,
             rehearsal=request.rehearse,
         )
-        text = render(built, "markdown")
-        write_text_atomically(request.output / "tables" / f"table{table}.md", text)
-        click.echo(text)
-    found = plan.verdicts(records)
+        tables[table] = render(built, "markdown")
+        click.echo(tables[table])
     for cell, verdict in found:
         click.echo(f"table {cell.table}  {cell.model or f'row {cell.row + 1}'}  {cell.column}: {verdict.text}")
     rows = [
         (cell.table, cell.model, cell.job, cell.column, cell.published, each.kind, each.text) for cell, each in found
     ]
-    heading = ("table", "model", "task", "column", "published", "verdict", "text")
-    write_table_atomically(request.output / "tables" / "verdicts.csv", heading, rows)
     kinds = [verdict.kind for _, verdict in found]
     click.echo(", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)))
+    heading = ("table", "model", "task", "column", "published", "verdict", "text")
+    write_table_atomically(request.output / "tables" / "verdicts.csv", heading, rows)
+    for table, text in tables.items():
+        write_text_atomically(request.output / "tables" / f"table{table}.md", text)
     return "differs" in kinds

@@ -169,6 +169,17 @@ def test_without_a_network_fetch_says_one_line_a_model(
     assert (done.exit_code, "failed: model_A: " in done.output) == (1, True)
 
 
+def test_tables_that_cannot_be_written_are_listed_beside_the_jobs_that_failed(tmp_path: Path, cards: list[str]) -> None:
+    (tmp_path / "records").mkdir()
+    (tmp_path / "records" / "tables").write_text("a file in the way")
+    done = reproduce(*cards, "--output", str(tmp_path / "records"), "--data", str(tmp_path / "nowhere"))
+    listed = [line for line in done.output.splitlines() if line.startswith("failed: ")]
+    assert [line.split(": ")[1] for line in listed] == ["model_A knn-few@few", "tables"], done.output
+    assert "records/tables" in listed[1]
+    assert "no weights are released: lost" in done.output  # the verdicts are printed before
+    assert done.exit_code == 1
+
+
 def test_a_column_that_no_task_fills_is_one_line(tmp_path: Path, cards: list[str]) -> None:
     card = tmp_path / "tables" / "tablemini.toml"
     card.write_text(card.read_text().replace('"top1"', '"nobody"'))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 
 import torch
 
 from dinobench.models.loading.conversion import StateDictConversion
 from dinobench.models.loading.family import KeyLayout, ModelFacts, Network
+from dinobench.models.loading.state_dict import State
 from dinobench.models.networks.network_names import VIT_SIZES
 from dinobench.models.networks.position import RotaryPositions
 from dinobench.models.networks.vit import VisionTransformer, ViTShape
@@ -50,6 +52,21 @@ def build(conversion: StateDictConversion, facts: ModelFacts) -> Network:
 
 
 LAYOUT = KeyLayout("vision transformer, released names", ("patch_embed.proj.weight", "norm.weight"), translate, build)
+
+
+def with_layer_scale(state: State) -> State:
+    """The tensors, and a gain of one for each channel of both branches of every block."""
+    gains = {
+        f"{name.removesuffix('norm1.weight')}ls{branch}.gamma": torch.ones_like(tensor)
+        for name, tensor in state.items()
+        if name.endswith(".norm1.weight")
+        for branch in (1, 2)
+    }
+    return {**state, **gains}
+
+
+SCALED_LAYOUT = replace(LAYOUT, write=with_layer_scale)
+"""The same of DINOv2, whose files have layer scales."""
 
 
 def architecture_name(shape: ViTShape) -> str:

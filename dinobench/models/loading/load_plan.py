@@ -214,7 +214,7 @@ def _facts_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
     names = {"image_size": "image_size", "heads": "num_heads", "depth": "depth", "input_size": "input_size"}
     facts: dict[str, Any] = {ours: _whole_number(arguments.get(theirs)) for ours, theirs in names.items()}
     if match is not None:
-        size = VIT_SIZES[match[1]]
+        size = VIT_SIZES[match["size"]]
         facts |= {"heads": facts["heads"] or size.heads, "depth": facts["depth"] or size.depth}
     if arguments.get("position_resize") in RESIZE_WAYS:
         facts["resize"] = arguments["position_resize"]

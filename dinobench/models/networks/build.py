@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dinobench.models.networks.backbone import Backbone
 from dinobench.models.networks.convnet import ConvNet
 from dinobench.models.networks.network_names import VIT_NAME, VIT_SIZES, canonical_architecture, native_size, suggestion
@@ -14,12 +16,13 @@ from dinobench.runtime.errors import InputError
 
 
 def vit_shape(architecture: str, *, image_size: int, in_channels: int = 3) -> ViTShape | None:
-    """The shape behind "vit_SIZE/PATCH", or None for other names."""
+    """The shape behind "vit_SIZE/PATCH" or "vit_SIZE_regN/PATCH" with N registers, or None for other names."""
     match = VIT_NAME.fullmatch(canonical_architecture(architecture))
     if match is None:
         return None
-    size, patch = VIT_SIZES[match[1]], int(match[2])
-    return ViTShape(patch, size.dim, size.depth, size.heads, image_size=image_size, in_channels=in_channels)
+    size, patch, registers = VIT_SIZES[match["size"]], int(match["patch"]), int(match["registers"] or 0)
+    shape = ViTShape(patch, size.dim, size.depth, size.heads, image_size=image_size, in_channels=in_channels)
+    return replace(shape, registers=registers)
 
 
 def build_backbone(

@@ -34,17 +34,23 @@ VIT_SIZES = {
 }
 LETTERS = {"ti": "tiny", "t": "tiny", "s": "small", "b": "base", "l": "large", "h": "huge"}
 VIT_NAME = re.compile(
-    r"(?:vit|deit)[-_]?(mini|tiny|small|base|large|huge|ti|t|s|b|l|h)[-_/]?(?:patch)?(\d+)(?:[-_]\d+)?", re.IGNORECASE
+    r"(?:vit|deit)[-_]?(?P<size>mini|tiny|small|base|large|huge|ti|t|s|b|l|h)(?:_reg(?P<registers>\d))?"
+    r"[-_/]?(?:patch)?(?P<patch>\d+)(?:[-_]\d+)?",
+    re.IGNORECASE,
 )
 
 
 def canonical_architecture(name: str) -> str:
-    """One spelling per architecture: "ViT-S/16", "vits16" and "vit_small_patch16_224" are "vit_small/16"."""
+    """One spelling per architecture: "ViT-S/16", "vits16" and "vit_small_patch16_224" are "vit_small/16".
+
+    One with four registers is "vit_small_reg4/16".
+    """
     match = VIT_NAME.fullmatch(name)
     if match is None:
         return name.lower()
-    size = match[1].lower()
-    return f"vit_{LETTERS.get(size, size)}/{match[2]}"
+    size = match["size"].lower()
+    registers = f"_reg{match['registers']}" if match["registers"] else ""
+    return f"vit_{LETTERS.get(size, size)}{registers}/{match['patch']}"
 
 
 def native_size(architecture: str) -> int:

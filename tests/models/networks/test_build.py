@@ -50,6 +50,14 @@ def test_other_names_pass() -> None:
     assert canonical_architecture("ResNet50") == "resnet50"
 
 
+def test_registers_are_part_of_a_name() -> None:
+    assert canonical_architecture("ViT-S_reg4/14") == "vit_small_reg4/14"
+    with torch.no_grad():
+        features = build_backbone("vit_mini_reg4/8", image_size=32)(torch.zeros(1, 3, 32, 32))
+    assert features.registers is not None
+    assert features.registers.shape == (1, 4, 96)
+
+
 def test_the_table_1_networks_have_their_parameter_counts() -> None:
     expected = {"vit_small/16": 21.7, "vit_small/8": 21.7, "vit_base/16": 85.8, "vit_base/8": 85.8, "resnet50": 23.5}
     with torch.device("meta"):
