@@ -5,17 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from dinobench.data.registry import get_twin
 from tests.evaluators.imagenet_heads import write_imagenet
 
 TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "knn-flowers": ("mini", {}),
-    "linear": ("mini", {"epochs": 1}),
-    "linear@cached": ("mini", {"epochs": 2}),
+    "linear": ("photos", {"epochs": 1}),
+    "linear@cached": ("photos", {"epochs": 2}),
     "logistic-flowers": ("mini", {}),
-    "knn-10pct": ("mini", {}),
+    "knn-10pct": ("photos", {}),
     "knn-voc07": ("mini", {}),
     "logistic-voc07": ("mini", {}),
-    "class-retrieval": ("mini", {}),
+    "class-retrieval": ("photos", {}),
     "finetune-flowers@quick": ("mini", {"epochs": 2, "warmup_epochs": 0, "batch_size": 48}),
     "davis@quick": ("mini", {"image_size": 64, "pictures": False}),
     "ytvos@quick": ("mini", {"image_size": 48, "pictures": False}),
@@ -24,7 +25,7 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "voc-attention@quick": ("mini", {}),
     "discovery-voc07@lost": ("mini", {"image_size": 48}),
     "discovery-voc07@tokencut": ("mini", {"image_size": 48}),
-    "homography": ("mini", {"image_size": 64, "samples": 16}),
+    "homography": ("photos", {"image_size": 64, "samples": 16}),
     "spair": ("mini", {"grid": 8}),
     "navi": ("mini", {"image_size": 64, "reduced": 120}),
     "met": ("mini", {}),
@@ -49,7 +50,7 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
             "batch_size": 2,
         },
     ),
-    "label-free@quick": ("mini", {"samples": 64, "view_images": 8, "views": 4}),
+    "label-free@quick": ("photos", {"samples": 64, "view_images": 8, "views": 4}),
     "throughput": ("mini", {"batch_size": 2, "repeats": 2, "warm_up": 0}),
 }
 """Data and settings by task; every evaluator is there. Data other than `mini` are what `write_data` writes."""
@@ -58,3 +59,4 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
 def write_data(root: Path, model: str) -> None:
     """The data that are not drawn by name, below the folder in which the tasks run."""
     write_imagenet(root, model)
+    get_twin("imagenet").write(root / "photos")
