@@ -3,40 +3,74 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from torch._C._distributed_c10d import Store
 
+from dinobench.runtime.living import has_ended, running_system
+
 BEAT_SECONDS = 1.0
-SILENT_BEATS = 20  # without a sign of life: the process is gone
+SILENT_BEATS = 20  # without a sign of life: a process of another machine is gone
+
+
+@dataclass(frozen=True)
+class Sign:
+    """What a process says of itself every second.
+
+    Attributes:
+        count: of its signs so far.
+        number: of the process in its system.
+        system: as `running_system`.
+    """
+
+    count: int
+    number: int
+    system: str
 
 
 class Patience:
-    """How long another process has been silent, in beats of this one: a machine that sleeps does not count.
+    """How long another process is waited for.
+
+    One of the same machine is gone when it has ended, however long it was silent: a busy machine, or a computation
+    that holds Python's lock, keeps signs back. One of another machine is gone after a silence, counted in signs of this
+    process, so that a machine that sleeps does not count.
 
     Args:
         looked_after: one that was never heard has not come yet, and may take as long as it takes.
     """
 
     def __init__(self, looked_after: bool) -> None:
-        self._since, self._heard, self._asked = 0, -1, -1
+        self._since, self._asked, self._ended = 0, -1, False
+        self._heard: Sign | None = None
         self._looked_after = looked_after
 
-    def exhausted(self, own: int, beats: Callable[[], int]) -> bool:
-        """Whether it is gone, after `own` beats of this process; `beats` counts those of the other."""
+    def lost(self, own: int, sign: Callable[[], Sign | None]) -> str:
+        """By what it is known to be gone, after `own` signs of this process; "" as long as it is not.
+
+        It is called gone at the second look, for it may have said something last.
+        """
         if own == self._asked:
-            return False
-        self._asked, heard = own, beats()
+            return ""
+        self._asked, heard = own, sign()
+        if heard is not None and heard.system == running_system():
+            before, self._ended = self._ended, has_ended(heard.number)
+            return "has ended without a word" if before and self._ended else ""
         if heard != self._heard:
             self._since, self._heard = own, heard
-        return own - self._since > SILENT_BEATS and not (heard == 0 and self._looked_after)
+        silent = own - self._since > SILENT_BEATS and not (heard is None and self._looked_after)
+        return f"gives no sign of life for {SILENT_BEATS * BEAT_SECONDS:.0f} s" if silent else ""
 
 
-def heartbeat_count(store: Store, other: int) -> int:
-    """Signs of life that process `other` gave so far."""
+def sign_of(store: Store, other: int) -> Sign | None:
+    """The last sign of life of process `other`; None before its first."""
     key = f"beat/{other}"
-    return int(store.get(key)) if store.check([key]) else 0
+    if not store.check([key]):
+        return None
+    count, number, system = store.get(key).decode().split(" ", 2)
+    return Sign(int(count), int(number), system)
 
 
 class Heartbeat:
@@ -45,6 +79,7 @@ class Heartbeat:
     def __init__(self, store: Store, rank: int) -> None:
         self.count = 0
         self._store, self._key, self._ended = store, f"beat/{rank}", threading.Event()
+        self._give_sign()
         threading.Thread(target=self._beat_until_ended, daemon=True).start()
 
     def stop(self) -> None:
@@ -55,4 +90,7 @@ class Heartbeat:
         with contextlib.suppress(RuntimeError):  # the store's host is gone; who waits finds out by itself
             while not self._ended.wait(BEAT_SECONDS):
                 self.count += 1
-                self._store.set(self._key, str(self.count))
+                self._give_sign()
+
+    def _give_sign(self) -> None:
+        self._store.set(self._key, f"{self.count} {os.getpid()} {running_system()}")

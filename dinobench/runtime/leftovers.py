@@ -12,6 +12,8 @@ import uuid
 import zlib
 from pathlib import Path
 
+from dinobench.runtime.living import has_ended, process_names
+
 SUFFIX = ".tmp"
 _OURS = re.compile(r"\..*\.(?P<host>[0-9a-f]{8})-(?P<process>\d{1,10})-[0-9a-f]{8}\.tmp", re.DOTALL)
 _OF_OTHERS = 7 * 24 * 3600  # seconds after which what another machine left counts as forgotten
@@ -43,9 +45,7 @@ def is_forgotten(path: Path) -> bool:
     if found is None:
         return False
     if found["host"] == _host_digits():
-        import psutil
-
-        return not psutil.pid_exists(int(found["process"]))
+        return has_ended(int(found["process"]))
     with contextlib.suppress(OSError):
         return time.time() - path.stat().st_mtime > _OF_OTHERS
     return False
@@ -59,12 +59,6 @@ def _remove_path(path: Path) -> None:
             path.unlink()
 
 
-@functools.cache
 def _host_digits() -> str:
-    """Eight digits that tell this machine, and in it this container, whose process numbers are its own."""
-    import platform
-
-    place = platform.node()
-    with contextlib.suppress(OSError):
-        place += str(Path("/proc/self/ns/pid").readlink())
-    return f"{zlib.crc32(place.encode()):08x}"
+    """Eight digits that tell whose process numbers these are."""
+    return f"{zlib.crc32(process_names().encode()):08x}"

@@ -14,9 +14,8 @@ from typing import Any
 import torch.distributed as dist
 from torch._C._distributed_c10d import Store
 
-from dinobench.runtime import heartbeat
 from dinobench.runtime.errors import InputError, ProcessError, RunFailedError
-from dinobench.runtime.heartbeat import BEAT_SECONDS, Heartbeat, Patience, heartbeat_count
+from dinobench.runtime.heartbeat import BEAT_SECONDS, Heartbeat, Patience, sign_of
 from dinobench.runtime.signals import StoppedError
 
 FAREWELL_SECONDS = 5.0
@@ -78,7 +77,7 @@ class Meeting:
     """Exchange of values between all processes, each under its task and its number in order.
 
     A failure answers every exchange that its process did not come to. Waiting has no limit: a process that works takes
-    as long as it takes; one that gives no sign of life any more is gone.
+    as long as it takes; one that has ended, or on another machine gives no sign of life any more, is gone.
 
     Args:
         beats: whether the processes give signs of life.
@@ -190,14 +189,14 @@ class Meeting:
         patience = {other: Patience(self._looked_after) for other in range(self.processes) if other != self.rank}
         while not self._left.wait(BEAT_SECONDS):
             try:
-                if store.check([key]) or any(self._is_silent(store, *each) for each in patience.items()):
+                if store.check([key]) or any(self._lost(store, *each) for each in patience.items()):
                     return act()
             except dist.DistError:  # the process that holds the store is gone
                 return act()
         return None
 
-    def _is_silent(self, store: Store, other: int, patience: Patience) -> bool:
-        return self._beat is not None and patience.exhausted(self._beat.count, lambda: heartbeat_count(store, other))
+    def _lost(self, store: Store, other: int, patience: Patience) -> str:
+        return "" if self._beat is None else patience.lost(self._beat.count, lambda: sign_of(store, other))
 
     def begin_anew(self) -> None:
         """Forget a failure that ended the work in every process, once all are here."""
@@ -254,9 +253,8 @@ class Meeting:
         return pickle.loads(b"".join([first[8:], *map(self.store.get, keys[1:])]))
 
     def _require_life(self, other: int) -> None:
-        if other != self.rank and self._is_silent(self.store, other, self._patience[other]):
-            silence = heartbeat.SILENT_BEATS * BEAT_SECONDS
-            raise ProcessError(f"process {other} gives no sign of life for {silence:.0f} s; see its output")
+        if other != self.rank and (lost := self._lost(self.store, other, self._patience[other])):
+            raise ProcessError(f"process {other} {lost}; see its output")
 
 
 def _keys_of(key: str, pieces: int) -> list[str]:

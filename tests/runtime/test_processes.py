@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import ctypes
 import os
+import subprocess
 import threading
 import time
 from datetime import timedelta
@@ -11,7 +13,8 @@ import torch
 
 from dinobench.runtime import heartbeat, meeting, meeting_place, processes
 from dinobench.runtime.errors import InputError, ProcessError
-from dinobench.runtime.heartbeat import Patience
+from dinobench.runtime.heartbeat import Patience, Sign
+from dinobench.runtime.living import has_ended, running_system
 from dinobench.runtime.processes import (
     agree,
     any_process,
@@ -147,7 +150,7 @@ def test_values_of_different_tasks_never_meet() -> None:
 
 
 def _die(rank: int, dying: int, moment: str) -> Any:
-    heartbeat.SILENT_BEATS, meeting.FAREWELL_SECONDS = 2, 1.0
+    meeting.FAREWELL_SECONDS = 1.0
     if rank == dying:
         os._exit(9)
     return _fail(rank, -1, Exception(), moment)
@@ -190,18 +193,46 @@ def test_one_that_never_comes_is_not_waited_for(number: int, monkeypatch: pytest
         pass
 
 
-@pytest.mark.parametrize(("looked_after", "beats", "gone"), [(True, 0, False), (True, 1, True), (False, 0, True)])
+ELSEWHERE = Sign(1, 1, "another machine")
+
+
+@pytest.mark.parametrize(
+    ("looked_after", "sign", "gone"), [(True, None, False), (True, ELSEWHERE, True), (False, None, True)]
+)
 def test_silence_from_the_start_counts_unless_a_launcher_looks_after_all(
-    looked_after: bool, beats: int, gone: bool
+    looked_after: bool, sign: Sign | None, gone: bool
 ) -> None:
     patience = Patience(looked_after)
-    assert not any(patience.exhausted(own, lambda: beats) for own in range(heartbeat.SILENT_BEATS + 1))
-    assert patience.exhausted(heartbeat.SILENT_BEATS + 1, lambda: beats) == gone
+    assert not any(patience.lost(own, lambda: sign) for own in range(heartbeat.SILENT_BEATS + 1))
+    assert patience.lost(heartbeat.SILENT_BEATS + 1, lambda: sign) == "gives no sign of life for 20 s" * gone
+
+
+def test_a_process_of_this_machine_is_gone_when_it_has_ended_not_when_it_is_silent() -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        patience, sign = Patience(looked_after=False), Sign(1, process.pid, running_system())
+        assert not any(patience.lost(own, lambda: sign) for own in range(3 * heartbeat.SILENT_BEATS))
+        process.kill()
+        while not has_ended(process.pid):  # nobody has asked how it ended
+            time.sleep(0.01)
+        assert [patience.lost(own, lambda: sign) for own in (100, 100, 101)] == ["", "", "has ended without a word"]
+    assert has_ended(process.pid)
+
+
+def _keep_lock(rank: int) -> list[int]:
+    """The second process computes for long without letting go of Python's lock, so that its thread gives no sign."""
+    heartbeat.SILENT_BEATS = 2
+    if rank == 1:
+        ctypes.PyDLL(None).usleep(5_000_000)
+    return gather_objects(rank, "ranks")
+
+
+def test_a_process_that_keeps_the_lock_of_python_is_waited_for() -> None:
+    assert in_processes(_keep_lock, 2) == [[0, 1]] * 2
 
 
 def _held(rank: int, dies: bool) -> Any:
     """The first process waits as for a kernel: nothing in it looks for failures."""
-    heartbeat.SILENT_BEATS, meeting.FAREWELL_SECONDS = 2, 1.0
+    meeting.FAREWELL_SECONDS = 1.0
     freed = threading.Event()
     assert processes._meeting is not None
     processes._meeting.call_on_failure(freed.set)
