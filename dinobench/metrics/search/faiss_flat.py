@@ -22,7 +22,7 @@ def faiss_is_installed() -> bool:
 
 
 def faiss_is_imported() -> bool:
-    """Whether this process has imported faiss, which takes a quarter of a second."""
+    """Whether this process has imported faiss."""
     return "faiss" in sys.modules
 
 

@@ -24,6 +24,7 @@ FIRST_ROWS = 16384  # rows that are searched before the trial, so that the k-th 
 TRIAL_QUERIES = 128  # for which each engine searches the rest of the first block
 TRIAL_SHARE = 4  # all trials together take one in so many queries at most
 WORTH_A_TRIAL = 2**27  # products of a first block with all queries; with fewer the choice cannot save what it costs
+WORTH_AN_IMPORT = 2**25  # products with which faiss saves the time that its import takes
 QUANTIZED_QUERIES = 256  # with fewer queries it never pays to quantize the bank
 
 
@@ -83,9 +84,10 @@ def _engine_names(queries: Tensor, engine: str) -> tuple[str, ...]:
     return ("exact", *(("prefilter",) if len(queries) >= QUANTIZED_QUERIES else ()), *by_faiss)
 
 
-def _without_trial(names: Sequence[str]) -> str:
-    """The first engine; "faiss" only where it is imported, which costs more time than a small search takes."""
-    return next((name for name in names if name != "faiss" or faiss_is_imported()), names[0])
+def _without_trial(names: Sequence[str], products: int) -> str:
+    """The first engine; "faiss" only where it is imported or saves more time than its import takes."""
+    worth = products >= WORTH_AN_IMPORT or faiss_is_imported()
+    return next((name for name in names if name != "faiss" or worth), names[0])
 
 
 def make_engine(name: str, parts: Sequence[Tensor]) -> Engine:
@@ -115,7 +117,10 @@ class _Search:
             self._try_engines(block[first:])
             return
         if not self.engines:
-            self._begin([_without_trial(self.names)], torch.split(self.queries, self.query_block))
+            self._begin(
+                [_without_trial(self.names, len(block) * len(self.queries))],
+                torch.split(self.queries, self.query_block),
+            )
         self._search_rows(block)
 
     def answer(self) -> Neighbors:

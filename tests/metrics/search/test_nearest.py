@@ -213,6 +213,8 @@ def test_without_vnni_faiss_comes_first_but_is_not_imported_for_a_small_search(m
     found = nearest(asked, [bank], 5)
     assert found.engine == "exact"
     assert "faiss" not in sys.modules
+    monkeypatch.setattr(nearest_module, "WORTH_AN_IMPORT", 300 * 300)
+    assert nearest(asked, [bank], 5).engine == "faiss"
 
 
 def test_refuses_what_no_engine_takes():
