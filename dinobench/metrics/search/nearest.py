@@ -13,17 +13,17 @@ from torch import Tensor
 from dinobench.metrics.search.exact import ExactSearch
 from dinobench.metrics.search.faiss_flat import FaissSearch, faiss_is_imported, faiss_is_installed
 from dinobench.metrics.search.int8_scores import int8_is_fast
-from dinobench.metrics.search.neighbors import Neighbors, concatenate, merge, no_neighbors, settle_ties
+from dinobench.metrics.search.neighbors import Neighbors, concatenate, merge, no_neighbors, settle_ties, split
 from dinobench.metrics.search.prefilter import PrefilteredSearch
 
 ENGINES = ("exact", "prefilter", "faiss")
 """exact: all products; prefilter: candidates by int8 products (CPU); faiss: IndexFlatIP (CPU)."""
 
 QUERY_ROWS = 1024  # queries per table of products
-FIRST_ROWS = 16384  # rows that are searched before the trial, so that the k-th best are roughly known
-TRIAL_QUERIES = 128  # for which each engine searches the rest of the first block
+FIRST_ROWS = 16384  # rows that are searched before a trial, so that the k-th best are roughly known
+TRIAL_QUERIES = 128  # for which each engine searches the block of the trial
 TRIAL_SHARE = 4  # all trials together take one in so many queries at most
-WORTH_A_TRIAL = 2**27  # products of a first block with all queries; with fewer the choice cannot save what it costs
+WORTH_A_TRIAL = 2**29  # products up to the end of a block; with fewer the choice cannot save what it costs
 WORTH_AN_IMPORT = 2**25  # products with which faiss saves the time that its import takes
 QUANTIZED_QUERIES = 256  # with fewer queries it never pays to quantize the bank
 
@@ -54,9 +54,9 @@ def nearest(
         queries: (M, D), on the device to compute on.
         bank: blocks (n_i, D) of consecutive rows; each is moved to the queries' device and dtype in its turn.
         k: at most the bank's rows.
-        engine: one of `ENGINES`, or "auto": each of them searches the first block for a few queries of its own, and
-            the fastest goes on. Other devices than the CPU and other numbers than float32 have the engine "exact"
-            alone.
+        engine: one of `ENGINES`, or "auto": each of them searches an early block for a few queries of its own, and
+            the fastest goes on; a small search has the one that is likely to be the fastest. Other devices than the
+            CPU and other numbers than float32 have the engine "exact" alone.
         query_block: queries per table of products.
 
     Raises:
@@ -100,27 +100,28 @@ def make_engine(name: str, parts: Sequence[Tensor]) -> Engine:
 
 
 class _Search:
-    """A search under way; its first block decides on the engine."""
+    """A search under way; an early block decides on the engine."""
 
     def __init__(self, queries: Tensor, k: int, names: Sequence[str], query_block: int) -> None:
         self.queries, self.k, self.names, self.query_block = queries, k, names, query_block
         self.engines: dict[str, Engine] = {}
+        self.best: list[Neighbors] = [no_neighbors(queries)]
         self.rows = 0
 
     def search_block(self, block: Tensor) -> None:
         """Search the next block of the bank (n, D)."""
-        if not self.engines and (few := self._trial_queries(block)):
+        if few := self._trial_queries(block):
             own, others = self.queries.tensor_split([few * len(self.names)])
             self._begin(self.names, [*torch.split(own, few), *torch.split(others, self.query_block)])
-            first = min(FIRST_ROWS, len(block) // 4)
-            self._search_rows(block[:first])
-            self._try_engines(block[first:])
+            if not self.rows:
+                first = min(FIRST_ROWS, len(block) // 4)
+                self._search_rows(block[:first])
+                block = block[first:]
+            self._try_engines(block)
             return
         if not self.engines:
-            self._begin(
-                [_without_trial(self.names, len(block) * len(self.queries))],
-                torch.split(self.queries, self.query_block),
-            )
+            name = _without_trial(self.names, len(block) * len(self.queries))
+            self._begin([name], torch.split(self.queries, self.query_block))
         self._search_rows(block)
 
     def answer(self) -> Neighbors:
@@ -131,20 +132,20 @@ class _Search:
 
     def _trial_queries(self, block: Tensor) -> int:
         """How many queries each engine tries; 0 where a trial is not worth it."""
-        if len(self.names) == 1 or len(block) * len(self.queries) < WORTH_A_TRIAL:
+        if len(self.names) == 1 or (self.rows + len(block)) * len(self.queries) < WORTH_A_TRIAL:
             return 0
         return min(TRIAL_QUERIES, len(self.queries) // (TRIAL_SHARE * len(self.names)))
 
     def _begin(self, names: Sequence[str], parts: Sequence[Tensor]) -> None:
         self.parts = [part for part in parts if len(part)] or [self.queries]
         self.engines = {name: make_engine(name, self.parts) for name in names}
-        self.best = [no_neighbors(part) for part in self.parts]
+        self.best = split(concatenate(self.best), [len(part) for part in self.parts])
 
     def _try_engines(self, rows: Tensor) -> None:
         """Search `rows` for one part of the queries by each engine, for the others by the one that was fastest."""
         seconds = {name: self._measure_engine(name, number, rows) for number, name in enumerate(self.engines)}
         fastest = min(seconds, key=seconds.__getitem__)
-        self.engines = {fastest: self.engines[fastest]}
+        self.names, self.engines = (fastest,), {fastest: self.engines[fastest]}
         for number in range(len(seconds), len(self.parts)):
             self._search_part(fastest, number, rows)
         self.rows += len(rows)

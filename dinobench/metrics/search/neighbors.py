@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -55,6 +55,12 @@ def concatenate(parts: Iterable[Neighbors]) -> Neighbors:
     listed = list(parts)
     similarities = torch.cat([part.similarities for part in listed])
     return replace(listed[0], similarities=similarities, indices=torch.cat([part.indices for part in listed]))
+
+
+def split(answer: Neighbors, sizes: Sequence[int]) -> list[Neighbors]:
+    """The answers to the first `sizes[0]` queries, to the next `sizes[1]`, and so on."""
+    parts = zip(answer.similarities.split(list(sizes)), answer.indices.split(list(sizes)), strict=True)
+    return [replace(answer, similarities=similarities, indices=indices) for similarities, indices in parts]
 
 
 def merge(one: Neighbors, other: Neighbors, k: int) -> Neighbors:

@@ -174,6 +174,21 @@ def test_auto_goes_on_with_the_engine_that_was_fastest(a_trial_of_all, searched_
     }
 
 
+@pytest.mark.parametrize("fastest", ENGINES)
+def test_few_queries_have_the_trial_at_a_later_block(a_trial_of_all, searched_by, fastest, monkeypatch):
+    monkeypatch.setattr(nearest_module, "WORTH_A_TRIAL", 300 * 1500)
+    searched, first = searched_by
+    first[0] = fastest
+    generator = torch.Generator().manual_seed(0)
+    bank, asked = (normalize(torch.randn(n, 16, generator=generator)) for n in (2000, 300))
+    found = nearest(asked, bank.split(500), 7)
+    assert found.engine == fastest
+    assert torch.equal(found.indices, nearest_exact(asked, bank, 7).indices)
+    tried = [(name, 20, 500) for name in ENGINES]
+    assert searched[:6] == [("exact", 300, 500), ("exact", 300, 500), *tried, (fastest, 240, 500)]
+    assert searched[6:] == [(fastest, queries, 500) for queries in (20, 20, 20, 240)]
+
+
 @pytest.mark.parametrize(("default", "now"), [(128_000, 64), (20, 20)])
 def test_faiss_multiplies_matrices_for_few_queries_too(default, now, monkeypatch):
     faiss = pytest.importorskip("faiss")
