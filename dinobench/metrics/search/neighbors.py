@@ -59,7 +59,7 @@ def concatenate(parts: Iterable[Neighbors]) -> Neighbors:
 
 def split(answer: Neighbors, sizes: Sequence[int]) -> list[Neighbors]:
     """The answers to the first `sizes[0]` queries, to the next `sizes[1]`, and so on."""
-    parts = zip(answer.similarities.split(list(sizes)), answer.indices.split(list(sizes)), strict=True)
+    parts = zip(*(torch.split(each, list(sizes)) for each in (answer.similarities, answer.indices)), strict=True)
     return [replace(answer, similarities=similarities, indices=indices) for similarities, indices in parts]
 
 
