@@ -178,7 +178,9 @@ def faults(tasks: list[str], asked: list[str], processes: int) -> None:
         alone = outcome(task, "", 1)[1]
         for fault in ("", *asked):
             ended, figures, after = outcome(task, fault, processes)
-            soon = ("not met" if fault else "") if after is None else f"{after:.0f} s"  # as bad input where none is read
+            soon = (
+                ("not met" if fault else "") if after is None else f"{after:.0f} s"
+            )  # as bad input where none is read
             _row(task, fault or "none", _said(ended), _left(task, figures, alone), soon)
 
 

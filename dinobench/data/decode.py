@@ -74,6 +74,21 @@ def decode_rgb(data: bytes, where: str) -> Image.Image:
         raise InputError(f"cannot decode image {where}: {fault_of(error)}") from error
 
 
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height that the header of an image file states; its pixels are not decoded.
+
+    Raises:
+        InputError: the file is missing, no file, or not an image.
+    """
+    try:
+        with open_image(path) as image:
+            return image.size
+    except InputError:
+        raise
+    except Exception as error:  # Pillow's plugins raise anything on bad bytes
+        raise InputError(f"cannot decode image {path}: {fault_of(error)}") from error
+
+
 def open_image(source: Path | io.BytesIO) -> Image.Image:
     """Pillow's image, of formats that Pillow decodes by itself: EPS and its like would start another program.
 

@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
 from dinobench.data.dataset import ImageSet
 from dinobench.data.transforms import EvaluationTransform, evaluation_transform
 from dinobench.features.loading import in_chunks, pixel_batches
 from dinobench.features.names import Column, depth_of, parse_feature
 from dinobench.features.network import FrozenNetwork
-from dinobench.features.preparation import Preparation, evaluation
+from dinobench.features.preparation import Preparation, evaluation, padding_of
 from dinobench.features.rows import FeatureBatch
 from dinobench.models.loading.loaded import LoadedBackbone
 from dinobench.models.networks.backbone import Backbone, Preprocessing
@@ -98,7 +99,7 @@ def feature_batches(
     seen = preparation or evaluation(network.transform)
     channels = len(network.transform.mean)
     for batch in pixel_batches(images, chunks, seen, workers, channels):
-        features = network(torch.from_numpy(batch.pixels)) if len(batch.indices) else {}
+        features = network(torch.from_numpy(batch.pixels), seen.multiple) if len(batch.indices) else {}
         yield FeatureBatch(batch.indices, {key: value.cpu() for key, value in features.items()}, batch.unreadable)
 
 
@@ -129,9 +130,13 @@ class Extractor:
         """The extractor of a loaded model."""
         return cls(model.backbone, model.preprocessing, columns, how.device, how.precision, how.compiled)
 
-    def __call__(self, pixels: Tensor) -> dict[Column, Tensor]:
-        """Columns (B, D) or (B, h, w, D) float32 on the device, of crops (B, H, W, 3) uint8."""
-        return self.of_images(self.network.input(pixels))
+    def __call__(self, pixels: Tensor, multiple: int = 1) -> dict[Column, Tensor]:
+        """Columns (B, D) or (B, h, w, D) float32 on the device, of crops (B, H, W, 3) uint8.
+
+        The normalized crops are padded with zeros to a `multiple` of pixels, themselves in the middle.
+        """
+        images = self.network.input(pixels)
+        return self.of_images(pad(images, padding_of(images.shape[2], images.shape[3], multiple)))
 
     def of_images(self, images: Tensor) -> dict[Column, Tensor]:
         """Columns (B, D) or (B, h, w, D) float32 of normalized images (B, 3, H, W) on the device."""

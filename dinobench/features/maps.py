@@ -75,7 +75,8 @@ def row_size(
     network = Extractor.of(model, columns, replace(how, compiled=False))
     height, width = input_size(model, kept or MapSettings())
     black = torch.zeros(1, height, width, len(model.preprocessing.mean), dtype=torch.uint8)
-    shape = joined_shape([tuple(each.shape[1:]) for each in network(black).values()], columns)
+    multiple = kept.preparation.multiple if kept and kept.preparation else 1
+    shape = joined_shape([tuple(each.shape[1:]) for each in network(black, multiple).values()], columns)
     return RowSize(shape, NUMBERS[kept.numbers if kept else "fp32"].itemsize * math.prod(shape))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,10 @@ from dinobench.metrics.classification import accuracy, top_classes
 from dinobench.metrics.knn import TOP, Array
 from dinobench.metrics.rows import tensor_of, unit_rows
 
-_ROWS = 16384  # images per block of scores
+ROWS = 16384  # images per block of scores
+
+RowBlocks = Sequence[tuple[Tensor, Tensor]]
+"""Blocks of rows (b, D) with their labels (b,), on the device to compute on; each may be read when it is asked for."""
 
 BlockTerms = Callable[[Tensor], Iterable[tuple[float, Tensor]]]
 """From a weight (C, D) to the term of every block of rows, in the order of the rows."""
@@ -45,15 +48,15 @@ class _Objective:
     """Objective and gradient over blocks of rows, remembering the last for the stopping rule."""
 
     def __init__(
-        self, features: Tensor, images: int, classes: int, penalty: float, terms: BlockTerms, free: int = 0
+        self, like: Tensor, images: int, classes: int, penalty: float, terms: BlockTerms, free: int = 0
     ) -> None:
-        self.features, self.images, self.penalty, self.terms, self.free = features, images, penalty, terms, free
-        self.shape = (classes, features.shape[1])
+        self.like, self.images, self.penalty, self.terms, self.free = like, images, penalty, terms, free
+        self.shape = (classes, like.shape[1])
         self.value, self.gap = float("inf"), float("inf")
 
     def __call__(self, flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         weight = torch.from_numpy(flat).view(self.shape)
-        loss, gradient = self._data_term(weight.to(self.features))
+        loss, gradient = self._data_term(weight.to(self.like))
         penalized = slice(0, self.shape[1] - self.free)
         gradient[:, penalized] += self.penalty * weight[:, penalized]
         self.value = loss + self.penalty / 2 * float(weight[:, penalized].square().sum())
@@ -72,7 +75,7 @@ class _Objective:
 
 def row_blocks(features: Tensor, labels: Tensor) -> list[tuple[Tensor, Tensor]]:
     """Blocks of rows (b, D) with their labels (b,), in order."""
-    return list(zip(torch.split(features, _ROWS), torch.split(labels, _ROWS), strict=True))
+    return list(zip(torch.split(features, ROWS), torch.split(labels, ROWS), strict=True))
 
 
 def block_term(weight: Tensor, rows: Tensor, labels: Tensor) -> tuple[float, Tensor]:
@@ -93,13 +96,27 @@ def fit_logistic(
     tolerance: float = 1e-5,
     max_iterations: int = 1000,
     free: int = 0,
+) -> LogisticFit:
+    """`fit_blocks` of rows in memory: features (n, D) and labels (n,), on the device to compute on."""
+    blocks = row_blocks(features, labels)
+    return fit_blocks(blocks, classes, penalty=penalty, tolerance=tolerance, max_iterations=max_iterations, free=free)
+
+
+def fit_blocks(
+    blocks: RowBlocks,
+    classes: int,
+    *,
+    penalty: float = 0.1,
+    tolerance: float = 1e-5,
+    max_iterations: int = 1000,
+    free: int = 0,
+    rows: int | None = None,
     terms: BlockTerms | None = None,
 ) -> LogisticFit:
     """Minimize mean cross-entropy + penalty / (2 n) |W|^2 by L-BFGS (scipy), scores computed by torch in blocks.
 
     Args:
-        features: (n, D), on the device to compute on.
-        labels: (n,) classes below `classes`, on the same device.
+        blocks: of the n rows, with labels below `classes`; all are asked for in every iteration.
         classes: C.
         penalty: times 1 / n is the weight of the l2 term; 0.1 in the paper (dino#121), scikit-learn's C = 10.
         tolerance: stop when the objective is at most this far above its minimum. The objective is strongly convex, so
@@ -108,13 +125,16 @@ def fit_logistic(
         max_iterations: stop anyway.
         free: how many of the last columns have no penalty, such as a column of ones, whose weight is the intercept.
             The tolerance is then that of the gradient's largest entry.
-        terms: computes `block_term` of all `row_blocks`, by default one after the other.
+        rows: n, where the caller knows it: blocks are then not asked for to count them.
+        terms: computes `block_term` of all blocks, by default one after the other.
     """
 
     def one_by_one(weight: Tensor) -> Iterator[tuple[float, Tensor]]:
-        return (block_term(weight, *block) for block in row_blocks(features, labels))
+        return (block_term(weight, *blocks[number]) for number in range(len(blocks)))
 
-    objective = _Objective(features, len(labels), classes, penalty / len(labels), terms or one_by_one, free)
+    count = rows or sum(len(blocks[number][1]) for number in range(len(blocks)))
+    like = blocks[0][0].new_empty(0, blocks[0][0].shape[1])
+    objective = _Objective(like, count, classes, penalty / count, terms or one_by_one, free)
 
     def stop_when_near(intermediate_result: object) -> None:
         if objective.gap <= tolerance:
@@ -122,14 +142,14 @@ def fit_logistic(
 
     result = minimize(
         objective,
-        np.zeros(classes * features.shape[1]),
+        np.zeros(classes * like.shape[1]),
         jac=True,
         method="L-BFGS-B",
         callback=stop_when_near,
         options={"maxiter": max_iterations, "maxfun": 2 * max_iterations, "gtol": 0.0, "ftol": 0.0, "maxcor": 20},
     )
     value, _ = objective(result.x)
-    weight = torch.from_numpy(result.x).view(classes, -1).to(features)
+    weight = torch.from_numpy(result.x).view(classes, -1).to(like)
     return LogisticFit(weight, value, objective.gap, int(result.nit), objective.gap <= tolerance)
 
 

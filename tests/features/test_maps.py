@@ -94,11 +94,11 @@ def test_whole_images_of_any_size_that_is_said(store, model, images):
 def test_resumes_where_it_stopped(store, model, images, monkeypatch):
     forward, seen = Extractor.__call__, []
 
-    def stopping(extractor, pixels):
+    def stopping(extractor, pixels, multiple):
         seen.append(len(pixels))
         if sum(seen) > 14:
             raise KeyboardInterrupt
-        return forward(extractor, pixels)
+        return forward(extractor, pixels, multiple)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Extractor, "__call__", stopping)

@@ -96,15 +96,17 @@ class Stage:
     """Part of a task.
 
     Attributes:
-        images: that go through the network, each as often as it does.
+        images: that are worked on, each as often as it is.
         loading: of each; None where they are kept in memory.
         stored: bytes of features that go into the cache; a stage that stores is done once for all tasks that have it.
+        forward: whether the images go through the network, or what it gave for them is worked on.
     """
 
     images: int
     work: Work
     loading: Loading | None = None
     stored: int = 0
+    forward: bool = True
 
     @property
     def key(self) -> str:
@@ -128,7 +130,7 @@ class Cost:
     @property
     def passes(self) -> int:
         """Images through the network."""
-        return sum(stage.images for stage in self.stages)
+        return sum(stage.images for stage in self.stages if stage.forward)
 
     @property
     def stored(self) -> int:

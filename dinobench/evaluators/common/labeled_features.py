@@ -12,7 +12,9 @@ from torch import Tensor
 from dinobench.data.dataset import ImageSet
 from dinobench.evaluators.base import EvaluationContext
 from dinobench.evaluators.common.setting_groups import LabeledImagesSettings
+from dinobench.features.maps import MapSettings
 from dinobench.features.matrix import FeatureMatrix
+from dinobench.features.names import names_maps
 from dinobench.features.store import FeatureStore
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import agree
@@ -88,37 +90,53 @@ def _note_zeros(context: EvaluationContext[Any], images: ImageSet, matrix: Featu
 
 
 def stored_matrix(
-    context: EvaluationContext[Any], split: str | None, images: ImageSet, feature: str, *, tested: bool = False
+    context: EvaluationContext[Any],
+    split: str | None,
+    images: ImageSet,
+    feature: str,
+    *,
+    tested: bool = False,
+    kept: MapSettings | None = None,
 ) -> FeatureMatrix:
     """The store's features of `images`, which are a whole split of the context or, with None, a part of one.
 
-    A rescoring computes those that are `tested` anew.
+    A rescoring computes those that are `tested` anew. `kept` says in which numbers and of what input maps are.
     """
     manifest = context.manifests[split].sha256 if split else None
     store = FeatureStore(context.fresh_features if tested else None)
-    matrix = store.features(context.model, images, feature, context.extraction, manifest)
+    if names_maps(feature):
+        matrix = store.maps(context.model, images, feature, context.extraction, manifest, kept)
+    else:
+        matrix = store.features(context.model, images, feature, context.extraction, manifest)
     agree(sorted(matrix.unreadable), f"which images of {images.name} cannot be read", "give all the same cache folder")
     return matrix
 
 
 def whole_matrix(
-    context: EvaluationContext[Any], split: str, images: ImageSet, feature: str, *, tested: bool = False
+    context: EvaluationContext[Any],
+    split: str,
+    images: ImageSet,
+    feature: str,
+    *,
+    tested: bool = False,
+    kept: MapSettings | None = None,
 ) -> FeatureMatrix:
     """The store's features of images of a split, of which none may be left out.
 
     Args:
         context: whose model.
-        split: of which they are: the whole, or the part that a rescoring draws.
+        split: of which they are: the whole, or a part.
         images: to be read.
         feature: see `dinobench.features.names`.
         tested: whether a rescoring computes them anew.
+        kept: of maps, their numbers and input.
 
     Raises:
         InputError: an image that cannot be read.
     """
-    part = bool(tested and context.rescoring)
+    whole = len(images) == context.manifests[split].images
     with context.clock.phase(f"features of {split}"):
-        matrix = stored_matrix(context, None if part else split, images, feature, tested=tested)
+        matrix = stored_matrix(context, split if whole else None, images, feature, tested=tested, kept=kept)
     if line := skipped_line(images, matrix.unreadable):
         raise InputError(f"{line} ({reasons_line(images, matrix.unreadable)}); repair them")
     return matrix

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from dinobench.evaluators.base import EvaluationContext
+from dinobench.features.preparation import padding_of
 from dinobench.runtime.errors import InputError
 
 _WEIGHT_SPREAD = 0.01
@@ -47,12 +48,6 @@ class PatchEncoder:
         if not torch.isfinite(maps).all():
             raise InputError("the model's patch features are not finite; check its weights")
         return maps
-
-
-def padding_of(height: int, width: int, patch: int) -> tuple[int, int, int, int]:
-    """Pixels to add (left, right, top, bottom) for whole patches, the image in the middle, as DINOv2's kit does."""
-    across, down = -width % patch, -height % patch
-    return across // 2, across - across // 2, down // 2, down - down // 2
 
 
 class LinearMapHead(nn.Module):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dinobench.metrics.logistic import LogisticFit, block_term, fit_logistic, row_blocks
+from dinobench.metrics.logistic import LogisticFit, RowBlocks, block_term, fit_blocks, row_blocks
 from dinobench.runtime.processes import (
     copy_from_first,
     from_first,
@@ -21,38 +21,43 @@ from dinobench.runtime.processes import (
 
 
 def shared_fit(features: Tensor, labels: Tensor, classes: int, **how: Any) -> LogisticFit:
-    """What `fit_logistic` gives in one process, to the last bit: the sums go over blocks in order.
+    """`shared_block_fit` of rows in memory, features (n, D) and labels (n,), the same in all processes."""
+    return shared_block_fit(row_blocks(features, labels), classes, **how)
+
+
+def shared_block_fit(blocks: RowBlocks, classes: int, **how: Any) -> LogisticFit:
+    """What `fit_blocks` gives in one process, to the last bit: the sums go over blocks in order.
 
     Args:
-        features: (n, D) on the device, the same in all processes.
-        labels: (n,) on the same device.
+        blocks: of rows, the same in all processes; each asks for its own.
         classes: C.
-        how: further arguments of `fit_logistic`.
+        how: further arguments of `fit_blocks`.
     """
     if world_size() == 1:
-        return fit_logistic(features, labels, classes, **how)
-    shared = SharedTerms(features, labels, classes)
+        return fit_blocks(blocks, classes, **how)
+    shared = SharedTerms(blocks, classes)
     found = None
     if rank() == 0:
-        fit = fit_logistic(features, labels, classes, terms=shared.asked, **how)
+        fit = fit_blocks(blocks, classes, terms=shared.asked, **how)
         found = replace(fit, weight=fit.weight.cpu())
         shared.end()
     else:
         shared.serve()
     everywhere: LogisticFit = from_first(lambda: found, "the fitted classifier")  # type: ignore[assignment]
-    return replace(everywhere, weight=everywhere.weight.to(features))
+    return replace(everywhere, weight=everywhere.weight.to(shared.nothing))
 
 
 class SharedTerms:
     """The terms of all blocks, of which each process computes some.
 
     Args:
-        features, labels, classes: as for `shared_fit`.
+        blocks, classes: as for `shared_block_fit`.
     """
 
-    def __init__(self, features: Tensor, labels: Tensor, classes: int) -> None:
-        self.blocks = row_blocks(features, labels)
-        self.nothing = features.new_zeros(classes, features.shape[1])
+    def __init__(self, blocks: RowBlocks, classes: int) -> None:
+        self.blocks = blocks
+        sample, _ = blocks[0]
+        self.nothing = sample.new_zeros(classes, sample.shape[1])
 
     def asked(self, weight: Tensor) -> Iterator[tuple[float, Tensor]]:
         """In the first process: the terms at `weight` (C, D), in order."""
@@ -80,8 +85,8 @@ class SharedTerms:
 
     def _terms(self, weight: Tensor) -> Iterator[tuple[float, Tensor]]:
         for first in range(0, len(self.blocks), world_size()):
-            own = self.blocks[first + rank() :][:1]
-            likelihood, part = block_term(weight, *own[0]) if own else (0.0, self.nothing)
+            own = first + rank()
+            likelihood, part = block_term(weight, *self.blocks[own]) if own < len(self.blocks) else (0.0, self.nothing)
             likelihoods = gather_objects(likelihood, "likelihood of a block")
             parts = gather_from_processes(part).view(world_size(), *weight.shape)
             yield from list(zip(likelihoods, parts, strict=True))[: len(self.blocks) - first]

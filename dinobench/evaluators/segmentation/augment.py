@@ -9,8 +9,9 @@ from PIL import Image
 
 from dinobench.data.masks import VOID, Labels
 from dinobench.data.transforms import resampling
-from dinobench.evaluators.segmentation.frames import Frame, resize_labels, short_side_size
+from dinobench.evaluators.segmentation.frames import Frame, resize_labels
 from dinobench.evaluators.segmentation.settings import Settings
+from dinobench.evaluators.segmentation.sizes import short_side_size
 
 _TRIES = 10
 _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE = 32.0, (0.5, 1.5), (0.5, 1.5), (-0.5, 0.5)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from dinobench.data.dataset import ImageSet
 from dinobench.data.masks import Labels, write_labels
@@ -17,21 +16,17 @@ from dinobench.evaluators.common.patch_maps import LinearMapHead, PatchEncoder
 from dinobench.evaluators.common.prediction_files import prediction_files
 from dinobench.evaluators.common.ranking.per_query import save_per_query
 from dinobench.evaluators.segmentation.fitting import fit_patch_head, predicted_classes
-from dinobench.evaluators.segmentation.frames import Frame, MaskReader, mask_reader, read_frame
-from dinobench.evaluators.segmentation.heads import PatchHead
+from dinobench.evaluators.segmentation.frames import MaskReader, mask_reader
 from dinobench.evaluators.segmentation.pictures import SHOWN, Picture, draw_sheet, picture_of
+from dinobench.evaluators.segmentation.pixels import MapHead, by_stored_maps, by_windows, on_maps
 from dinobench.evaluators.segmentation.settings import Settings
 from dinobench.evaluators.segmentation.trained import train_head
-from dinobench.evaluators.segmentation.windows import pixel_scores, slide_over
 from dinobench.metrics.class_areas import AreaArray, class_areas, class_ious, mean_intervals, segmentation_means
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import write_table_atomically
 from dinobench.runtime.parquet_files import write_columns
 from dinobench.runtime.processes import from_first, gather_objects, own_share, rank
-
-MapHead = Callable[[Tensor], Tensor]
-"""From a map of patches (1, h, w, D) to scores (C, h, w), or (C, h, w, P) of their pixels."""
 
 
 @dataclass
@@ -93,17 +88,8 @@ def _head(
             trained: LinearMapHead = from_first(
                 lambda: train_head(context, encoder, images, read).cpu(), "the trained head"
             ).to(context.device)
-        return lambda maps: trained(maps)[0]
-    return _on_maps(fit_patch_head(context, encoder, images, read, scores))
-
-
-def _on_maps(head: PatchHead) -> MapHead:
-    def scores_of(maps: Tensor) -> Tensor:
-        _, high, wide, dim = maps.shape
-        scores = head(maps.reshape(-1, dim)).transpose(0, 1)
-        return scores.reshape(scores.shape[0], high, wide, *scores.shape[2:])
-
-    return scores_of
+        return lambda maps: (trained(each[None])[0] for each in maps)
+    return on_maps(fit_patch_head(context, images, read, scores))
 
 
 def _majority_class(images: ImageSet, read: MaskReader) -> int:
@@ -118,21 +104,6 @@ def _majority_class(images: ImageSet, read: MaskReader) -> int:
 
 
 @torch.no_grad()
-def frame_scores(encoder: PatchEncoder, head: MapHead, frame: Frame, settings: Settings) -> Tensor:
-    """(C, H, W) scores of the pixels of `frame.truth`."""
-
-    def window_scores(image: Tensor) -> Tensor:
-        size = (image.shape[2], image.shape[3])
-        return pixel_scores(head(encoder.maps(image)), size, encoder.patch, settings.enlarge)
-
-    image = encoder.images([frame.pixels])
-    window = settings.window
-    scores = slide_over(image, window_scores, window, settings.stride) if window else window_scores(image)
-    if scores.shape[1:] == frame.truth.shape:
-        return scores
-    return torch.nn.functional.interpolate(scores[None], frame.truth.shape, mode="bilinear")[0]
-
-
 def _predict_share(
     context: EvaluationContext[Settings],
     encoder: PatchEncoder,
@@ -144,14 +115,13 @@ def _predict_share(
     """This process's images, which are consecutive ones."""
     found, settings, classes = Predicted(), context.settings, len(images.classes)
     rows, files = context.scored_rows(len(images)), prediction_files(images.names)
-    share = own_share(len(rows))
-    for index in progress(rows[share.start : share.stop].tolist(), "segmentation", len(share)):
-        frame = read_frame(images, index, read, settings)
-        labels: Labels = predicted_classes(frame_scores(encoder, head, frame, settings)[None])[0].cpu().numpy()
-        found.areas.append(class_areas(frame.truth, labels, classes))
-        found.floor.append(class_areas(frame.truth, np.full_like(labels, majority), classes))
+    scored = (by_windows if settings.window else by_stored_maps)(context, encoder, head, images, rows, read)
+    for index, truth, scores in progress(scored, "segmentation", len(own_share(len(rows)))):
+        labels: Labels = predicted_classes(scores[None])[0].cpu().numpy()
+        found.areas.append(class_areas(truth, labels, classes))
+        found.floor.append(class_areas(truth, np.full_like(labels, majority), classes))
         if index < SHOWN:
-            found.pictures.append(picture_of(images.read(index), frame.truth, labels))
+            found.pictures.append(picture_of(images.read(index), truth, labels))
         if settings.predictions:
             path = context.output / "predictions" / files[index]
             write_labels(path, labels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,9 +15,9 @@ from dinobench.data.masks import write_labels
 from dinobench.evaluators.base import EvaluationContext
 from dinobench.evaluators.common.costs import Work
 from dinobench.evaluators.common.patch_maps import LinearMapHead, PatchEncoder
-from dinobench.evaluators.segmentation.evaluate import frame_scores
 from dinobench.evaluators.segmentation.fitting import predicted_classes
 from dinobench.evaluators.segmentation.frames import Frame
+from dinobench.evaluators.segmentation.pixels import enlarged, frame_scores
 from dinobench.evaluators.segmentation.settings import Settings
 from dinobench.evaluators.segmentation.trained import padded_crops, pixel_loss
 from dinobench.metrics.class_areas import class_areas
@@ -55,14 +55,21 @@ def _scoring(
     frame = _drawn_frame(context, shown, shown if context.settings.square else (high, wide))
     head.eval()
 
-    def on_maps(maps: Tensor) -> Tensor:
+    def on_maps(maps: Iterable[Tensor]) -> Iterator[Tensor]:
         with torch.no_grad():
-            scores: Tensor = head(maps)[0]
-        return scores
+            return iter([head(each[None])[0] for each in maps])
+
+    (stored,) = encoder.maps(encoder.images([frame.pixels]))
+
+    def scored() -> Tensor:
+        if work.options["part"] == "scoring":
+            return frame_scores(encoder, on_maps, frame, context.settings)
+        (scores,) = on_maps([stored])
+        return enlarged(scores, shown, encoder.patch, frame.truth, context.settings)
 
     def run(images: int) -> None:
         for _ in range(images):
-            scores = frame_scores(encoder, on_maps, frame, context.settings)
+            scores = scored()
             labels = predicted_classes(scores[None])[0].cpu().numpy()
             for _ in range(2):  # of the head, and of the floor
                 class_areas(frame.truth, labels, int(work.options["classes"]))

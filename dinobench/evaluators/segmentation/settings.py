@@ -63,7 +63,22 @@ class PatchHeadSettings(SearchSettings):
     )
     jitter: NotNegative = setting(0.0, "of memories: strength of changes of color, each made with probability 1/2")
     void_is_first: bool = setting(False, "in the memory, void pixels count as the first class")
+    numbers: Literal["fp32", "fp16"] = setting(
+        "fp32", "of the patches in the feature store; fp16 takes half the space", later=True
+    )
+    held: NotNegative = setting(
+        2.0,
+        "of training patches that stay in memory; the others are read from disk in each pass",
+        unit="GB",
+        moves_figure=False,
+        later=True,
+    )
     held_out: Percent = setting(10.0, "of the training images, by which C, k and distance are chosen", unit="%")
+
+    @property
+    def held_bytes(self) -> int:
+        """Of training patches that stay in memory."""
+        return int(1e9 * self.held)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dinobench.evaluators.common.patch_maps import padding_of
+from dinobench.features.preparation import padding_of
 
 Scorer = Callable[[Tensor], Tensor]
 """From a normalized image (1, 3, H, W) to scores (C, H, W)."""

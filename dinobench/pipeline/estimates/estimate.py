@@ -135,7 +135,8 @@ def _stage_time(stage: Stage, data: str, measured: Measured, threads: int, cores
     work = measured.works[stage.work.key]
     reading = measured.loadings[loading_key(data, stage.loading)] if stage.loading else 0.0
     each = max(work.seconds, reading / threads, (work.cpu + reading) / cores)
-    return StageTime(each * stage.images, (work.cpu + reading) * stage.images, stage.images, stage.stored)
+    passes = stage.images if stage.forward else 0
+    return StageTime(each * stage.images, (work.cpu + reading) * stage.images, passes, stage.stored)
 
 
 def _waiting_bytes(stage: Stage, threads: int) -> int:

@@ -22,7 +22,7 @@ def _problem() -> tuple[torch.Tensor, torch.Tensor]:
 
 def _fit(rank: int, rows: int) -> tuple[LogisticFit, int]:
     """The fit by blocks of this many rows, and how many of them this process computed."""
-    logistic._ROWS = rows
+    logistic.ROWS = rows
     with mock.patch.object(sharing, "block_term", side_effect=logistic.block_term) as computed:
         return sharing.shared_fit(*_problem(), 5, tolerance=1e-6), computed.call_count
 
@@ -30,7 +30,7 @@ def _fit(rank: int, rows: int) -> tuple[LogisticFit, int]:
 @pytest.mark.parametrize("count", [2, 4])
 @pytest.mark.parametrize("rows", [10, 20, 100])  # 6, 3 and 1 blocks
 def test_the_same_to_the_last_bit(monkeypatch: pytest.MonkeyPatch, count: int, rows: int) -> None:
-    monkeypatch.setattr(logistic, "_ROWS", rows)
+    monkeypatch.setattr(logistic, "ROWS", rows)
     alone = fit_logistic(*_problem(), 5, tolerance=1e-6)
     found = in_processes(_fit, count, rows)
     for fit, _ in found:

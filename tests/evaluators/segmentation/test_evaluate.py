@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -11,7 +12,11 @@ import pytest
 from dinobench.data.masks import read_labels, write_labels
 from dinobench.data.registry import get_twin
 from dinobench.evaluators.base import Scores
+from dinobench.evaluators.common.costs import DataFacts, NetworkShape
+from dinobench.evaluators.segmentation.cost import cost
 from dinobench.evaluators.segmentation.evaluate import evaluate
+from dinobench.evaluators.segmentation.patches import labels_on_disk
+from dinobench.features.extract import Extractor
 from dinobench.metrics.class_areas import class_areas, segmentation_means
 from dinobench.runtime.errors import InputError
 from tests.evaluators.toys import context, overflow, picture, twin_fixture
@@ -88,10 +93,39 @@ def test_images_of_one_stem_keep_their_own_predictions(copy: Path, tmp_path: Pat
 
 
 def test_processes_share_the_images_and_score_as_one(twin: Path, tmp_path: Path) -> None:
-    for protocol in ("hummingbird", "dinov3"):
+    for protocol in ("capi", "hummingbird", "dinov3"):
         alone = _evaluate(twin, tmp_path, protocol, **HEADS[protocol])
         for scores in in_processes(_in_process, 2, twin, tmp_path, protocol):
             assert (scores.metrics, scores.intervals, scores.images) == (alone.metrics, alone.intervals, alone.images)
+
+
+def test_a_second_protocol_on_the_same_network_does_not_run_it_again(twin: Path, tmp_path: Path) -> None:
+    first = _evaluate(twin, tmp_path, "capi", **HEADS["capi"])
+    with mock.patch.object(Extractor, "of_images", side_effect=AssertionError("the network ran")):
+        assert _evaluate(twin, tmp_path, "capi", **HEADS["capi"]).metrics == first.metrics
+        assert _evaluate(twin, tmp_path, "capi-knn", **HEADS["capi-knn"]).metrics["miou"] > 0
+        assert _evaluate(twin, tmp_path, "capi", **HEADS["capi"], held=0).metrics == first.metrics
+
+
+@pytest.mark.parametrize("protocol", ["quick", "capi", "hummingbird", "dinov2"])
+@pytest.mark.parametrize("numbers", ["fp32", "fp16"])
+def test_the_bytes_that_are_told_are_those_on_disk(
+    protocol: str, numbers: str, twin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DINOBENCH_CACHE", str(tmp_path / "cache"))
+    given = context("seg-camvid", protocol, twin, tmp_path, MODEL, **SMALL, **HEADS[protocol], numbers=numbers)
+    evaluate(given)
+    arrays = [np.load(path) for path in (tmp_path / "cache" / "features").rglob("*.npy")]
+    facts = DataFacts({"train": 12, "test": 6}, 11, 90, 120)
+    shape = NetworkShape(given.model.backbone.dim, 4, 8, 64, 0)
+    assert sum(array.nbytes for array in arrays) == cost(given.settings, shape, facts, 16).stored
+    assert bool(arrays) == (protocol != "dinov2")
+
+
+def test_classes_of_patches_need_a_folder_that_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot write the classes of the training patches"):
+        labels_on_disk([np.zeros((2, 4), np.uint8)], tmp_path / "file")
 
 
 def _in_process(number: int, data: Path, output: Path, protocol: str) -> Scores:
@@ -149,7 +183,7 @@ def test_data_without_masks_of_classes_and_broken_networks_are_refused(twin: Pat
         evaluate(given)
     broken = context("seg-camvid", "quick", twin, tmp_path, MODEL, **SMALL)
     overflow(broken.model)
-    with pytest.raises(InputError, match="patch features are not finite"):
+    with pytest.raises(InputError, match="features of 12 images are not finite"):
         evaluate(broken)
 
 

@@ -8,9 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dinobench.evaluators.common.patch_maps import padding_of
-from dinobench.evaluators.segmentation.frames import patch_labels, short_side_size
+from dinobench.evaluators.segmentation.frames import patch_labels
+from dinobench.evaluators.segmentation.sizes import short_side_size
 from dinobench.evaluators.segmentation.windows import pixel_scores, slide_over, window_boxes
+from dinobench.features.preparation import padding_of
 
 
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 40), st.integers(1, 40))
@@ -52,9 +53,9 @@ def test_padding_lies_around_the_image_and_is_cut_away() -> None:
     assert padding_of(10, 13, 4) == (1, 2, 1, 1)
     labels = np.arange(130, dtype=np.uint8).reshape(10, 13)
     patches = patch_labels(labels, 4)
-    assert patches.shape == (3, 4, 16)
-    assert patches[0, 0].tolist() == [255] * 4 + [255, 0, 1, 2, 255, 13, 14, 15, 255, 26, 27, 28]
-    scores = torch.from_numpy(patches.astype(np.float32))[None]
+    assert patches.shape == (12, 16)
+    assert patches[0].tolist() == [255] * 4 + [255, 0, 1, 2, 255, 13, 14, 15, 255, 26, 27, 28]
+    scores = torch.from_numpy(patches.astype(np.float32)).view(1, 3, 4, 16)
     assert torch.equal(pixel_scores(scores, (10, 13), 4, "repeat")[0], torch.from_numpy(labels).float())
 
 
