@@ -119,12 +119,18 @@ def _describe_model(resolved: ResolvedModel) -> ModelInfo:
         card=resolved.card.name if resolved.card else "",
         family=model.family,
         architecture=model.architecture,
-        source=model.source,
+        source=_seen_from_here(model.source),
         parameters=model.parameters,
         preprocessing=dataclasses.asdict(model.preprocessing),
         choices=resolved.notes,
         epoch=model.epoch,
     )
+
+
+def _seen_from_here(source: str) -> str:
+    """Without the folders above the current one, where a file lies below it: a record tells nobody of them."""
+    here = Path.cwd()
+    return str(Path(source).relative_to(here)) if Path(source).is_relative_to(here) else source
 
 
 def _describe_data(job: Job, context: EvaluationContext[Any]) -> DataInfo:

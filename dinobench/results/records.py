@@ -161,8 +161,8 @@ class RunRecord:
 
     @functools.cached_property
     def data_digest(self) -> str:
-        """First digits of the digest of all splits' manifests; empty where no data were read."""
-        manifests = "".join(split.sha256 for split in self.data.splits.values())
+        """First digits of the digest of all splits' manifests, in whatever order read; empty where no data were."""
+        manifests = "".join(self.data.splits[name].sha256 for name in sorted(self.data.splits))
         return short_digest(manifests) if manifests else ""
 
     @functools.cached_property

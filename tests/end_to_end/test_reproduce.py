@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from dinobench.cli.main import main
 from dinobench.models.loading.spec import load_backbone
+from dinobench.results.records import read_record
 
 MODEL = """
 title = "{name}"
@@ -139,7 +140,10 @@ def test_a_row_whose_file_does_not_open_as_released_is_not_called_to_fetch() -> 
     assert " to fetch " in states["dino_vits16"]
 
 
-def test_a_card_without_a_row_is_measured_too(tmp_path: Path, cards: list[str]) -> None:
+def test_a_card_without_a_row_is_measured_too(
+    tmp_path: Path, cards: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     torch.save(load_backbone("random:vit_mini/4").backbone.state_dict(), tmp_path / "models" / "mine_a.pth")
     text = MODEL.format(name="mine", weights="mine_a.pth", more="").partition("[[rows]]")[0]
     (tmp_path / "models" / "mine_a.toml").write_text(text + "[settings]\nheads = 3\n")
@@ -151,6 +155,8 @@ def test_a_card_without_a_row_is_measured_too(tmp_path: Path, cards: list[str]) 
     assert "mine_a knn-few@few  top1" in done.output
     assert "mine_b  top1: no weights at ../runs/none" in done.output
     assert "mine_a [" in done.output
+    (record,) = (read_record(path) for path in (tmp_path / "records").glob("*.json"))
+    assert record.model.source == "models/mine_a.pth"  # none of this machine's folders
     again = reproduce(*common, "--set", "ks=[3,5]", "--dry-run").output
     assert "1 done, 1 no way" in again
     assert "1 to run, 1 no way" in reproduce(*common, "--set", "ks=[5]", "--dry-run").output  # other settings

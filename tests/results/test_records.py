@@ -55,6 +55,14 @@ def test_every_split_tells_the_data_apart() -> None:
     assert len(names) == 2
 
 
+def test_the_order_in_which_splits_were_read_tells_nothing_apart() -> None:
+    manifests = {"train": {"sha256": "a" * 64}, "val": {"sha256": "b" * 64}}
+    swapped = {"train": manifests["val"], "val": manifests["train"]}
+    orders = (manifests, dict(reversed(manifests.items())), swapped)
+    digests = [make_record(data={"spec": "imagenet", "splits": splits}).data_digest for splits in orders]
+    assert digests[0] == digests[1] != digests[2]
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"schema": 1}', "not json"])
 def test_a_broken_record_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "broken.json").write_text(text)
