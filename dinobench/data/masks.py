@@ -29,8 +29,10 @@ def palette() -> NDArray[np.uint8]:
     return colors
 
 
-def read_labels(path: Path, *, gray: bool = False) -> Labels:
+def read_labels(path: Path, *, gray: bool = False, of: str = "object") -> Labels:
     """(H, W) pixel values of an indexed or grayscale image; with `gray` also of one that holds gray as more channels.
+
+    `of` says in messages what the values number: an object, a class.
 
     Raises:
         InputError: the file is missing, cannot be decoded, or holds colors instead of numbers.
@@ -47,7 +49,7 @@ def read_labels(path: Path, *, gray: bool = False) -> Labels:
     if gray and labels.ndim == 3 and (labels[..., : _COLORS.get(mode, 4)] == labels[..., :1]).all():
         return labels[..., 0]
     if mode not in _LABEL_MODES:
-        raise InputError(f"mask {path} is a {mode} image; object numbers need an indexed PNG")
+        raise InputError(f"mask {path} is a {mode} image; {of} numbers need an indexed PNG")
     return labels
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +29,21 @@ class PosedView:
     focal: float
     shorter: int
     pose: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class SeenView:
+    """The pixels of a photo.
+
+    Attributes:
+        photo: upright as its camera held it.
+        counts: (H, W) uint16 of its depth map, 0 where the object is not.
+        meters: depth of such counts, float32; 0 where they are 0.
+    """
+
+    photo: Image.Image
+    counts: NDArray[np.uint16]
+    meters: Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 def rotation_of(quaternion: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -44,7 +44,7 @@ def read_classes(path: Path, table: NDArray[np.uint8]) -> Labels:
     Raises:
         InputError: no such mask, it cannot be decoded, or holds values that stand for no class.
     """
-    values = read_labels(path)
+    values = read_labels(path, of="class")
     labels: Labels = table[values]
     if (odd := np.unique(values[labels == UNKNOWN])).size:
         known = np.flatnonzero(table < UNKNOWN)

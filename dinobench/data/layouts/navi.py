@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from dinobench.data.dataset import UNLABELED, ImageSet, from_files
 from dinobench.data.decode import fault_of, is_image_name, open_image
@@ -15,7 +15,7 @@ from dinobench.data.layouts._depth_maps import read_counts
 from dinobench.data.layouts._files import refuse_missing, require
 from dinobench.data.layouts._places import folder_with
 from dinobench.data.layouts._walk import subfolders
-from dinobench.data.posed_views import PosedView, rotation_of
+from dinobench.data.posed_views import PosedView, SeenView, rotation_of
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import read_json
 from dinobench.runtime.names import safe_name
@@ -77,8 +77,8 @@ def annotation_files(images: ImageSet) -> list[Path]:
     return [*listings, *map(_depth_of, photos)]
 
 
-def read_view(view: PosedView) -> tuple[Image.Image, NDArray[np.float32]]:
-    """A photo, upright as its camera held it, and the counts (H, W) of its depth map, which `meters` reads.
+def read_view(view: PosedView) -> SeenView:
+    """A photo of `posed_views` with its depth.
 
     Raises:
         InputError: one that cannot be decoded.
@@ -90,10 +90,10 @@ def read_view(view: PosedView) -> tuple[Image.Image, NDArray[np.float32]]:
         raise
     except Exception as error:  # Pillow's plugins raise anything on bad bytes
         raise InputError(f"cannot decode image {view.photo}: {fault_of(error)}, or fetch it again") from error
-    return upright, read_counts(view.depth)
+    return SeenView(upright, read_counts(view.depth).astype(np.uint16), _meters)
 
 
-def meters(counts: NDArray[np.float32]) -> NDArray[np.float32]:
+def _meters(counts: NDArray[np.float32]) -> NDArray[np.float32]:
     """Depth of counts of NAVI's maps; 0 where they are 0."""
     inverse = counts / _INVERSE_PER_MM
     depth: NDArray[np.float32] = np.divide(1, inverse, out=np.zeros_like(inverse), where=inverse > 0)

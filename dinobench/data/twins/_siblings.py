@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +36,16 @@ def draw_test_set(root: Path, seed: int, small: bool, name_of: Callable[[int], s
         small: few images.
         name_of: from a drawn class to the name of its folder.
     """
-    rng = np.random.default_rng([seed, 31])
+    for label, number, pixels in drawn_images([seed, 31], 3 if small else 50):
+        save_jpeg(root / name_of(label) / f"{number}.jpg", pixels)
+
+
+def drawn_images(seeds: Sequence[int], count: int) -> Iterator[tuple[int, int, NDArray[np.uint8]]]:
+    """Class, number and (SIDE, SIDE, 3) pixels of `count` images of each class, one class after the other."""
+    rng = np.random.default_rng(seeds)
     for label in range(len(mini.CLASSES)):
-        for number in range(3 if small else 50):
-            save_jpeg(root / name_of(label) / f"{number}.jpg", mini.draw(label, rng, SIDE))
+        for number in range(count):
+            yield label, number, mini.draw(label, rng, SIDE)
 
 
 def sketched(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

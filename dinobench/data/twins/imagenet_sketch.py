@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
-from dinobench.data import mini
 from dinobench.data.twins._drawing import save_jpeg
-from dinobench.data.twins._siblings import SIDE, sketched, wnid_of
+from dinobench.data.twins._siblings import drawn_images, sketched, wnid_of
 
 
 def write(root: Path, *, seed: int = 0, small: bool = True) -> None:
     """Draw 3 images of each class (50 when not `small`)."""
-    rng = np.random.default_rng([seed, 50889])
-    for label in range(len(mini.CLASSES)):
-        for number in range(3 if small else 50):
-            save_jpeg(root / "sketch" / wnid_of(label) / f"sketch_{number}.JPEG", sketched(mini.draw(label, rng, SIDE)))
+    for label, number, pixels in drawn_images([seed, 50889], 3 if small else 50):
+        save_jpeg(root / "sketch" / wnid_of(label) / f"sketch_{number}.JPEG", sketched(pixels))

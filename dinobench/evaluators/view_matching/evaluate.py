@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,20 +12,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from dinobench.data.posed_views import PosedView
+from dinobench.data.posed_views import PosedView, SeenView
 from dinobench.evaluators.base import EvaluationContext, Scores
 from dinobench.evaluators.common.layout_readers import layout_reader, note_annotations
 from dinobench.evaluators.common.match_pictures import SHOWN, draw_sheet, picture_of
 from dinobench.evaluators.common.patch_maps import PatchEncoder
 from dinobench.evaluators.common.ranking.per_query import add_share, save_per_query
-from dinobench.evaluators.view_matching.pairs import Pair, angles_between, draw_pairs
+from dinobench.evaluators.view_matching.pairs import angles_between, draw_pairs
 from dinobench.evaluators.view_matching.settings import Settings
-from dinobench.evaluators.view_matching.squares import Square, read_square
+from dinobench.evaluators.view_matching.squares import Square, square_of
 from dinobench.metrics.bootstrap import accuracy_interval
 from dinobench.metrics.surface_matches import moved, projected, ratio_matches
 from dinobench.runtime.console import progress
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import gather_objects, own_share, rank
+
+ViewReader = Callable[[PosedView], SeenView]
 
 CENTIMETERS, PIXELS, ANGLES = (1, 2, 5), (5, 25, 50), (0, 30, 60, 90, 120)
 _MAIN, _DRAWN = 2, 12  # centimeters of the figure; matches that a picture shows
@@ -59,6 +61,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     settings = context.settings
     images = context.dataset(settings.split)
     views: list[PosedView] = layout_reader(context, images, "posed_views", "no camera poses", "navi")(images)
+    read: ViewReader = layout_reader(context, images, "read_view", "no camera poses", "navi")
     note_annotations(context, "poses and depth maps", images)
     pairs, alone = draw_pairs(views, settings, context.seed)
     if not pairs:
@@ -68,7 +71,7 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     share = own_share(len(pairs))
     with context.clock.phase("matching"):
         mine = [
-            _match_pair(encoder, views, pairs[each], settings, each < SHOWN)
+            _match_pair(encoder, [views[number] for number in pairs[each]], read, settings, each < SHOWN)
             for each in progress(share, "pairs", len(share))
         ]
     found = [each for part in gather_objects(mine, "matches of each process's pairs") for each in part]
@@ -87,11 +90,11 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
 
 @torch.no_grad()
 def _match_pair(
-    encoder: PatchEncoder, views: Sequence[PosedView], pair: Pair, settings: Settings, drawn: bool
+    encoder: PatchEncoder, pair: Sequence[PosedView], read: ViewReader, settings: Settings, drawn: bool
 ) -> Matched:
-    one, other = (views[number] for number in pair)
+    one, other = pair
     side = settings.grid * encoder.patch or settings.image_size
-    squares = [read_square(view, side, settings.reduced) for view in (one, other)]
+    squares = [square_of(view, read(view), side, settings.reduced) for view in pair]
     (source, placed), (target, there) = (point_features(encoder, square, settings.step) for square in squares)
     if min(len(placed), len(there)) < 2:
         raise InputError(f"{one.depth} or {other.depth} has fewer than two points of the object; check them")

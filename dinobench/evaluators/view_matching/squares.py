@@ -13,8 +13,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as VF
 
-from dinobench.data.layouts.navi import meters, read_view
-from dinobench.data.posed_views import PosedView
+from dinobench.data.posed_views import PosedView, SeenView
 from dinobench.data.transforms import resampling
 from dinobench.runtime.errors import InputError
 
@@ -34,13 +33,19 @@ class Square:
     focal: float
 
 
-def read_square(view: PosedView, side: int, reduced: int) -> Square:
+def square_of(view: PosedView, seen: SeenView, side: int, reduced: int) -> Square:
     """The square of side `side`; everything is by nearest, so that pixels keep their depth, as in probe3d.
+
+    Args:
+        view: camera and files of a photo.
+        seen: its pixels and their depth.
+        side: of the square, in pixels.
+        reduced: shorter side that the photo is first brought to.
 
     Raises:
         InputError: a depth map of another shape than the photo, or without two pixels of the object.
     """
-    photo, counts = read_view(view)
+    photo, counts = seen.photo, seen.counts
     if counts.shape != (photo.height, photo.width):
         raise InputError(
             f"depth map {view.depth} is {counts.shape[1]} x {counts.shape[0]}, its photo {photo.width} x "
@@ -50,8 +55,8 @@ def read_square(view: PosedView, side: int, reduced: int) -> Square:
     size = (int(photo.width * scale), int(photo.height * scale))
     pixels = np.asarray(photo.resize(size, resampling("bilinear")))
     # Pillow picks other pixels in images of 16 bits than in those of 32 where a scale is not whole
-    shrunk = Image.fromarray(counts.astype(np.uint16)).resize(size, Image.Resampling.NEAREST)
-    depth = meters(np.asarray(shrunk).astype(np.float32))
+    shrunk = Image.fromarray(counts).resize(size, Image.Resampling.NEAREST)
+    depth = seen.meters(np.asarray(shrunk).astype(np.float32))
     colors, distance = (_middle(torch.from_numpy(each), side) for each in (pixels.copy(), depth[..., None]))
     focal = view.focal * side / view.shorter
     points = _points(np.asarray(distance[..., 0], np.float32), focal)

@@ -49,7 +49,7 @@ def test_real_masks_of_camvid_and_voc12() -> None:
     ("pixels", "message"),
     [
         (np.full((90, 120), 77, dtype=np.uint8), r"holds the values 77, which stand for no class \(0 to 10 do\)"),
-        (np.zeros((90, 120, 3), dtype=np.uint8), "is a RGB image"),
+        (np.zeros((90, 120, 3), dtype=np.uint8), "is a RGB image; class numbers need an indexed PNG"),
     ],
 )
 def test_a_mask_of_colors_or_of_other_numbers_is_refused(pixels: np.ndarray, message: str, tmp_path: Path) -> None:

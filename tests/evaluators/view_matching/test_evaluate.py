@@ -20,7 +20,7 @@ from dinobench.evaluators.base import Scores
 from dinobench.evaluators.view_matching.evaluate import evaluate, near_shares
 from dinobench.evaluators.view_matching.pairs import angles_between, draw_pairs
 from dinobench.evaluators.view_matching.settings import Settings
-from dinobench.evaluators.view_matching.squares import object_square, read_square
+from dinobench.evaluators.view_matching.squares import object_square, square_of
 from dinobench.metrics.surface_matches import moved, ratio_matches
 from dinobench.runtime.errors import InputError
 from tests.evaluators.toys import assert_processes_agree, context, twin_fixture
@@ -59,7 +59,8 @@ def test_processes_share_the_pairs_and_score_as_one(twin: Path, tmp_path: Path) 
 
 def test_points_of_one_view_lie_on_the_surface_of_another(twin: Path) -> None:
     one, other = _views(twin)[:2]
-    placed, there = (torch.from_numpy(read_square(view, 128, 120).points.reshape(-1, 3)) for view in (one, other))
+    squares = (square_of(view, navi.read_view(view), 128, 120) for view in (one, other))
+    placed, there = (torch.from_numpy(square.points.reshape(-1, 3)) for square in squares)
     pose = torch.from_numpy(other.pose @ np.linalg.inv(one.pose)).float()
     apart = torch.cdist(moved(placed[placed[:, 2] > 0], pose), there[there[:, 2] > 0]).min(1).values
     assert apart.median() < 0.002
@@ -77,7 +78,7 @@ def test_a_photo_turned_by_its_tag_is_read_upright(twin: Path, tmp_path: Path) -
         turned = image.transpose(Image.Transpose.ROTATE_90)
         assert turned.size == (height, width)
         turned.save(path, exif=tag, quality=95)
-    assert navi.read_view(before)[0].size == (width, height)
+    assert navi.read_view(before).photo.size == (width, height)
 
 
 def test_pairs_are_views_of_one_object_within_the_angle(twin: Path) -> None:
