@@ -6,7 +6,8 @@
         each task's figures by 1, 2 and 4 processes
 
 The network is drawn and the data are twins, so that a task takes seconds. A fault happens where a process opens its
-data, decodes its first image, runs the network for the first time or stores the record; the time counts from there to the end of all processes.
+data, decodes its first image, runs the network for the first time or stores the record; the time counts from there to
+the end of all processes.
 """
 
 from __future__ import annotations

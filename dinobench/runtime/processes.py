@@ -11,7 +11,7 @@ import os
 import pickle
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import torch
@@ -50,15 +50,23 @@ def agree(value: T, what: str, remedy: str = "start all processes with the same 
     """The value, which must be the same in every process.
 
     Raises:
-        InputError: it is not; names `what` and two values, and ends in `remedy`.
+        InputError: it is not; names `what` and two values, of mappings what differs in them, and ends in `remedy`.
     """
     first, *others = gather_objects(value, what)
     for other, theirs in enumerate(others, 1):
         if theirs != first:
+            here, there = _differing(first, theirs), _differing(theirs, first)
             raise InputError(
-                f"{what} differs between processes: {first} in process 0, {theirs} in process {other}; {remedy}"
+                f"{what} differs between processes: {here} in process 0, {there} in process {other}; {remedy}"
             )
     return value
+
+
+def _differing(value: object, other: object) -> object:
+    """What of a mapping is not so in the other one; any other value whole."""
+    if not (isinstance(value, Mapping) and isinstance(other, Mapping)):
+        return value
+    return ", ".join(f"{key} = {each}" for key, each in value.items() if key not in other or other[key] != each)
 
 
 def own_share(count: int) -> range:

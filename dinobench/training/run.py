@@ -58,7 +58,7 @@ def train(
     with _group_on(device) as here:
         chosen = load_recipe(recipe, settings)
         refuse_missing_tracker(chosen.log)
-        agree(chosen.digest(), "the recipe with its settings")
+        agree(chosen.as_dict(), "the recipe with its settings")
         for line in warnings_of(chosen):
             announce(line)
         spec = _data_of(chosen, data)

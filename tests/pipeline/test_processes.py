@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dinobench.cards import load_tasks
+from dinobench.data import decode
 from dinobench.evaluators import base
 from dinobench.pipeline import run
 from dinobench.pipeline.run import evaluate
@@ -45,6 +46,30 @@ def _evaluated(rank: int, output: Path, tasks: str, fault: str) -> Any:
         tasks = "no-such-task"
     evaluate(tasks, **request, output=output)
     return "done"
+
+
+def _with_bad_image(rank: int, output: Path) -> str:
+    """The second process cannot decode the first of its images."""
+    if rank == 1:
+
+        def truncated(_: Any) -> Any:
+            raise OSError("image file is truncated")
+
+        decode.open_image = truncated
+    data, settings = TINY["homography"]
+    evaluate("homography", SMALL["model"], data, output=output, settings=settings)
+    return "done"
+
+
+def test_an_image_that_one_process_cannot_decode_ends_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_data(tmp_path, SMALL["model"])
+    others, own = in_processes(_with_bad_image, 2, tmp_path / "records")
+    assert isinstance(own, InputError)
+    assert str(own).startswith("cannot decode image photos/train/")
+    assert isinstance(others, InputError)
+    assert str(others) == f"process 1: {own}"
+    assert not list((tmp_path / "records").glob("*.json"))
 
 
 def _full(store: RecordStore, record: Any) -> Path:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from click.testing import CliRunner
 
@@ -10,7 +12,7 @@ from dinobench.cli.main import main
 from dinobench.data.dataset import ImageSet, from_arrays
 from dinobench.models.loading.spec import load_backbone
 from dinobench.pipeline import early
-from dinobench.runtime.errors import InputError, RunFailedError
+from dinobench.runtime.errors import InputError, ProcessError, RunFailedError
 from dinobench.training import build, probe, run, source, training_run
 from dinobench.training.checkpoints import load
 from dinobench.training.run import train
@@ -133,7 +135,59 @@ def other_seed(rank: int, folder: Path) -> Path:
 
 def test_other_settings_in_one_process_are_refused_by_all(tmp_path):
     found = in_processes(other_seed, 2, tmp_path / "run")
-    assert all("the recipe with its settings differs between processes" in str(error) for error in found), found
+    for error in found:
+        assert str(error).startswith(
+            "the recipe with its settings differs between processes: seed = 0 in process 0, seed = 1 in process 1;"
+        )
+
+
+def from_other_files(rank: int, folder: Path, name: str) -> Path:
+    """A start by a name that holds other weights in the second process, or by another name there."""
+    source.open_dataset = source.open_training = drawn
+    settings = {**TINY, "architecture": "", "init": name.format(rank), "head_epochs": 0, "guard": "off"}
+    starts = {f"random:vit_mini/{patch}": load_backbone(f"random:vit_mini/{patch}") for patch in (4, 8)}
+    return train(
+        "continue-small",
+        "few",
+        folder,
+        settings=settings,
+        device="cpu",
+        load_start=lambda spec, **_: starts[f"random:vit_mini/{4 << rank}"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("start.pth", "the network that init names differs between processes"),
+        ("{}.pth", "differs between processes: init = 0.pth in process 0, init = 1.pth in process 1"),
+    ],
+)
+def test_another_start_in_one_process_is_refused_by_all(name: str, words: str, tmp_path: Path) -> None:
+    for error in in_processes(from_other_files, 2, tmp_path / "run", name):
+        assert isinstance(error, InputError)
+        assert words in str(error)
+    assert not (tmp_path / "run").exists()
+
+
+def dies_at_4(rank: int, folder: Path) -> Path:
+    step, steps = training_run.Learner.step, []
+
+    def dying(self, batch, settings):
+        steps.append(None)
+        if rank == 1 and len(steps) == 5:
+            os._exit(9)
+        return step(self, batch, settings)
+
+    training_run.Learner.step = dying
+    return trained(rank, folder)
+
+
+def test_a_killed_process_ends_the_other_with_one_line(tmp_path: Path) -> None:
+    left, gone = in_processes(dies_at_4, 2, tmp_path / "run")
+    assert gone is None
+    assert isinstance(left, ProcessError)
+    assert "ended without a w" in str(left)
 
 
 def one_diverges(rank: int, folder: Path) -> Path:
