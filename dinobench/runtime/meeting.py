@@ -136,9 +136,12 @@ class Meeting:
             yield
             self.exchange("end of task")
         except BaseException as error:
-            first = self._tell_others(failure_of(self.rank, error))
-            if isinstance(error, (ProcessError, dist.DistError)) and first.rank != self.rank:
+            cause = self.explain_loss(error) if _is_lost_connection(error) else error
+            first = self._tell_others(failure_of(self.rank, cause))
+            if isinstance(cause, ProcessError) and first.rank != self.rank:
                 raise first.raised() from error  # of which this error may be a consequence
+            if cause is not error:
+                raise cause from error
             raise
         finally:
             self._tasks.pop()
@@ -176,6 +179,18 @@ class Meeting:
                     self._require_life(other)
         if first is not None:
             raise first.raised()
+
+    def explain_loss(self, error: BaseException) -> Exception:
+        """What another process failed by, or that it is gone, where `error` is a connection to it that broke."""
+        end = time.monotonic() + FAREWELL_SECONDS
+        try:
+            while time.monotonic() < end and self._beat is not None:
+                self.look()
+                time.sleep(_LONGEST)
+        except (InputError, RunFailedError, StoppedError, ProcessError) as found:
+            return found
+        reason = " ".join(str(error).split())
+        return ProcessError(f"another process ended without a word ({reason:.200}); see its output")
 
     def call_on_failure(self, act: Callable[[], None]) -> None:
         """Call `act` once, from a thread, when any process fails or is silent: it ends waits that nobody else can end.
@@ -255,6 +270,11 @@ class Meeting:
     def _require_life(self, other: int) -> None:
         if other != self.rank and (lost := self._lost(self.store, other, self._patience[other])):
             raise ProcessError(f"process {other} {lost}; see its output")
+
+
+def _is_lost_connection(error: BaseException) -> bool:
+    """Whether another process left a collective, be it one that torch began by itself, as in a backward pass."""
+    return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "/gloo/" in str(error))
 
 
 def _keys_of(key: str, pieces: int) -> list[str]:

@@ -183,7 +183,7 @@ def _finish_work(work: dist.Work | None) -> None:
     try:
         work.wait()
     except RuntimeError as error:
-        raise ProcessError(f"another process ended without a word ({error}); see its output") from error
+        raise (_meeting or _meeting_of_foreign_group()).explain_loss(error) from error
 
 
 def _joined_meeting() -> Meeting | None:

@@ -170,24 +170,30 @@ def test_another_start_in_one_process_is_refused_by_all(name: str, words: str, t
     assert not (tmp_path / "run").exists()
 
 
-def dies_at_4(rank: int, folder: Path) -> Path:
+def ends_at_4(rank: int, folder: Path, killed: bool) -> Path:
+    """The first process waits in the backward pass, in a collective that torch began by itself."""
     step, steps = training_run.Learner.step, []
 
-    def dying(self, batch, settings):
+    def ending(self, batch, settings):
         steps.append(None)
         if rank == 1 and len(steps) == 5:
-            os._exit(9)
+            if killed:
+                os._exit(9)
+            raise MemoryError("8 GiB")
         return step(self, batch, settings)
 
-    training_run.Learner.step = dying
+    training_run.Learner.step = ending
     return trained(rank, folder)
 
 
-def test_a_killed_process_ends_the_other_with_one_line(tmp_path: Path) -> None:
-    left, gone = in_processes(dies_at_4, 2, tmp_path / "run")
-    assert gone is None
+@pytest.mark.parametrize(
+    ("killed", "words"),
+    [(True, "process 1 has ended without a word; see its output"), (False, "process 1 failed: MemoryError: 8 GiB")],
+)
+def test_a_process_that_ends_in_a_step_ends_the_other_with_one_line(killed: bool, words: str, tmp_path: Path) -> None:
+    left, _ = in_processes(ends_at_4, 2, tmp_path / "run", killed)
     assert isinstance(left, ProcessError)
-    assert "ended without a w" in str(left)
+    assert str(left) == words
 
 
 def one_diverges(rank: int, folder: Path) -> Path:
