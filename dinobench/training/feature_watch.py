@@ -25,6 +25,7 @@ class FeatureWatch:
         untrained: accuracy before the first step, in percent.
         best: the highest so far.
         answers: whether each query was right, at the last measurement of a guarded run.
+        rank: of the features (RankMe), likewise; None where labels are asked.
     """
 
     def __init__(self, probe: KnnProbe | ViewProbe | None, *, guarded: bool) -> None:
@@ -34,6 +35,7 @@ class FeatureWatch:
         self.guarded = guarded and self.measures
         self.guard = StartGuard()
         self.answers = list[bool]()
+        self.rank: float | None = None
         self.best = -1.0
         self.untrained: float | None = None
 
@@ -43,7 +45,8 @@ class FeatureWatch:
         with fail_together("probe"):
             if not self.guarded:
                 return self._probe(backbone)
-            self.answers = self._probe.correct(backbone)
+            found = self._probe.answers(backbone)
+        self.answers, self.rank = found.right, found.rank
         return 100 * sum(self.answers) / len(self.answers)
 
     def measure_start(self, backbone: Backbone) -> None:
@@ -52,11 +55,17 @@ class FeatureWatch:
             self.untrained = self.measure(backbone)
         if self.guarded:
             self.guard.start = self.guard.kept = self.answers
+            self.guard.rank = self.rank
             self.best = 0.0 if self.untrained is None else self.untrained
 
+    def figures(self, accuracy: float | None) -> dict[str, float]:
+        """What the probe has just measured, by name."""
+        probed = {} if accuracy is None else {"knn": accuracy}
+        return probed if accuracy is None or self.rank is None else {**probed, "rankme": self.rank}
+
     def is_best(self, accuracy: float) -> bool:
-        """Whether the accuracy just measured is the highest; it is then the one to pass."""
-        if accuracy <= self.best:
+        """Whether the accuracy just measured is the highest, of features that fill the space; it is the one to pass."""
+        if accuracy <= self.best or self.guard.rank_fall(self.rank):
             return False
         self.best = accuracy
         if self.guarded:
@@ -65,7 +74,7 @@ class FeatureWatch:
 
     def fall(self, accuracy: float, *, last: bool) -> str:
         """The fall below the start in words: beyond chance, at the end of the run any; "" where there is none."""
-        fall = self.guard.fall(self.answers) if self.guarded else ""
+        fall = (self.guard.rank_fall(self.rank) or self.guard.fall(self.answers)) if self.guarded else ""
         if not fall and self.guarded and last and self.untrained is not None and accuracy < self.untrained:
             return f"the end at {accuracy:.2f}% is below the start"
         return fall

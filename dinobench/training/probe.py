@@ -6,6 +6,7 @@ Processes share its batches, which are those of one process, so the figure is th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from dinobench.data.dataset import ImageSet
 from dinobench.data.manifest import listing_of
 from dinobench.features.extract import extract_features
 from dinobench.metrics.knn import KnnPredictions, knn_classify
+from dinobench.metrics.spectrum import effective_rank, singular_values
 from dinobench.models.loading.preprocessing import default_resize
 from dinobench.models.networks.backbone import Backbone, Preprocessing
 from dinobench.runtime.processes import from_first, gather_objects, own_share
@@ -25,6 +27,20 @@ from dinobench.training.recipe import Recipe
 K = 20
 BATCH = 128  # images that a process embeds at once; processes share whole batches
 _NO_EPOCH = 2**20
+
+
+@dataclass(frozen=True)
+class ProbeAnswers:
+    """What a probe says of one network.
+
+    Attributes:
+        right: whether each query is answered rightly.
+        rank: how many directions the features fill (RankMe), 0 for features that are zero or not finite; None where
+            labels are asked.
+    """
+
+    right: list[bool]
+    rank: float | None = None
 
 
 def spread_subset(images: ImageSet, most: int) -> ImageSet:
@@ -76,6 +92,10 @@ class KnnProbe:
         ).tolist()
         return right
 
+    def answers(self, backbone: Backbone) -> ProbeAnswers:
+        """What labels say."""
+        return ProbeAnswers(self.correct(backbone))
+
     def _predictions(self, backbone: Backbone) -> KnnPredictions:
         training = backbone.training
         backbone.eval()
@@ -98,6 +118,7 @@ class KnnProbe:
 class ViewProbe:
     """Without labels: how often the nearest neighbor of one view of an image is the other view of the same image.
 
+    And how many directions the features of these views fill: few are enough to find one view by the other.
     The two global views of up to `recipe.knn_images` images are drawn once and for all, from an epoch that no run has.
 
     Args:
@@ -126,9 +147,13 @@ class ViewProbe:
         """Share of the images, in percent."""
         return 100 * float(np.mean(self.correct(backbone)))
 
-    @torch.inference_mode()
     def correct(self, backbone: Backbone) -> list[bool]:
         """Whether each image is found by its other view."""
+        return self.answers(backbone).right
+
+    @torch.inference_mode()
+    def answers(self, backbone: Backbone) -> ProbeAnswers:
+        """Whether each image is found by its other view, and the rank of the features of the first views."""
         training = backbone.training
         backbone.eval()
         mine = [self._tokens(backbone, self.parts[index]) for index in own_share(len(self.parts))]
@@ -142,10 +167,15 @@ class ViewProbe:
         views = self.views[BatchRequest(_NO_EPOCH, part)][0]
         return backbone.class_token(self.normalize(views)).float().chunk(2)
 
-    def _answers(self, first: Tensor, second: Tensor) -> list[bool]:
+    def _answers(self, first: Tensor, second: Tensor) -> ProbeAnswers:
         nearest = torch.cat([(rows @ second.T).argmax(1) for rows in torch.split(first, BATCH)])
-        found: list[bool] = (nearest.cpu() == torch.arange(self.count)).tolist()
-        return found
+        return ProbeAnswers((nearest.cpu() == torch.arange(self.count)).tolist(), _rank(first))
+
+
+def _rank(features: Tensor) -> float:
+    """RankMe of features (N, D), 0 where they are zero or not finite."""
+    sound = bool(features.isfinite().all()) and bool(features.any())
+    return effective_rank(singular_values(features.cpu())) if sound else 0.0
 
 
 def _joined_rows(tokens: list[Tensor], what: str, device: torch.device) -> Tensor:

@@ -118,9 +118,9 @@ class TrainingRun:
         features = self.features
         features.measure_start(self.learner.teacher.backbone)
         if features.measures:
-            self.journal.write({"step": 0, "epoch": 0, "kind": "epoch", "knn": features.untrained})
+            self.journal.write({"step": 0, "epoch": 0, "kind": "epoch", **features.figures(features.untrained)})
         if features.guarded:
-            self.journal.say(f"the start is the floor: {features.best:.2f}%")
+            self.journal.say(f"the start is the floor: {features.guard.floor}")
             if features.guard.is_blind:
                 self.journal.say("warning: so low a floor shows no fall; raise knn_images, or use guard=labels")
             self._write(checkpoints.BEST)
@@ -206,7 +206,7 @@ class TrainingRun:
         epoch, means = self.step // self.plan.steps_per_epoch, self.log.take_epoch()
         figures = means.named(self.log.figures)
         accuracy = self._measure_epoch(epoch)
-        probed = {} if accuracy is None else {"knn": accuracy}
+        probed = self.features.figures(accuracy)
         summary: dict[str, Any] = {"step": self.step, "epoch": epoch, "kind": "epoch", **figures, **probed}
         said = "  ".join(f"{key} {value:.4f}" for key, value in figures.items())
         probe = "" if accuracy is None else f"  {self.source.neighbors}-NN {accuracy:.2f}%"

@@ -13,6 +13,7 @@ from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.training import source, training_run
 from dinobench.training.batches import BatchRequest
 from dinobench.training.checkpoints import load
+from dinobench.training.feature_watch import FeatureWatch
 from dinobench.training.guard import StartGuard
 from dinobench.training.recipe import Recipe
 from dinobench.training.recipe_files import load_recipe
@@ -135,3 +136,37 @@ def _probe_of(recipe: Recipe) -> source.ViewProbe:
     probe = source.open_source(recipe, "few", torch.device("cpu")).probe
     assert isinstance(probe, source.ViewProbe)
     return probe
+
+
+def test_a_collapse_of_rank_that_the_views_miss_is_a_fall(tmp_path, start, monkeypatch, capsys):
+    settings = {**GUARDED, "init": start, "guard": "views"}
+    tokens, untouched = source.ViewProbe._tokens, []
+
+    def flattened(self, backbone, part):
+        first = tokens(self, backbone, part)[0]
+        untouched.append(None)
+        if len(untouched) == 1:  # the start
+            return first, first
+        angles = torch.linspace(0, 3, len(first))  # on one circle, where each view still finds the other
+        circle = torch.zeros_like(first)
+        circle[:, 0], circle[:, 1] = angles.cos(), angles.sin()
+        return circle, circle
+
+    monkeypatch.setattr(source.ViewProbe, "_tokens", flattened)
+    with pytest.raises(RunFailedError, match="stopped after 3 falls"):
+        train("mini", "few", tmp_path / "run", settings=settings)
+    said = capsys.readouterr().err
+    assert "the start is the floor: 100.00%, features that fill" in said
+    assert "warning: fall 1: the features fill 2.0 directions (RankMe), less than half of the start's" in said
+    logged = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert [line["knn"] for line in logged if "rankme" in line] == [100] * 4
+
+
+def test_better_answers_of_a_collapsed_rank_are_not_the_best():
+    guard = StartGuard(start=BAD, rank=10.0)
+    assert guard.rank_fall(5.1) == guard.rank_fall(None) == ""
+    watch = FeatureWatch(None, guarded=False)
+    watch.guard, watch.rank = guard, 4.9
+    assert not watch.is_best(100.0)
+    watch.rank = 5.1
+    assert watch.is_best(100.0)
