@@ -1,11 +1,12 @@
 """Continue a trained network on images without labels, and ask labels afterwards: is it better, or at least no worse?
 
-    python benchmarks/continue_training.py START DATA [--seeds 8] [--jobs 1] [--way WAY] [--set KEY=VALUE ...]
+    python benchmarks/continue_training.py START DATA [--images DATA] [--seeds 8] [--way WAY] [--set KEY=VALUE ...]
 
 guarded: recipe continue-small with its guard by views. naive: the recipe that --naive-recipe names, at its own rate,
 without guard. rate: guarded, with 30 times the learning rate. blank: guarded, with crops of one pixel, which show
-nothing. Prints a row for each seed and the mean gain of all, with a bootstrap interval over seeds and images. The
-figure is the weighted 20-NN accuracy of DATA's val split by its train split, of the start and of the end.
+nothing. Prints a row for each seed and the mean gain of all, with a bootstrap interval and a p-value over seeds and
+images. The figure is the weighted 20-NN accuracy of the start and of the end, each labeled image of DATA asked by all
+others. --images names what is trained on, if not the train split of DATA.
 """
 
 from __future__ import annotations
@@ -22,14 +23,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from dinobench.data.open import open_dataset
+from dinobench.features.extract import extract_features
 from dinobench.metrics.bootstrap import Difference, paired_difference
+from dinobench.metrics.knn import vote
+from dinobench.metrics.search.nearest import nearest
 from dinobench.models.loading.spec import load_backbone
 from dinobench.runtime.errors import RunFailedError
 from dinobench.runtime.settings import parse_pairs
 from dinobench.training.checkpoints import load
-from dinobench.training.probe import KnnProbe
+from dinobench.training.probe import K
 from dinobench.training.recipe_files import load_recipe
 from dinobench.training.run import train
 
@@ -50,17 +55,21 @@ def settings_of(asked: argparse.Namespace, seed: int) -> dict[str, Any]:
 
 
 def right_answers(asked: argparse.Namespace, spec: str) -> np.ndarray:
-    """100 for each image of val that its neighbors name rightly, else 0."""
-    recipe = load_recipe("continue-small", {**parse_pairs(asked.settings), "init": asked.start, "knn_images": 10**6})
-    probe = KnnProbe(open_dataset(asked.data, "train"), open_dataset(asked.data, "val"), recipe, torch.device("cpu"))
-    return 100 * np.array(probe.correct(load_backbone(spec).backbone))
+    """100 for each labeled image that its neighbors among all others name rightly, else 0."""
+    loaded, size = load_backbone(spec), load_recipe("continue-small", parse_pairs(asked.settings)).global_size
+    splits = [open_dataset(asked.data, split) for split in ("train", "val")]
+    preprocessing = loaded.preprocessing.at(size)
+    rows = F.normalize(torch.cat([extract_features(loaded.backbone, preprocessing, each) for each in splits]), dim=1)
+    labels = torch.from_numpy(np.concatenate([each.labels for each in splits]))
+    others = nearest(rows, [rows], K + 1).without(torch.arange(len(rows)))
+    return 100 * (vote(others, labels, [K], 0.07).predicted(K) == labels).double().numpy()
 
 
 def continued(asked: argparse.Namespace, seed: int, folder: Path) -> int:
     """Train one run; how often it fell."""
     recipe = asked.naive_recipe if asked.way == "naive" else "continue-small"
     try:
-        train(recipe, asked.data, folder, settings=settings_of(asked, seed), device="cpu")
+        train(recipe, asked.images or asked.data, folder, settings=settings_of(asked, seed), device="cpu")
     except RunFailedError as error:
         sys.stderr.write(f"{error}\n")
     progress = load(folder / "checkpoint.pth")["progress"]
@@ -76,7 +85,7 @@ def one_run(asked: argparse.Namespace, seed: int) -> tuple[np.ndarray, int, floa
 
 
 def _span(found: Difference) -> str:
-    return f"{found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
+    return f"{found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}], p {found.p_value:.4f}"
 
 
 def _print(line: str) -> None:
@@ -89,7 +98,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("start")
     parser.add_argument("data")
+    parser.add_argument("--images", default="", help="what is trained on, by default DATA")
     parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="runs at the same time")
     parser.add_argument("--way", choices=("guarded", "naive", "rate", "blank"), default="guarded")
     parser.add_argument("--naive-recipe", default="imagenette64")
@@ -99,7 +110,8 @@ def main() -> None:
     error = float(start.std() / len(start) ** 0.5)
     _print(f"start {start.mean():.2f}, standard error {error:.2f}, {len(start)} images")
     with ProcessPoolExecutor(asked.jobs, get_context("spawn")) as pool:
-        for seed, (end, falls, seconds) in enumerate(pool.map(partial(one_run, asked), range(asked.seeds))):
+        seeds = range(asked.first_seed, asked.first_seed + asked.seeds)
+        for seed, (end, falls, seconds) in zip(seeds, pool.map(partial(one_run, asked), seeds), strict=True):
             ends.append(end)
             gain = _span(paired_difference(end, start))
             _print(f"| {asked.way} | {seed} | {end.mean():.2f} | {gain} | {falls} | {seconds:.0f} s |")
