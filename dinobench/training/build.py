@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 from torch import nn
@@ -13,7 +15,9 @@ from dinobench.runtime.errors import InputError
 from dinobench.runtime.processes import world_size
 from dinobench.runtime.seeds import seed_everything
 from dinobench.training.compiled import compile_blocks
+from dinobench.training.feature_anchor import FeatureAnchor
 from dinobench.training.head import DinoHead, mlp
+from dinobench.training.low_rank import add_adapters
 from dinobench.training.objective import CrossEntropy, InfoNce, MeanSquaredError, TrainingObjective
 from dinobench.training.optimizers import build_optimizer
 from dinobench.training.recipe import Recipe
@@ -36,7 +40,7 @@ def build_learner(recipe: Recipe, device: torch.device, start: RunStart | None =
                 f"warning: on {device.type} batch norms see the share of one process: {world_size()} processes "
                 "train another network than one does; use one process, or GPUs"
             )
-    freeze_blocks(student, recipe.frozen_blocks)
+    _rest_weights(student, recipe, start)
     optimizer = build_optimizer(recipe.optimizer, student, recipe.layer_decay)
     objective = build_objective(recipe, device)
     if start is not None:
@@ -44,6 +48,7 @@ def build_learner(recipe: Recipe, device: torch.device, start: RunStart | None =
     if world_size() > 1:
         side = recipe.local_size if recipe.local_crops else recipe.global_size
         freeze_unused(student, torch.zeros(1, recipe.in_channels, side, side))
+    anchor = FeatureAnchor(copy.deepcopy(teacher.backbone).to(device), recipe.anchor) if recipe.anchor else None
     if recipe.compile:
         compile_blocks(student, device)
         compile_blocks(teacher, device)
@@ -55,7 +60,16 @@ def build_learner(recipe: Recipe, device: torch.device, start: RunStart | None =
         clip=recipe.clip_grad,
         teacher_from=recipe.teacher,
         precision=recipe.precision,
+        anchor=anchor,
     )
+
+
+def _rest_weights(student: HeadedNetwork, recipe: Recipe, start: RunStart | None) -> None:
+    """Leave out of the training what the recipe says: blocks, and with adapters all else of the backbone."""
+    if recipe.adapter_rank and start is not None:
+        count = add_adapters(student.backbone, recipe.adapter_rank)
+        start.notes.append(f"adapters: of rank {recipe.adapter_rank} on {count} weights; the rest stays as it is")
+    freeze_blocks(student, recipe.frozen_blocks)
 
 
 def build_networks(recipe: Recipe, start: RunStart | None) -> tuple[HeadedNetwork, HeadedNetwork]:

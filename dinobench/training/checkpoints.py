@@ -4,7 +4,8 @@ Keys of the released code: `student` (names prefixed with "module."), `teacher`,
 `args`, `dino_loss`. Ours beside them: `iteration` (finished steps), `recipe`, `data`, the probe's `best` and
 `untrained` accuracy, the number of `processes`, and `log`: means of the epoch's lines so far and figures of the steps
 since the last line; and `progress` of a run that continues a network: its guard, its start's digest and the epochs of
-the head alone. All are plain values and tensors, so that `torch.load(weights_only=True)` reads them.
+the head alone; and `unmerged` of a run with adapters: their parts, which `student` holds merged. All are plain
+values and tensors, so that `torch.load(weights_only=True)` reads them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from dinobench.models.loading.wrapping import MAXIMUM_GROWTH
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import atomic_path
 from dinobench.runtime.settings import former_names
+from dinobench.training.low_rank import adapter_state, load_merged, merged_state
 from dinobench.training.recipe import Recipe, RecipeSettings
 from dinobench.training.step import Learner
 
@@ -49,7 +51,7 @@ def state_of(
 ) -> dict[str, Any]:
     """Everything that a resumed run needs, on the devices where it lies."""
     return {
-        "student": {_PREFIX + key: value for key, value in learner.student.state_dict().items()},
+        "student": {_PREFIX + key: value for key, value in merged_state(learner.student).items()},
         "teacher": learner.teacher.state_dict(),
         "optimizer": learner.optimizer.state_dict(),
         "epoch": epoch,
@@ -63,6 +65,7 @@ def state_of(
         "processes": processes,
         "log": dict(log or {}),
         "progress": dict(progress or {}),
+        **({"unmerged": adapters} if (adapters := adapter_state(learner.student)) else {}),
     }
 
 
@@ -164,7 +167,8 @@ def restore(state: Mapping[str, Any], learner: Learner, recipe: Recipe, data: Ma
         InputError: the run had another recipe or other data, and the recipe does not say `reschedule`.
     """
     _refuse_changes(state, recipe, data, path)
-    learner.student.load_state_dict({key.removeprefix(_PREFIX): value for key, value in state["student"].items()})
+    student = {key.removeprefix(_PREFIX): value for key, value in state["student"].items()}
+    load_merged(learner.student, student, state.get("unmerged", {}))
     learner.teacher.load_state_dict(state["teacher"])
     learner.optimizer.load_state_dict(state["optimizer"])
     learner.objective.load_checkpoint_state(state["dino_loss"])

@@ -148,7 +148,8 @@ def _memory_line(learner: Learner, cost: StepCost, micro_batch: int) -> str:
     student, teacher = (sum(each.numel() for each in one.parameters()) for one in (learner.student, learner.teacher))
     states = (value for state in learner.optimizer.state.values() for value in state.values())
     moments = sum(value.numel() for value in states if torch.is_tensor(value))
-    fixed = 4 * (2 * student + teacher + moments) / _GIGABYTE
+    anchor = sum(each.numel() for each in learner.anchor.backbone.parameters()) if learner.anchor else 0
+    fixed = 4 * (2 * student + teacher + anchor + moments) / _GIGABYTE
     activations = cost.activations * micro_batch / _GIGABYTE
     return (
         f"memory: {fixed:.2f} GB of weights, gradients and the optimizer's state, about {activations:.2f} GB of "

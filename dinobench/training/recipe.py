@@ -46,6 +46,12 @@ class RecipeSettings:
     frozen_blocks: CountOrZero = setting(
         0, "first blocks of the backbone whose weights stay as they are, with the stem before them", later=True
     )
+    adapter_rank: CountOrZero = setting(
+        0, "of adapters on the attention's weights, which learn in place of the backbone; 0 for none", later=True
+    )
+    anchor: NotNegative = setting(
+        0.0, "weight of a loss that holds the features of global views to the start's: 1 - cosine", later=True
+    )
     guard: Literal["off", "auto", "labels", "views"] = setting(
         "off",
         "take the run back where k-NN of labels or of views of an image falls below the start's",

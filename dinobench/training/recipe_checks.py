@@ -16,7 +16,7 @@ _IDLE: tuple[tuple[tuple[str, ...], Callable[[Recipe], bool], str], ...] = (
     ),
     (("predictor_hidden",), lambda recipe: not recipe.predictor, "predictor = true"),
     (("out_dim", "learn_gain"), lambda recipe: not recipe.head_outputs, "head_outputs = true"),
-    (("init_all", "guard"), lambda recipe: not recipe.init, "init = SPEC"),
+    (("init_all", "guard", "adapter_rank", "anchor"), lambda recipe: not recipe.init, "init = SPEC"),
     (("head_lr", "head_settled"), lambda recipe: recipe.head_epochs == 0, "head_epochs above 0"),
     (("shuffle_buffer",), lambda recipe: not recipe.streaming, "streaming = true"),
     (
@@ -115,6 +115,10 @@ def _of_the_run(recipe: Recipe) -> list[tuple[bool, str]]:
         (
             recipe.init_all and recipe.frozen_blocks > 0,
             "init_all takes an optimizer that moves all blocks; set frozen_blocks=0, or init_all=false",
+        ),
+        (
+            recipe.init_all and recipe.adapter_rank > 0,
+            "init_all takes an optimizer that moves all weights; set adapter_rank=0, or init_all=false",
         ),
         (recipe.guard != "off" and recipe.streaming, "guard needs stored images; set guard=off or streaming=false"),
         (recipe.guard != "off" and recipe.knn_every == 0, "guard needs the probe; set knn_every=1, or guard=off"),

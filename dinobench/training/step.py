@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from dinobench.runtime.precision import autocast
 from dinobench.runtime.processes import mean_over_processes, world_size
+from dinobench.training.feature_anchor import FeatureAnchor
 from dinobench.training.loss import GLOBAL_VIEWS, ViewRange
 from dinobench.training.objective import TrainingObjective
 from dinobench.training.optimizers import clip_each, set_schedules
@@ -72,6 +73,7 @@ class Learner:
         teacher_from: "momentum" average of the student, its "previous_iteration", "previous_epoch", or the present
             "student" itself (Figure 6).
         precision: "bf16" runs the networks under autocast; losses and weights stay in float32.
+        anchor: what holds the student to the start; the loss that a step reports is without it.
     """
 
     def __init__(
@@ -84,9 +86,11 @@ class Learner:
         clip: float,
         teacher_from: str = "momentum",
         precision: str = "fp32",
+        anchor: FeatureAnchor | None = None,
     ) -> None:
         self.student, self.teacher, self.objective, self.optimizer = student, teacher, objective, optimizer
         self.clip, self.teacher_from, self.precision = clip, teacher_from, precision
+        self.anchor = anchor
         self._parallel: nn.Module | None = None
         self._frozen: tuple[bool, bool] | None = None
         self._resting: list[nn.Parameter] = []
@@ -139,7 +143,8 @@ class Learner:
         """
         with torch.no_grad():
             with self._autocast_context(views):
-                targets = self.teacher(views[:1])
+                targets, _ = self.teacher(views[:1])
+                start = self.anchor.tokens(views[0]) if self.anchor else None
             teacher_targets = self.objective.teacher_targets(
                 targets.float() if self.precision == "bf16" else targets, temperature
             )
@@ -150,13 +155,18 @@ class Learner:
         with self.student.head.held(), self._autocast_context(views):  # whose cast weights serve all parts
             for groups in parts:
                 with self._without_exchange(not last or groups is not parts[-1]):
-                    logits = (self._parallel or self.student)(groups)
+                    logits, tokens = (self._parallel or self.student)(groups)
                     with torch.autocast(logits.device.type, enabled=False):
                         part = self.objective.loss(logits, teacher_targets.values, ViewRange(first, sum(counts)))
-                        torch.autograd.backward(part * share)
+                        whole = part if start is None else part + self._pull(tokens, start, first * batch)
+                        torch.autograd.backward(whole * share)
                 loss += part.detach()
                 first += len(logits) // batch
         return loss, teacher_targets.entropy, teacher_targets.used
+
+    def _pull(self, tokens: Tensor, start: Tensor, first: int) -> Tensor:
+        assert self.anchor is not None
+        return self.anchor.loss(tokens, start, first)
 
     def _split_views(self, views: Views, batch: int) -> list[Views]:
         """Views that are learned from together: as many as have the pixels of a global one.

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from dinobench.models.networks.backbone import Backbone
 from dinobench.runtime.errors import InputError
 from dinobench.training.head import DinoHead
+from dinobench.training.low_rank import adapted_weights
 from dinobench.training.optimizers import layer_of
 
 
@@ -29,15 +30,14 @@ class HeadedNetwork(nn.Module):
         self.head = head
         self.predictor = predictor
 
-    def forward(self, groups: Sequence[Tensor]) -> Tensor:
-        """Logits of all views, (V * B, K): one backbone pass for each size, one head pass for all.
+    def forward(self, groups: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Logits (V * B, K) and class tokens (V * B, D) of all views: a backbone pass for each size, one of the head.
 
         Args:
             groups: views of one size each, (views * B, C, H, W), view by view; the global views come first.
         """
         tokens = torch.cat([self.backbone.class_token(images) for images in groups])
-        logits: Tensor = self.head(tokens, self.predictor)
-        return logits
+        return self.head(tokens, self.predictor), tokens
 
 
 def teacher_of(student: HeadedNetwork, backbone: Backbone) -> HeadedNetwork:
@@ -78,7 +78,7 @@ def freeze_unused(network: HeadedNetwork, images: Tensor) -> None:
     """
     training = network.training
     network.eval()  # draws nothing and leaves batch-norm statistics alone
-    network([images]).sum().backward()
+    network([images])[0].sum().backward()
     for parameter in network.parameters():
         parameter.requires_grad_(parameter.requires_grad and parameter.grad is not None)
         parameter.grad = None
@@ -87,8 +87,8 @@ def freeze_unused(network: HeadedNetwork, images: Tensor) -> None:
 
 @torch.no_grad()
 def follow_student(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
-    """Teacher <- momentum * teacher + (1 - momentum) * student, over the parameters that both have."""
-    leaders = dict(student.named_parameters())
+    """Teacher <- momentum * teacher + (1 - momentum) * student, over the parameters of the teacher."""
+    leaders = {**dict(student.named_parameters()), **adapted_weights(student)}
     pairs = [(parameter, leaders[name].detach()) for name, parameter in teacher.named_parameters()]
     followers, followed = (list(side) for side in zip(*pairs, strict=True))
     torch._foreach_lerp_(followers, followed, 1.0 - momentum)

@@ -28,6 +28,7 @@ from tests.training.test_run import TINY
 SHORT = {**TINY, "architecture": "", "global_size": 32, "local_size": 16, "epochs": 1, "warmup_epochs": 0}
 SHORT |= {"head_epochs": 0, "guard": "off"}
 FIVE = {"jitter_probability": 0.0, "grayscale_probability": 0.0, "solarize_probability": 0.0}
+OPTIONS = [{"frozen_blocks": 1}, {"adapter_rank": 2}, {"anchor": 1.0}]
 FEW = ["timm", "transformers_vit", "dinov2_registers", "mae", "moco_v3", "five_channels"]  # without batch norms
 
 
@@ -88,10 +89,18 @@ def trained(rank: int, spec: str, data: str, folder: Path, settings: dict[str, A
     return train("continue-small", data, folder, settings=settings, device="cpu")
 
 
-@pytest.mark.parametrize("name", ["transformers_vit", "dinov2_registers", "five_channels", "torchvision_basic"])
-def test_a_run_from_any_start_goes_on_to_the_bit(name, tmp_path, monkeypatch):
+def named(options: object) -> str | None:
+    return "_".join(options) or "plain" if isinstance(options, dict) else None
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [*((name, {}) for name in (*FEW, "torchvision_basic")), *(("transformers_vit", options) for options in OPTIONS)],
+    ids=named,
+)
+def test_a_run_from_any_start_goes_on_to_the_bit(name, options, tmp_path, monkeypatch):
     spec, data = written(name, tmp_path), images_for(name, tmp_path / "images")
-    settings = settings_for(name, spec) | {"save_minutes": 1e-9}
+    settings = settings_for(name, spec) | {"save_minutes": 1e-9, **options}
     trained(0, spec, data, tmp_path / "whole", settings)
     save = training_run.TrainingRun._save_checkpoint
 
@@ -110,10 +119,14 @@ def test_a_run_from_any_start_goes_on_to_the_bit(name, tmp_path, monkeypatch):
     assert load_backbone(str(tmp_path / "cut")).backbone(images).cls.isfinite().all()
 
 
-@pytest.mark.parametrize("name", ["transformers_vit", "dinov2_registers", "five_channels"])
-def test_two_processes_from_any_start_are_as_one(name, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [*((name, {}) for name in FEW), *(("timm", options) for options in OPTIONS)],
+    ids=named,
+)
+def test_two_processes_from_any_start_are_as_one(name, options, tmp_path):
     spec, data = written(name, tmp_path), images_for(name, tmp_path / "images")
-    settings = settings_for(name, spec) | {"optimizer": "sgd"}
+    settings = settings_for(name, spec) | {"optimizer": "sgd", **options}
     trained(0, spec, data, tmp_path / "one", settings)
     assert in_processes(trained, 2, spec, data, tmp_path / "two", settings) == [tmp_path / "two"] * 2
     one, two = teacher(tmp_path / "one"), teacher(tmp_path / "two")
