@@ -76,6 +76,25 @@ def sheet(rows: Sequence[Sequence[NDArray[np.uint8]]], captions: Sequence[Sequen
     return _write_caption(canvas, {(GAP + j * wide, GAP + i * high): words for (i, j), words in corners.items()})
 
 
+def with_key(pixels: NDArray[np.uint8], names: Mapping[str, Sequence[int]]) -> NDArray[np.uint8]:
+    """A picture (H, W, 3), and below it on white each name beside a square of its color, in lines as wide as it."""
+    font, wide = ImageFont.load_default(_LETTERS), pixels.shape[1]
+    line, x, y = _LETTERS + 2 * GAP, GAP, GAP
+    places: list[tuple[int, int]] = []
+    for name in names:
+        length = _LETTERS + 5 * GAP + round(font.getlength(name))
+        if places and x + length > wide:
+            x, y = GAP, y + line
+        places.append((x, y))
+        x += length
+    key = Image.new("RGB", (wide, y + line), "white")
+    draw = ImageDraw.Draw(key)
+    for (left, top), (name, color) in zip(places, names.items(), strict=True):
+        draw.rectangle((left, top, left + _LETTERS, top + _LETTERS), fill=(color[0], color[1], color[2]))
+        draw.text((left + _LETTERS + GAP, top - 1), name, fill="black", font=font)
+    return np.concatenate([pixels, np.asarray(key)])
+
+
 def _write_caption(pixels: NDArray[np.uint8], words: Mapping[tuple[int, int], str]) -> NDArray[np.uint8]:
     """White words on black, their upper left corner at (x, y)."""
     image = Image.fromarray(pixels)

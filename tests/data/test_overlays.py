@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dinobench.data.overlays import GAP, outline, overlay, save_moving, save_picture, sheet, shrink
+from dinobench.data.overlays import GAP, outline, overlay, save_moving, save_picture, sheet, shrink, with_key
 
 Gray = np.full((20, 30, 3), 100, dtype=np.uint8)
 
@@ -52,6 +52,17 @@ def test_captions_stand_in_the_corner_of_their_picture() -> None:
     cells = [(GAP, GAP), (GAP, 2 * GAP + 30), (2 * GAP + 20, GAP), (2 * GAP + 20, 2 * GAP + 30)]
     assert [bool(changed[top : top + 20, left : left + 30].any()) for top, left in cells] == [True, False, True, True]
     assert captioned[changed].min() == 0 and captioned[changed].max() > 200
+
+
+def test_a_key_names_every_color_in_lines_that_fit() -> None:
+    wide = np.full((20, 120, 3), 100, dtype=np.uint8)
+    keyed = with_key(wide, {"road": (200, 0, 0), "building": (0, 200, 0), "sky": (0, 0, 200)})
+    assert (keyed[:20] == wide).all()
+    assert keyed.shape[1] == 120
+    tops = [int(np.argwhere((keyed == color).all(2))[:, 0].min()) for color in ((200, 0, 0), (0, 200, 0), (0, 0, 200))]
+    assert 20 < tops[0] < tops[1] < tops[2]
+    assert (keyed[:, -1] >= 100).all()
+    assert (keyed == 0).all(2).any()
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])

@@ -153,7 +153,7 @@ def _add_figures(
     scores.files += [file for share in shares for file in share.files]
     picture = context.output / "segmentation.png"
     if rank() == 0:
-        draw_sheet(picture, [each for share in shares for each in share.pictures])
+        draw_sheet(picture, [each for share in shares for each in share.pictures], images.classes)
     scores.files.append(str(picture))
 
 

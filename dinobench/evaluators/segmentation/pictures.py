@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dinobench.data.masks import VOID, Labels
-from dinobench.data.overlays import overlay, save_picture, sheet
+from dinobench.data.masks import VOID, Labels, palette
+from dinobench.data.overlays import overlay, save_picture, sheet, with_key
 from dinobench.evaluators.segmentation.frames import resize_labels
 
 SHOWN, WIDTH, COLUMNS = 12, 240, 6
+_FIRST = 1  # color of class 0 in the palette, whose own color 0 is not a tint
 
 Picture = tuple[np.ndarray, Labels, Labels]
 """(H, W, 3) pixels, and the true and the predicted classes (H, W)."""
@@ -24,8 +25,11 @@ def picture_of(image: Image.Image, truth: Labels, predicted: Labels) -> Picture:
     return np.asarray(image.resize(size)), resize_labels(truth, size), resize_labels(predicted, size)
 
 
-def draw_sheet(path: Path, pictures: Sequence[Picture]) -> None:
-    """Rows of truth, and below each the prediction; every class in its color, void untouched."""
+def draw_sheet(path: Path, pictures: Sequence[Picture], classes: Sequence[str]) -> None:
+    """Rows of truth, and below each the prediction; every class in its color, void untouched.
+
+    The classes that are seen stand below with their colors.
+    """
     above = [_tinted(pixels, truth) for pixels, truth, _ in pictures]
     below = [_tinted(pixels, predicted) for pixels, _, predicted in pictures]
     rows = [
@@ -33,9 +37,11 @@ def draw_sheet(path: Path, pictures: Sequence[Picture]) -> None:
         for start in range(0, len(above), COLUMNS)
         for row in (above[start : start + COLUMNS], below[start : start + COLUMNS])
     ]
-    save_picture(path, sheet(rows, [["truth"], ["predicted"]] * (len(rows) // 2)))
+    seen = np.unique(np.concatenate([np.unique(each) for picture in pictures for each in picture[1:]]))
+    colors = palette().tolist()
+    key = {classes[number]: colors[number + _FIRST] for number in seen.tolist() if number != VOID}
+    save_picture(path, with_key(sheet(rows, [["truth"], ["predicted"]] * (len(rows) // 2)), key))
 
 
 def _tinted(pixels: np.ndarray, labels: Labels) -> np.ndarray:
-    """Class n in color n + 1, since color 0 is not a tint."""
-    return overlay(pixels, np.where(labels == VOID, VOID, labels + 1).astype(np.uint8))
+    return overlay(pixels, np.where(labels == VOID, VOID, labels + _FIRST).astype(np.uint8))
