@@ -18,7 +18,7 @@ from dinobench.evaluators.common.ranking.per_query import save_per_query
 from dinobench.evaluators.segmentation.fitting import fit_patch_head, predicted_classes
 from dinobench.evaluators.segmentation.frames import MaskReader, mask_reader
 from dinobench.evaluators.segmentation.pictures import SHOWN, Picture, draw_sheet, picture_of
-from dinobench.evaluators.segmentation.pixels import MapHead, by_stored_maps, by_windows, on_maps
+from dinobench.evaluators.segmentation.pixels import MapHead, Scored, by_stored_maps, by_windows, on_maps
 from dinobench.evaluators.segmentation.settings import Settings
 from dinobench.evaluators.segmentation.trained import train_head
 from dinobench.metrics.class_areas import AreaArray, class_areas, class_ious, mean_intervals, segmentation_means
@@ -71,11 +71,13 @@ def evaluate(context: EvaluationContext[Settings]) -> Scores:
     scores = Scores({}, images={"train": len(train), settings.split: len(tested)})
     head = _head(context, encoder, train, read, scores)
     majority = _majority_class(train, read)
+    rows = context.scored_rows(len(tested))
+    scored = (by_windows if settings.window else by_stored_maps)(context, encoder, head, tested, rows, read)
     with context.clock.phase("prediction"):
-        mine = _predict_share(context, encoder, head, tested, read, majority)
+        mine = _predict_share(context, scored, tested, len(own_share(len(rows))), majority)
     shares = gather_objects(mine, "predictions of each process's images")
     scores.details |= {"majority_class": train.classes[majority], "majority_class_number": majority}
-    _add_figures(context, scores, tested.subset(context.scored_rows(len(tested))), shares)
+    _add_figures(context, scores, tested.subset(rows), shares)
     return scores
 
 
@@ -105,18 +107,12 @@ def _majority_class(images: ImageSet, read: MaskReader) -> int:
 
 @torch.no_grad()
 def _predict_share(
-    context: EvaluationContext[Settings],
-    encoder: PatchEncoder,
-    head: MapHead,
-    images: ImageSet,
-    read: MaskReader,
-    majority: int,
+    context: EvaluationContext[Settings], scored: Scored, images: ImageSet, count: int, majority: int
 ) -> Predicted:
-    """This process's images, which are consecutive ones."""
+    """This process's `count` images, which are consecutive ones."""
     found, settings, classes = Predicted(), context.settings, len(images.classes)
-    rows, files = context.scored_rows(len(images)), prediction_files(images.names)
-    scored = (by_windows if settings.window else by_stored_maps)(context, encoder, head, images, rows, read)
-    for index, truth, scores in progress(scored, "segmentation", len(own_share(len(rows)))):
+    files = prediction_files(images.names)
+    for index, truth, scores in progress(scored, "segmentation", count):
         labels: Labels = predicted_classes(scores[None])[0].cpu().numpy()
         found.areas.append(class_areas(truth, labels, classes))
         found.floor.append(class_areas(truth, np.full_like(labels, majority), classes))

@@ -29,9 +29,8 @@ def fit_patch_head(
 
     What was chosen goes into the details; a fit that stopped early into the warnings.
     """
-    with context.clock.phase("patches"):
-        patches = training_patches(context, images, read)
-        of_image = memory_of(context, patches, images)
+    patches = training_patches(context, images, read)
+    of_image = memory_of(context, patches, images)
     scores.details["training_patches"] = sum(map(len, of_image))
     grid = _grid(context.settings)
     with context.clock.phase("fit"):

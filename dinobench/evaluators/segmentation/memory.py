@@ -40,7 +40,8 @@ def training_patches(context: EvaluationContext[Settings], images: ImageSet, rea
             sizes.append(size)
             yield labels
 
-    labels, starts = labels_on_disk(parts(), context.output)
+    with context.clock.phase("classes of patches"):
+        labels, starts = labels_on_disk(parts(), context.output)
     passes = [
         stored_maps(
             context,

@@ -85,10 +85,14 @@ def by_stored_maps(
         tested=True,
     )
     share = own_share(len(part))
-    for number, scores in zip(share, head(maps(each).to(context.device) for each in share), strict=True):
-        labels = read_mask(part, number, read)
-        truth = resize_labels(labels, sizes[number][::-1]) if settings.square else labels
-        yield int(rows[number]), truth, enlarged(scores, sizes[number], encoder.patch, truth, settings)
+
+    def scored() -> Scored:
+        for number, scores in zip(share, head(maps(each).to(context.device) for each in share), strict=True):
+            labels = read_mask(part, number, read)
+            truth = resize_labels(labels, sizes[number][::-1]) if settings.square else labels
+            yield int(rows[number]), truth, enlarged(scores, sizes[number], encoder.patch, truth, settings)
+
+    return scored()
 
 
 def by_windows(

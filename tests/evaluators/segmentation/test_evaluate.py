@@ -93,9 +93,9 @@ def test_images_of_one_stem_keep_their_own_predictions(copy: Path, tmp_path: Pat
 
 
 def test_processes_share_the_images_and_score_as_one(twin: Path, tmp_path: Path) -> None:
-    for protocol in ("capi", "hummingbird", "dinov3"):
+    for protocol, count in (("capi", 2), ("capi-knn", 4), ("hummingbird", 2), ("dinov3", 2)):
         alone = _evaluate(twin, tmp_path, protocol, **HEADS[protocol])
-        for scores in in_processes(_in_process, 2, twin, tmp_path, protocol):
+        for scores in in_processes(_in_process, count, twin, tmp_path, protocol):
             assert (scores.metrics, scores.intervals, scores.images) == (alone.metrics, alone.intervals, alone.images)
 
 
@@ -105,6 +105,17 @@ def test_a_second_protocol_on_the_same_network_does_not_run_it_again(twin: Path,
         assert _evaluate(twin, tmp_path, "capi", **HEADS["capi"]).metrics == first.metrics
         assert _evaluate(twin, tmp_path, "capi-knn", **HEADS["capi-knn"]).metrics["miou"] > 0
         assert _evaluate(twin, tmp_path, "capi", **HEADS["capi"], held=0).metrics == first.metrics
+
+
+def test_damaged_maps_are_computed_again(
+    twin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DINOBENCH_CACHE", str(tmp_path / "cache"))
+    sound = _evaluate(twin, tmp_path, predictions=False)
+    damaged = next((tmp_path / "cache" / "features").rglob("*.npy"))
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    assert _evaluate(twin, tmp_path, predictions=False).metrics == sound.metrics
+    assert f"{damaged} is damaged" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize("protocol", ["quick", "capi", "hummingbird", "dinov2"])
