@@ -29,6 +29,12 @@ def tune_cpu() -> None:
     _use_onednn()
 
 
+@functools.cache
+def has_only_avx2() -> bool:
+    """Whether torch's kernels use AVX2 here and no AVX-512: other ways of computing are the fastest then."""
+    return bool(torch.backends.cpu.get_cpu_capability() == "AVX2")
+
+
 def _keep_freed_memory() -> None:
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dinobench.runtime.cpu import has_only_avx2
+
 # Largest error of the one kernel beside the two, for outputs of the order of 1; a bf16 number has 8 bits.
 _WORST_ERROR = {torch.float32: 1e-6, torch.bfloat16: 2e-2}
 
@@ -15,13 +17,14 @@ _WORST_ERROR = {torch.float32: 1e-6, torch.bfloat16: 2e-2}
 def linear_gelu(linear: nn.Linear, tokens: Tensor) -> Tensor:
     """GELU(linear(tokens)), exact (erf): (..., D) -> (..., H).
 
-    oneDNN applies the GELU while the product's tile is still in the cache, which spares a fourth of this layer's time;
-    it has no gradient, so that training keeps the two kernels.
+    oneDNN applies the GELU while the product's tile is still in the cache, which spares a fourth of this layer's time
+    with AVX-512. With AVX2 its GELU costs more than that. It has no gradient, so that training keeps the two kernels.
     """
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else tokens.dtype
     fused = (
         not torch.compiler.is_compiling()  # which fuses the two itself
         and tokens.device.type == "cpu"
+        and not has_only_avx2()
         and not torch.is_grad_enabled()
         and dtype in _WORST_ERROR
         and _one_kernel_works(dtype)

@@ -9,6 +9,11 @@ from dinobench.models.networks import attention
 from dinobench.models.networks.attention import SelfAttention, attend
 
 
+@pytest.fixture(autouse=True)
+def a_cpu_with_avx512(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "has_only_avx2", lambda: False)
+
+
 def test_the_fused_way_equals_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
     query, key, value = torch.randn(3, 2, 3, 40, 16).unbind(0)
     with torch.no_grad():
@@ -27,6 +32,16 @@ def test_pieces_equal_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(attention, "_QUERIES", 16)
         pieces = attend(query, key, value)
     torch.testing.assert_close(pieces, whole)
+
+
+def test_with_avx2_alone_the_fused_way_has_the_gradients_of_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = torch.randn(3, 2, 3, 17, 16, requires_grad=True)
+    plain = torch.autograd.grad(attend(*drawn.unbind(0)).square().sum(), drawn)[0]
+    monkeypatch.setattr(attention, "has_only_avx2", lambda: True)
+    with monkeypatch.context() as patched:
+        patched.setattr(attention, "attention_weights", lambda *_: pytest.fail("plain products used"))
+        fused = torch.autograd.grad(attend(*drawn.unbind(0)).square().sum(), drawn)[0]
+    torch.testing.assert_close(fused, plain, rtol=1e-4, atol=1e-5)
 
 
 def test_training_on_cpu_takes_the_plain_way(monkeypatch: pytest.MonkeyPatch) -> None:

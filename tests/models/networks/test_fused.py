@@ -11,6 +11,11 @@ from dinobench.models.networks import fused
 from dinobench.models.networks.fused import linear_gelu
 
 
+@pytest.fixture(autouse=True)
+def a_cpu_with_avx512(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused, "has_only_avx2", lambda: False)
+
+
 @pytest.fixture
 def layer() -> nn.Linear:
     torch.manual_seed(0)
