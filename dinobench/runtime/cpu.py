@@ -16,6 +16,9 @@ import torch
 # tensor is given back to the kernel when freed, and its pages are faulted in again by the next operation.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
 _TOP_PAD_BYTES = 64 << 20
+HAS_ONLY_AVX2: bool = torch.backends.cpu.get_cpu_capability() == "AVX2"
+"""Whether torch's kernels use AVX2 here and no AVX-512: other ways of computing are the fastest then."""
+
 _WORST_ERROR = 2e-6  # of a float32 product relative to float64; bf16 products err by 1e-3
 
 
@@ -27,12 +30,6 @@ def tune_cpu() -> None:
     if sys.platform == "linux":
         _keep_freed_memory()
     _use_onednn()
-
-
-@functools.cache
-def has_only_avx2() -> bool:
-    """Whether torch's kernels use AVX2 here and no AVX-512: other ways of computing are the fastest then."""
-    return bool(torch.backends.cpu.get_cpu_capability() == "AVX2")
 
 
 def _keep_freed_memory() -> None:

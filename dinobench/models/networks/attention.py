@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dinobench.models.networks.position import Rotation
-from dinobench.runtime.cpu import has_only_avx2
+from dinobench.runtime.cpu import HAS_ONLY_AVX2
 
 # With AVX-512, torch's fused CPU kernel loses to two plain products below this many tokens (5x at 65 tokens, 2x at 197,
 # equal at 785 to 1370, measured in fp32 inference on one core); above it the (tokens, tokens) matrix leaves the caches.
@@ -34,7 +34,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 def _fused_is_faster(query: Tensor, key: Tensor) -> bool:
     if query.device.type != "cpu":
         return True
-    return query.dtype == torch.float32 and (has_only_avx2() or _is_long_on_cpu(query, key))
+    return query.dtype == torch.float32 and (HAS_ONLY_AVX2 or _is_long_on_cpu(query, key))
 
 
 def _is_long_on_cpu(query: Tensor, key: Tensor) -> bool:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dinobench.runtime.cpu import has_only_avx2
+from dinobench.runtime.cpu import HAS_ONLY_AVX2
 
 # Largest error of the one kernel beside the two, for outputs of the order of 1; a bf16 number has 8 bits.
 _WORST_ERROR = {torch.float32: 1e-6, torch.bfloat16: 2e-2}
@@ -24,7 +24,7 @@ def linear_gelu(linear: nn.Linear, tokens: Tensor) -> Tensor:
     fused = (
         not torch.compiler.is_compiling()  # which fuses the two itself
         and tokens.device.type == "cpu"
-        and not has_only_avx2()
+        and not HAS_ONLY_AVX2
         and not torch.is_grad_enabled()
         and dtype in _WORST_ERROR
         and _one_kernel_works(dtype)

@@ -11,7 +11,7 @@ from dinobench.models.networks.attention import SelfAttention, attend
 
 @pytest.fixture(autouse=True)
 def a_cpu_with_avx512(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attention, "has_only_avx2", lambda: False)
+    monkeypatch.setattr(attention, "HAS_ONLY_AVX2", False)
 
 
 def test_the_fused_way_equals_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +37,7 @@ def test_pieces_equal_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_with_avx2_alone_the_fused_way_has_the_gradients_of_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = torch.randn(3, 2, 3, 17, 16, requires_grad=True)
     plain = torch.autograd.grad(attend(*drawn.unbind(0)).square().sum(), drawn)[0]
-    monkeypatch.setattr(attention, "has_only_avx2", lambda: True)
+    monkeypatch.setattr(attention, "HAS_ONLY_AVX2", True)
     with monkeypatch.context() as patched:
         patched.setattr(attention, "attention_weights", lambda *_: pytest.fail("plain products used"))
         fused = torch.autograd.grad(attend(*drawn.unbind(0)).square().sum(), drawn)[0]

@@ -13,7 +13,7 @@ from dinobench.models.networks.fused import linear_gelu
 
 @pytest.fixture(autouse=True)
 def a_cpu_with_avx512(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fused, "has_only_avx2", lambda: False)
+    monkeypatch.setattr(fused, "HAS_ONLY_AVX2", False)
 
 
 @pytest.fixture
