@@ -20,6 +20,7 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "finetune-flowers@quick": ("mini", {"epochs": 2, "warmup_epochs": 0, "batch_size": 48}),
     "davis@quick": ("mini", {"image_size": 64, "pictures": False}),
     "ytvos@quick": ("mini", {"image_size": 48, "pictures": False}),
+    "mose@quick": ("mini", {"image_size": 48, "pictures": False}),
     "roxford": ("mini", {"image_size": 64}),
     "copydays": ("mini", {"image_size": 48}),
     "voc-attention@quick": ("mini", {}),
