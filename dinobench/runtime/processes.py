@@ -1,7 +1,7 @@
 """One process or many: the few things that differ, and the one place where processes agree.
 
 Every choice that could differ between processes (which model, which data, whether to save or to stop, whether one
-failed) goes through `agree`, `any_process`, `from_first` or `together`. Without a group all of them do nothing.
+failed) goes through `agree`, `any_process`, `from_first` or `fail_together`. Without a group all of them do nothing.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def fail_together(task: str) -> Iterator[None]:
 
 
 def begin_anew() -> None:
-    """After an error that `together` raised in every process: wait for all, and go on with a clean group."""
+    """After an error that `fail_together` raised in every process: wait for all, and go on with a clean group."""
     if (meeting := _joined_meeting()) is None:
         return
     meeting.begin_anew()
