@@ -23,6 +23,12 @@ def _slurm(tasks: int) -> list[dict[str, str]]:
     return [{**shared, "SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)} for rank in range(tasks)]
 
 
+def _exported() -> list[dict[str, str]]:
+    """Two tasks of srun told where they meet: RANK=$SLURM_PROCID, LOCAL_RANK=$SLURM_LOCALID and so on."""
+    pairs = zip(_slurm(2), group_variables(2), strict=True)
+    return [{**slurm, **group, "LOCAL_RANK": slurm["SLURM_LOCALID"]} for slurm, group in pairs]
+
+
 def _run(rank: int, lines: Sequence[Sequence[str]]) -> tuple[int, str]:
     done = CliRunner().invoke(main, list(lines[rank]))
     return done.exit_code, done.output.strip()
@@ -40,13 +46,9 @@ def test_srun_alone_is_one_line_in_each_process(
 
 
 def test_srun_with_a_meeting_place_is_one_group(tmp_path: Path) -> None:
-    """RANK=$SLURM_PROCID, LOCAL_RANK=$SLURM_LOCALID and so on, as the line above says."""
-    variables: list[Any] = [
-        {**slurm, **group, "LOCAL_RANK": slurm["SLURM_LOCALID"]}
-        for slurm, group in zip(_slurm(2), group_variables(2), strict=True)
-    ]
+    """As the line above says."""
     command = (*EVAL, "--data", "mini", "--output", str(tmp_path))
-    found = in_launched(_run, variables, [command, command])
+    found = in_launched(_run, _exported(), [command, command])
     assert [code for code, _ in found] == [0, 0]
     (record,) = (json.loads(path.read_text()) for path in tmp_path.glob("*.json"))
     assert record["processes"] == 2
@@ -68,7 +70,7 @@ def test_what_one_machine_lacks_is_told_by_all(
     monkeypatch.chdir(tmp_path)
     for lacking in (0, 1):
         lines = [(*command, missing if rank == lacking else there) for rank in range(2)]
-        found = in_launched(_run, group_variables(2), lines)
+        found = in_launched(_run, _exported(), lines)
         assert [code for code, _ in found] == [2, 2]
         (_, own), (_, others) = found[lacking], found[1 - lacking]
         assert own.startswith("Error: ")
