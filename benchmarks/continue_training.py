@@ -35,6 +35,7 @@ from dinobench.runtime.errors import RunFailedError
 from dinobench.runtime.settings import parse_pairs
 from dinobench.training.checkpoints import load
 from dinobench.training.probe import K
+from dinobench.training.recipe import Recipe
 from dinobench.training.recipe_files import load_recipe
 from dinobench.training.run import train
 
@@ -56,7 +57,7 @@ def settings_of(asked: argparse.Namespace, seed: int) -> dict[str, Any]:
 
 def right_answers(asked: argparse.Namespace, spec: str) -> np.ndarray:
     """100 for each labeled image that its neighbors among all others name rightly, else 0."""
-    loaded, size = load_backbone(spec), load_recipe("continue-small", parse_pairs(asked.settings)).global_size
+    loaded, size = load_backbone(spec), int(parse_pairs(asked.settings).get("global_size", Recipe().global_size))
     splits = [open_dataset(asked.data, split) for split in ("train", "val")]
     preprocessing = loaded.preprocessing.at(size)
     rows = F.normalize(torch.cat([extract_features(loaded.backbone, preprocessing, each) for each in splits]), dim=1)
