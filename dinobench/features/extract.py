@@ -136,7 +136,9 @@ class Extractor:
         The normalized crops are padded with zeros to a `multiple` of pixels, themselves in the middle.
         """
         images = self.network.input(pixels)
-        return self.of_images(pad(images, padding_of(images.shape[2], images.shape[3], multiple)))
+        if multiple > 1:
+            images = pad(images, padding_of(images.shape[2], images.shape[3], multiple))
+        return self.of_images(images)
 
     def of_images(self, images: Tensor) -> dict[Column, Tensor]:
         """Columns (B, D) or (B, h, w, D) float32 of normalized images (B, 3, H, W) on the device."""

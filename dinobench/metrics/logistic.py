@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -87,19 +88,9 @@ def block_term(weight: Tensor, rows: Tensor, labels: Tensor) -> tuple[float, Ten
     return likelihood, residual.T @ rows
 
 
-def fit_logistic(
-    features: Tensor,
-    labels: Tensor,
-    classes: int,
-    *,
-    penalty: float = 0.1,
-    tolerance: float = 1e-5,
-    max_iterations: int = 1000,
-    free: int = 0,
-) -> LogisticFit:
-    """`fit_blocks` of rows in memory: features (n, D) and labels (n,), on the device to compute on."""
-    blocks = row_blocks(features, labels)
-    return fit_blocks(blocks, classes, penalty=penalty, tolerance=tolerance, max_iterations=max_iterations, free=free)
+def fit_logistic(features: Tensor, labels: Tensor, classes: int, **how: Any) -> LogisticFit:
+    """`fit_blocks` of rows in memory, features (n, D) and labels (n,) on the device to compute on; `how` goes to it."""
+    return fit_blocks(row_blocks(features, labels), classes, **how)
 
 
 def fit_blocks(
