@@ -7,6 +7,7 @@ DEMO := runs/demo
 .PHONY: demo test test-browser check lint types floors docs gpu clean
 
 demo: $(VENV)/installed
+	@echo "the demo takes about 4 minutes on two cores with AVX-512, more than 10 with AVX2 alone"
 	$(BIN)/dinobench train --output $(DEMO)
 	$(BIN)/dinobench eval --task knn --model pixels --data mini
 	$(BIN)/dinobench eval --task knn --model random:vit_mini/4 --data mini
