@@ -34,11 +34,11 @@ class Counter:
         self.images, self.stop_after = 0, stop_after
         forward = extract_module.Extractor.__call__
 
-        def counting(extractor, pixels):
+        def counting(extractor, pixels, *rest):
             self.images += len(pixels)
             if self.stop_after is not None and self.images > self.stop_after:
                 raise KeyboardInterrupt
-            return forward(extractor, pixels)
+            return forward(extractor, pixels, *rest)
 
         monkeypatch.setattr(extract_module.Extractor, "__call__", counting)
 

@@ -200,5 +200,5 @@ def _counted(number, context, changes):
     counts = []
     forward = Extractor.__call__
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Extractor, "__call__", lambda self, x: (counts.append(len(x)), forward(self, x))[1])
+        patch.setattr(Extractor, "__call__", lambda self, x, *rest: (counts.append(len(x)), forward(self, x, *rest))[1])
         return _evaluate(context, **changes), sum(counts)
