@@ -16,6 +16,7 @@ ones to believe, with --threads 1 (idle threads spin while they wait for a core)
 from __future__ import annotations
 
 import argparse
+import functools
 import multiprocessing
 import subprocess
 import sys
@@ -166,6 +167,7 @@ def measure(folder: Path, reference: str, ks: tuple[int, ...], repeats: int, thr
     return take_turns({name: partial(prepared, name, folder, reference, ks, threads) for name in names}, repeats)
 
 
+@functools.cache
 def import_seconds() -> float:
     """CPU seconds of the import of faiss in a process that has torch, median of five: part of its first search."""
     timed = "import time, torch; begun = time.process_time(); import faiss; print(time.process_time() - begun)"

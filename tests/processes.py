@@ -183,9 +183,8 @@ def faults(tasks: list[str], asked: list[str], processes: int) -> None:
         alone = outcome(task, "", 1)[1]
         for fault in ("", *asked):
             ended, record, after = outcome(task, fault, processes)
-            soon = (
-                ("not met" if fault else "") if after is None else f"{after:.0f} s"
-            )  # as bad input where none is read
+            unmet = "not met" if fault else ""  # as bad input where none is read
+            soon = unmet if after is None else f"{after:.0f} s"
             _row(task, fault or "none", _said(ended), _left(task, record, alone), soon)
 
 

@@ -1,6 +1,6 @@
-"""Two process-wide settings that make torch on a CPU 2 to 3 times faster, and change no result by more than rounding.
+"""The kind of CPU, and two process-wide settings that make torch on it 2 to 3 times faster: results move by rounding.
 
-DINOBENCH_NO_TUNING=1 leaves both as they are.
+DINOBENCH_NO_TUNING=1 leaves both settings as they are.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import sys
 
 import torch
 
+HAS_ONLY_AVX2: bool = torch.backends.cpu.get_cpu_capability() == "AVX2"
+"""Whether torch's kernels use AVX2 here and no AVX-512: other ways of computing are the fastest then."""
+
 # glibc's mallopt parameters (malloc.h) and the values that keep freed blocks in the process: by default every large
 # tensor is given back to the kernel when freed, and its pages are faulted in again by the next operation.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
 _TOP_PAD_BYTES = 64 << 20
-HAS_ONLY_AVX2: bool = torch.backends.cpu.get_cpu_capability() == "AVX2"
-"""Whether torch's kernels use AVX2 here and no AVX-512: other ways of computing are the fastest then."""
-
 _WORST_ERROR = 2e-6  # of a float32 product relative to float64; bf16 products err by 1e-3
 
 

@@ -158,15 +158,13 @@ class Learner:
                     logits, tokens = (self._parallel or self.student)(groups)
                     with torch.autocast(logits.device.type, enabled=False):
                         part = self.objective.loss(logits, teacher_targets.values, ViewRange(first, sum(counts)))
-                        whole = part if start is None else part + self._pull(tokens, start, first * batch)
+                        whole = part
+                        if self.anchor and start is not None:
+                            whole = part + self.anchor.loss(tokens, start, first * batch)
                         torch.autograd.backward(whole * share)
                 loss += part.detach()
                 first += len(logits) // batch
         return loss, teacher_targets.entropy, teacher_targets.used
-
-    def _pull(self, tokens: Tensor, start: Tensor, first: int) -> Tensor:
-        assert self.anchor is not None
-        return self.anchor.loss(tokens, start, first)
 
     def _split_views(self, views: Views, batch: int) -> list[Views]:
         """Views that are learned from together: as many as have the pixels of a global one.

@@ -182,7 +182,7 @@ def _fill(folder, model, images, counts):
     torch.set_num_threads(1)
     done = []
     original = extract_module.Extractor.__call__
-    extract_module.Extractor.__call__ = lambda self, pixels: done.append(len(pixels)) or original(self, pixels)
+    extract_module.Extractor.__call__ = lambda self, x, *rest: done.append(len(x)) or original(self, x, *rest)
     FeatureStore(folder, shard_rows=2).features(model, images, settings=ExtractionSettings(batch_size=2, workers=1))
     counts.put(sum(done))
 

@@ -64,10 +64,12 @@ def stored_maps(
     """
     feature, patch = f"patches.{layer}" if layer > 1 else "patches", context.model.backbone.patch_size
     places: dict[int, tuple[FeatureMatrix, int]] = {}
-    for size in dict.fromkeys(sizes):
-        chosen = np.flatnonzero([each == size for each in sizes])
-        part = images if len(chosen) == len(images) else images.subset(chosen)
+    of_size: dict[Size, list[int]] = {}
+    for number, size in enumerate(sizes):
+        of_size.setdefault(size, []).append(number)
+    for size, chosen in of_size.items():
+        part = images if len(chosen) == len(images) else images.subset(np.array(chosen))
         kept = MapSettings(numbers, in_whole_patches(prepare(*size), patch))
         matrix = whole_matrix(context, split, part, feature, tested=tested, kept=kept)
-        places |= {number: (matrix, row) for row, number in enumerate(chosen.tolist())}
+        places |= {number: (matrix, row) for row, number in enumerate(chosen)}
     return StoredMaps(places)
