@@ -23,6 +23,11 @@ def packaged(folder: str) -> Path:
     return installed if installed.is_dir() else PACKAGE.parent / folder
 
 
+def is_own(folder: str, file: str) -> bool:
+    """Whether a card of `folder` is a user's, not the package's."""
+    return Path(file).parent.resolve() != packaged(folder).resolve()
+
+
 def load_cards(folder: str, extra: Path | str | None, read: ReadCard[Card]) -> dict[str, Card]:
     """Every card by its name, in alphabetical order; a later card of a name replaces an earlier one.
 

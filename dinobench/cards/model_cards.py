@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dinobench.cards.card_files import load_cards, replaced_line
+from dinobench.cards.card_files import is_own, load_cards, replaced_line
 from dinobench.runtime.card_tables import build, table_in, tables_in
 from dinobench.runtime.errors import InputError
 
@@ -85,6 +85,11 @@ class ModelCard:
     note: str = ""
 
     @property
+    def own(self) -> bool:
+        """Whether it is not a card of the package."""
+        return is_own("reference_models", self.file)
+
+    @property
     def local(self) -> bool:
         """Whether the weights are a path on this disk."""
         return self.released and not self.random and "://" not in self.weights
@@ -118,4 +123,7 @@ def _model_card(name: str, raw: dict[str, Any], path: Path) -> ModelCard:
 def _build_row(raw: dict[str, Any], path: Path) -> Row:
     protocols = table_in(raw, "protocols", path)
     raw.pop("protocols", None)
+    for column, value in raw.items():
+        if column != "table" and not isinstance(value, str):
+            raise InputError(f"card {path}: {column} of a row is {value!r:.60}; give the text that the table's CSV has")
     return build(Row, {"table": raw.pop("table", None), "key": raw, "protocols": protocols}, path)

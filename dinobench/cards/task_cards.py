@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dinobench.cards.card_files import checked_name, load_cards, packaged, replaced_line
+from dinobench.cards.card_files import checked_name, is_own, load_cards, replaced_line
 from dinobench.runtime.card_tables import build, table_in, tables_in
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.names import safe_name
@@ -108,7 +108,7 @@ class TaskCard:
     @property
     def own(self) -> bool:
         """Whether it is not a card of the package."""
-        return Path(self.file).parent.resolve() != packaged("tasks").resolve()
+        return is_own("tasks", self.file)
 
     @property
     def settings_type(self) -> type:

@@ -104,6 +104,8 @@ def command(
     output = output or (REHEARSAL_RECORDS if options["rehearse"] else PAPER_RECORDS)
     request = TableRequest(tables, output=output, settings=parse_pairs(settings), **options)
     plan = plan_tables(request)
+    for note in plan.notes:
+        click.echo(note)
     if dry_run:
         _show_plan(plan, estimate)
         return
@@ -151,7 +153,7 @@ def _show_plan(plan: TablePlan, estimated: bool) -> None:
     states = [job.state for job in plan.jobs]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     rows = {(cell.table, cell.row) for cell in plan.cells}
-    click.echo(f"{len(plan.jobs)} jobs for {len(plan.cells)} cells in {len(rows)} rows: {counts}")
+    click.echo(f"jobs: {len(plan.jobs)}, for {len(plan.cells)} cells in {len(rows)} rows: {counts}")
     if found:
         _show_totals(found)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dinobench.cards import ModelCard, Protocol, TaskCard
-from dinobench.cards.card_files import packaged
 from dinobench.models.loading.opened_once import opened_once
 from dinobench.pipeline.data_specs import data_by_task
 from dinobench.pipeline.plan import default_data
@@ -118,8 +117,7 @@ def rowless_models(cells: Iterable[TableCell], models: Mapping[str, ModelCard], 
     owners = {cell.model for cell in cells}
     asked = _split(patterns)
     idle = [part for part in asked if not any(fnmatch.fnmatch(owner, part) for owner in owners)]
-    package = packaged("reference_models")
-    own = (name for name, card in models.items() if Path(card.file).parent.resolve() != package)
+    own = (name for name, card in models.items() if card.own)
     fitting = {name for name in own if any(fnmatch.fnmatch(name, part) for part in idle)}
     return [name for name in models if name in fitting or name in idle]
 

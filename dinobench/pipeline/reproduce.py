@@ -18,7 +18,7 @@ from dinobench.pipeline.run import evaluate
 from dinobench.pipeline.table_jobs import submit_commands
 from dinobench.results.cell_verdicts import CellVerdict, judge, newest
 from dinobench.results.records import RecordStore, RunRecord
-from dinobench.results.tables.cells import TableCell, rowless_cells, table_cells
+from dinobench.results.tables.cells import TableCell, rowless_cells, table_cells, unfilled_columns
 from dinobench.results.tables.specs import select_tables
 from dinobench.runtime.errors import InputError, RunFailedError
 from dinobench.runtime.settings import toml_text
@@ -57,13 +57,18 @@ class TableRequest:
 
 @dataclass(frozen=True)
 class TablePlan:
-    """The cells of the tables and the jobs that fill them."""
+    """The cells of the tables and the jobs that fill them.
+
+    Attributes:
+        notes: a line for each table with columns that no task fills.
+    """
 
     request: TableRequest
     cells: Sequence[TableCell]
     jobs: Sequence[MatrixJob]
     tasks: Mapping[str, TaskCard]
     models: Mapping[str, ModelCard]
+    notes: Sequence[str] = ()
 
     def waiting(self) -> list[MatrixJob]:
         """Jobs that can run now and have no sound record."""
@@ -95,7 +100,7 @@ def plan_tables(request: TableRequest) -> TablePlan:
     """Everything that `reproduce` will do.
 
     Raises:
-        InputError: no such table or model, or cards that contradict each other.
+        InputError: no such table or model, cards that contradict each other, or none that fills a cell.
     """
     tasks, models = load_tasks(request.tasks_dir), load_models(request.models_dir)
     names = PAPER if request.tables == "all" else request.tables.split(",")
@@ -104,11 +109,18 @@ def plan_tables(request: TableRequest) -> TablePlan:
     cells += rowless_cells(specs, tasks, rowless_models(cells, models, request.models))
     if not any(cell.task for cell in cells):
         raise InputError(f"no task fills a column of table {request.tables}; see `dinobench tasks`")
+    if not any(cell.model for cell in cells):
+        raise InputError(
+            f"no model card claims a row of table {request.tables}; name the row in its card, under [[rows]], "
+            "or name the card by --models"
+        )
     records = RecordStore(request.output).runs()
     jobs = matrix_jobs(cells, tasks, models, records, request.models, request.data, request.settings)
     if request.rehearse:
         jobs = rehearsal_states(jobs, records)
-    return TablePlan(request, cells, jobs, tasks, models)
+    unfilled = {spec.name: ", ".join(unfilled_columns(spec, tasks)) for spec in specs}
+    notes = [f"table {name}: no task fills {columns}" for name, columns in unfilled.items() if columns]
+    return TablePlan(request, cells, jobs, tasks, models, notes)
 
 
 def fetch_missing(plan: TablePlan, report: Callable[[str], None]) -> dict[str, str]:

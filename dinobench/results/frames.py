@@ -11,7 +11,7 @@ from dinobench.cards import load_models, load_tasks
 from dinobench.results.compare import SCORE_AGAIN
 from dinobench.results.records import RECORDS, RecordStore, RunRecord, read_record
 from dinobench.results.tables.cells import FigureKey, published_figures
-from dinobench.results.tables.published import read_published
+from dinobench.results.tables.published import published_rows
 from dinobench.results.tables.specs import load_tables, select_tables
 from dinobench.runtime.collector import collector_paused
 from dinobench.runtime.errors import InputError
@@ -104,7 +104,7 @@ def published(table: str = "all", *, tables_dir: Path | str | None = None) -> pd
 
     frames = []
     for spec in select_tables(table, tables_dir):
-        frame = pd.DataFrame.from_records(read_published(spec.path))
+        frame = pd.DataFrame.from_records(published_rows(spec))
         for figure in spec.figures:
             frame[figure.name] = pd.to_numeric(frame[figure.name], errors="coerce")
         if table == "all":

@@ -17,7 +17,7 @@ from dinobench.results.report_pictures import copy_pictures
 from dinobench.results.tables.build import OURS, Table, build_table
 from dinobench.results.tables.cells import published_figures
 from dinobench.results.tables.other_figures import other_figures
-from dinobench.results.tables.published import read_published
+from dinobench.results.tables.published import published_rows
 from dinobench.results.tables.render import to_html
 from dinobench.results.tables.specs import TableSpec, load_tables
 from dinobench.runtime.errors import InputError
@@ -104,6 +104,6 @@ def _filled_tables(
     records = [record for record in records if not record.rehearsal]
     about = {cell.table for record in records if record.task in tasks for cell in tasks[record.task].cells}
     chosen = [spec for name, spec in specs.items() if name in about]
-    built = [build_table(spec, read_published(spec.path), records, tasks, models, verdicts=True) for spec in chosen]
+    built = [build_table(spec, published_rows(spec), records, tasks, models, verdicts=True) for spec in chosen]
     other = other_figures(records, tasks, models, verdicts=True, ours_alone=True)
     return [*built, other] if OURS in other.headings else built

@@ -88,6 +88,45 @@ def test_a_table_is_planned_measured_judged_and_not_measured_twice(tmp_path: Pat
     assert "1 to run" in reproduce(*elsewhere, "--dry-run", "--no-estimate").output  # the record is of other images
 
 
+@pytest.mark.parametrize(
+    ("file", "found", "written", "line"),
+    [
+        ("tables/mini.csv", "B,2.0", "B,two", "mini.csv, row 2: top1 is 'two'; give a number, or leave it empty"),
+        ("tables/mini.csv", "B,2.0", "B,nan", "mini.csv, row 2: top1 is 'nan'"),
+        ("tables/mini.csv", "B,2.0", "B,2.0,9", "mini.csv, line 3: give one value for each of the columns"),
+        ("tables/mini.csv", "B,2.0", "B", "mini.csv, line 3: give one value for each of the columns method, top1"),
+        ("tables/mini.csv", "method,top1", "method,top5", "names column top1, and"),
+        ("tasks/knn-few.toml", 'column = "top1"', 'column = "top5"', "fills column top5 of Table M, which has top1"),
+        ("models/model_B.toml", 'method = "B"\n', 'method = "Z"\n', "claims a row of Table M with method = Z; "),
+        ("models/model_B.toml", 'method = "B"\n', 'method = "A"\n', "cards model_A and model_B both claim row 1"),
+        ("models/model_B.toml", 'method = "B"\n', "method = 7\n", "method of a row is 7; give the text"),
+    ],
+)  # fmt: skip
+def test_a_table_that_does_not_fit_its_cards_is_refused_in_one_line(
+    tmp_path: Path, cards: list[str], file: str, found: str, written: str, line: str
+) -> None:
+    path = tmp_path / file
+    before, place, after = path.read_text().rpartition(found)
+    assert place
+    path.write_text(before + written + after)
+    refused = reproduce(*cards, "--dry-run", "--no-estimate")
+    assert (refused.exit_code, line in refused.output, refused.output.count("\n")) == (2, True, 1), refused.output
+
+
+def test_a_column_that_no_task_fills_is_named(tmp_path: Path, cards: list[str]) -> None:
+    table, rows = tmp_path / "tables" / "tablemini.toml", tmp_path / "tables" / "mini.csv"
+    table.write_text(table.read_text().replace("}]\n", '}, { name = "map", heading = "mAP" }]\n'))
+    rows.write_text("method,top1,map\nA,1.0,\nB,2.0,\nC,3.0,\n")
+    assert "table mini: no task fills map\n" in reproduce(*cards, "--dry-run", "--no-estimate").output
+
+
+def test_a_table_whose_rows_no_card_claims_has_nothing_to_run(tmp_path: Path, cards: list[str]) -> None:
+    for path in (tmp_path / "models").iterdir():
+        path.unlink()
+    refused = reproduce(*cards, "--dry-run")
+    assert (refused.exit_code, "no model card claims a row of table mini" in refused.output) == (2, True)
+
+
 def test_a_rehearsal_is_named_as_one_and_fills_no_cell(tmp_path: Path, cards: list[str]) -> None:
     with (tmp_path / "models" / "model_C.toml").open("a") as card:
         card.write("[settings]\nheads = 3\n")
@@ -186,9 +225,7 @@ def test_tables_that_cannot_be_written_are_listed_beside_the_jobs_that_failed(tm
     assert done.exit_code == 1
 
 
-def test_a_column_that_no_task_fills_is_one_line(tmp_path: Path, cards: list[str]) -> None:
-    card = tmp_path / "tables" / "tablemini.toml"
-    card.write_text(card.read_text().replace('"top1"', '"nobody"'))
-    (tmp_path / "tables" / "mini.csv").write_text("method,nobody\nA,1.0\n")
+def test_a_table_without_a_task_is_one_line(tmp_path: Path, cards: list[str]) -> None:
+    (tmp_path / "tasks" / "knn-few.toml").unlink()
     done = reproduce(*cards, "--dry-run")
     assert (done.exit_code, "no task fills a column of table mini" in done.output) == (2, True)

@@ -14,7 +14,7 @@ from dinobench.results.tables.build import Table, build_table
 from dinobench.results.tables.choose import choose, refuse_unknown_rows
 from dinobench.results.tables.latex import TEXT_WIDTH, to_latex
 from dinobench.results.tables.other_figures import other_figures
-from dinobench.results.tables.published import read_published
+from dinobench.results.tables.published import published_rows
 from dinobench.results.tables.render import render, title, to_csv
 from dinobench.results.tables.specs import OTHER, select_tables
 from dinobench.runtime.console import notice
@@ -44,7 +44,7 @@ def build_tables(
         return [other_figures(records, tasks, models, verdicts=verdicts)]
     specs = select_tables(name, tables_dir)
     return [
-        build_table(spec, read_published(spec.path), records, tasks, models, verdicts=verdicts, rehearsal=rehearsal)
+        build_table(spec, published_rows(spec), records, tasks, models, verdicts=verdicts, rehearsal=rehearsal)
         for spec in specs
     ]
 

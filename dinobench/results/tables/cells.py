@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dinobench.cards import Cell, ModelCard, TaskCard
-from dinobench.results.tables.published import read_published
+from dinobench.results.tables.published import published_rows
 from dinobench.results.tables.specs import TableSpec
 from dinobench.runtime.errors import InputError
 
@@ -45,18 +45,25 @@ def table_cells(
     """Every figure of the tables that a task can measure, with the card and task that fill it.
 
     Raises:
-        InputError: two cards claim one row.
+        InputError: two cards claim one row, or a user's own card claims a row or column that is not there.
     """
     found = []
     for spec in specs:
-        rows = read_published(spec.path)
+        rows = published_rows(spec)
+        _check_own_columns(spec, tasks)
         owners = _row_owners(spec, rows, models)
-        measured = {cell.column for card in tasks.values() for cell in card.cells if cell.table == spec.name}
+        unfilled = unfilled_columns(spec, tasks)
         for number, values in enumerate(rows):
             for figure in spec.figures:
-                if figure.name in measured:
+                if figure.name not in unfilled:
                     found.append(_build_cell(spec, number, values, figure.name, owners.get(number, _NOBODY), tasks))
     return found
+
+
+def unfilled_columns(spec: TableSpec, tasks: Mapping[str, TaskCard]) -> list[str]:
+    """Columns of figures that no task fills."""
+    filled = {cell.column for card in tasks.values() for cell in card.cells if cell.table == spec.name}
+    return [figure.name for figure in spec.figures if figure.name not in filled]
 
 
 def rowless_cells(specs: Iterable[TableSpec], tasks: Mapping[str, TaskCard], models: Iterable[str]) -> list[TableCell]:
@@ -90,15 +97,27 @@ def _row_owners(
 ) -> dict[int, _Owner]:
     owners: dict[int, _Owner] = {}
     for card in models.values():
-        for row in card.rows:
-            for number in (n for n, values in enumerate(rows) if row.key.items() <= values.items()):
-                if row.table != spec.name:
-                    continue
+        for row in (each for each in card.rows if each.table == spec.name):
+            claimed = [number for number, values in enumerate(rows) if row.key.items() <= values.items()]
+            if card.own and not claimed:
+                wanted = ", ".join(f"{column} = {text}" for column, text in row.key.items())
+                raise InputError(f"card {card.file} claims a row of {spec.title} with {wanted}; {spec.path} has none")
+            for number in claimed:
                 if number in owners and owners[number].model != card.name:
                     both = f"{owners[number].model} and {card.name}"
                     raise InputError(f"cards {both} both claim row {number + 1} of {spec.title}; mend one of them")
                 owners[number] = _Owner(card.name, row.protocols)
     return owners
+
+
+def _check_own_columns(spec: TableSpec, tasks: Mapping[str, TaskCard]) -> None:
+    known = [figure.name for figure in spec.figures]
+    for card in tasks.values():
+        for cell in card.cells if card.own else ():
+            if cell.table == spec.name and cell.column not in known:
+                raise InputError(
+                    f"card {card.file} fills column {cell.column} of {spec.title}, which has {', '.join(known)}"
+                )
 
 
 def _build_cell(
