@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import io
 import json
 import os
 import pkgutil
@@ -34,6 +35,7 @@ from dinobench.pipeline import run
 from dinobench.pipeline.run import evaluate
 from dinobench.results.records import RecordStore
 from dinobench.runtime.cache import CACHE_VARIABLE, cache_folder
+from dinobench.runtime.processes import world_size
 from tests.group import in_processes, start_server
 from tests.tiny_tasks import TINY, write_data
 
@@ -46,13 +48,13 @@ LATEST = 30  # seconds after which the others no longer wait for the fault
 Act = Callable[[], None]
 
 
-def _once(act: Act, moment: Path) -> Act:
-    """`act` at the first call, whose time is noted."""
+def _timed(act: Act, moment: Path) -> Act:
+    """`act`, the time of whose first call is noted."""
 
     def acted() -> None:
         if not moment.exists():
             moment.write_text(str(time.time()))
-            act()
+        act()
 
     return acted
 
@@ -73,7 +75,18 @@ def _at_network(act: Act) -> None:
 
 
 def _at_image(act: Act) -> None:
-    _before(decode.Image, "open", act)
+    """Whenever the image is opened that was opened first."""
+    opened, first = decode.Image.open, list[bytes]()
+
+    def acted(source: Path | io.BytesIO, *arguments: Any, **named: Any) -> Any:
+        content = source.getvalue() if isinstance(source, io.BytesIO) else source.read_bytes()
+        if not first:
+            first.append(content)
+        if content == first[0]:
+            act()
+        return opened(source, *arguments, **named)
+
+    decode.Image.open = acted
 
 
 def _claim_nothing_before(moment: Path) -> None:
@@ -121,7 +134,7 @@ def _other_data(act: Act) -> None:
 
 
 FAULTS: dict[str, tuple[Callable[[Act], None], Act]] = {
-    "slow": (_at_network, lambda: time.sleep(3)),
+    "slow": (_at_network, functools.cache(lambda: time.sleep(3))),
     "bad input": (_at_image, _raises(OSError(TRUNCATED))),
     "exception": (_at_network, _raises(MemoryError("8 GiB"))),
     "other model": (_other_model, lambda: None),
@@ -132,14 +145,15 @@ FAULTS: dict[str, tuple[Callable[[Act], None], Act]] = {
 
 
 def _faulted(task: str, fault: str) -> int:
-    """The process that has the fault."""
-    return 0 if fault == "full disk" or (task in BY_FIRST and fault != "other model") else 1
+    """The process that has the fault; there may be one alone."""
+    by_first = fault == "full disk" or (task in BY_FIRST and fault != "other model")
+    return 0 if by_first or world_size() == 1 else 1
 
 
 def _evaluate(rank: int, task: str, fault: str, output: Path, moment: Path) -> str:
     if fault and rank == _faulted(task, fault):
         place, act = FAULTS[fault]
-        place(_once(act, moment))
+        place(_timed(act, moment))
     elif fault and FAULTS[fault][0] in (_at_network, _at_image):
         _claim_nothing_before(moment)
     data, settings = TINY[task]
@@ -170,8 +184,8 @@ def _said(ended: list[Any]) -> str:
 def _left(task: str, record: dict[str, Any], alone: dict[str, Any]) -> str:
     if not record:
         return "none"
-    if any(TRUNCATED in line for line in record["warnings"]):
-        return "names what it leaves out"
+    if left_out := [line for line in record["warnings"] if TRUNCATED in line]:
+        return f"names what it leaves out: {'; '.join(left_out + record['because'])}"
     timed = "throughput" in task  # whose figure is a time
     same = timed or record["metrics"] == alone["metrics"]
     return "as by one process" if same else f"DIFFERS: {record['metrics']} for {alone['metrics']}"

@@ -26,6 +26,7 @@ from dinobench.runtime.cache import cache_folder
 from dinobench.runtime.console import announce, notice
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.launch import launched
+from dinobench.runtime.processes import look_for_failures
 from dinobench.runtime.stamp import current_time
 
 _WAIT_SECONDS = 0.2
@@ -117,6 +118,7 @@ def stored_rows(
         if not waited:
             announce(f"another process computes features of {data} by {request.about.get('name')}; waiting for it")
         waited = True
+        look_for_failures()  # the shard may be held by a process of another run
         time.sleep(_WAIT_SECONDS)
     return entry.matrix(request.columns)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from dinobench.runtime.living import has_ended, running_system
 
 BEAT_SECONDS = 1.0
 SILENT_BEATS = 20  # without a sign of life: a process of another machine is gone
+AWAY = -1  # in place of the count: no more signs for now
+_LAST_SECONDS = 5.0  # in which a sign under way is given
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Sign:
     """What a process says of itself every second.
 
     Attributes:
-        count: of its signs so far.
+        count: of its signs so far; `AWAY` between two groups, and in a group that the caller of the library made.
         number: of the process in its system.
         system: as `running_system`.
     """
@@ -39,7 +42,7 @@ class Patience:
     process, so that a machine that sleeps does not count.
 
     Args:
-        looked_after: one that was never heard has not come yet, and may take as long as it takes.
+        looked_after: one that was never heard, or is away, comes as late as it comes.
     """
 
     def __init__(self, looked_after: bool) -> None:
@@ -60,7 +63,8 @@ class Patience:
             return "has ended without a word" if before and self._ended else ""
         if heard != self._heard:
             self._since, self._heard = own, heard
-        silent = own - self._since > SILENT_BEATS and not (heard is None and self._looked_after)
+        expected = self._looked_after and (heard is None or heard.count == AWAY)
+        silent = own - self._since > SILENT_BEATS and not expected
         return f"gives no sign of life for {SILENT_BEATS * BEAT_SECONDS:.0f} s" if silent else ""
 
 
@@ -74,23 +78,40 @@ def sign_of(store: Store, other: int) -> Sign | None:
 
 
 class Heartbeat:
-    """A thread that gives a sign of life every second."""
+    """A sign of life every second, given by a thread.
 
-    def __init__(self, store: Store, rank: int) -> None:
-        self.count = 0
+    Args:
+        store: where signs are left, which outlives this.
+        rank: of this process.
+        beats: without it there is no thread, and the one sign says which process this is.
+    """
+
+    def __init__(self, store: Store, rank: int, *, beats: bool = True) -> None:
         self._store, self._key, self._ended = store, f"beat/{rank}", threading.Event()
+        self._given = 0 if beats else AWAY
         self._give_sign()
-        threading.Thread(target=self._beat_until_ended, daemon=True).start()
+        self._thread = threading.Thread(target=self._beat_until_ended, daemon=True) if beats else None
+        if self._thread is not None:
+            self._thread.start()
+
+    @property
+    def count(self) -> int:
+        """Signs that this process gave; seconds of a clock where it gives none."""
+        return int(time.monotonic() / BEAT_SECONDS) if self._thread is None else self._given
 
     def stop(self) -> None:
-        """No more beats."""
+        """No more signs for now."""
         self._ended.set()
+        if self._thread is not None:
+            self._thread.join(_LAST_SECONDS)
+        self._given = AWAY
+        self._give_sign()
 
     def _beat_until_ended(self) -> None:
         with contextlib.suppress(RuntimeError):  # the store's host is gone; who waits finds out by itself
             while not self._ended.wait(BEAT_SECONDS):
-                self.count += 1
+                self._given += 1
                 self._give_sign()
 
     def _give_sign(self) -> None:
-        self._store.set(self._key, f"{self.count} {os.getpid()} {running_system()}")
+        self._store.set(self._key, f"{self._given} {os.getpid()} {running_system()}")

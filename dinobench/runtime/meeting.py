@@ -80,22 +80,31 @@ class Meeting:
     as long as it takes; one that has ended, or on another machine gives no sign of life any more, is gone.
 
     Args:
-        beats: whether the processes give signs of life.
+        signs: store of the processes' signs of life, which outlives the meeting; by default the meeting's own.
+        beats: whether a thread gives signs of life.
         looked_after: a launcher ends all when one ends, so that one that never came is waited for.
 
     Attributes:
-        store: the key-value store.
+        store: the key-value store, in which no other meeting has a key.
         rank: of this process.
         processes: how many there are.
         generation: how often the work began anew after a failure.
     """
 
     def __init__(
-        self, store: Store, rank: int, processes: int, *, beats: bool = True, looked_after: bool = False
+        self,
+        store: Store,
+        rank: int,
+        processes: int,
+        *,
+        signs: Store | None = None,
+        beats: bool = True,
+        looked_after: bool = False,
     ) -> None:
         self.rank, self.processes, self.generation = rank, processes, 0
         self.store, self._sequence, self._tasks = store, 0, ["start"]
-        self._beat = Heartbeat(store.clone(), rank) if beats else None
+        self._signs = store if signs is None else signs
+        self._beat = Heartbeat(self._signs.clone(), rank, beats=beats)
         self._left, self._written = threading.Event(), list[str]()
         self._looked, self._looked_after = 0.0, looked_after
         self._patience = {other: Patience(looked_after) for other in range(processes)}
@@ -184,7 +193,7 @@ class Meeting:
         """What another process failed by, or that it is gone, where `error` is a connection to it that broke."""
         end = time.monotonic() + FAREWELL_SECONDS
         try:
-            while time.monotonic() < end and self._beat is not None:
+            while time.monotonic() < end:
                 self.look()
                 time.sleep(_LONGEST)
         except (InputError, RunFailedError, StoppedError, ProcessError) as found:
@@ -197,21 +206,21 @@ class Meeting:
 
         Holds until the work begins anew.
         """
-        key, store = f"{self.generation}/first failure", self.store.clone()
-        threading.Thread(target=self._look_out, args=(act, key, store), daemon=True).start()
+        key, stores = f"{self.generation}/first failure", (self.store.clone(), self._signs.clone())
+        threading.Thread(target=self._look_out, args=(act, key, *stores), daemon=True).start()
 
-    def _look_out(self, act: Callable[[], None], key: str, store: Store) -> None:
+    def _look_out(self, act: Callable[[], None], key: str, store: Store, signs: Store) -> None:
         patience = {other: Patience(self._looked_after) for other in range(self.processes) if other != self.rank}
         while not self._left.wait(BEAT_SECONDS):
             try:
-                if store.check([key]) or any(self._lost(store, *each) for each in patience.items()):
+                if store.check([key]) or any(self._lost(signs, *each) for each in patience.items()):
                     return act()
             except dist.DistError:  # the process that holds the store is gone
                 return act()
         return None
 
-    def _lost(self, store: Store, other: int, patience: Patience) -> str:
-        return "" if self._beat is None else patience.lost(self._beat.count, lambda: sign_of(store, other))
+    def _lost(self, signs: Store, other: int, patience: Patience) -> str:
+        return patience.lost(self._beat.count, lambda: sign_of(signs, other))
 
     def begin_anew(self) -> None:
         """Forget a failure that ended the work in every process, once all are here."""
@@ -227,9 +236,8 @@ class Meeting:
         self._left.set()
         with contextlib.suppress(dist.DistError):
             self._await_all("left", end)
-        if self._beat is not None:
-            self._beat.stop()
         with contextlib.suppress(dist.DistError):
+            self._beat.stop()
             if self.rank:
                 self.store.set(f"gone/{self.rank}", "")
             else:
@@ -268,7 +276,7 @@ class Meeting:
         return pickle.loads(b"".join([first[8:], *map(self.store.get, keys[1:])]))
 
     def _require_life(self, other: int) -> None:
-        if other != self.rank and (lost := self._lost(self.store, other, self._patience[other])):
+        if other != self.rank and (lost := self._lost(self._signs, other, self._patience[other])):
             raise ProcessError(f"process {other} {lost}; see its output")
 
 

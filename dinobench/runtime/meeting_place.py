@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from dataclasses import dataclass
 from datetime import timedelta
 
 import torch.distributed as dist
+from torch._C._distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from dinobench.runtime.errors import InputError, ProcessError
@@ -14,19 +17,35 @@ from dinobench.runtime.meeting import Meeting
 
 LIMIT = timedelta(days=30)  # honest work takes as long as it takes
 TOGETHER = timedelta(seconds=30)  # in which processes come together, since one that never came gives no sign
+_VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE")
+
+
+@dataclass
+class _Place:
+    """Where processes meet, as often as a script evaluates or trains.
+
+    Attributes:
+        store: of all meetings.
+        meetings: how many there were; each has keys of its own, so that nothing of one answers another.
+    """
+
+    store: Store
+    meetings: int = 0
 
 
 def meet_others() -> Meeting:
-    """Where the processes meet; without a launcher that looks after them, one that never comes is not waited for.
+    """A new meeting of the processes; without a launcher that looks after them, one that never comes is not waited for.
 
     Raises:
         InputError: the environment does not say where.
         ProcessError: not all came.
     """
-    looked_after, (_, count) = ends_together(), launched()
+    looked_after, (number, count) = ends_together(), launched()
     try:
-        store, number, count = next(rendezvous("env://", timeout=LIMIT if looked_after else TOGETHER))
-        return Meeting(store, number, count, looked_after=looked_after)
+        place = _open_place(*map(os.environ.get, _VARIABLES))
+        place.meetings += 1
+        own = PrefixStore(f"meeting {place.meetings}", place.store)
+        return Meeting(own, number, count, signs=place.store, looked_after=looked_after)
     except dist.DistError as error:
         reason = " ".join(str(error).split())
         raise ProcessError(
@@ -36,6 +55,12 @@ def meet_others() -> Meeting:
     except ValueError as error:
         reason = " ".join(str(error).split())
         raise InputError(f"WORLD_SIZE is set but no launcher's group is described ({reason}); use torchrun") from error
+
+
+@functools.cache
+def _open_place(*variables: str | None) -> _Place:
+    """The place that these variables of the environment describe, which is kept: the first process may hold it."""
+    return _Place(next(rendezvous("env://", timeout=LIMIT if ends_together() else TOGETHER))[0])
 
 
 def refuse_bare_srun() -> None:

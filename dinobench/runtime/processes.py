@@ -199,7 +199,7 @@ def _meeting_of_foreign_group() -> Meeting:
     group = dist.distributed_c10d._get_default_group()
     if _foreign is None or _foreign[0] is not group:
         store = PrefixStore("dinobench", dist.distributed_c10d._get_default_store())
-        _foreign = group, Meeting(store, rank(), world_size(), beats=False)
+        _foreign = group, Meeting(store, rank(), world_size(), beats=False, looked_after=True)
     return _foreign[1]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from dinobench.runtime import heartbeat, meeting, meeting_place, processes
 from dinobench.runtime.errors import InputError, ProcessError
@@ -29,7 +30,7 @@ from dinobench.runtime.processes import (
     sum_over_processes,
 )
 from dinobench.runtime.signals import StoppedError
-from tests.group import free_port, in_processes
+from tests.group import free_port, group_variables, in_launched, in_processes
 
 
 def test_without_a_group_nothing_is_exchanged() -> None:
@@ -137,6 +138,44 @@ def test_the_next_task_starts_clean() -> None:
     assert second == ["knn: MemoryError", 2.0, "davis: InputError", [0, 1]]
 
 
+def _again_and_again(rank: int) -> list[Any]:
+    """Three groups of the same processes; in the second one the last fails, and comes late to the third."""
+    told: list[Any] = []
+    for number in range(3):
+        try:
+            with process_group(torch.device("cpu")):
+                if (number, rank) == (1, 1):
+                    raise MemoryError
+                told.append(gather_objects((number, rank), "places"))
+                told.append(sum_over_processes(torch.ones(1)).item())
+        except (ProcessError, MemoryError) as error:
+            told.append(type(error).__name__)
+            time.sleep(2 * rank)
+    return told
+
+
+def test_processes_meet_as_often_as_a_script_evaluates() -> None:
+    first, second = in_launched(_again_and_again, group_variables(2))
+    assert first == [[(0, 0), (0, 1)], 2.0, "ProcessError", [(2, 0), (2, 1)], 2.0]
+    assert second == [[(0, 0), (0, 1)], 2.0, "MemoryError", [(2, 0), (2, 1)], 2.0]
+
+
+def _in_own_group(rank: int, dies: bool) -> Any:
+    dist.init_process_group("gloo")
+    gather_objects(rank, "ranks")
+    if rank == 1 and dies:
+        os._exit(9)
+    return gather_objects(rank, "ranks")
+
+
+@pytest.mark.parametrize(
+    ("dies", "ends"), [(False, "[0, 1] [0, 1]"), (True, "process 1 has ended without a word; see its output None")]
+)
+def test_a_group_that_the_caller_made_is_looked_after_too(dies: bool, ends: str) -> None:
+    first, second = in_launched(_in_own_group, group_variables(2), dies)
+    assert f"{first} {second}" == ends
+
+
 def _out_of_step(rank: int) -> Any:
     with fail_together("davis" if rank == 0 else "davis2016"):
         return gather_objects(rank, "objects")
@@ -193,11 +232,12 @@ def test_one_that_never_comes_is_not_waited_for(number: int, monkeypatch: pytest
         pass
 
 
-ELSEWHERE = Sign(1, 1, "another machine")
+ELSEWHERE, AWAY = Sign(1, 1, "another machine"), Sign(heartbeat.AWAY, 1, "another machine")
 
 
 @pytest.mark.parametrize(
-    ("looked_after", "sign", "gone"), [(True, None, False), (True, ELSEWHERE, True), (False, None, True)]
+    ("looked_after", "sign", "gone"),
+    [(True, None, False), (True, ELSEWHERE, True), (True, AWAY, False), (False, None, True), (False, AWAY, True)],
 )
 def test_silence_from_the_start_counts_unless_a_launcher_looks_after_all(
     looked_after: bool, sign: Sign | None, gone: bool
