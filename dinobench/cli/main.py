@@ -13,6 +13,7 @@ import click
 
 from dinobench.cli.options import CommandGroup
 from dinobench.runtime.errors import InputError, ProcessError, RunFailedError
+from dinobench.runtime.hardware_failures import failure_line
 from dinobench.runtime.signals import StoppedError
 
 _ORDER = ("train", "eval", "tables", "report", "compare", "inspect", "tasks", "models", "recipes", "data")
@@ -71,7 +72,7 @@ class FolderGroup(CommandGroup):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the sub-command; bad input and a full disk end in one line."""
+        """Run the sub-command; bad input, a full disk, too little memory and a device that gave out end in one line."""
         _show_odd_names()
         try:
             return super().invoke(ctx)
@@ -84,6 +85,10 @@ class FolderGroup(CommandGroup):
             ctx.exit(128 + stop.number)
         except OSError as error:
             raise _refusal_of(error) or error from error
+        except (RuntimeError, MemoryError) as error:
+            if line := failure_line(error):
+                raise FailedRun(line) from error
+            raise
 
 
 def _refusal_of(error: OSError) -> Refusal | None:

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dinobench.runtime.hardware_failures import DEVICE_FAILED
+
 ENDED_BY_ITSELF = (0, 1, 2)  # exit codes of dinobench: with any other the process died
 
 Placer = Callable[[Sequence[str], str], Sequence[str]]
@@ -95,12 +97,12 @@ def _note_job(
 ) -> None:
     if code == 0:
         report(f"{name} done on {device}")
-    elif code in ENDED_BY_ITSELF:
+    elif code in ENDED_BY_ITSELF and not last.startswith(DEVICE_FAILED):
         outcome.failed[name] = last or f"exit code {code}"
         report(f"{name} failed on {device}: {outcome.failed[name]}")
     else:
         outcome.died[name] = device
-        report(f"{name} died on {device} (exit code {code})")
+        report(f"{name} died on {device} ({last or 'no word'}, exit code {code})")
 
 
 def run_command(command: Sequence[str]) -> tuple[int, str]:

@@ -20,7 +20,8 @@ from dinobench.results.cell_verdicts import CellVerdict, judge, newest
 from dinobench.results.records import RecordStore, RunRecord
 from dinobench.results.tables.cells import TableCell, rowless_cells, table_cells, unfilled_columns
 from dinobench.results.tables.specs import select_tables
-from dinobench.runtime.errors import InputError, RunFailedError
+from dinobench.runtime.errors import InputError
+from dinobench.runtime.hardware_failures import reason_of
 from dinobench.runtime.settings import toml_text
 from dinobench.runtime.signals import StoppedError
 
@@ -158,18 +159,13 @@ def run_jobs(
         except StoppedError:
             raise
         except Exception as error:  # whatever stops one model, the others still run
-            line = _failure_line(error)
+            line = reason_of(error)
             report(f"{model} failed: {line}")
             failed |= {f"{model} {job.name}": line for job in jobs}
         else:
             ended_badly = (record for record in records if record.failed)
             failed |= {f"{model} {record.task}@{record.protocol.name}": record.error for record in ended_badly}
     return failed
-
-
-def _failure_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if isinstance(error, InputError | RunFailedError) else f"{type(error).__name__}: {text}"
 
 
 def _rehearse(

@@ -18,8 +18,9 @@ from dinobench.pipeline.record import make_record
 from dinobench.results.record_names import run_name
 from dinobench.results.records import RECORDS, RecordStore, RunRecord
 from dinobench.results.track import track_record
-from dinobench.runtime.errors import InputError, RunFailedError
+from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import user_path
+from dinobench.runtime.hardware_failures import is_device_failure, reason_of
 from dinobench.runtime.launch import told_to_others
 from dinobench.runtime.signals import StoppedError
 from dinobench.runtime.trackers import refuse_missing_tracker
@@ -157,6 +158,7 @@ def _try_job(
     """The job's record, and files that it makes needless.
 
     A job on its own that fails raises, one among others is recorded as failed; it fails in all processes or in none.
+    A device that gives out ends all jobs, since the process can do nothing more on it.
     """
     from dinobench.runtime.processes import begin_anew, fail_together
 
@@ -171,8 +173,8 @@ def _try_job(
     except StoppedError:
         raise
     except Exception as error:
-        record = make_record(plan, job, context, model, error=_failure_reason(error))
-        if len(plan.jobs) > 1:
+        record = make_record(plan, job, context, model, error=reason_of(error))
+        if len(plan.jobs) > 1 and not is_device_failure(error):
             begin_anew()
             return record, []
         if not isinstance(error, InputError) and _is_first():
@@ -184,11 +186,6 @@ def _is_first() -> bool:
     from dinobench.runtime.processes import rank
 
     return rank() == 0
-
-
-def _failure_reason(error: Exception) -> str:
-    told = isinstance(error, InputError | RunFailedError)
-    return str(error) if told else f"{type(error).__name__}: {error}"
 
 
 def _context_of(job: Job, model: LoadedBackbone, output: Path, device: torch.device) -> EvaluationContext[Any]:

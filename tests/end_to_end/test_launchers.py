@@ -82,17 +82,17 @@ def test_what_one_machine_lacks_is_told_by_all(
 def test_what_another_process_failed_by_is_one_line(tmp_path: Path) -> None:
     """Without its traceback, which the process that failed prints."""
     command = (*EVAL, "--data", "mini", "--output", str(tmp_path))
-    failed, sound = in_launched(_out_of_memory, group_variables(2), [command, command])
-    assert failed == "MemoryError()"
-    assert sound == (1, "Error: process 0 failed: MemoryError")
+    failed, sound = in_launched(_unforeseen, group_variables(2), [command, command])
+    assert failed == "ArithmeticError()"
+    assert sound == (1, "Error: process 0 failed: ArithmeticError")
 
 
-def _out_of_memory(rank: int, lines: Sequence[Sequence[str]]) -> Any:
-    """The first process has too little."""
+def _unforeseen(rank: int, lines: Sequence[Sequence[str]]) -> Any:
+    """The first process meets an error that nobody foresaw."""
     from dinobench.pipeline import run
 
     def fail(*_: Any) -> Any:
-        raise MemoryError
+        raise ArithmeticError
 
     if rank == 0:
         run.resolve_model = fail
