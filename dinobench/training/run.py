@@ -56,9 +56,8 @@ def train(
         RunFailedError: a collapse, or a loss that is not finite.
     """
     with _group_on(device) as here:
-        chosen = load_recipe(recipe, settings)
+        chosen = _agreed_recipe(recipe, settings)
         refuse_missing_tracker(chosen.log)
-        agree(chosen.as_dict(), "the recipe with its settings")
         for line in warnings_of(chosen):
             announce(line)
         spec = _data_of(chosen, data)
@@ -67,9 +66,7 @@ def train(
             refuse_held(folder)
         prepare_device(here)
         start = open_start(chosen, folder, load_start)
-        if start is not None:
-            agree(start.loaded.identity, "the network that init names")
-            chosen = start.recipe
+        chosen = chosen if start is None else start.recipe
         TrainingRun(chosen, spec, folder, here, start).train_to_end()
     return folder
 
@@ -91,7 +88,7 @@ def describe_run(
         InputError: as `train`.
     """
     with _group_on(device) as here:
-        chosen = load_recipe(recipe, settings)
+        chosen = _agreed_recipe(recipe, settings)
         folder = Path(output) if output else default_folder(chosen.name)
         prepare_device(here)
         return [*warnings_of(chosen), *dry_run.describe_run(chosen, _data_of(chosen, data), folder, here, load_start)]
@@ -104,6 +101,13 @@ def _group_on(device: str | None) -> Iterator[torch.device]:
         own = pick_device(device)
     with process_group(own) as here:
         yield here
+
+
+def _agreed_recipe(name: str, settings: Mapping[str, Any] | None) -> Recipe:
+    """The recipe with its settings, which must be the same in all processes."""
+    chosen = load_recipe(name, settings)
+    agree(chosen.as_dict(), "the recipe with its settings")
+    return chosen
 
 
 def _data_of(recipe: Recipe, data: str | None) -> str:

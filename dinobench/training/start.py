@@ -23,6 +23,7 @@ from dinobench.models.networks.network_names import canonical_architecture
 from dinobench.models.networks.vit import Block, DropPath, VisionTransformer
 from dinobench.runtime.errors import InputError
 from dinobench.runtime.files import user_path
+from dinobench.runtime.processes import agree
 from dinobench.training.head import DinoHead
 from dinobench.training.objective import TrainingObjective
 from dinobench.training.optimizers import parameter_groups
@@ -80,7 +81,8 @@ def open_start(recipe: Recipe, folder: Path, load: LoadStart) -> RunStart | None
     """Load the network that `recipe.init` names; None where the recipe draws its weights.
 
     Raises:
-        InputError: the start is the run itself, cannot be loaded, or has another architecture than the recipe.
+        InputError: the start is the run itself, cannot be loaded, has another architecture than the recipe, or differs
+            between processes.
     """
     if not recipe.init and not recipe.architecture:
         raise InputError(f"recipe {recipe.name} begins from a trained network; say --set init=SPEC")
@@ -90,6 +92,7 @@ def open_start(recipe: Recipe, folder: Path, load: LoadStart) -> RunStart | None
     if path == run or path.parent == run:
         raise InputError(f"init = {recipe.init} is the run that --output names; give another --output or another init")
     loaded = _loaded_start(recipe, load)
+    agree(loaded.identity, "the network that init names")
     settled = _settled(recipe, loaded)
     notes = [f"start: {loaded.name}, {loaded.architecture}, {loaded.parameters:,} parameters from {loaded.source}"]
     return RunStart(loaded, settled, [*notes, *_unread_pixels(settled, loaded.backbone)])

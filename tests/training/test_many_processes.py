@@ -107,11 +107,12 @@ def test_other_images_of_the_probe_in_one_process_are_refused_by_all(tmp_path):
     assert all("what the probe measures differs between processes" in str(error) for error in found), found
 
 
-def described(rank: int) -> tuple[int, str]:
+def described(rank: int, alike: bool = True) -> tuple[int, str]:
     source.open_dataset = source.open_training = drawn
     early.refuse_early = lambda **_: None  # which knows no data set of this name
     words = ["train", "--data", "few", "--device", "cpu", "--dry-run", "--set", "teacher_temp=0.08"]
-    said = CliRunner().invoke(main, words + [f"--set={key}={value}" for key, value in TINY.items()])
+    settings = TINY if alike else {**TINY, "seed": rank}
+    said = CliRunner().invoke(main, words + [f"--set={key}={value}" for key, value in settings.items()])
     return said.exit_code, said.output
 
 
@@ -120,6 +121,12 @@ def test_what_a_run_would_do_is_said_once_and_for_the_share_of_a_process():
     assert code == 0, said
     assert "in each of 2 processes" in said and "teacher_temp" in said
     assert others == (0, "")
+
+
+def test_a_dry_run_refuses_other_settings_in_one_process():
+    for code, said in in_processes(described, 2, False):
+        assert code == 2
+        assert said.startswith("Error: the recipe with its settings differs between processes: seed = 0 in process 0")
 
 
 def test_other_data_in_one_process_are_refused_by_all(tmp_path):
