@@ -21,8 +21,9 @@ from torch._C._distributed_c10d import PrefixStore
 
 from dinobench.runtime.device import group_device, kind_of, use_device, visible_devices
 from dinobench.runtime.errors import InputError, ProcessError
+from dinobench.runtime.failures import failure_of
 from dinobench.runtime.launch import launch_number, launched
-from dinobench.runtime.meeting import Meeting, failure_of
+from dinobench.runtime.meeting import Meeting
 from dinobench.runtime.meeting_place import LIMIT, TOGETHER, meet_others, refuse_bare_srun
 
 T = TypeVar("T")

@@ -204,6 +204,12 @@ def test_a_process_that_dies_is_noticed(dying: int, moment: str) -> None:
     assert "see its output" in str(found[1 - dying])
 
 
+def test_all_who_are_left_name_the_process_that_ended_alone() -> None:
+    """Though one of them noticed it first and told the others."""
+    first, _, third = in_processes(_die, 3, 1, "exchange")
+    assert str(first) == str(third) == "process 1 has ended without a word; see its output"
+
+
 def _die_before_the_group(rank: int) -> None:
     """One that is gone between the last exchange and the group in which tensors travel."""
     processes.TOGETHER = timedelta(seconds=2)
