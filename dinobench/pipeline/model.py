@@ -196,7 +196,7 @@ def _from_card(request: ModelRequest, cards: Mapping[str, ModelCard]) -> Resolve
     card = cards[request.spec]
     notes = (card.note,) if card.note else ()
     if card.random:
-        return ResolvedModel(_load_spec(card.weights, request.settings), card, notes, card.note)
+        return ResolvedModel(_load_with_card(card.weights, card, request), card, notes, card.note)
     path = card_file(card, request)
     match = _match_of_card(card, path)
     loaded = _load_with_card(str(path), card, request)
@@ -258,8 +258,8 @@ def card_file(card: ModelCard, request: ModelRequest) -> Path:
 
 
 def _card_of_random(loaded: LoadedBackbone, cards: Iterable[ModelCard]) -> ModelCard | None:
-    """The card of random weights in the architecture of a `random:` model."""
-    drawn = (card for card in cards if card.random and card.architecture == loaded.architecture)
+    """The card of random weights in the architecture of a `random:` model; one with settings is meant by name alone."""
+    drawn = (card for card in cards if card.random and not card.settings and card.architecture == loaded.architecture)
     return next(drawn, None) if loaded.family == "random" else None
 
 

@@ -136,6 +136,19 @@ def test_a_card_never_names_code(tmp_path: Path) -> None:
         load_models(folder)
 
 
+def test_a_card_of_drawn_weights_is_drawn_by_its_own_settings_and_stands_for_no_other_seed(tmp_path: Path) -> None:
+    folder = cards(tmp_path / "cards", weights="random:vit_tiny/16")
+    with (folder / "dino_mini.toml").open("a") as stream:
+        stream.write("[settings]\ninit_seed = 3\nimage_size = 32\n")
+    found = resolve_model(ModelRequest("dino_mini", models_dir=folder)).backbone
+    same = load_plain("random:vit_tiny/16", settings={"init_seed": 3, "image_size": 32})
+    assert (found.sha256, found.preprocessing.size) == (same.sha256, 32)
+    plain = resolve_model(ModelRequest("random:vit_tiny/16", models_dir=folder))
+    assert plain.card is None
+    other = resolve_model(ModelRequest("dino_mini", {"init_seed": 4}, models_dir=folder)).backbone
+    assert other.sha256 != found.sha256
+
+
 def test_a_card_that_replaces_a_built_in_one_says_so(tmp_path: Path) -> None:
     folder = cards(tmp_path / "cards", name="dino_vits16", weights="random:vit_tiny/16")
     found = resolve_model(ModelRequest("dino_vits16", models_dir=folder))
