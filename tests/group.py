@@ -24,6 +24,8 @@ from dinobench.models.loading import timm_index
 from dinobench.runtime.processes import process_group
 
 SECONDS = 180  # on a machine of any load
+LACKS_MEMORY = "process 1 failed: out of memory (8 GiB); lower batch_size or image_size, or take a larger device"
+"""What the others end by after MemoryError("8 GiB") in the second process."""
 CONTEXT = multiprocessing.get_context("forkserver")
 
 

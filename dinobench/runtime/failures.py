@@ -6,6 +6,7 @@ import errno
 from dataclasses import dataclass
 
 from dinobench.runtime.errors import InputError, ProcessError, RunFailedError
+from dinobench.runtime.hardware_failures import failure_line, is_device_failure
 from dinobench.runtime.signals import StoppedError
 
 
@@ -16,8 +17,8 @@ class Failure:
     Attributes:
         rank: of the process.
         kind: "input" (bad input), "run" (a run that failed by itself), "stopped" (by a signal), "lost" (it missed
-            another process) or "other".
-        message: one line; of other errors with the error's name in front.
+            another process), "device" (that gave out) or "other".
+        message: one line; of other errors that of memory that gave out, or with the error's name in front.
         signal: number of the signal that stopped it.
         step: at which it stopped.
     """
@@ -60,4 +61,5 @@ def failure_of(rank: int, error: BaseException) -> Failure:
         return Failure(rank, "input", f"the disk is full ({error.filename}); free space and run again")
     if isinstance(error, ProcessError):
         return Failure(rank, "lost", str(error))
-    return Failure(rank, "other", f"{type(error).__name__}: {error}".rstrip(": "))
+    line = failure_line(error) or f"{type(error).__name__}: {error}".rstrip(": ")
+    return Failure(rank, "device" if is_device_failure(error) else "other", line)

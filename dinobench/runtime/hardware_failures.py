@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dinobench.runtime.errors import InputError, RunFailedError
+from dinobench.runtime.errors import InputError, ProcessError, RunFailedError
 
 DEVICE_FAILED = "the device failed"
 """How the line of a device that gave out begins."""
@@ -13,15 +13,16 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
 
 
 def is_device_failure(error: BaseException) -> bool:
-    """Whether a device gave out, so that the process can do nothing more on it."""
-    return type(error).__name__ == "AcceleratorError" and not _lacks_memory(error)
+    """Whether a device gave out, this process's or that of one that told of it; nothing more can be done on it."""
+    told = getattr(error, "failure", None)  # by another process
+    return _gave_out(error) if told is None else told.kind == "device"
 
 
 def failure_line(error: BaseException) -> str:
     """One line of what gave out and what to do; empty where it was something else, and not the hardware."""
     if _lacks_memory(error):
         return f"out of memory ({_asked_for(error)}); lower batch_size or image_size, or take a larger device"
-    if is_device_failure(error):
+    if _gave_out(error):
         return f"{DEVICE_FAILED} ({str(error).splitlines()[0]}); run again, on another device where there is one"
     return ""
 
@@ -34,10 +35,15 @@ def reason_of(error: Exception) -> str:
     return failure_line(error) or f"{type(error).__name__}: {text}"
 
 
+def _gave_out(error: BaseException) -> bool:
+    return type(error).__name__ == "AcceleratorError" and not _lacks_memory(error)
+
+
 def _lacks_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(part in str(error) for part in _OUT_OF_MEMORY)
+    own = isinstance(error, RuntimeError) and not isinstance(error, ProcessError)
+    return own and any(part in str(error) for part in _OUT_OF_MEMORY)
 
 
 def _asked_for(error: BaseException) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from dinobench.cards import load_tasks
 from dinobench.data import decode
@@ -15,10 +16,11 @@ from dinobench.pipeline import run
 from dinobench.pipeline.run import evaluate
 from dinobench.results.records import RecordStore
 from dinobench.runtime.errors import InputError
-from tests.group import in_processes
+from tests.group import LACKS_MEMORY, in_processes
 from tests.tiny_tasks import TINY, write_data
 
 SMALL: dict[str, Any] = {"model": "random:vit_mini/4", "data": "mini"}
+GAVE_OUT = {"memory": MemoryError("8 GiB"), "device": torch.AcceleratorError("CUDA error: unspecified launch failure")}
 
 
 def _evaluated(rank: int, output: Path, tasks: str, fault: str) -> Any:
@@ -28,12 +30,12 @@ def _evaluated(rank: int, output: Path, tasks: str, fault: str) -> Any:
         run.resolve_model = lambda asked: resolve(  # type: ignore[assignment]
             run.ModelRequest("random:vit_mini/8", {}, "", "", None)
         )
-    if fault == "memory" and rank == 1:
+    if fault in GAVE_OUT and rank == 1:
         attempt = run._score_job
 
         def fail_once(plan: Any, job: Any, *rest: Any) -> Any:
             if job.card.name == "knn":
-                raise MemoryError("8 GiB")
+                raise GAVE_OUT[fault]
             return attempt(plan, job, *rest)
 
         run._score_job = fail_once
@@ -137,9 +139,18 @@ def test_a_fault_of_one_process_is_told_by_both(fault: str, words: str, tmp_path
 def test_a_task_fails_in_both_and_the_next_one_starts_clean(tmp_path: Path) -> None:
     assert in_processes(_evaluated, 2, tmp_path, "knn,throughput", "memory") == ["done", "done"]
     figures = _figures(tmp_path)
-    assert figures["knn"][1] == "ProcessError: process 1 failed: MemoryError: 8 GiB"
+    assert figures["knn"][1] == f"ProcessError: {LACKS_MEMORY}"
     assert not figures["throughput"][1]
     assert figures["throughput"][0]
+
+
+def test_a_device_that_gives_out_in_one_process_ends_all_tasks_in_both(tmp_path: Path) -> None:
+    others, own = in_processes(_evaluated, 2, tmp_path, "knn,throughput", "device")
+    assert isinstance(own, torch.AcceleratorError)
+    line = "process 1 failed: the device failed (CUDA error: unspecified launch failure); run again, on another device"
+    assert str(others).startswith(line)
+    ((_, error, _),) = _figures(tmp_path).values()
+    assert error == f"ProcessError: {others}"
 
 
 def test_a_checkpoint_goes_when_the_record_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
