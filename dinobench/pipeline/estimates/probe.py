@@ -98,12 +98,15 @@ def probe(request: ModelRequest, jobs: Sequence[tuple[Job, JobData]], known: Mea
     Raises:
         InputError: the model cannot be loaded.
     """
+    from dinobench.evaluators.base import find_evaluator
     from dinobench.pipeline.model import resolve_model
     from dinobench.runtime.clock import peak_memory_bytes
     from dinobench.runtime.device import pick_device, prepare_device
 
     prepare_device(pick_device(jobs[0][0].run.device))
     model = resolve_model(request).backbone
+    for job, _ in jobs:
+        find_evaluator(job.card.evaluator)  # what it imports is part of a run's start
     known.setup, known.setup_cpu = time.time() - started, time.process_time()
     known.memory = peak_memory_bytes()
     measure_jobs(model, jobs, known, SECONDS)
