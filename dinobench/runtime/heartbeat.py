@@ -15,7 +15,7 @@ from dinobench.runtime.living import has_ended, running_system
 
 BEAT_SECONDS = 1.0
 SILENT_BEATS = 20  # without a sign of life: a process of another machine is gone
-AWAY = -1  # in place of the count: no more signs for now
+AWAY = -1  # in place of the count
 _LAST_SECONDS = 5.0  # in which a sign under way is given
 
 
@@ -24,7 +24,7 @@ class Sign:
     """What a process says of itself every second.
 
     Attributes:
-        count: of its signs so far; `AWAY` between two groups, and in a group that the caller of the library made.
+        count: of its signs so far, 0 at first; `AWAY` when it has left a group.
         number: of the process in its system.
         system: as `running_system`.
     """
@@ -42,7 +42,8 @@ class Patience:
     process, so that a machine that sleeps does not count.
 
     Args:
-        looked_after: one that was never heard, or is away, comes as late as it comes.
+        looked_after: one that was never heard, or has left and may come again, comes as late as it comes; nor does
+            silence count after a first sign alone.
     """
 
     def __init__(self, looked_after: bool) -> None:
@@ -58,13 +59,14 @@ class Patience:
         if own == self._asked:
             return ""
         self._asked, heard = own, sign()
-        if heard is not None and heard.system == running_system():
+        absent = self._looked_after and (heard is None or heard.count == AWAY)
+        if not absent and heard is not None and heard.system == running_system():
             before, self._ended = self._ended, has_ended(heard.number)
             return "has ended without a word" if before and self._ended else ""
         if heard != self._heard:
             self._since, self._heard = own, heard
-        expected = self._looked_after and (heard is None or heard.count == AWAY)
-        silent = own - self._since > SILENT_BEATS and not expected
+        waits = absent or (self._looked_after and heard is not None and heard.count == 0)
+        silent = own - self._since > SILENT_BEATS and not waits
         return f"gives no sign of life for {SILENT_BEATS * BEAT_SECONDS:.0f} s" if silent else ""
 
 
@@ -88,7 +90,7 @@ class Heartbeat:
 
     def __init__(self, store: Store, rank: int, *, beats: bool = True) -> None:
         self._store, self._key, self._ended = store, f"beat/{rank}", threading.Event()
-        self._given = 0 if beats else AWAY
+        self._given = 0
         self._give_sign()
         self._thread = threading.Thread(target=self._beat_until_ended, daemon=True) if beats else None
         if self._thread is not None:

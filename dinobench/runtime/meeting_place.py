@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-from dataclasses import dataclass
 from datetime import timedelta
 
 import torch.distributed as dist
@@ -20,19 +19,6 @@ TOGETHER = timedelta(seconds=30)  # in which processes come together, since one 
 _VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "RANK", "WORLD_SIZE")
 
 
-@dataclass
-class _Place:
-    """Where processes meet, as often as a script evaluates or trains.
-
-    Attributes:
-        store: of all meetings.
-        meetings: how many there were; each has keys of its own, so that nothing of one answers another.
-    """
-
-    store: Store
-    meetings: int = 0
-
-
 def meet_others() -> Meeting:
     """A new meeting of the processes; without a launcher that looks after them, one that never comes is not waited for.
 
@@ -42,10 +28,10 @@ def meet_others() -> Meeting:
     """
     looked_after, (number, count) = ends_together(), launched()
     try:
-        place = _open_place(*map(os.environ.get, _VARIABLES))
-        place.meetings += 1
-        own = PrefixStore(f"meeting {place.meetings}", place.store)
-        return Meeting(own, number, count, signs=place.store, looked_after=looked_after)
+        store = _open_store(*map(os.environ.get, _VARIABLES))
+        times = store.add(f"meetings of {number}", 1)  # as often as the others, in this process or in one before it
+        own = PrefixStore(f"meeting {times}", store)  # nothing that one meeting left answers the next
+        return Meeting(own, number, count, signs=store, looked_after=looked_after)
     except dist.DistError as error:
         reason = " ".join(str(error).split())
         raise ProcessError(
@@ -58,9 +44,10 @@ def meet_others() -> Meeting:
 
 
 @functools.cache
-def _open_place(*variables: str | None) -> _Place:
-    """The place that these variables of the environment describe, which is kept: the first process may hold it."""
-    return _Place(next(rendezvous("env://", timeout=LIMIT if ends_together() else TOGETHER))[0])
+def _open_store(*variables: str | None) -> Store:
+    """The store that these variables of the environment describe, which is kept: the first process may hold it."""
+    store: Store = next(rendezvous("env://", timeout=LIMIT if ends_together() else TOGETHER))[0]
+    return store
 
 
 def refuse_bare_srun() -> None:

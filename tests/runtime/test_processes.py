@@ -238,12 +238,15 @@ def test_one_that_never_comes_is_not_waited_for(number: int, monkeypatch: pytest
         pass
 
 
-ELSEWHERE, AWAY = Sign(1, 1, "another machine"), Sign(heartbeat.AWAY, 1, "another machine")
+ELSEWHERE, FIRST, AWAY = (Sign(count, 1, "another machine") for count in (1, 0, heartbeat.AWAY))
 
 
 @pytest.mark.parametrize(
     ("looked_after", "sign", "gone"),
-    [(True, None, False), (True, ELSEWHERE, True), (True, AWAY, False), (False, None, True), (False, AWAY, True)],
+    [
+        *((True, sign, sign == ELSEWHERE) for sign in (None, FIRST, AWAY, ELSEWHERE)),
+        *((False, sign, True) for sign in (None, FIRST, AWAY, ELSEWHERE)),
+    ],
 )
 def test_silence_from_the_start_counts_unless_a_launcher_looks_after_all(
     looked_after: bool, sign: Sign | None, gone: bool
@@ -262,6 +265,17 @@ def test_a_process_of_this_machine_is_gone_when_it_has_ended_not_when_it_is_sile
             time.sleep(0.01)
         assert [patience.lost(own, lambda: sign) for own in (100, 100, 101)] == ["", "", "has ended without a word"]
     assert has_ended(process.pid)
+
+
+@pytest.mark.parametrize("looked_after", [False, True])
+def test_one_that_left_and_ended_may_be_followed_by_another_where_a_launcher_looks_after_all(
+    looked_after: bool,
+) -> None:
+    with subprocess.Popen(["true"]) as process:
+        pass
+    patience, sign = Patience(looked_after), Sign(heartbeat.AWAY, process.pid, running_system())
+    gone = [patience.lost(own, lambda: sign) for own in (1, 2)]
+    assert gone == ["", "" if looked_after else "has ended without a word"]
 
 
 def _keep_lock(rank: int) -> list[int]:
