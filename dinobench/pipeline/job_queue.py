@@ -36,7 +36,7 @@ def run_on_devices(
     place: Placer,
     report: Callable[[str], None] = lambda line: None,
 ) -> dict[str, str]:
-    """Run every command, each on the next free device; one whose process dies is tried once more, elsewhere if it can.
+    """Run every command on the next free device; where its process or device dies, once more, elsewhere if it can.
 
     Args:
         commands: by the job's name.

@@ -6,7 +6,7 @@ import errno
 from dataclasses import dataclass
 
 from dinobench.runtime.errors import InputError, ProcessError, RunFailedError
-from dinobench.runtime.hardware_failures import failure_line, is_device_failure
+from dinobench.runtime.hardware_failures import is_device_failure, reason_of
 from dinobench.runtime.signals import StoppedError
 
 
@@ -61,5 +61,4 @@ def failure_of(rank: int, error: BaseException) -> Failure:
         return Failure(rank, "input", f"the disk is full ({error.filename}); free space and run again")
     if isinstance(error, ProcessError):
         return Failure(rank, "lost", str(error))
-    line = failure_line(error) or f"{type(error).__name__}: {error}".rstrip(": ")
-    return Failure(rank, "device" if is_device_failure(error) else "other", line)
+    return Failure(rank, "device" if is_device_failure(error) else "other", reason_of(error))

@@ -27,12 +27,12 @@ def failure_line(error: BaseException) -> str:
     return ""
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
     """Why a task failed, on one line."""
     text = " ".join(str(error).split())
     if isinstance(error, InputError | RunFailedError):
         return text
-    return failure_line(error) or f"{type(error).__name__}: {text}"
+    return failure_line(error) or f"{type(error).__name__}: {text}".rstrip(": ")
 
 
 def _gave_out(error: BaseException) -> bool:

@@ -101,7 +101,7 @@ def test_a_table_is_planned_measured_judged_and_not_measured_twice(tmp_path: Pat
         ("models/model_B.toml", 'method = "B"\n', 'method = "A"\n', "cards model_A and model_B both claim row 1"),
         ("models/model_B.toml", 'method = "B"\n', "method = 7\n", "method of a row is 7; give the text"),
     ],
-)  # fmt: skip
+)
 def test_a_table_that_does_not_fit_its_cards_is_refused_in_one_line(
     tmp_path: Path, cards: list[str], file: str, found: str, written: str, line: str
 ) -> None:
